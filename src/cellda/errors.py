@@ -1,0 +1,48 @@
+"""The one exception family of cellda: every error a user can cause and mend."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class CelldaError(Exception):
+    """A problem the user can mend; the message says what was wrong, where, and what would be right.
+
+    The command line prints the message without a traceback and exits with status 2.
+    """
+
+
+class UnknownNameError(CelldaError):
+    """A name that no registered member, class or column carries."""
+
+
+class ConfigurationError(CelldaError):
+    """A recipe, or a combination of recipe, target and data, that cannot work."""
+
+
+class DataError(CelldaError):
+    """Files or rows that cannot be used.
+
+    Args:
+        summary: What was read and what went wrong, one sentence.
+        problems: One line per file or row; all of them are listed at once.
+    """
+
+    def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:
+        self.summary = summary
+        self.problems = tuple(problems)
+        super().__init__("\n".join([summary, *(f"  - {problem}" for problem in self.problems)]))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names are near `name`, as the end of an error message.
+
+    >>> nearest("reinhart", ["identity", "reinhard"])
+    "did you mean 'reinhard'? Known: identity, reinhard."
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=2, cutoff=0.6)
+    hits = [n for n in names if n.lower() in close]
+    known_text = f"Known: {', '.join(names)}." if names else "None are known."
+    if not hits:
+        return known_text
+    return f"did you mean {' or '.join(repr(n) for n in hits)}? {known_text}"

@@ -1,0 +1,124 @@
+"""Registries of plug-ins: one decorator, names known without importing, near names in errors, entry points.
+
+A plug-in is one file in the registry's package, named after the plug-in, holding one class under
+`@registry.register("<file name>")`. Names and one-line summaries are read from the source text, so that listing
+plug-ins never imports torch. Other distributions register theirs through an entry point in the group that is named like
+the package (`cellda.adapters`, ...), the entry point's name being the plug-in's.
+"""
+
+import ast
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
+
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class Registry(Generic[T]):
+    """The plug-ins of one kind.
+
+    Args:
+        kind: What a member is called in messages, for example `"normalizer"`.
+        package: Dotted name of the package whose files are the built-in members; also the entry-point group.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._classes: dict[str, type[T]] = {}
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Class decorator that registers a member under `name` and sets its `name` attribute.
+
+        Raises:
+            ConfigurationError: If another class already has this name.
+        """
+
+        def decorate(cls: C) -> C:
+            known = self._classes.get(name)
+            if known is not None and known.__qualname__ != cls.__qualname__:
+                raise ConfigurationError(
+                    f"The {self.kind} name '{name}' is already taken by {known.__module__}.{known.__qualname__}; "
+                    f"register {cls.__module__}.{cls.__qualname__} under another name."
+                )
+            cls.name = name  # type: ignore[attr-defined]
+            self._classes[name] = cls
+            return cls
+
+        return decorate
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """Built-in members: file name -> file, recognised by their own `register("<file name>")`."""
+        spec = importlib.util.find_spec(self.package)
+        folder = Path(spec.origin).parent if spec is not None and spec.origin else Path()
+        files = sorted(folder.glob("*.py"))
+        return {f.stem: f for f in files if f'register("{f.stem}")' in f.read_text(encoding="utf-8")}
+
+    @cached_property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.package)}
+
+    def names(self) -> list[str]:
+        """All member names, sorted; imports none of them."""
+        return sorted({*self._files, *self._entry_points, *self._classes})
+
+    def get(self, name: str) -> type[T]:
+        """The class registered under `name`, imported on first use.
+
+        Raises:
+            UnknownNameError: If there is none; the message names the near ones.
+        """
+        if name not in self._classes:
+            if name in self._files:
+                importlib.import_module(f"{self.package}.{name}")
+            elif name in self._entry_points:
+                cls = self._entry_points[name].load()
+                if name not in self._classes:
+                    self.register(name)(cls)
+            else:
+                raise UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
+        return self._classes[name]
+
+    def summary(self, name: str) -> str:
+        """First line of the member's docstring, read from its source without importing it.
+
+        Raises:
+            UnknownNameError: If no member has this name.
+        """
+        if name in self._classes:
+            return _first_line(self._classes[name].__doc__)
+        if name in self._files:
+            return _summary_in(self._files[name])
+        if name in self._entry_points:
+            # The source of another distribution is found through its package, which is imported for it.
+            spec = importlib.util.find_spec(self._entry_points[name].module)
+            return _summary_in(Path(spec.origin)) if spec is not None and spec.origin else ""
+        raise UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+
+def _summary_in(file: Path) -> str:
+    """First docstring line of the registered class in a plug-in file, else of the file itself."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and any("register" in ast.unparse(d) for d in node.decorator_list):
+            return _first_line(ast.get_docstring(node))
+    return _first_line(ast.get_docstring(tree))
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().split("\n")[0]
