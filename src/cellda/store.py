@@ -1,0 +1,64 @@
+"""Content-addressed results: a stage is built once, appears by atomic rename, and is found again by what it depends on."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+KEY = "key.json"
+VERSIONS = {name: version(name) for name in ("cellda", "torch", "torchvision", "timm", "kornia")}
+"""Versions that results depend on; part of every stage's digest."""
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Sixteen hex digits of the SHA-256 of `content` as canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Store:
+    """A folder of finished stages, `<root>/<kind>/<digest>/`.
+
+    Args:
+        root: The folder; by default `$CELLDA_STORE`, else the user's cache folder.
+    """
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        chosen = root or os.environ.get("CELLDA_STORE") or user_cache_path("cellda")
+        self.root = Path(chosen).expanduser()
+
+    def path(self, kind: str, key: Mapping[str, Any]) -> Path:
+        """Where the stage with this key lies, or will lie."""
+        return self.root / kind / digest({**key, "versions": VERSIONS})
+
+    def build(self, kind: str, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """The folder of a finished stage, made by `make` unless it is there.
+
+        `make` receives a partial folder that survives an interruption, so that it may leave checkpoints there; the final
+        name appears only when it has returned. Two processes never build the same stage at once.
+
+        Args:
+            kind: Name of the stage.
+            key: All the stage depends on.
+            make: Writes the results into the folder it is given.
+        """
+        final = self.path(kind, key)
+        if final.is_dir():
+            return final
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{final}.lock"):
+            if not final.is_dir():
+                partial = final.with_name(final.name + ".partial")
+                partial.mkdir(exist_ok=True)
+                make(partial)
+                text = json.dumps({**key, "versions": VERSIONS}, indent=2, sort_keys=True, default=str)
+                (partial / KEY).write_text(text + "\n", encoding="utf-8")
+                partial.rename(final)
+        Path(f"{final}.lock").unlink(missing_ok=True)
+        return final

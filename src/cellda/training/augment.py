@@ -1,0 +1,49 @@
+"""Augmentation as batched tensor operations on `(B, 3, H, W)` images in [0, 1]."""
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own convention
+
+DEGRADED_SIDE = (0.22, 0.9)
+"""Share of the side to which resolution is lowered: the paper's 50..200 of 224 pixels."""
+
+ZOOM = (0.6, 1.4)
+"""Magnification of the random zoom; below 1 the cell shrinks and the frame is filled by reflection."""
+
+
+def random_dihedral(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
+    """Flip and turn each image by one of the eight symmetries of the square, all equally likely."""
+    coins = torch.rand(3, len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
+    images = torch.where(coins[0], images.transpose(2, 3), images)
+    images = torch.where(coins[1], images.flip(2), images)
+    return torch.where(coins[2], images.flip(3), images)
+
+
+def random_zoom(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
+    """Magnify each image about its centre by a factor drawn log-uniformly from `ZOOM` (paper, Fig. 4b)."""
+    low, high = torch.tensor(ZOOM).log().tolist()
+    factors = (low + (high - low) * torch.rand(len(images), generator=generator)).exp()
+    return zoom(images, factors.to(images))
+
+
+def zoom(images: Float[Tensor, "b 3 s s"], factors: Float[Tensor, " b"]) -> Float[Tensor, "b 3 s s"]:
+    """Magnify each image about its centre; factor 1 leaves it as it is, below 1 the frame is filled by reflection."""
+    theta = torch.zeros(len(images), 2, 3, dtype=images.dtype, device=images.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 / factors
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def random_degrade(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
+    """Lower the resolution of each image to a random side in `DEGRADED_SIDE` and bring it up again (paper, Fig. 4c)."""
+    low, high = DEGRADED_SIDE
+    shares = low + (high - low) * torch.rand(len(images), generator=generator)
+    return torch.cat([degrade(image[None], share) for image, share in zip(images, shares.tolist(), strict=True)])
+
+
+def degrade(images: Float[Tensor, "b 3 s s"], share: float) -> Float[Tensor, "b 3 s s"]:
+    """Resize to `share` of the side (antialiased) and back."""
+    side = images.shape[-1]
+    small = F.interpolate(images, size=max(1, round(side * share)), mode="bilinear", antialias=True)
+    return F.interpolate(small, size=side, mode="bilinear").clamp(0, 1)

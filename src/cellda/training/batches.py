@@ -1,0 +1,68 @@
+"""In which order examples are seen: batch samplers for torch's DataLoader."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Generator
+from torch.utils.data import Sampler
+
+REPEATS = 20
+"""A source repeated more often than this in an epoch is warned about."""
+
+
+class Batches(Sampler[list[int]]):
+    """Shuffled batches that mix several sets of examples in equal parts (paper, "Training strategy").
+
+    An epoch sees every example of the largest set once; smaller sets are repeated, each time in a new order. With one set
+    this is plain shuffling. A last batch of a single example joins the batch before it, because BatchNorm cannot train
+    on one.
+
+    Args:
+        lengths: Number of examples of each set, in the order of their positions.
+        batch_size: Examples a batch.
+        seed: Seed of the order; every epoch has its own.
+        names: Names of the sets for the warning.
+
+    Warns:
+        UserWarning: If a set is repeated more than 20 times an epoch.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, names: Sequence[str] = ()) -> None:
+        self.lengths = list(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+        longest = max(self.lengths)
+        for index, length in enumerate(self.lengths):
+            if longest > REPEATS * length:
+                name = names[index] if names else f"set {index}"
+                warnings.warn(
+                    f"'{name}' has only {length} images and is repeated {longest / length:.0f} times an epoch beside "
+                    f"{longest} of the largest source; leave it out, or expect it to be learnt by heart.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+
+    @property
+    def _bounds(self) -> list[tuple[int, int]]:
+        total = len(self.lengths) * max(self.lengths)
+        starts = list(range(0, total, self.batch_size))
+        if len(starts) > 1 and total - starts[-1] == 1:
+            starts.pop()
+        return list(zip(starts, [*starts[1:], total], strict=True))
+
+    def __len__(self) -> int:
+        return len(self._bounds)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        longest, offset, columns = max(self.lengths), 0, []
+        for length in self.lengths:
+            rounds = [torch.randperm(length, generator=generator) for _ in range(-(-longest // length))]
+            columns.append(torch.cat(rounds)[:longest] + offset)
+            offset += length
+        # One example of each set in turn, so that every batch holds equal parts.
+        order = torch.stack(columns, dim=1).flatten().tolist()
+        for start, stop in self._bounds:
+            yield order[start:stop]

@@ -1,0 +1,97 @@
+"""What the training loop trains on: images by way of augmentation and normalization, or features as they are."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from cellda.datasets.images import ImageSet
+from cellda.training.augment import random_degrade, random_dihedral, random_zoom
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Inputs, class indices, and the index of the set each input comes from."""
+
+
+class Examples(Protocol):
+    """Labelled examples that a loop fetches by position and prepares on its device."""
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        """Fetch a batch in memory order; no computation."""
+
+    def prepare(self, batch: Batch, generator: Generator) -> Tensor:
+        """Inputs of the network, on the device of `batch`; `generator` (CPU) draws the augmentation."""
+
+
+class ImageExamples:
+    """The images of one or more labelled sets, one after the other.
+
+    Args:
+        sets: Labelled image sets of one image size.
+    """
+
+    def __init__(self, *sets: ImageSet) -> None:
+        self.sets = sets
+        self.lengths = [len(part) for part in sets]
+        self._part = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor(self.lengths))
+        self._position = torch.cat([torch.arange(length) for length in self.lengths])
+        self._labels = torch.cat([part.labels for part in sets])
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        chosen = torch.as_tensor(positions)
+        parts = self._part[chosen]
+        side = self.sets[0].pixels.shape[-1]
+        pixels = torch.empty(len(chosen), 3, side, side, dtype=torch.uint8, memory_format=torch.channels_last)
+        for index, images in enumerate(self.sets):
+            inside = parts == index
+            if inside.any():
+                pixels[inside] = images.raw(self._position[chosen[inside]])
+        return pixels, self._labels[chosen], parts
+
+    def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b 3 s s"]:
+        """Degrade and zoom where a set asks for it, normalise each set with its own normalizer, flip and turn all."""
+        pixels, _, parts = batch
+        images = pixels.to(torch.float32) / 255
+        for index in parts.unique().tolist():
+            inside = parts == index
+            chosen, whole = self.sets[index], bool(inside.all())
+            part = images if whole else images[inside]
+            if chosen.degrade:
+                part = random_zoom(random_degrade(part, generator), generator)
+            part = chosen.normalizer(part)
+            if whole:
+                images = part
+            else:
+                images[inside] = part
+        return random_dihedral(images, generator).contiguous(memory_format=torch.channels_last)
+
+
+class FeatureExamples:
+    """Features computed once, for training a head.
+
+    Args:
+        features: `(N, D)`.
+        labels: `(N,)` class indices.
+    """
+
+    def __init__(self, features: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
+        self.features = features
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        chosen = torch.as_tensor(positions)
+        return self.features[chosen], self.labels[chosen], torch.zeros_like(chosen)
+
+    def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b d"]:
+        """The features as they are."""
+        del generator
+        return batch[0]

@@ -1,0 +1,55 @@
+"""How weights are trained, on the source and on the target alike."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cellda.settings import Settings
+
+
+class Training(Settings):
+    """Settings of the one training loop.
+
+    Attributes:
+        epochs: Passes over the images.
+        batch_size: Images a step.
+        lr: Learning rate; the peak of the schedule where `one_cycle` is on.
+        optimizer: `"adam"` (the paper's) or `"adamw"`.
+        weight_decay: Weight decay of the optimizer.
+        label_smoothing: Probability mass spread over all classes in the cross-entropy.
+        one_cycle: Warm up to `lr` and anneal to nearly 0 (Smith 2018) instead of a constant rate.
+        bn: Whether the BatchNorm2d statistics of the encoder move (`"train"`) or stay (`"frozen"`). The head's
+            BatchNorm always trains.
+    """
+
+    epochs: int = Field(15, ge=1)
+    batch_size: int = Field(16, ge=2)
+    lr: float = Field(1e-4, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = Field(0.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    one_cycle: bool = False
+    bn: Literal["train", "frozen"] = "train"
+
+
+class SourceTraining(Training):
+    """Training on the source datasets: the paper's values (section "Training strategy").
+
+    Attributes:
+        holdout: Share of every source kept out of training to measure the source accuracy (the paper's 80/20).
+    """
+
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    holdout: float = Field(0.2, ge=0, le=0.5)
+
+
+class Search(Settings):
+    """Hyper-parameter search inside the support set (the paper's Optuna step).
+
+    Attributes:
+        trials: Budget; the first trial is the adapter's declared defaults.
+        folds: Folds of the cross-validation inside the support set.
+    """
+
+    trials: int = Field(20, ge=1)
+    folds: int = Field(3, ge=2)
