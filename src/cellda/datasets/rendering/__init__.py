@@ -1,0 +1,10 @@
+"""Drawing single stained blood cells: shape grammar -> smear -> stains -> light -> camera.
+
+`render(keys, domain, size)` is the one entry point; every image depends on its own key only, never on its batch.
+"""
+
+from cellda.datasets.rendering.domains import DOMAINS, Domain
+from cellda.datasets.rendering.render import RENDERER_VERSION, CellKey, draw_scene, render
+from cellda.datasets.rendering.smear import SUBSTRATES, Scene
+
+__all__ = ["DOMAINS", "RENDERER_VERSION", "SUBSTRATES", "CellKey", "Domain", "Scene", "draw_scene", "render"]

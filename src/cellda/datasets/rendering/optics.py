@@ -1,0 +1,150 @@
+"""From substrates to a photograph: staining, Beer-Lambert absorption, microscope and camera."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
+
+from cellda.datasets.rendering.cellmap import SUBSTRATES
+from cellda.datasets.rendering.domains import Domain
+from cellda.datasets.rendering.draws import Draws
+from cellda.datasets.rendering.shapes import texture
+
+UPTAKE: dict[str, tuple[float, float]] = {
+    "chromatin": (1.75, 0.62),
+    "rna": (0.62, 0.03),
+    "protein": (0.10, 0.24),
+    "haemoglobin": (0.17, 0.36),
+    "acidophil_granules": (0.22, 1.15),
+    "basophil_granules": (2.1, 0.95),
+    "neutrophil_granules": (0.42, 0.50),
+}
+"""Units of (azure, eosin) that one unit of a substrate binds under a well-buffered stain."""
+
+SLOW = 4
+"""Nodes a side of the slow variation of thickness over the frame."""
+OPTICS_DRAWS = 2 * SLOW**2 + 16
+
+
+def binding(domain: Domain) -> Tensor:
+    """`(7, 2)` units of (azure, eosin) that one unit of each substrate binds in this domain."""
+    rows = []
+    for substrate in SUBSTRATES:
+        factors = domain.uptake.get(substrate, (1.0, 1.0))
+        rows.append([u * f * s for u, f, s in zip(UPTAKE[substrate], factors, domain.strength, strict=True)])
+    return torch.tensor(rows)
+
+
+def stained(substrates: Tensor, domain: Domain, draws: Draws) -> Tensor:
+    """Amounts of azure and eosin `(B, 2, H, W)` bound by `substrates` `(B, 7, H, W)`.
+
+    Both vary from slide to slide and slowly over the frame.
+    """
+    size = substrates.shape[-1]
+    steps = (torch.arange(size) + 0.5) / size - 0.5
+    y, x = (v.expand(len(draws), -1, -1) for v in torch.meshgrid(steps, steps, indexing="ij"))
+    lattice = draws.normal(domain.unevenness, (2, SLOW, SLOW))
+    level = draws.normal(domain.unevenness, (2,))
+    slow = texture(lattice, x, y, torch.full((len(draws),), 0.4))
+    uptake = binding(domain)
+    amounts = torch.zeros(len(draws), 2, size, size)
+    for stain in range(2):
+        for channel in range(len(SUBSTRATES)):
+            amounts[:, stain] += substrates[:, channel] * float(uptake[channel, stain])
+    return amounts * torch.exp(slow + level[:, :, None, None])
+
+
+def transmitted(amounts: Tensor, azure: Sequence[float], eosin: Sequence[float]) -> Tensor:
+    """Share of the light that passes two stains: `10 ** -(c_azure * OD_azure + c_eosin * OD_eosin)` (Beer-Lambert).
+
+    Args:
+        amounts: `(B, 2, H, W)` units of azure and eosin, at least 0.
+        azure: Optical density of one unit in R, G, B.
+        eosin: Optical density of one unit in R, G, B.
+
+    Returns:
+        `(B, 3, H, W)` in (0, 1], linear light.
+    """
+    first, second = amounts[:, 0], amounts[:, 1]
+    density = torch.stack([first * a + second * e for a, e in zip(azure, eosin, strict=True)], dim=1)
+    return torch.exp(density * -math.log(10))
+
+
+def photographed(light: Tensor, domain: Domain, draws: Draws, noise_seeds: Sequence[int]) -> Tensor:
+    """The camera's picture of transmitted light.
+
+    Illuminant and white balance, vignetting, defocus, shot and read noise, clipping, tone curve, black corners, 8 bits,
+    JPEG, in this order.
+
+    Args:
+        light: `(B, 3, H, W)` transmission in (0, 1], linear.
+        domain: Microscope and camera.
+        draws: `OPTICS_DRAWS` numbers an image, less those that `stained` took.
+        noise_seeds: Seed of each image's sensor noise.
+
+    Returns:
+        `(B, 3, H, W)` uint8 RGB.
+    """
+    size = light.shape[-1]
+    lamp = torch.tensor(domain.illuminant) * domain.exposure * torch.exp(draws.normal(domain.cast, (3,)))
+    sigma = draws.uniform(*domain.defocus)
+    quality = draws.uniform(domain.jpeg[0], domain.jpeg[1] + 1)
+    tilt = draws.uniform(-domain.tilt, domain.tilt)
+    shade = draws.uniform(-0.2, 0.2, (2,))
+
+    steps = (torch.arange(size) + 0.5) / size * 2 - 1
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    off = (x - shade[:, :1, None]).square() + (y - shade[:, 1:, None]).square()
+    light = light * lamp[:, :, None, None] * (1 - domain.vignette * 0.5 * off)[:, None]
+    light = blurred(light, sigma / domain.field * size, sigma / (domain.field * domain.height) * size)
+    light = _read_out(light, domain, noise_seeds).clamp_(0, 1) ** (1 / domain.gamma)
+    if domain.tilt:
+        light = light * _upright(x, y, torch.deg2rad(tilt))[:, None]
+    return _jpeg((light * 255).round_().to(torch.uint8), quality.long().tolist())
+
+
+def blurred(light: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """Gaussian blur with a standard deviation of its own for each image, in pixels; borders are mirrored.
+
+    A matrix product for each image: its value cannot depend on the batch, as that of a grouped convolution may.
+    """
+    out = torch.empty_like(light)
+    for i, image in enumerate(light):
+        columns, rows = _blur_matrix(light.shape[-1], float(across[i])), _blur_matrix(light.shape[-2], float(down[i]))
+        for channel in range(len(image)):
+            out[i, channel] = rows @ image[channel] @ columns.T
+    return out
+
+
+def _blur_matrix(size: int, sigma: float) -> Tensor:
+    """`(size, size)` rows of normalised Gaussian weights, mirrored at the ends."""
+    place = torch.arange(size)
+    weights = torch.zeros(size, size)
+    for source in (place, -1 - place, 2 * size - 1 - place):
+        weights += torch.exp(-0.5 * ((place[:, None] - source[None]) / max(sigma, 1e-3)) ** 2)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _read_out(light: Tensor, domain: Domain, seeds: Sequence[int]) -> Tensor:
+    """Shot noise (normal approximation) and read noise; smaller pixels collect less light."""
+    full = domain.photons * (96 / light.shape[-1]) ** 2
+    noise = torch.stack(
+        [torch.randn(light.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    )
+    read = domain.read_noise * 96 / light.shape[-1]
+    return light + noise * torch.sqrt(light / full + (read / full) ** 2)
+
+
+def _upright(x: Tensor, y: Tensor, angle: Tensor) -> Tensor:
+    """`(B, H, W)` 1 inside the turned frame, 0 in the black corners it leaves."""
+    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    reach = torch.maximum((x * cos + y * sin).abs(), (y * cos - x * sin).abs())
+    return (reach < 1).float()
+
+
+def _jpeg(images: Tensor, quality: Sequence[int]) -> Tensor:
+    """A JPEG round trip of each image."""
+    files = [encode_jpeg(image, quality=q) for image, q in zip(images, quality, strict=True)]
+    return torch.stack([decode_jpeg(file, mode=ImageReadMode.RGB) for file in files])

@@ -1,0 +1,82 @@
+"""The embedded dataset: drawn cells of ten invented laboratories, no download."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from jaxtyping import UInt8
+from torch import Tensor
+
+from cellda.datasets import register
+from cellda.datasets.base import COLUMNS, CellDataset
+from cellda.datasets.rendering import DOMAINS, RENDERER_VERSION, CellKey, Domain, render
+from cellda.errors import ConfigurationError, nearest
+from cellda.taxonomy import CLASSES
+
+
+@register("synthetic")
+class Synthetic(CellDataset):
+    """Drawn Romanowsky-stained cells of ten invented laboratories (`synthetic/0` ... `synthetic/9`).
+
+    Single cells of the six classes are rendered from shape and colour parameters through a physical model of stain,
+    microscope and camera (see `cellda.datasets.rendering`). The classes have the same shape grammar everywhere; the
+    laboratories differ in stains, light, magnification, blur, noise, JPEG and background. `synthetic/0` is the sharp source.
+
+    Args:
+        root: Not used: there is no folder to read.
+        variant: The laboratory, `"0"` to `"9"`.
+        per_class: Cells of each class.
+        seed: Another seed gives other cells. Cell `i` of a class is the same whatever `per_class` is.
+
+    Raises:
+        ConfigurationError: If there is no such variant, a folder is given, or `per_class` is below 1.
+    """
+
+    def __init__(
+        self, root: Path | None = None, variant: str = "0", per_class: int = 100, seed: int = 0
+    ) -> None:
+        known = [str(number) for number in range(len(DOMAINS))]
+        if variant not in known:
+            raise ConfigurationError(f"There is no dataset 'synthetic/{variant}'; {nearest(variant, known)}")
+        if root is not None:
+            raise ConfigurationError(f"Dataset 'synthetic' is drawn and reads no folder; leave out the root '{root}'.")
+        if per_class < 1:
+            raise ConfigurationError(f"Dataset 'synthetic' needs per_class of at least 1, not {per_class}.")
+        self.variant = variant
+        self.per_class = per_class
+        self.seed = seed
+        super().__init__(root)
+
+    def _index(self) -> pd.DataFrame:
+        rows = [
+            (f"{label}/{number:05d}", label, label, None, None)
+            for label in CLASSES
+            for number in range(self.per_class)
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    @property
+    def full_name(self) -> str:
+        """`synthetic/<variant>`."""
+        return f"{self.name}/{self.variant}"
+
+    @property
+    def domain(self) -> Domain:
+        """Stains, microscope and camera of this laboratory."""
+        return DOMAINS[int(self.variant)]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the pictures depend on: the domain, the renderer's version and the options."""
+        parts = (self.full_name, self.domain.digest, RENDERER_VERSION, self.per_class, self.seed)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def keys(self, indices: Sequence[int]) -> list[CellKey]:
+        """What the renderer draws the cells `indices` from."""
+        stream = f"{self.seed}|{self.variant}"
+        return [CellKey(*divmod(int(index), self.per_class), stream) for index in indices]
+
+    def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
+        """Draw cells `indices` at `size` x `size` pixels, in batches."""
+        return render(self.keys(indices), self.domain, size)
