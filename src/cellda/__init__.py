@@ -1,3 +1,34 @@
-"""cellda: make a white-blood-cell classifier work on your own microscope with at most 100 labelled cells."""
+"""cellda: make a white-blood-cell classifier work on your own microscope with at most 100 labelled cells.
+
+    from cellda import Recipe
+
+    result = Recipe.preset("laptop").run(target="raabin", data="~/wbc")
+    print(result)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cellda.errors import CelldaError
+    from cellda.models.classifier import CellClassifier
+    from cellda.recipe import Recipe
+    from cellda.workflow import RunResult
 
 __version__ = "0.1.0"
+__all__ = ["CellClassifier", "CelldaError", "Recipe", "RunResult", "__version__"]
+
+_HOMES = {
+    "CelldaError": "cellda.errors",
+    "CellClassifier": "cellda.models.classifier",
+    "Recipe": "cellda.recipe",
+    "RunResult": "cellda.workflow",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Public names are imported on first use, so that `import cellda` stays instant and never imports torch.
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'cellda' has no attribute {name!r}")

@@ -11,11 +11,11 @@ class CelldaError(Exception):
     """
 
 
-class UnknownNameError(CelldaError):
+class UnknownNameError(CelldaError, ValueError):
     """A name that no registered member, class or column carries."""
 
 
-class ConfigurationError(CelldaError):
+class ConfigurationError(CelldaError, ValueError):
     """A recipe, or a combination of recipe, target and data, that cannot work."""
 
 

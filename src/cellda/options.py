@@ -41,12 +41,20 @@ def checked_options(cls: type, options: Mapping[str, Any], owner: str) -> dict[s
 
 
 def describe(error: ValidationError, owner: str, known: Mapping[str, Any]) -> str:
-    """All problems of a pydantic validation in sentences, with near names for unknown fields."""
+    """All problems of a pydantic validation in sentences, with near names for unknown fields.
+
+    Args:
+        error: What pydantic found.
+        owner: Whose options they are, for example `"the recipe"`.
+        known: The names of the fields there are.
+    """
     lines = []
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown field '{where}': {nearest(where, known)}")
+            lines.append(f"unknown field '{where}': {nearest(where, known) if len(problem["loc"]) == 1 else "there is no such field."}")
+        elif problem["type"] == "value_error":
+            lines.append(f"field '{where}': {problem['ctx']['error']}")
         else:
             lines.append(f"field '{where}': {problem['msg']} (got {problem['input']!r})")
     return f"The options of {owner} are not valid:\n" + "\n".join(f"  - {line}" for line in lines)

@@ -1,4 +1,168 @@
-"""The six classes of the paper, and how the names found in the wild fold into them."""
+"""The six classes of the paper, and how the names found in the wild fold into them.
+
+`fold` maps a published folder, column or file name to one of `CLASSES`, or to None where the name is known
+but its cells are left out of the study (blasts, platelets, artefacts, ...). Unknown names are refused, and the
+near ones told.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from cellda.errors import UnknownNameError
 
 CLASSES: tuple[str, ...] = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
 """Class names in the order of the class index 0..5."""
+
+ABBREVIATIONS: dict[str, str] = {
+    "ABE": "eosinophil of abnormal appearance",
+    "ART": "artefact of staining or imaging",
+    "BAS": "basophil granulocyte",
+    "BLA": "blast of any lineage",
+    "BMS": "smear of bone marrow",
+    "EBO": "erythroblast, stage not stated",
+    "EOS": "eosinophil granulocyte",
+    "ERA": "acidophilic erythroblast (normoblast)",
+    "ERB": "basophilic erythroblast (normoblast)",
+    "ERO": "orthochromatic erythroblast (normoblast)",
+    "ERP": "polychromatic erythroblast (normoblast)",
+    "FGC": "faggot cell (promyelocyte with bundles of Auer rods)",
+    "GAN": "generative adversarial network (a method, not a cell)",
+    "HAC": "hairy cell",
+    "KSC": "smudge cell",
+    "LYA": "atypical lymphocyte; the paper's glossary also gives lymphoma cell",
+    "LYI": "immature lymphocyte",
+    "LYT": "typical, mature lymphocyte",
+    "MGG": "May-Grünwald-Giemsa (a stain, not a cell)",
+    "MMZ": "metamyelocyte",
+    "MOB": "monoblast",
+    "MON": "monocyte",
+    "MYB": "myelocyte",
+    "MYO": "myeloblast",
+    "NEU": "neutrophil granulocyte, stage not stated",
+    "NGB": "band neutrophil",
+    "NGS": "segmented neutrophil",
+    "NIF": "cell that could not be identified",
+    "OTH": "other cell",
+    "PBL": "pronormoblast",
+    "PBS": "smear of peripheral blood",
+    "PEB": "proerythroblast",
+    "PLA": "platelet",
+    "PLM": "plasma cell",
+    "PMB": "promyelocyte with a bilobed nucleus",
+    "PMO": "promyelocyte",
+    "THO": "thrombocyte",
+    "WBC": "white blood cell (any)",
+}
+"""The abbreviations of the paper's glossary (and `MOB`, which only Munich 2019 uses) with their meaning."""
+
+_FOLDED: dict[str, tuple[str, ...]] = {
+    "basophil": (
+        "BAS", "BA", "Baso", "basophil", "basophil granulocyte", "basophilic granulocyte",
+        "segmented basophil",
+    ),
+    "eosinophil": (
+        "EOS", "EO", "Eosi", "Eosin", "eosinophil", "eosinophil granulocyte", "eosinophilic granulocyte",
+        "segmented eosinophil", "band eosinophil", "ABE", "abnormal eosinophil",
+    ),
+    "erythroblast": (
+        "EBO", "erythroblast", "normoblast", "NRBC", "nucleated red blood cell", "nucleated red cell",
+        "nucleated erythrocyte",
+        "ERB", "basophilic erythroblast", "basophilic normoblast", "early normoblast", "prorubricyte",
+        "ERP", "polychromatic erythroblast", "polychromatic normoblast", "polychromatophilic erythroblast",
+        "polychromatophilic normoblast", "intermediate normoblast", "rubricyte",
+        "ERO", "orthochromatic erythroblast", "orthochromatic normoblast", "orthochromic erythroblast",
+        "orthochromic normoblast", "late normoblast", "metarubricyte",
+        "ERA", "acidophilic erythroblast", "acidophilic normoblast",
+    ),
+    "lymphocyte": (
+        "LYT", "LY", "LYM", "Lymp", "lymph", "lympho", "lymphocyte", "typical lymphocyte",
+        "lymphocyte typical", "mature lymphocyte", "normal lymphocyte", "small lymphocyte",
+        "large lymphocyte", "large granular lymphocyte", "LYI", "immature lymphocyte", "lymphocyte immature",
+    ),
+    "monocyte": ("MON", "MO", "mono", "monocyte", "mature monocyte"),
+    "neutrophil": (
+        "NEU", "NE", "neut", "neutro", "neutrophil", "neutrophil granulocyte", "neutrophilic granulocyte",
+        "mature neutrophil", "hypersegmented neutrophil", "PMN", "polymorphonuclear neutrophil",
+        "polymorphonuclear leukocyte",
+        "NGB", "BNE", "band", "band neutrophil", "neutrophil band", "band cell", "band form", "stab",
+        "stab cell", "stab neutrophil", "neutrophil stab", "unsegmented neutrophil", "banded neutrophil",
+        "NGS", "SNE", "seg", "segmented", "segmented neutrophil", "neutrophil segmented", "seg neutrophil",
+        "neutrophil seg",
+    ),
+}  # fmt: skip
+
+_DROPPED: tuple[str, ...] = (
+    "BLA", "blast", "blast cell", "MYO", "myeloblast", "MOB", "monoblast", "lymphoblast", "megakaryoblast",
+    "PEB", "proerythroblast", "PBL", "pronormoblast", "rubriblast",
+    "PMO", "PMY", "promyelocyte", "PMB", "bilobed promyelocyte", "promyelocyte bilobed", "FGC", "faggot cell",
+    "faggott cell",
+    "MYB", "MY", "myelocyte", "MMZ", "MMY", "metamyelocyte", "IG", "immature granulocyte",
+    "promonocyte", "prolymphocyte", "megakaryocyte",
+    "LYA", "atypical lymphocyte", "lymphocyte atypical", "variant lymphocyte", "reactive lymphocyte",
+    "lymphoma", "lymphoma cell", "HAC", "hairy cell", "PLM", "plasma cell", "mast cell", "macrophage",
+    "PLA", "platelet", "giant platelet", "platelet clump", "THO", "thrombocyte",
+    "RBC", "red blood cell", "red cell", "erythrocyte", "reticulocyte",
+    "KSC", "smudge cell", "smudge", "basket cell", "ART", "artefact", "artifact", "NIF", "not identifiable",
+    "unidentified", "unknown", "OTH", "other", "other cell", "mixt", "mixed", "background", "debris",
+)  # fmt: skip
+
+
+def _key(name: str) -> str:
+    """A name without case, accents and separators: `"Band_Neutrophil"` -> `"bandneutrophil"`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "", plain.lower())
+
+
+_KNOWN: dict[str, tuple[str, str | None]] = {
+    **{_key(name): (name, None) for name in _DROPPED},
+    **{_key(name): (name, label) for label, names in _FOLDED.items() for name in names},
+}
+"""Key -> (the name as written above, its class or None)."""
+
+
+def fold(raw_label: str) -> str | None:
+    """The class a published name belongs to; case, separators and plural do not matter.
+
+    Args:
+        raw_label: A folder, column or glossary name: `"NGB"`, `"Band_Neutrophils"`, `"seg"`, `"normoblast"`.
+
+    Returns:
+        One of `CLASSES`, or None for cells that are known but left out: blasts, immature granulocytes,
+        proerythroblasts, atypical lymphocytes (`LYA` is not among the labels the paper's authors fold),
+        platelets, smudge cells, artefacts and the like.
+
+    Raises:
+        UnknownNameError: If the name says nothing known; the message names near ones.
+
+    >>> fold("Band_Neutrophils"), fold("PMO")
+    ('neutrophil', None)
+    """
+    key = _key(raw_label)
+    singular = key.removesuffix("s")
+    for candidate in (key, singular, f"{singular}cell", singular.removesuffix("cell")):
+        if candidate in _KNOWN:
+            return _KNOWN[candidate][1]
+    raise UnknownNameError(f"'{raw_label}' names no known cell type; {_near(key)}")
+
+
+def unknown_names(raw_labels: Iterable[str]) -> dict[str, str]:
+    """Those of `raw_labels` that `fold` refuses, each with the sentence that says so and names near ones."""
+    problems = {}
+    for raw_label in dict.fromkeys(raw_labels):
+        try:
+            fold(raw_label)
+        except UnknownNameError as error:
+            problems[raw_label] = str(error)
+    return problems
+
+
+def _near(key: str) -> str:
+    close = difflib.get_close_matches(key, _KNOWN, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(repr(_KNOWN[hit][0]) for hit in close)}?"
+    return (
+        f"known are {', '.join(CLASSES)}, their finer stages, the glossary's abbreviations, "
+        "and 'other' for cells to leave out."
+    )

@@ -92,7 +92,7 @@ class CellClassifier(nn.Module):
         """Logits `(B, classes)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
         return self.head(self.embed(images))  # type: ignore[no-any-return]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path]) -> Prediction:
         """Classify raw images: resize, stain normalisation, network, softmax.
 

@@ -1,10 +1,14 @@
 """What a stain normalizer is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from cellda.errors import DataError
 
 
 class Normalizer(nn.Module, ABC):
@@ -18,11 +22,17 @@ class Normalizer(nn.Module, ABC):
 
     @property
     def needs_fit(self) -> bool:
-        """Whether `fit` must see source images before `forward` is meaningful."""
+        """Whether `fit` must still see source images before `forward` is meaningful."""
         return False
 
-    def fit(self, images: Float[Tensor, "b 3 h w"]) -> None:  # noqa: B027 - most members learn nothing
-        """Learn the reference from source images `(B, 3, H, W)` in [0, 1]."""
+    def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:  # noqa: B027 - most members learn nothing
+        """Learn the reference from source images, given batch by batch so that they need not fit in memory.
+
+        A member that learns nothing leaves `batches` untouched.
+
+        Args:
+            batches: Tensors `(B, 3, H, W)` in [0, 1]; sizes may differ from batch to batch.
+        """
 
     @abstractmethod
     def forward(
@@ -38,3 +48,23 @@ class Normalizer(nn.Module, ABC):
         Returns:
             `(B, 3, H, W)`, clipped to [0, 1], same dtype and device.
         """
+
+
+def check_images(images: Tensor, mask: Tensor | None = None) -> None:
+    """Refuse what is no batch of images, or a mask that does not belong to it.
+
+    Raises:
+        DataError: If `images` is not a floating-point `(B, 3, H, W)` or `mask` not a boolean `(B, H, W)` of the same size.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        raise DataError(
+            f"Images must be a batch of RGB images, (B, 3, H, W); got {tuple(images.shape)}. "
+            "A single image becomes a batch with image[None]."
+        )
+    if not images.is_floating_point():
+        raise DataError(
+            f"Images must be floating point in [0, 1]; got {images.dtype}. Divide uint8 images by 255 first."
+        )
+    expected = (len(images), *images.shape[2:])
+    if mask is not None and (tuple(mask.shape) != expected or mask.dtype != torch.bool):
+        raise DataError(f"The mask must be boolean of shape {expected}; got {mask.dtype} of {tuple(mask.shape)}.")

@@ -64,7 +64,7 @@ class ImageExamples:
             part = images if whole else images[inside]
             if chosen.degrade:
                 part = random_zoom(random_degrade(part, generator), generator)
-            part = chosen.normalizer(part)
+            part = chosen.normalizer.to(images.device)(part)
             if whole:
                 images = part
             else:

@@ -1,0 +1,46 @@
+"""Full fine-tuning: the paper's proposed workflow."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.settings import tunable
+from cellda.training.settings import Training
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("full")
+class Full(Training, Adapter):
+    """Fine-tune all weights on the labelled support images (the paper's proposed workflow).
+
+    Section "Fine-tuning strategy" of the paper. Its authors' one published example trains 50 epochs at 7e-5 with BatchNorm
+    statistics moving; here the encoder's statistics stay frozen by default, because batches of a few cells estimate them
+    badly (`bn="train"` is the paper's way).
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
+
+    epochs: int = tunable(30, low=10, high=60, ge=1)
+    batch_size: int = tunable(8, choices=(4, 8, 16), ge=2)
+    lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    one_cycle: bool = True
+    bn: Literal["train", "frozen"] = "frozen"
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train every weight of `model` on the support images."""
+        from cellda.training.examples import ImageExamples
+
+        examples = ImageExamples(target.support)
+        context.trainer.fit(model, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        return model
+
+    def image_passes(self, support: int) -> int:
+        """Every epoch sends every support image through the backbone."""
+        return self.epochs * support

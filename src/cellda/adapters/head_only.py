@@ -1,0 +1,42 @@
+"""Training the head on frozen embeddings."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.settings import tunable
+from cellda.training.settings import Training
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("head_only")
+class HeadOnly(Training, Adapter):
+    """Train only the head; encoder and embedding stay frozen (ablation 3).
+
+    The embeddings of the support images are computed once, so that an epoch costs next to nothing; images are therefore
+    not augmented. The encoder is in evaluation mode throughout.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
+
+    epochs: int = tunable(50, low=20, high=200, ge=1)
+    batch_size: int = tunable(16, choices=(8, 16, 32), ge=2)
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    one_cycle: bool = True
+    bn: Literal["frozen"] = "frozen"
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train `model.head` on the embeddings of the support images."""
+        from cellda.training.examples import FeatureExamples
+
+        features = context.trainer.embeddings(model, target.support)
+        examples = FeatureExamples(features, target.support.labels)
+        context.trainer.fit(model.head, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        return model

@@ -1,0 +1,64 @@
+"""Fine-tuning on target and source images together."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Need, TargetView
+from cellda.adapters.full import Full
+from cellda.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("mixed_source")
+class MixedSource(Full):
+    """Fine-tune all weights on the support images together with as many source images (ablation 4).
+
+    The paper's "mixed sources". `source_images` are drawn once, in equal parts from every class of every source, and
+    shuffled among the support images; both keep their own normalizer.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
+
+    source_images: int = Field(100, ge=1, description="Source images in all, balanced over sources and classes.")
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train every weight of `model` on the support images and the drawn source images."""
+        from cellda.training.examples import ImageExamples
+
+        drawn = [source.subset(rows) for source, rows in zip(context.source, self._draw(context), strict=True)]
+        examples = ImageExamples(target.support, *[part for part in drawn if len(part)])
+        context.trainer.fit(model, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        return model
+
+    def image_passes(self, support: int) -> int:
+        """Every epoch sends every support and every drawn source image through the backbone."""
+        return self.epochs * (support + self.source_images)
+
+    def _draw(self, context: AdaptContext) -> list[list[int]]:
+        """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
+        from torch import Generator, randperm
+
+        available = sum(len(source) for source in context.source)
+        if available < self.source_images:
+            raise ConfigurationError(
+                f"mixed_source wants source_images={self.source_images}, but the sources hold {available}; "
+                f"set adapter.source_images to at most {available}."
+            )
+        generator = Generator().manual_seed(context.seed)
+        piles: list[tuple[int, list[int]]] = []
+        for index, source in enumerate(context.source):
+            order = randperm(len(source), generator=generator)
+            labels = source.labels[order]
+            piles += [(index, order[labels == label].tolist()) for label in labels.unique()]
+        chosen: list[list[int]] = [[] for _ in context.source]
+        left = self.source_images
+        while left:
+            for index, pile in piles:
+                if pile and left:
+                    chosen[index].append(pile.pop())
+                    left -= 1
+        return chosen

@@ -1,0 +1,19 @@
+"""No adaptation."""
+
+from typing import TYPE_CHECKING
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("none")
+class NoAdaptation(Adapter):
+    """Use the source model as it is, behind the target's normalizer (ablation 2); looks at no label."""
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Return `model` unchanged."""
+        del target, context
+        return model

@@ -1,0 +1,220 @@
+"""Few-shot draws: which cells of a target are labelled for adaptation, and which are held back to measure on."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from cellda.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
+
+Protocol = Literal["clean", "paper"]
+"""`clean`: groups never straddle; `paper`: the published image-level draw."""
+
+Kind = Literal["balanced", "stratified", "random"]
+"""How the support is shared out among the classes."""
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One few-shot draw of a target; every method that is compared on it gets the same one.
+
+    Attributes:
+        n: Number of support cells asked for; `support` may hold fewer (see `draw_support`).
+        draw: The draw's number.
+        protocol: `"clean"` or `"paper"`.
+        kind: How the support is shared out among the classes.
+        support: Rows of the dataset's table to adapt on, ascending.
+        query: Rows to measure on, ascending; shares no row with `support`, and under `clean` no group.
+        unsupported: Classes of the dataset without a cell in the support.
+        untested: Classes of the dataset without a cell in the query.
+        groups: Group of every row of the table, for folds inside the support and for intervals over the query.
+    """
+
+    n: int
+    draw: int
+    protocol: Protocol
+    kind: Kind
+    support: tuple[int, ...]
+    query: tuple[int, ...]
+    unsupported: tuple[str, ...]
+    untested: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+def default_size(dataset: "CellDataset") -> int:
+    """The paper's number of support cells: its Table 3, else 100 from 1000 cells on, else a tenth, rounded."""
+    if dataset.few_shot is not None:
+        return dataset.few_shot
+    return 100 if len(dataset) >= 1000 else round(len(dataset) / 10)
+
+
+def draw_support(
+    dataset: "CellDataset",
+    n: int | None = None,
+    draw: int = 0,
+    protocol: Protocol = "clean",
+    kind: Kind = "balanced",
+) -> Draw:
+    """Draw the support of a target and the query that goes with it.
+
+    `clean`, where the dataset publishes groups: `StratifiedGroupKFold(2)` halves the groups; the support is drawn on one
+    half and the query is the whole other one. A class whose cells all lie in one group goes to the query with that
+    group and is `unsupported`. Where the dataset publishes no groups, every image is a group (byte-identical ones
+    share theirs) and the query is everything outside the drawn groups. Within a class, cells are taken round-robin
+    over shuffled groups. `paper`: images are drawn one by one and the query is everything not drawn.
+
+    `balanced` gives each class `n // classes` cells; the remainder is not drawn, as in the authors' lists (16 cells of
+    each of 6 classes for n = 100). A class with fewer cells than that gives at most half of them, a single cell goes to
+    the support, and what is missing is not made up for. `stratified` follows the class proportions with at least one
+    cell a class. `random` looks at no label.
+
+    The draw depends on the cells, not on the order of the table's rows.
+
+    Args:
+        dataset: The target.
+        n: Number of support cells; None takes `default_size`, 0 draws none.
+        draw: Number of the draw, from 0.
+        protocol: `"clean"` or `"paper"`.
+        kind: `"balanced"`, `"stratified"` or `"random"`.
+
+    Raises:
+        ConfigurationError: If the data cannot give such a draw; the message says what would work.
+    """
+    size = default_size(dataset) if n is None else n
+    name, counts = dataset.full_name, dataset.class_counts()
+    if draw < 0:
+        raise ConfigurationError(f"Draws are numbered from 0; {draw} is not the number of a draw.")
+    if size < 0 or (0 < size < len(counts) and kind != "random"):
+        raise ConfigurationError(
+            f"{size} support cells cannot be shared among the {len(counts)} classes of '{name}'; ask for n = "
+            f'{len(counts)} or more, or for kind="random".'
+        )
+
+    order = _path_order(dataset.table)
+    labels = dataset.table["label"].to_numpy()[order]
+    groups = dataset.effective_groups()
+    # Numbered by first appearance along the paths, so that neither names nor row order decide.
+    codes = np.arange(len(order)) if protocol == "paper" else pd.factorize(np.asarray(groups)[order])[0]
+    rng = np.random.default_rng(draw)
+
+    split = protocol == "clean" and bool(dataset.table["group"].notna().any())
+    side = _support_side(labels, codes, draw, name) if split else np.ones(len(order), dtype=bool)
+    available = int(side.sum()) if split else len(order) - 1
+    if size > available:
+        where = (
+            " on the support side of its groups, which are kept whole"
+            if split
+            else ", one kept to measure on"
+        )
+        remedy = f"ask for n = {available} or fewer" + (
+            ' or, at the image level, for protocol="paper"' * split
+        )
+        raise ConfigurationError(
+            f"'{name}' cannot give {size} support cells in draw {draw}: there are {available}{where}; {remedy}."
+        )
+
+    if kind == "random":
+        drawn = rng.permutation(np.flatnonzero(side))[:size]
+    else:
+        quota = _balanced(counts, size) if kind == "balanced" else _stratified(counts, size)
+        drawn = np.concatenate(
+            [_round_robin(np.flatnonzero(side & (labels == c)), codes, rng)[: quota[c]] for c in counts]
+        )
+    held_back = ~side if split else ~np.isin(codes, codes[drawn])
+    if not held_back.any():
+        raise ConfigurationError(
+            f"Nothing of '{name}' is left to measure on in draw {draw}, because the {size} support cells touch every "
+            "group; ask for a smaller n."
+        )
+    return Draw(
+        n=size,
+        draw=draw,
+        protocol=protocol,
+        kind=kind,
+        support=_ascending(order[drawn]),
+        query=_ascending(order[held_back]),
+        unsupported=tuple(c for c in counts if c not in labels[drawn]),
+        untested=tuple(c for c in counts if c not in labels[held_back]),
+        groups=tuple(groups),
+    )
+
+
+def _path_order(table: pd.DataFrame) -> Ints:
+    """Rows in the order of path, then box (several cells of one field share its path)."""
+    keys = pd.DataFrame({"path": table["path"].to_numpy(), "box": table["box"].astype(str).to_numpy()})
+    return keys.sort_values(["path", "box"], kind="stable").index.to_numpy()
+
+
+def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name: str) -> Bools:
+    """Rows on whose groups the support may be drawn; all others are the query.
+
+    Groups that hold all cells of a class are set aside for the query before the others are halved.
+    """
+    spread = pd.Series(codes).groupby(labels).transform("nunique").to_numpy()
+    free = np.flatnonzero(~np.isin(codes, codes[spread == 1]))
+    remaining = np.unique(codes[free])
+    if len(remaining) == 0:
+        raise ConfigurationError(
+            f"No clean draw of '{name}' is possible: each of its groups holds all the cells of some class. Give finer "
+            'groups, or draw at the image level with protocol="paper".'
+        )
+    side = np.zeros(len(codes), dtype=bool)
+    if len(remaining) == 1:
+        side[free] = True
+        return side
+    halves = StratifiedGroupKFold(2, shuffle=True, random_state=draw)
+    try:
+        with warnings.catch_warnings():
+            # Warns of classes with a single cell, which are reported as unsupported or untested.
+            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+            folds = next(iter(halves.split(free, labels[free], codes[free])))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The groups of '{name}' cannot be split in two halves ({error}). Give more cells, or draw at the image "
+            'level with protocol="paper".'
+        ) from None
+    # The largest group always opens the first fold: a coin decides which half is the support side.
+    side[free[folds[np.random.default_rng(draw).integers(2)]]] = True
+    return side
+
+
+def _balanced(counts: dict[str, int], n: int) -> dict[str, int]:
+    share = n // len(counts)
+    return {c: share if count >= share else max(1, count // 2) for c, count in counts.items()}
+
+
+def _stratified(counts: dict[str, int], n: int) -> dict[str, int]:
+    """Shares in proportion, at least one each, summing to `n` (largest remainders)."""
+    if n == 0:
+        return dict.fromkeys(counts, 0)
+    cells = np.array(list(counts.values()))
+    ideal = n * cells / cells.sum()
+    quota = np.maximum(np.floor(ideal).astype(int), 1)
+    while quota.sum() < n:
+        quota[np.argmax(ideal - quota)] += 1
+    while quota.sum() > n:
+        quota[np.argmax(np.where(quota > 1, quota - ideal, -np.inf))] -= 1
+    return dict(zip(counts, quota.tolist(), strict=True))
+
+
+def _round_robin(rows: Ints, codes: Ints, rng: np.random.Generator) -> Ints:
+    """Rows in an order that takes one cell of every group before a second one of any."""
+    rows = rng.permutation(rows)
+    owners = codes[rows]
+    turn = pd.Series(owners).groupby(owners).cumcount().to_numpy()
+    place = rng.permutation(int(codes.max()) + 1)[owners]
+    return rows[np.lexsort((place, turn))]
+
+
+def _ascending(rows: Ints) -> tuple[int, ...]:
+    return tuple(int(row) for row in np.sort(rows))

@@ -1,0 +1,58 @@
+"""Which source datasets a recipe trains on, and how a support set is drawn."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from cellda.datasets import registry
+from cellda.errors import UnknownNameError, nearest
+from cellda.settings import Settings
+
+SHARP = frozenset({"barcelona"})
+"""Sources whose images are sharper than those of the targets (paper, Fig. 4)."""
+
+
+class Source(Settings):
+    """One source dataset.
+
+    Attributes:
+        name: A registered dataset, with its variant behind a slash where it has variants (`"synthetic/0"`).
+        degrade: Lower resolution and zoom at random in training, for sources sharper than the targets; by default for
+            Barcelona, as in the paper.
+        options: Options of the dataset's loader.
+    """
+
+    name: str
+    degrade: bool
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = {"name": given}
+        if isinstance(given, dict) and "name" in given and "degrade" not in given:
+            given = {**given, "degrade": given["name"] in SHARP}
+        return given
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name.partition("/")[0] not in registry:
+            raise UnknownNameError(f"There is no dataset '{name}'; {nearest(name, registry.names())}")
+        return name
+
+
+class FewShot(Settings):
+    """How the support set is drawn from the target.
+
+    Attributes:
+        n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none 100
+            from 1,000 images on, else a tenth.
+        draw: Which draw; every method sees the same support set in the same draw.
+        kind: `"balanced"` (as many of each class as possible), `"stratified"` (in proportion) or `"random"`.
+    """
+
+    n: int | None = Field(None, ge=1)
+    draw: int = Field(0, ge=0)
+    kind: Literal["balanced", "stratified", "random"] = "balanced"

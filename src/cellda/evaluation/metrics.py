@@ -1,0 +1,271 @@
+"""Measures of predictions, with 95 % bootstrap intervals."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from io import StringIO
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console, Group
+from rich.table import Table
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    binary_average_precision,
+    binary_precision_recall_curve,
+    multiclass_calibration_error,
+)
+
+from cellda.errors import DataError
+from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
+from cellda.evaluation.predictions import RUN, class_indices, probabilities
+from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
+from cellda.taxonomy import CLASSES
+
+Floats = npt.NDArray[np.float64]
+
+ECE_BINS = 15
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Estimate(_Record):
+    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN where a single group allows none."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+class ClassMetrics(_Record):
+    """Measures of one class against all others; `support` is its number of query cells."""
+
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    support: int
+
+
+class Metrics(_Record):
+    """Measures of a set of predictions.
+
+    Attributes:
+        n: Number of cells.
+        groups: Number of groups they come from, over which the intervals are bootstrapped.
+        accuracy: Share of cells whose predicted class is the true one.
+        balanced_accuracy: Mean recall over the averaged classes, hence equal to `macro_recall`.
+        macro_precision, macro_recall, macro_f1: Means over the target's classes with at least 5 query cells. A class
+            that is never predicted has precision 0.
+        ece: Expected calibration error (15 bins, L1) of the most probable class.
+        per_class: Measures of every class that has query cells, in class order.
+        left_out: Classes with fewer than 5 query cells, which the averages leave out, with their counts.
+    """
+
+    n: int
+    groups: int
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    macro_precision: Estimate
+    macro_recall: Estimate
+    macro_f1: Estimate
+    ece: float
+    per_class: dict[str, ClassMetrics]
+    left_out: dict[str, int]
+
+    @property
+    def summary(self) -> str:
+        """The main measures in one line."""
+        return (
+            f"accuracy {self.accuracy}, macro precision {self.macro_precision}, macro recall {self.macro_recall}, "
+            f"macro F1 {self.macro_f1} on {self.n} cells of {self.groups} groups (95 % intervals)"
+        )
+
+    def __rich__(self) -> Group:
+        overall = Table(title=f"{self.n} cells, {self.groups} groups", title_justify="left")
+        overall.add_column("measure")
+        overall.add_column("value [95 % interval]", justify="right")
+        for name in MEASURES:
+            overall.add_row(name.replace("_", " "), str(getattr(self, name)).replace("[", r"\["))
+        overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
+        classes = Table("class", title="per class", title_justify="left")
+        for column in ("precision", "recall", "F1", "cells"):
+            classes.add_column(column, justify="right")
+        for name, one in self.per_class.items():
+            values = [str(e).replace("[", r"\[") for e in (one.precision, one.recall, one.f1)]
+            classes.add_row(name + "*" * (name in self.left_out), *values, str(one.support))
+        note = f"* fewer than {MIN_CELLS} query cells: left out of the averages" if self.left_out else ""
+        return Group(overall, classes, *([note] if note else []))
+
+    def __str__(self) -> str:
+        console = Console(file=StringIO(), width=100)
+        with console.capture() as captured:
+            console.print(self)
+        return captured.get().rstrip()
+
+
+def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> Metrics:
+    """Measure the predictions of one run, or any rows that make one sample.
+
+    Intervals are percentile intervals of a bootstrap over groups (images, where there are none). A class that a
+    resample misses altogether is left out of that resample's averages.
+
+    Args:
+        predictions: Rows of a prediction table.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        DataError: If there is no row.
+    """
+    counts = _counts(predictions)
+    confusion = counts.sum((0, 1))
+    averaged = averaged_classes(confusion)
+    point = asdict(rates(confusion, averaged))
+    spread = asdict(rates(_resampled(counts, resamples, seed)[:, 0], averaged))
+    ends = {name: interval(values) for name, values in spread.items()}
+
+    def of_class(name: str, index: int) -> Estimate:
+        low, high = ends[name]
+        return _estimate(point[name][index], low[index], high[index])
+
+    cells = confusion.sum(1)
+    return Metrics(
+        n=int(confusion.sum()),
+        groups=len(counts),
+        **{name: _estimate(point[name], *ends[name]) for name in MEASURES},
+        ece=expected_calibration_error(predictions),
+        per_class={
+            name: ClassMetrics(
+                precision=of_class("precision", i),
+                recall=of_class("recall", i),
+                f1=of_class("f1", i),
+                support=int(cells[i]),
+            )
+            for i, name in enumerate(CLASSES)
+            if cells[i]
+        },
+        left_out={name: int(cells[i]) for i, name in enumerate(CLASSES) if 0 < cells[i] < MIN_CELLS},
+    )
+
+
+def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
+    """Average the measures of many runs: over the runs of each target, then over targets, each target counting the same.
+
+    The bootstrap is stratified by target: every resample redraws the groups of each target and takes the same average.
+    A group stands for its images in all runs of its target, because draws share query images and are not independent.
+    The interval is therefore about which images were measured, with draws and trained models as they are; how much
+    those matter is the standard deviation across draws.
+
+    Args:
+        predictions: Rows of a prediction table; runs are told apart by condition, target, draw, seed and protocol.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        One estimate for each of `MEASURES`.
+
+    Raises:
+        DataError: If there is no row.
+    """
+    points: list[dict[str, Floats]] = []
+    spreads: list[dict[str, Floats]] = []
+    for stratum, (_, rows) in enumerate(predictions.groupby("target")):
+        counts = _counts(rows, rows.groupby(list(RUN)).ngroup().to_numpy(dtype=np.int64))
+        confusion = counts.sum(0)
+        averaged = averaged_classes(confusion)
+        points.append(_run_means(asdict(rates(confusion, averaged))))
+        drawn = _resampled(counts, resamples, seed + stratum)
+        spreads.append(_run_means(asdict(rates(drawn, averaged))))
+    if not points:
+        raise DataError("There are no predictions to average.")
+    estimates = {}
+    for name in MEASURES:
+        ends = interval(np.mean([spread[name] for spread in spreads], axis=0))
+        estimates[name] = _estimate(np.mean([point[name] for point in points]), *ends)
+    return estimates
+
+
+def expected_calibration_error(predictions: pd.DataFrame) -> float:
+    """Expected calibration error of the most probable class, 15 bins, L1 (Guo et al. 2017), in [0, 1]."""
+    p, labels = _tensors(predictions)
+    return float(
+        multiclass_calibration_error(p, labels, num_classes=len(CLASSES), n_bins=ECE_BINS, norm="l1")
+    )
+
+
+@dataclass(frozen=True)
+class PrecisionRecallCurve:
+    """Precision against recall of one class, or averaged over classes.
+
+    Attributes:
+        precision, recall: `(T,)`, in [0, 1], by falling recall.
+        average_precision: Area under the curve as the sum of precisions weighted by the rise in recall.
+        support: Number of cells of the class, or of the averaged classes.
+    """
+
+    precision: Floats
+    recall: Floats
+    average_precision: float
+    support: int
+
+
+def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRecallCurve]:
+    """Precision-recall curve of every class with at least 5 query cells, and `"macro"`, their average.
+
+    The average curve is the mean of the interpolated precisions at 101 recalls from 1 to 0; its average precision is
+    the mean of the classes' own.
+    """
+    p, labels = _tensors(predictions)
+    curves: dict[str, PrecisionRecallCurve] = {}
+    for index, name in enumerate(CLASSES):
+        truth = (labels == index).long()
+        support = int(truth.sum())
+        if support < MIN_CELLS:
+            continue
+        precision, recall, _ = binary_precision_recall_curve(p[:, index], truth)
+        area = float(binary_average_precision(p[:, index], truth))
+        curves[name] = PrecisionRecallCurve(
+            precision.double().numpy(), recall.double().numpy(), area, support
+        )
+    if curves:
+        grid = np.linspace(1, 0, 101)
+        levels = [np.interp(grid, c.recall[::-1], c.precision[::-1]) for c in curves.values()]
+        area = float(np.mean([c.average_precision for c in curves.values()]))
+        support = sum(c.support for c in curves.values())
+        curves["macro"] = PrecisionRecallCurve(np.mean(levels, axis=0), grid, area, support)
+    return curves
+
+
+def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+    if predictions.empty:
+        raise DataError("There are no predictions to measure.")
+    return group_counts(predictions, runs)
+
+
+def _resampled(counts: npt.NDArray[np.int64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Resampled confusion matrices `(B, R, 6, 6)`; NaN where a single group leaves nothing to resample."""
+    if len(counts) < 2:
+        return np.full((1, *counts.shape[1:]), np.nan)
+    return resample(counts, resamples, seed).astype(np.float64)
+
+
+def _run_means(values: Mapping[str, Floats]) -> dict[str, Floats]:
+    return {name: values[name].mean(-1) for name in MEASURES}
+
+
+def _estimate(value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Estimate:
+    return Estimate(value=float(np.asarray(value)), low=float(np.asarray(low)), high=float(np.asarray(high)))
+
+
+def _tensors(predictions: pd.DataFrame) -> tuple[Tensor, Tensor]:
+    """Probabilities `(N, 6)` and class indices `(N,)`."""
+    # torchmetrics takes values outside [0, 1], even by rounding, for logits.
+    p = torch.from_numpy(probabilities(predictions).clip(0, 1))
+    return p, torch.from_numpy(class_indices(predictions["label"]))

@@ -1,0 +1,213 @@
+"""Prediction tables: one row per image and run, the record that every number of cellda is computed from."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cellda.errors import ConfigurationError, DataError, nearest
+from cellda.taxonomy import CLASSES
+
+RUN = ("condition", "target", "draw", "seed", "protocol")
+"""Columns that name a run; `seed` is the source model's."""
+
+KEY = (*RUN, "path")
+"""Columns that name a row."""
+
+PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
+"""Columns of the class probabilities, float32, in class order."""
+
+COLUMNS = (*KEY, "group", "label", "predicted", *PROBABILITIES)
+"""All columns of a prediction table, in order; `group` may be null, then the image is its own group."""
+
+_TEXT = ("condition", "target", "protocol", "path", "group", "label", "predicted")
+_ALLOWED = {"protocol": ("clean", "paper"), "label": CLASSES, "predicted": CLASSES}
+_SHOWN = 20
+
+
+def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.DataFrame:
+    """A prediction table with the columns of `COLUMNS` in their order and types.
+
+    Args:
+        frame: A table with at least these columns; others are dropped.
+        where: How messages call the table.
+
+    Returns:
+        A new table: text as `string`, `draw` and `seed` as int64, probabilities as float32, rows numbered from 0.
+
+    Raises:
+        DataError: If columns are missing or rows break the schema: a class or protocol nobody knows, a null, a negative
+            number, probabilities that are no distribution, or a row given twice.
+    """
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        problems = [
+            f"column '{name}' is missing; {nearest(name, map(str, frame.columns))}" for name in missing
+        ]
+        raise DataError(f"{where} lacks columns of a prediction table.", problems)
+    table = frame.loc[:, list(COLUMNS)].reset_index(drop=True)
+    try:
+        table = table.astype(
+            dict.fromkeys(_TEXT, "string")
+            | dict.fromkeys(("draw", "seed"), "int64")
+            | dict.fromkeys(PROBABILITIES, "float32")
+        )
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} has columns of the wrong type: {error}.") from None
+
+    problems = _row_problems(table)
+    if problems:
+        hidden = len(problems) - _SHOWN
+        more = [f"and {hidden} more"] if hidden > 0 else []
+        raise DataError(f"{where} has rows that are not predictions.", problems[:_SHOWN] + more)
+    return table
+
+
+def _row_problems(table: pd.DataFrame) -> list[str]:
+    found: list[tuple[int, str]] = []
+
+    def report(bad: npt.NDArray[np.bool_], text: str, column: str | None = None) -> None:
+        for row in np.flatnonzero(bad):
+            value = "" if column is None else f" (got {table[column].iloc[row]!r})"
+            found.append((int(row), f"row {row}, '{table['path'].iloc[row]}': {text}{value}"))
+
+    for column in (c for c in _TEXT if c not in ("group", *_ALLOWED)):
+        report(table[column].isna().to_numpy(), f"'{column}' is null")
+    for column, allowed in _ALLOWED.items():
+        report(~table[column].isin(allowed).to_numpy(), f"'{column}' is none of {', '.join(allowed)}", column)
+    for column in ("draw", "seed"):
+        report(table[column].to_numpy() < 0, f"'{column}' is negative", column)
+    p = probabilities(table)
+    proper = np.isfinite(p).all(1) & (p >= 0).all(1) & (np.abs(p.sum(1) - 1) < 1e-3)
+    report(~proper, "the class probabilities are not in [0, 1] with sum 1")
+    report(table.duplicated(list(KEY)).to_numpy(), f"the same {', '.join(KEY)} as an earlier row")
+    return [text for _, text in sorted(found)]
+
+
+def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
+    """Check a prediction table and write it as parquet; the file appears whole or not at all.
+
+    Raises:
+        DataError: If the table is not a prediction table (see `validate`).
+    """
+    target = Path(file).expanduser()
+    table = validate(frame, f"the prediction table for '{target}'")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    try:
+        # Bytes of floats compress only when like bytes lie together, which excludes dictionaries for those columns.
+        table.to_parquet(
+            part,
+            index=False,
+            compression="zstd",
+            use_dictionary=[*_TEXT, "draw", "seed"],
+            use_byte_stream_split=list(PROBABILITIES),
+        )
+        part.chmod(0o644)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def read_predictions(*sources: str | Path) -> pd.DataFrame:
+    """Read prediction tables into one.
+
+    Args:
+        sources: Parquet files, or folders, of which every `*.parquet` beneath is read.
+
+    Raises:
+        DataError: If nothing is there to read, a file is no prediction table, or two hold the same row.
+    """
+    files: list[Path] = []
+    for source in map(Path, sources):
+        path = source.expanduser()
+        files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    absent = [f"'{file}' does not exist" for file in files if not file.is_file()]
+    if absent or not files:
+        looked = ", ".join(f"'{source}'" for source in sources) or "no file or folder"
+        raise DataError(f"No predictions to read: looked for parquet files at {looked}.", absent)
+    tables = []
+    for file in files:
+        try:
+            raw = pd.read_parquet(file)
+        except (OSError, ValueError) as error:
+            raise DataError(f"'{file}' cannot be read as parquet: {error}.") from None
+        tables.append(validate(raw, f"'{file}'"))
+    table = pd.concat(tables, ignore_index=True)
+    twice = table.duplicated(list(KEY), keep=False).to_numpy()
+    if twice.any():
+        origin = np.repeat([str(file) for file in files], [len(t) for t in tables])
+        clashes = table.loc[twice, list(RUN)].assign(file=origin[twice]).groupby([*RUN, "file"]).size()
+        problems = [
+            f"{cells} rows of condition '{c}', target '{t}', draw {d}, seed {s}, protocol '{p}' in '{f}'"
+            for (c, t, d, s, p, f), cells in clashes.items()
+        ]
+        raise DataError("Several files hold the same predictions; read only one of them.", problems)
+    return table
+
+
+def probabilities(predictions: pd.DataFrame) -> npt.NDArray[np.float32]:
+    """Class probabilities `(N, 6)` in class order."""
+    return predictions.loc[:, list(PROBABILITIES)].to_numpy(dtype=np.float32)
+
+
+def class_indices(names: "pd.Series[str]") -> npt.NDArray[np.int64]:
+    """Class names `(N,)` as indices 0..5 in class order.
+
+    Raises:
+        DataError: If a name is no class.
+    """
+    indices = pd.Index(CLASSES).get_indexer(names.to_numpy(dtype=object))
+    unknown = sorted(set(names[indices < 0].astype(str)))
+    if unknown:
+        raise DataError(
+            "Predictions hold names that are none of the six classes.",
+            [f"'{name}' in column '{names.name}'; {nearest(name, CLASSES)}" for name in unknown],
+        )
+    return indices.astype(np.int64)
+
+
+def effective_groups(predictions: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Group of every row `(N,)`; an image without one is its own. Groups of different targets never share a name."""
+    group = predictions["group"].fillna(predictions["path"])
+    return (predictions["target"] + "\n" + group).to_numpy(dtype=object)
+
+
+def without_class(predictions: pd.DataFrame, target: str, label: str) -> pd.DataFrame:
+    """The rows of `target` whose true class is not `label`, as a target of their own, `"<target> without <label>"`.
+
+    Predicting `label` still counts as wrong: it is outside the classes that are left.
+
+    Raises:
+        ConfigurationError: If there are no predictions for `target`.
+    """
+    rows = predictions[(predictions["target"] == target).to_numpy(dtype=bool)]
+    if rows.empty:
+        known = sorted(set(predictions["target"].astype(str)))
+        raise ConfigurationError(
+            f"There are no predictions for the target '{target}'; {nearest(target, known)}"
+        )
+    kept = rows[(rows["label"] != label).to_numpy(dtype=bool)]
+    return kept.assign(target=f"{target} without {label}")
+
+
+def single(predictions: pd.DataFrame, column: str, choices: Sequence[str] = ()) -> str:
+    """The one value that `column` has in all rows.
+
+    Raises:
+        ConfigurationError: If there are several, which must not be mixed in one number.
+    """
+    values = sorted(set(predictions[column].astype(str)))
+    if len(values) != 1:
+        raise ConfigurationError(
+            f"These predictions hold {len(values)} values of '{column}' ({', '.join(values) or 'none'}), which are never "
+            f"mixed in one table; select one first."
+        )
+    return values[0]

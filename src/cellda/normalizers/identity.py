@@ -1,0 +1,23 @@
+"""No colour transform."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from cellda.normalizers import register
+from cellda.normalizers.base import Normalizer, check_images
+
+
+@register("identity")
+class Identity(Normalizer):
+    """Leaves the colours as they are, clipped to [0, 1].
+
+    Padding stays too: the paper's `no_transform` condition changes nothing in the target's images, and a mask, given or not,
+    has no effect.
+    """
+
+    def forward(
+        self, images: Float[Tensor, "b 3 h w"], mask: Bool[Tensor, "b h w"] | None = None
+    ) -> Float[Tensor, "b 3 h w"]:
+        """The images, clipped to [0, 1]."""
+        check_images(images, mask)
+        return images.clamp(0, 1)

@@ -1,0 +1,190 @@
+"""The Recipe: what is composed, frozen and typed; the default is the paper's workflow at full size."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_serializer, field_validator
+
+from cellda import adapters
+from cellda.adapters.base import Adapter
+from cellda.datasets.spec import FewShot, Source
+from cellda.errors import CelldaError, ConfigurationError
+from cellda.models.spec import Backbone
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.options import describe
+from cellda.settings import Settings
+from cellda.training.settings import Search, SourceTraining
+
+if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
+    from cellda.store import Store
+    from cellda.workflow import RunResult
+
+
+class Recipe(Settings):
+    """Everything that a run depends on, except the target and where the images lie.
+
+    `Recipe()` is the paper's workflow at full size (224 px, EfficientNet-B0, two sources, search); every ablation is that
+    recipe with one field changed. Plug-ins are given by name (`adapter="head_only"`) or with options
+    (`adapter={"name": "full", "epochs": 20}`).
+
+    Attributes:
+        sources: Datasets the source model is trained on.
+        normalizer: Stain normalizer of the source images.
+        target_normalizer: Stain normalizer of the target images; None is the same as the sources'.
+        backbone: Encoder, weights and image size.
+        training: How the source model is trained.
+        few_shot: How the support set is drawn.
+        adapter: What is done with the support set.
+        search: Hyper-parameter search inside the support set; None tries nothing but the adapter's own values.
+        protocol: `"clean"` keeps the groups of a dataset apart; `"paper"` draws single images as the paper did.
+        seed: Seed of source training and adaptation.
+        device: `"auto"` takes a GPU where there is one, `"cpu"` never does.
+
+    Raises:
+        ConfigurationError: If a field is unknown, mistyped or impossible; all problems are listed.
+        UnknownNameError: If a plug-in has another name; the near ones are named.
+    """
+
+    sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[assignment]
+    normalizer: NormalizerSpec = "reinhard"  # type: ignore[assignment]
+    target_normalizer: NormalizerSpec | None = None
+    backbone: Backbone = Backbone()
+    training: SourceTraining = SourceTraining()
+    few_shot: FewShot = FewShot()
+    adapter: Adapter = "full"  # type: ignore[assignment]
+    search: Search | None = Search()
+    protocol: Literal["clean", "paper"] = "clean"
+    seed: int = Field(0, ge=0)
+    device: Literal["auto", "cpu"] = "auto"
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigurationError(describe(error, "the recipe", type(self).model_fields)) from None
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _one_source(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str | Mapping | Source) else given
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigurationError(f"Sources are named twice: {', '.join(twice)}; name each once.")
+        return sources
+
+    @field_validator("adapter", mode="before")
+    @classmethod
+    def _build_adapter(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return adapters.create(given)
+        if isinstance(given, Mapping) and "name" in given:
+            return adapters.create(**given)
+        return given
+
+    @field_serializer("adapter")
+    def _name_adapter(self, adapter: Adapter) -> dict[str, Any]:
+        return {"name": adapter.name, **adapter.model_dump(mode="json")}
+
+    @property
+    def used_target_normalizer(self) -> NormalizerSpec:
+        """The target's normalizer, or the sources' where none is given."""
+        return self.target_normalizer or self.normalizer
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that name this recipe: equal recipes have equal digests, on any machine."""
+        from cellda.store import digest
+
+        return digest(self.model_dump(mode="json"))
+
+    def with_(self, **fields: Any) -> Self:
+        """This recipe with some fields changed; nested fields may be given as mappings of what changes.
+
+        >>> Recipe().with_(few_shot={"draw": 3}, seed=1).few_shot.draw
+        3
+        """
+        merged = self.model_dump(mode="json")
+        for name, value in fields.items():
+            current = merged.get(name)
+            nested = isinstance(current, dict) and isinstance(value, Mapping) and "name" not in value
+            merged[name] = {**current, **value} if nested else value
+        return type(self)(**merged)
+
+    @classmethod
+    def preset(cls, *names: str) -> Self:
+        """The paper's recipe with named presets applied in order (see `cellda.presets`).
+
+        >>> Recipe.preset("laptop", "head_only").adapter.name
+        'head_only'
+        """
+        return cls().with_preset(*names)
+
+    def with_preset(self, *names: str) -> Self:
+        """This recipe with named presets applied in order."""
+        from cellda.presets import edits_of
+
+        recipe = self
+        for name in names:
+            recipe = recipe.with_(**edits_of(name))
+        return recipe
+
+    def to_yaml(self) -> str:
+        """Every field with its value, defaults included."""
+        import yaml
+
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str | Path) -> Self:
+        """Read a recipe from YAML text, or from a file given as a `Path`; fields that are missing take their defaults.
+
+        Raises:
+            ConfigurationError: If it is no YAML mapping, or a field is unknown, mistyped or impossible.
+        """
+        import yaml
+
+        where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
+        try:
+            content = yaml.safe_load(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigurationError(f"The {where} could not be read as YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"The {where} does not hold a mapping of recipe fields to values.")
+        try:
+            return cls(**content)
+        except CelldaError as error:
+            raise ConfigurationError(f"The {where} is not valid. {error}") from error
+
+    def run(
+        self,
+        target: "str | CellDataset",
+        data: str | Path | None = None,
+        *,
+        store: "Store | str | Path | None" = None,
+        keep_model: bool = True,
+        progress: bool = True,
+    ) -> "RunResult":
+        """Train on the sources, draw the support set, adapt, predict the query set and measure.
+
+        Stages that are done are found in the store and not run again; an interrupted run goes on where it stopped.
+
+        Args:
+            target: A registered dataset's name, or a loaded dataset.
+            data: Folder that holds one folder per dataset name; datasets that are drawn need none.
+            store: Where results of stages lie; by default `$CELLDA_STORE`, else the user's cache folder.
+            keep_model: Whether to keep the adapted model beside the predictions.
+            progress: Whether to show progress and a time estimate on standard error.
+
+        Raises:
+            CelldaError: If the combination cannot work or data are bad; said before any training.
+        """
+        from cellda.workflow import run
+
+        return run(self, target, data, store=store, keep_model=keep_model, progress=progress)

@@ -1,0 +1,206 @@
+"""The one training loop, on accelerate; source training and every adapter use it."""
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own convention
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+from torch.utils.data import DataLoader
+
+from cellda import progress
+from cellda.datasets.images import ImageSet
+from cellda.errors import CelldaError
+from cellda.models.classifier import CellClassifier
+from cellda.training.batches import Batches
+from cellda.training.examples import Batch, Examples
+from cellda.training.settings import Training
+
+INFERENCE_BATCH = 64
+EPOCH_SEEDS = 1_000_003
+
+
+class Trainer:
+    """Trains modules and runs them, on one device.
+
+    Args:
+        device: `"auto"` takes a GPU where there is one, `"cpu"` never does.
+    """
+
+    def __init__(self, device: Literal["auto", "cpu"] = "auto") -> None:
+        self._cpu = device == "cpu"
+        self.device: torch.device = self._accelerator().device
+
+    def _accelerator(self) -> Accelerator:
+        # bfloat16 only where the hardware multiplies in it; on CPUs without it autocast is ten times slower.
+        bf16 = not self._cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return Accelerator(cpu=self._cpu, mixed_precision="bf16" if bf16 else "no")
+
+    def fit(
+        self,
+        module: nn.Module,
+        examples: Examples,
+        settings: Training,
+        *,
+        seed: int,
+        lengths: Sequence[int] | None = None,
+        names: Sequence[str] = (),
+        title: str = "training",
+        checkpoints: Path | None = None,
+    ) -> list[float]:
+        """Train `module` in place by cross-entropy and leave it in evaluation mode.
+
+        Args:
+            module: Inputs to logits; parameters with `requires_grad=False` stay as they are.
+            examples: What to train on.
+            settings: Epochs, batch size, optimizer and so on.
+            seed: Seed of the order, the augmentation and dropout; the caller's random state is left alone.
+            lengths: Sizes of the sets that batches mix in equal parts; by default all examples are one set.
+            names: Names of those sets, for warnings.
+            title: What the progress bar is called.
+            checkpoints: Folder for a checkpoint after every epoch, from which an interrupted call goes on.
+
+        Returns:
+            Mean training loss of every epoch that this call ran.
+
+        Raises:
+            CelldaError: If the loss is no longer finite.
+        """
+        accelerator = self._accelerator()
+        batches = Batches(lengths or [len(examples)], settings.batch_size, seed, names)
+        loader: DataLoader[Batch] = DataLoader(examples, batch_sampler=batches, collate_fn=_as_is)  # type: ignore[arg-type]
+        module.to(self.device, memory_format=torch.channels_last)
+        optimizer = _optimizer(module, settings)
+        steps = settings.epochs * len(batches)
+        prepared = accelerator.prepare(module, optimizer, _schedule(optimizer, settings, steps), loader)
+        epoch_of = _Epoch(accelerator, examples, settings, *prepared)
+        losses: list[float] = []
+        with progress.task(title, steps) as advance, torch.random.fork_rng():
+            first = _resume(accelerator, checkpoints)
+            advance(first * len(batches))
+            for epoch in range(first, settings.epochs):
+                batches.epoch = epoch
+                # Every epoch has its own seeds, so that a resumed run goes on exactly as an uninterrupted one.
+                torch.manual_seed(seed * EPOCH_SEEDS + epoch)
+                losses.append(epoch_of.run(Generator().manual_seed(seed * EPOCH_SEEDS + epoch), advance))
+                if not math.isfinite(losses[-1]):
+                    raise CelldaError(
+                        f"{title}: the loss is no longer finite in epoch {epoch + 1} of {settings.epochs}; "
+                        f"try a learning rate below lr={settings.lr}."
+                    )
+                _checkpoint(accelerator, checkpoints, epoch + 1)
+        if checkpoints is not None:
+            shutil.rmtree(checkpoints)
+        module.eval()
+        return losses
+
+    @torch.no_grad()
+    def probabilities(self, model: CellClassifier, images: ImageSet, title: str = "predicting") -> Float[Tensor, "n c"]:
+        """Class probabilities `(N, classes)` of raw images, on the CPU."""
+        return self._map(model, images, model.probabilities, title)
+
+    @torch.no_grad()
+    def embeddings(self, model: CellClassifier, images: ImageSet, title: str = "embedding") -> Float[Tensor, "n d"]:
+        """Embeddings `(N, 128)` of raw images, on the CPU."""
+        return self._map(model, images, lambda raw: model.embed(model.normalised(raw)).float(), title)
+
+    def _map(
+        self, model: CellClassifier, images: ImageSet, function: Callable[[Tensor], Tensor], title: str
+    ) -> Float[Tensor, "n k"]:
+        model.to(self.device, memory_format=torch.channels_last).eval()
+        parts = []
+        with progress.task(title, len(images)) as advance:
+            for start in range(0, len(images), INFERENCE_BATCH):
+                positions = range(start, min(start + INFERENCE_BATCH, len(images)))
+                parts.append(function(images.raw(positions)).cpu())
+                advance(len(positions))
+        return torch.cat(parts)
+
+
+class _Epoch:
+    """One pass over the examples with everything that accelerate has prepared."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        examples: Examples,
+        settings: Training,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scheduler: LRScheduler,
+        loader: DataLoader[Batch],
+    ) -> None:
+        self.accelerator, self.examples, self.settings = accelerator, examples, settings
+        self.module, self.optimizer, self.scheduler, self.loader = module, optimizer, scheduler, loader
+
+    def run(self, generator: Generator, advance: Callable[[int], None]) -> float:
+        """Train for one epoch; the mean loss over its examples."""
+        self.module.train()
+        if self.settings.bn == "frozen":
+            freeze_batchnorm(self.module)
+        total, seen = torch.zeros((), device=self.accelerator.device), 0
+        for batch in self.loader:
+            labels = batch[1]
+            self.optimizer.zero_grad()
+            with self.accelerator.autocast():
+                logits = self.module(self.examples.prepare(batch, generator))
+                loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+            self.accelerator.backward(loss)
+            self.optimizer.step()
+            self.scheduler.step()
+            total += loss.detach() * len(labels)
+            seen += len(labels)
+            advance(1)
+        return float(total) / seen
+
+
+def freeze_batchnorm(module: nn.Module) -> None:
+    """Stop the running statistics of every BatchNorm2d from moving; their affine weights still train."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()
+
+
+def _optimizer(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    return kind(weights, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, settings: Training, steps: int) -> LRScheduler:
+    if settings.one_cycle:
+        return OneCycleLR(optimizer, settings.lr, total_steps=steps)
+    return ConstantLR(optimizer, factor=1.0)
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch
+
+
+def _checkpoint(accelerator: Accelerator, folder: Path | None, epoch: int) -> None:
+    """Save the state after `epoch` epochs; the name appears when it is complete, and the one before goes."""
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    before = list(folder.glob("epoch_*"))
+    writing = folder / "writing"
+    shutil.rmtree(writing, ignore_errors=True)
+    accelerator.save_state(str(writing))
+    writing.rename(folder / f"epoch_{epoch:05d}")
+    for old in before:
+        shutil.rmtree(old)
+
+
+def _resume(accelerator: Accelerator, folder: Path | None) -> int:
+    """Load the newest checkpoint; the number of epochs already done."""
+    found = sorted(folder.glob("epoch_*")) if folder is not None else []
+    if not found:
+        return 0
+    accelerator.load_state(str(found[-1]))
+    return int(found[-1].name.removeprefix("epoch_"))
