@@ -1,4 +1,4 @@
-"""Few-shot draws: which cells of a target are labelled for adaptation, and which are held back to measure on."""
+"""Few-shot draws: which cells of a target are labelled for adaptation, and which are kept to measure on."""
 
 import warnings
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ class Draw:
         query: Rows to measure on, ascending; shares no row with `support`, and under `clean` no group.
         unsupported: Classes of the dataset without a cell in the support.
         untested: Classes of the dataset without a cell in the query.
-        groups: Group of every row of the table, for folds inside the support and for intervals over the query.
+        groups: Group of every row of the table, for folds inside the support and for intervals over the
+            query.
     """
 
     n: int
@@ -52,7 +53,7 @@ class Draw:
 
 
 def default_size(dataset: "CellDataset") -> int:
-    """The paper's number of support cells: its Table 3, else 100 from 1000 cells on, else a tenth, rounded."""
+    """The paper's number of support cells: Table 3, else 100 from 1000 cells on, else a rounded tenth."""
     if dataset.few_shot is not None:
         return dataset.few_shot
     return 100 if len(dataset) >= 1000 else round(len(dataset) / 10)
@@ -67,16 +68,17 @@ def draw_support(
 ) -> Draw:
     """Draw the support of a target and the query that goes with it.
 
-    `clean`, where the dataset publishes groups: `StratifiedGroupKFold(2)` halves the groups; the support is drawn on one
-    half and the query is the whole other one. A class whose cells all lie in one group goes to the query with that
-    group and is `unsupported`. Where the dataset publishes no groups, every image is a group (byte-identical ones
-    share theirs) and the query is everything outside the drawn groups. Within a class, cells are taken round-robin
-    over shuffled groups. `paper`: images are drawn one by one and the query is everything not drawn.
+    `clean`, where the dataset publishes groups: `StratifiedGroupKFold(2)` halves the groups; the support is
+    drawn on one half and the query is the whole other one. A class whose cells all lie in one group goes to
+    the query with that group and is `unsupported`. Where the dataset publishes no groups, every image is a
+    group (byte-identical ones share theirs) and the query is everything outside the drawn groups. Within a
+    class, cells are taken round-robin over shuffled groups. `paper`: images are drawn one by one and the
+    query is everything not drawn.
 
-    `balanced` gives each class `n // classes` cells; the remainder is not drawn, as in the authors' lists (16 cells of
-    each of 6 classes for n = 100). A class with fewer cells than that gives at most half of them, a single cell goes to
-    the support, and what is missing is not made up for. `stratified` follows the class proportions with at least one
-    cell a class. `random` looks at no label.
+    `balanced` gives each class `n // classes` cells; the remainder is not drawn, as in the authors' lists (16
+    cells of each of 6 classes for n = 100). A class with fewer cells than that gives at most half of them, a
+    single cell goes to the support, and what is missing is not made up for. `stratified` follows the class
+    proportions with at least one cell a class. `random` looks at no label.
 
     The draw depends on the cells, not on the order of the table's rows.
 
@@ -120,7 +122,8 @@ def draw_support(
             ' or, at the image level, for protocol="paper"' * split
         )
         raise ConfigurationError(
-            f"'{name}' cannot give {size} support cells in draw {draw}: there are {available}{where}; {remedy}."
+            f"'{name}' cannot give {size} support cells in draw {draw}: "
+            f"there are {available}{where}; {remedy}."
         )
 
     if kind == "random":
@@ -133,8 +136,8 @@ def draw_support(
     held_back = ~side if split else ~np.isin(codes, codes[drawn])
     if not held_back.any():
         raise ConfigurationError(
-            f"Nothing of '{name}' is left to measure on in draw {draw}, because the {size} support cells touch every "
-            "group; ask for a smaller n."
+            f"Nothing of '{name}' is left to measure on in draw {draw}, because the {size} support cells "
+            "touch every group; ask for a smaller n."
         )
     return Draw(
         n=size,
@@ -165,8 +168,8 @@ def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name:
     remaining = np.unique(codes[free])
     if len(remaining) == 0:
         raise ConfigurationError(
-            f"No clean draw of '{name}' is possible: each of its groups holds all the cells of some class. Give finer "
-            'groups, or draw at the image level with protocol="paper".'
+            f"No clean draw of '{name}' is possible: each of its groups holds all the cells of some class. "
+            'Give finer groups, or draw at the image level with protocol="paper".'
         )
     side = np.zeros(len(codes), dtype=bool)
     if len(remaining) == 1:
@@ -180,8 +183,8 @@ def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name:
             folds = next(iter(halves.split(free, labels[free], codes[free])))
     except ValueError as error:
         raise ConfigurationError(
-            f"The groups of '{name}' cannot be split in two halves ({error}). Give more cells, or draw at the image "
-            'level with protocol="paper".'
+            f"The groups of '{name}' cannot be split in two halves ({error}). Give more cells, or draw at "
+            'the image level with protocol="paper".'
         ) from None
     # The largest group always opens the first fold: a coin decides which half is the support side.
     side[free[folds[np.random.default_rng(draw).integers(2)]]] = True

@@ -1,1 +1,1 @@
-"""Evaluation: prediction tables, measures with intervals, and comparisons; every number comes from predictions."""
+"""Evaluation: prediction tables, measures with intervals, comparisons; all computed from predictions."""

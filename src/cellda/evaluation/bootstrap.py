@@ -1,4 +1,4 @@
-"""Percentile bootstrap over groups of images, on counts instead of rows (Efron and Tibshirani 1993, ch. 13)."""
+"""Percentile bootstrap over groups of images, on counts instead of rows (Efron & Tibshirani 1993, ch. 13)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,8 @@ def group_counts(predictions: pd.DataFrame, runs: Ints | None = None) -> Ints:
         runs: `(N,)` run of every row, 0..R-1; None takes all rows as one run.
 
     Returns:
-        `(G, R, 6, 6)` counts; rows are true classes, columns predicted ones, in class order. Their sum over the first
-        axis is each run's confusion matrix.
+        `(G, R, 6, 6)` counts; rows are true classes, columns predicted ones, in class order. Their sum over
+        the first axis is each run's confusion matrix.
     """
     groups, names = pd.factorize(effective_groups(predictions))
     run = np.zeros(len(predictions), dtype=np.int64) if runs is None else runs
@@ -37,9 +37,10 @@ def group_counts(predictions: pd.DataFrame, runs: Ints | None = None) -> Ints:
 def resample(counts: Ints, resamples: int = RESAMPLES, seed: int = 0) -> Ints:
     """Sum the counts of as many groups as there are, drawn with replacement, again and again.
 
-    A group is drawn with everything it holds, so its images (and its rows in several runs) stay together. Groups with
-    equal counts are interchangeable, so how often each distinct count is drawn is one multinomial draw: the same
-    distribution as drawing groups one by one, at a fraction of the work.
+    A group is drawn with everything it holds, so its images (and its rows in several runs) stay together.
+    Groups with
+    equal counts are interchangeable, so how often each distinct count is drawn is one multinomial draw: the
+    same distribution as drawing groups one by one, at a fraction of the work.
 
     Args:
         counts: `(G, ...)` counts of each group.

@@ -34,7 +34,7 @@ class _Record(BaseModel):
 
 
 class Estimate(_Record):
-    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN where a single group allows none."""
+    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN where one group allows none."""
 
     value: float
     low: float
@@ -61,8 +61,8 @@ class Metrics(_Record):
         groups: Number of groups they come from, over which the intervals are bootstrapped.
         accuracy: Share of cells whose predicted class is the true one.
         balanced_accuracy: Mean recall over the averaged classes, hence equal to `macro_recall`.
-        macro_precision, macro_recall, macro_f1: Means over the target's classes with at least 5 query cells. A class
-            that is never predicted has precision 0.
+        macro_precision, macro_recall, macro_f1: Means over the target's classes with at least 5 query cells.
+            A class that is never predicted has precision 0.
         ece: Expected calibration error (15 bins, L1) of the most probable class.
         per_class: Measures of every class that has query cells, in class order.
         left_out: Classes with fewer than 5 query cells, which the averages leave out, with their counts.
@@ -83,8 +83,9 @@ class Metrics(_Record):
     def summary(self) -> str:
         """The main measures in one line."""
         return (
-            f"accuracy {self.accuracy}, macro precision {self.macro_precision}, macro recall {self.macro_recall}, "
-            f"macro F1 {self.macro_f1} on {self.n} cells of {self.groups} groups (95 % intervals)"
+            f"accuracy {self.accuracy}, macro precision {self.macro_precision}, "
+            f"macro recall {self.macro_recall}, macro F1 {self.macro_f1} "
+            f"on {self.n} cells of {self.groups} groups (95 % intervals)"
         )
 
     def __rich__(self) -> Group:
@@ -113,8 +114,8 @@ class Metrics(_Record):
 def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> Metrics:
     """Measure the predictions of one run, or any rows that make one sample.
 
-    Intervals are percentile intervals of a bootstrap over groups (images, where there are none). A class that a
-    resample misses altogether is left out of that resample's averages.
+    Intervals are percentile intervals of a bootstrap over groups (images, where there are none). A class that
+    a resample misses altogether is left out of that resample's averages.
 
     Args:
         predictions: Rows of a prediction table.
@@ -156,15 +157,16 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
 
 
 def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
-    """Average the measures of many runs: over the runs of each target, then over targets, each target counting the same.
+    """Average measures: over the runs of each target, then over targets, each target counting the same.
 
-    The bootstrap is stratified by target: every resample redraws the groups of each target and takes the same average.
-    A group stands for its images in all runs of its target, because draws share query images and are not independent.
-    The interval is therefore about which images were measured, with draws and trained models as they are; how much
-    those matter is the standard deviation across draws.
+    The bootstrap is stratified by target: every resample redraws the groups of each target and takes the same
+    average. A group stands for its images in all runs of its target, because draws share query images and are
+    not independent. The interval is therefore about which images were measured, with draws and trained models
+    as they are; how much those matter is the standard deviation across draws.
 
     Args:
-        predictions: Rows of a prediction table; runs are told apart by condition, target, draw, seed and protocol.
+        predictions: Rows of a prediction table; runs are told apart by condition, target, draw, seed and
+            protocol.
         resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
 
@@ -177,7 +179,7 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
     points: list[dict[str, Floats]] = []
     spreads: list[dict[str, Floats]] = []
     for stratum, (_, rows) in enumerate(predictions.groupby("target")):
-        counts = _counts(rows, rows.groupby(list(RUN)).ngroup().to_numpy(dtype=np.int64))
+        counts = _counts(rows, rows.groupby(list(RUN)).ngroup().to_numpy().astype(np.int64))
         confusion = counts.sum(0)
         averaged = averaged_classes(confusion)
         points.append(_run_means(asdict(rates(confusion, averaged))))
@@ -219,8 +221,8 @@ class PrecisionRecallCurve:
 def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRecallCurve]:
     """Precision-recall curve of every class with at least 5 query cells, and `"macro"`, their average.
 
-    The average curve is the mean of the interpolated precisions at 101 recalls from 1 to 0; its average precision is
-    the mean of the classes' own.
+    The average curve is the mean of the interpolated precisions at 101 recalls from 1 to 0; its average
+    precision is the mean of the classes' own.
     """
     p, labels = _tensors(predictions)
     curves: dict[str, PrecisionRecallCurve] = {}

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +36,12 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
         where: How messages call the table.
 
     Returns:
-        A new table: text as `string`, `draw` and `seed` as int64, probabilities as float32, rows numbered from 0.
+        A new table: text as `string`, `draw` and `seed` as int64, probabilities as float32, rows numbered
+            from 0.
 
     Raises:
-        DataError: If columns are missing or rows break the schema: a class or protocol nobody knows, a null, a negative
-            number, probabilities that are no distribution, or a row given twice.
+        DataError: If columns are missing or rows break the schema: a class or protocol nobody knows, a null,
+            a negative number, probabilities that are no distribution, or a row given twice.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
@@ -101,7 +101,8 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
     os.close(handle)
     part = Path(name)
     try:
-        # Bytes of floats compress only when like bytes lie together, which excludes dictionaries for those columns.
+        # Bytes of floats compress only when like bytes lie together, which excludes dictionaries for those
+        # columns.
         table.to_parquet(
             part,
             index=False,
@@ -144,10 +145,13 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     twice = table.duplicated(list(KEY), keep=False).to_numpy()
     if twice.any():
         origin = np.repeat([str(file) for file in files], [len(t) for t in tables])
-        clashes = table.loc[twice, list(RUN)].assign(file=origin[twice]).groupby([*RUN, "file"]).size()
+        clashes = (
+            table.loc[twice, list(RUN)].assign(file=origin[twice]).value_counts(sort=False).reset_index()
+        )
         problems = [
-            f"{cells} rows of condition '{c}', target '{t}', draw {d}, seed {s}, protocol '{p}' in '{f}'"
-            for (c, t, d, s, p, f), cells in clashes.items()
+            f"{row.count} rows of condition '{row.condition}', target '{row.target}', draw {row.draw}, "
+            f"seed {row.seed}, protocol '{row.protocol}' in '{row.file}'"
+            for row in clashes.itertuples()
         ]
         raise DataError("Several files hold the same predictions; read only one of them.", problems)
     return table
@@ -164,7 +168,7 @@ def class_indices(names: "pd.Series[str]") -> npt.NDArray[np.int64]:
     Raises:
         DataError: If a name is no class.
     """
-    indices = pd.Index(CLASSES).get_indexer(names.to_numpy(dtype=object))
+    indices = pd.Index(CLASSES).get_indexer(pd.Index(names))
     unknown = sorted(set(names[indices < 0].astype(str)))
     if unknown:
         raise DataError(
@@ -175,13 +179,13 @@ def class_indices(names: "pd.Series[str]") -> npt.NDArray[np.int64]:
 
 
 def effective_groups(predictions: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Group of every row `(N,)`; an image without one is its own. Groups of different targets never share a name."""
+    """Group of every row `(N,)`; an image without one is its own. Targets share no group."""
     group = predictions["group"].fillna(predictions["path"])
     return (predictions["target"] + "\n" + group).to_numpy(dtype=object)
 
 
 def without_class(predictions: pd.DataFrame, target: str, label: str) -> pd.DataFrame:
-    """The rows of `target` whose true class is not `label`, as a target of their own, `"<target> without <label>"`.
+    """The rows of `target` whose true class is not `label`, as the target `"<target> without <label>"`.
 
     Predicting `label` still counts as wrong: it is outside the classes that are left.
 
@@ -198,7 +202,7 @@ def without_class(predictions: pd.DataFrame, target: str, label: str) -> pd.Data
     return kept.assign(target=f"{target} without {label}")
 
 
-def single(predictions: pd.DataFrame, column: str, choices: Sequence[str] = ()) -> str:
+def single(predictions: pd.DataFrame, column: str) -> str:
     """The one value that `column` has in all rows.
 
     Raises:
@@ -207,7 +211,7 @@ def single(predictions: pd.DataFrame, column: str, choices: Sequence[str] = ()) 
     values = sorted(set(predictions[column].astype(str)))
     if len(values) != 1:
         raise ConfigurationError(
-            f"These predictions hold {len(values)} values of '{column}' ({', '.join(values) or 'none'}), which are never "
-            f"mixed in one table; select one first."
+            f"These predictions hold {len(values)} values of '{column}' ({', '.join(values) or 'none'}), "
+            "which are never mixed in one table; select one first."
         )
     return values[0]

@@ -36,8 +36,8 @@ class Rates:
 def rates(confusion: npt.ArrayLike, averaged: npt.NDArray[np.bool_]) -> Rates:
     """Rates of confusion matrices.
 
-    A class that is never predicted has precision 0 and F1 0. A class without a cell (in a bootstrap resample) has no
-    rates, and is left out of that matrix's averages.
+    A class that is never predicted has precision 0 and F1 0. A class without a cell (in a bootstrap resample)
+    has no rates, and is left out of that matrix's averages.
 
     Args:
         confusion: `(..., 6, 6)` counts; rows are true classes, columns predicted ones.
@@ -65,9 +65,11 @@ def rates(confusion: npt.ArrayLike, averaged: npt.NDArray[np.bool_]) -> Rates:
 
 
 def _ratio(part: Floats, whole: npt.NDArray[np.generic]) -> Floats:
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) != 0)
+    ratio: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) != 0)
+    return ratio
 
 
 def averaged_classes(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Which classes `(..., 6)` have at least `MIN_CELLS` query cells in `(..., 6, 6)` confusion matrices."""
-    return confusion.sum(-1) >= MIN_CELLS
+    enough: npt.NDArray[np.bool_] = confusion.sum(-1) >= MIN_CELLS
+    return enough
