@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 from jaxtyping import UInt8
@@ -19,9 +20,10 @@ from cellda.taxonomy import CLASSES
 class Synthetic(CellDataset):
     """Drawn Romanowsky-stained cells of ten invented laboratories (`synthetic/0` ... `synthetic/9`).
 
-    Single cells of the six classes are rendered from shape and colour parameters through a physical model of stain,
-    microscope and camera (see `cellda.datasets.rendering`). The classes have the same shape grammar everywhere; the
-    laboratories differ in stains, light, magnification, blur, noise, JPEG and background. `synthetic/0` is the sharp source.
+    Single cells of the six classes are rendered from shape and colour parameters through a physical model of
+    stain, microscope and camera (see `cellda.datasets.rendering`). The classes have the same shape grammar
+    everywhere; the laboratories differ in stains, light, magnification, blur, noise, JPEG and background.
+    `synthetic/0` is the sharp source.
 
     Args:
         root: Not used: there is no folder to read.
@@ -33,6 +35,8 @@ class Synthetic(CellDataset):
         ConfigurationError: If there is no such variant, a folder is given, or `per_class` is below 1.
     """
 
+    drawn: ClassVar[bool] = True
+
     def __init__(
         self, root: Path | None = None, variant: str = "0", per_class: int = 100, seed: int = 0
     ) -> None:
@@ -40,7 +44,9 @@ class Synthetic(CellDataset):
         if variant not in known:
             raise ConfigurationError(f"There is no dataset 'synthetic/{variant}'; {nearest(variant, known)}")
         if root is not None:
-            raise ConfigurationError(f"Dataset 'synthetic' is drawn and reads no folder; leave out the root '{root}'.")
+            raise ConfigurationError(
+                f"Dataset 'synthetic' is drawn and reads no folder; leave out the root '{root}'."
+            )
         if per_class < 1:
             raise ConfigurationError(f"Dataset 'synthetic' needs per_class of at least 1, not {per_class}.")
         self.variant = variant

@@ -1,10 +1,11 @@
 """Drawing single stained blood cells: shape grammar -> smear -> stains -> light -> camera.
 
-`render(keys, domain, size)` is the one entry point; every image depends on its own key only, never on its batch.
+`render(keys, domain, size)` is the one entry point; an image depends on its own key only, never on its batch.
 """
 
+from cellda.datasets.rendering.cellmap import SUBSTRATES
 from cellda.datasets.rendering.domains import DOMAINS, Domain
 from cellda.datasets.rendering.render import RENDERER_VERSION, CellKey, draw_scene, render
-from cellda.datasets.rendering.smear import SUBSTRATES, Scene
+from cellda.datasets.rendering.smear import Scene
 
 __all__ = ["DOMAINS", "RENDERER_VERSION", "SUBSTRATES", "CellKey", "Domain", "Scene", "draw_scene", "render"]

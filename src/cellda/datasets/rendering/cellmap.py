@@ -19,9 +19,9 @@ SUBSTRATES = (
 )
 """What stains bind to, in the order of a scene's channels."""
 
-WINDOW = 26.0
+WINDOW = 24.0
 """Side of the window a cell is drawn in, micrometres; the largest monocyte fits."""
-MAX_GRANULES = 180
+MAX_GRANULES = 240
 MAX_VACUOLES = 12
 LATTICE = 28
 CELLMAP_DRAWS = 6 * LATTICE**2 + 4 * MAX_GRANULES + 4 * MAX_VACUOLES
@@ -40,7 +40,8 @@ def draw_cell_maps(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> 
         draws: `CELLMAP_DRAWS` numbers an image.
 
     Returns:
-        Substrates `(B, 7, S, S)` in relative amounts, and the coverage of cell and nucleus `(B, S, S)` in [0, 1].
+        Substrates `(B, 7, S, S)` in relative amounts, and the coverage in [0, 1] of cell and of nucleus
+        `(B, S, S)`.
     """
     grid_x, grid_y = frame.grid()
     x, y = grid_x - middle[:, :1, None], grid_y - middle[:, 1:, None]
@@ -49,7 +50,9 @@ def draw_cell_maps(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> 
     strays = texture(lattice[:, :2], x, y, cells.radius * 0.55) * cells.raggedness[:, None, None, None]
     to_edge = ellipse(x + strays[:, 0], y + strays[:, 1], cells.radius, cells.aspect, cells.angle)
     cell = inside(to_edge, EDGE * 1.3)
-    folds = texture(lattice[:, 2:4], x, y, torch.full_like(cells.radius, 1.7)) * cells.fold[:, None, None, None]
+    folds = (
+        texture(lattice[:, 2:4], x, y, torch.full_like(cells.radius, 1.7)) * cells.fold[:, None, None, None]
+    )
     to_nucleus = _nucleus(cells, x + folds[:, 0], y + folds[:, 1])
     # A nucleus never leaves its cell, however the chain of lobes came to lie.
     to_nucleus = torch.maximum(to_nucleus, to_edge + 0.3)
@@ -57,15 +60,15 @@ def draw_cell_maps(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> 
 
     clumps = texture(lattice[:, 4:5], x, y, cells.grain)[:, 0]
     clumps = smoothstep(-0.55, 0.55, clumps) * 2 - 1
-    membrane = torch.exp(-((to_nucleus + 0.25) / 0.3) ** 2)
-    contrast = cells.clumping[:, None, None] * 0.5
+    membrane = torch.exp(-(((to_nucleus + 0.25) / 0.3) ** 2))
+    contrast = cells.clumping[:, None, None] * 0.8
     chromatin = nucleus * cells.density[:, None, None] * (1 + contrast * clumps + 0.18 * membrane)
 
     mottles = texture(lattice[:, 5:6], x, y, torch.full_like(cells.radius, 0.75))[:, 0]
     thickness = 0.72 + 0.28 * smoothstep(0.0, 3.0, -to_edge)
     plasma = cell * thickness * (1 + cells.mottling[:, None, None] * mottles)
-    plasma = plasma * (1 + cells.rim[:, None, None] * torch.exp(-((to_edge + 0.35) / 0.45) ** 2))
-    plasma = plasma * (1 - cells.halo[:, None, None] * torch.exp(-((to_nucleus - 0.2) / 0.55) ** 2))
+    plasma = plasma * (1 + cells.rim[:, None, None] * torch.exp(-(((to_edge + 0.35) / 0.45) ** 2)))
+    plasma = plasma * (1 - cells.halo[:, None, None] * torch.exp(-(((to_nucleus - 0.2) / 0.55) ** 2)))
     plasma = plasma * (1 - _vacuoles(cells, frame, middle, draws)) * (1 - 0.75 * nucleus)
 
     granules = _granules(cells, frame, middle, draws) * (cell * thickness)[:, None]
@@ -105,7 +108,8 @@ def _granules(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> Tenso
     canvas = torch.zeros(len(kind) * 3, frame.size, frame.size)
     sprites = Sprites.of_batch(keep, place + middle[:, None], radius, amount, round_, round_)
     flat = torch.arange(len(kind)) * 3 + kind
-    stamp(canvas, frame, sprites.moved_to(flat[sprites.image]), softness=0.12)
+    for part in range(3):  # the stamping window is as wide as the largest of its sprites
+        stamp(canvas, frame, sprites.of_images(kind == part, flat), softness=0.12)
     return canvas.view(-1, 3, frame.size, frame.size)
 
 

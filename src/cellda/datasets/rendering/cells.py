@@ -1,4 +1,4 @@
-"""The shape grammar of the six classes: what makes a cell that cell, in any laboratory; lengths in micrometres."""
+"""The shape grammar of the six classes: what makes a cell that cell anywhere; lengths in micrometres."""
 
 import math
 from collections.abc import Callable
@@ -15,6 +15,9 @@ CELL_DRAWS = 96
 """Random numbers a class's grammar may use."""
 
 TAU = 2 * math.pi
+
+Chain = tuple[Tensor, Tensor, Tensor]
+"""The lobes of nuclei: starts `(B, 5, 2)`, ends `(B, 5, 2)` and radii `(B, 5)`."""
 
 
 @dataclass
@@ -77,7 +80,7 @@ class Cells:
 def draw_cells(labels: Tensor, draws: Draws) -> Cells:
     """Parameters of cells of the classes `labels` `(B,)` (indices into `cellda.taxonomy.CLASSES`)."""
     parts: list[tuple[Tensor, Cells]] = []
-    for label in labels.unique().tolist():
+    for label in sorted(set(labels.tolist())):
         rows = (labels == label).nonzero()[:, 0]
         parts.append((rows, GRAMMAR[label](draws.rows(rows))))
     order = torch.cat([rows for rows, _ in parts]).argsort()
@@ -86,7 +89,7 @@ def draw_cells(labels: Tensor, draws: Draws) -> Cells:
     )
 
 
-def _cells(d: Draws, radius: Tensor, nucleus: tuple[Tensor, Tensor, Tensor], **given: Tensor | float) -> Cells:
+def _cells(d: Draws, radius: Tensor, nucleus: Chain, **given: Tensor | float) -> Cells:
     """Cells with common defaults: a nearly round outline, no haemoglobin, no granules, no vacuoles."""
     start, end, lobe_radius = nucleus
     values: dict[str, Tensor | float] = {
@@ -117,28 +120,27 @@ def _turn(points: Tensor, angle: Tensor) -> Tensor:
     return torch.stack([x * cos - y * sin, x * sin + y * cos], dim=-1)
 
 
-def _arc(d: Draws, radius: Tensor, span: Tensor, thickness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _arc(d: Draws, radius: Tensor, span: Tensor, thickness: Tensor) -> Chain:
     """A bent sausage: five joined lobes along an arc of `radius` over `span` radians (bands, kidneys)."""
     steps = torch.linspace(-0.5, 0.5, LOBES + 1)
     theta = span[:, None] * steps
-    path = torch.stack([torch.cos(theta), torch.sin(theta)], dim=-1) * radius[:, None, None]
+    path = _ray(theta, radius[:, None])
     path = path - path.mean(dim=1, keepdim=True) * 0.6
     path = _turn(path, d.uniform(0, TAU))
     wobble = torch.exp(d.normal(0.1, (LOBES,)))
     return path[:, :-1], path[:, 1:], thickness[:, None] * wobble
 
 
-def _lobes(d: Draws, count: Tensor, ring: Tensor, span: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`count` separate lobes strung along an arc of radius `ring` over `span` radians, each a short sausage."""
+def _lobes(d: Draws, count: Tensor, ring: Tensor, span: Tensor, size: Tensor) -> Chain:
+    """`count` separate lobes, short sausages strung along an arc of radius `ring` over `span` radians."""
     last = (count - 1).clamp(min=1)
     step = torch.minimum(torch.arange(LOBES), count[:, None] - 1)
     theta = (step / last[:, None] - 0.5) * span[:, None]
     jitter = d.normal(0.1, (LOBES,)), d.normal(0.13, (LOBES,)), d.normal(0.5, (LOBES,))
     swell = torch.exp(d.normal(0.14, (LOBES,)))
     theta, reach = theta + jitter[0], ring[:, None] * (1 + jitter[1])
-    middle = torch.stack([torch.cos(theta), torch.sin(theta)], dim=-1) * reach[..., None]
-    lean = theta + math.pi / 2 + jitter[2]
-    half = torch.stack([torch.cos(lean), torch.sin(lean)], dim=-1) * (size[:, None] * 0.42)[..., None]
+    middle = _ray(theta, reach)
+    half = _ray(theta + math.pi / 2 + jitter[2], size[:, None] * 0.42)
     middle = middle - middle.mean(dim=1, keepdim=True) * 0.5
     turn = d.uniform(0, TAU)
     start, end, width = _turn(middle - half, turn), _turn(middle + half, turn), size[:, None] * swell
@@ -148,21 +150,23 @@ def _lobes(d: Draws, count: Tensor, ring: Tensor, span: Tensor, size: Tensor) ->
     return start.gather(1, at), end.gather(1, at), width.gather(1, pick)
 
 
-def _round(d: Draws, radius: Tensor, slack: Tensor, oval: float) -> tuple[Tensor, Tensor, Tensor]:
+def _ray(angle: Tensor, length: Tensor) -> Tensor:
+    """Points `(..., 2)` at `angle` and distance `length` from the origin."""
+    return torch.stack([torch.cos(angle) * length, torch.sin(angle) * length], dim=-1)
+
+
+def _round(d: Draws, radius: Tensor, slack: Tensor, oval: float) -> Chain:
     """One round to oval nucleus, off centre by at most `slack`."""
-    away = d.uniform(0, TAU)
-    centre = torch.stack([torch.cos(away), torch.sin(away)], dim=-1) * (slack * d.uniform(0, 1) ** 0.5)[:, None]
-    lean = d.uniform(0, TAU)
-    half = torch.stack([torch.cos(lean), torch.sin(lean)], dim=-1) * (radius * d.uniform(0, oval))[:, None]
-    start, end = (centre - half)[:, None].expand(-1, LOBES, -1), (centre + half)[:, None].expand(-1, LOBES, -1)
-    return start, end, radius[:, None].expand(-1, LOBES)
+    centre = _ray(d.uniform(0, TAU), slack * d.uniform().sqrt())[:, None].expand(-1, LOBES, -1)
+    half = _ray(d.uniform(0, TAU), radius * d.uniform(0, oval))[:, None]
+    return centre - half, centre + half, radius[:, None].expand(-1, LOBES)
 
 
-def _either(
-    first: Tensor, a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
+def _either(first: Tensor, a: Chain, b: Chain) -> Chain:
+    """Chain `a` where `first` `(B,)` is true, else `b`."""
     at = first[:, None]
-    return torch.where(at[..., None], a[0], b[0]), torch.where(at[..., None], a[1], b[1]), torch.where(at, a[2], b[2])
+    starts, ends = torch.where(at[..., None], a[0], b[0]), torch.where(at[..., None], a[1], b[1])
+    return starts, ends, torch.where(at, a[2], b[2])
 
 
 def neutrophil(d: Draws) -> Cells:
@@ -207,8 +211,8 @@ def eosinophil(d: Draws) -> Cells:
         grain=d.uniform(0.8, 1.1),
         rna=d.uniform(0.05, 0.2),
         protein=d.uniform(0.6, 1.0),
-        granules=d.uniform(130, 180),
-        granule_radius=d.uniform(0.42, 0.56),
+        granules=d.uniform(180, 240),
+        granule_radius=d.uniform(0.4, 0.54),
         granule_kind=0.0,
         granule_cover=d.uniform(0.1, 0.25),
     )
@@ -229,8 +233,8 @@ def basophil(d: Draws) -> Cells:
         grain=d.uniform(1.0, 1.5),
         rna=d.uniform(0.15, 0.35),
         protein=d.uniform(0.3, 0.7),
-        granules=d.uniform(50, 120),
-        granule_radius=d.uniform(0.36, 0.52),
+        granules=d.uniform(80, 190),
+        granule_radius=d.uniform(0.3, 0.44),
         granule_kind=1.0,
         granule_cover=1.0,
         vacuoles=d.uniform(0, 4),
@@ -253,10 +257,10 @@ def lymphocyte(d: Draws) -> Cells:
         density=d.uniform(0.85, 1.08),
         clumping=d.uniform(0.3, 0.5),
         grain=d.uniform(1.2, 1.8),
-        rna=d.uniform(0.5, 1.1),
+        rna=d.uniform(0.6, 1.25),
         protein=d.uniform(0.0, 0.2),
         rim=d.uniform(0.2, 0.6),
-        halo=d.uniform(0.1, 0.5),
+        halo=d.uniform(0.0, 0.3),
         granules=d.uniform(0, 6) * (d.uniform() < 0.3),
         granule_radius=0.25,
     )
@@ -265,7 +269,7 @@ def lymphocyte(d: Draws) -> Cells:
 def monocyte(d: Draws) -> Cells:
     """Large; a kidney-shaped or folded, lacy nucleus in grey-blue cytoplasm with vacuoles and fine dust."""
     radius = d.uniform(6.9, 9.0)
-    nucleus = _arc(d, radius * d.uniform(0.26, 0.42), d.uniform(2.0, 4.2), radius * d.uniform(0.27, 0.35))
+    nucleus = _arc(d, radius * d.uniform(0.26, 0.42), d.uniform(2.0, 4.2), radius * d.uniform(0.3, 0.39))
     return _cells(
         d,
         radius,
@@ -300,7 +304,7 @@ def erythroblast(d: Draws) -> Cells:
         aspect=torch.exp(d.normal(0.05)),
         fold=d.uniform(0.05, 0.2),
         density=1.0 + 0.35 * age + d.normal(0.05),
-        clumping=(0.75 - 0.55 * age + d.normal(0.05)).clamp(0.1, 0.9),
+        clumping=(0.6 - 0.45 * age + d.normal(0.05)).clamp(0.05, 0.7),
         grain=d.uniform(0.9, 1.3),
         rna=(1.25 - 1.15 * age + d.normal(0.08)).clamp(min=0.03),
         protein=0.05,

@@ -9,7 +9,7 @@ Triple = tuple[float, float, float]
 
 AZURE: Triple = (0.78, 0.60, 0.24)
 """Optical density of one unit of azure B / methylene blue in R, G, B: absorbs red most."""
-EOSIN: Triple = (0.09, 0.84, 0.46)
+EOSIN: Triple = (0.08, 0.80, 0.55)
 """Optical density of one unit of eosin Y in R, G, B: absorbs green most."""
 
 
@@ -41,7 +41,7 @@ class Domain:
         read_noise: Electrons of noise added by reading that pixel.
         gamma: Exponent of the camera's tone curve, `value = light ** (1 / gamma)`.
         jpeg: Lowest and highest JPEG quality.
-        tilt: Largest angle, in degrees, by which the frame was turned inside a black square; 0 = no black corners.
+        tilt: Largest angle, in degrees, by which the frame was turned in a black square; 0 = no black.
     """
 
     title: str
@@ -56,9 +56,9 @@ class Domain:
     field: float = 34.0
     height: float = 1.0
     wander: float = 0.03
-    crowding: float = 0.62
+    crowding: float = 0.9
     overlap: float = 0.12
-    pallor: float = 0.55
+    pallor: float = 0.95
     poikilocytosis: float = 0.06
     platelets: float = 0.7
     defocus: tuple[float, float] = (0.10, 0.16)

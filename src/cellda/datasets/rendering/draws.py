@@ -1,6 +1,7 @@
 """Random numbers that belong to an image, not to a batch."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 class Draws:
     """Uniform numbers of several images, one row an image, handed out from left to right.
 
-    Every row comes from the image's own generator, so a number does not depend on which images are drawn together.
+    Every row comes from the image's own generator, so it does not depend on which images are drawn together.
 
     Args:
         pool: `(B, P)` uniform in [0, 1).
@@ -29,8 +30,11 @@ class Draws:
         return len(self._pool)
 
     def split(self, *counts: int) -> list["Draws"]:
-        """Independent pools of the given sizes, so that one part's appetite does not move another part's numbers."""
-        return [Draws(part) for part in self._take(sum(counts)).split(counts, dim=1)]
+        """Independent pools of the given sizes: what one part uses does not move another part's numbers."""
+        return [
+            Draws(part)
+            for part in torch.tensor_split(self._take(sum(counts)), list(accumulate(counts))[:-1], dim=1)
+        ]
 
     def rows(self, index: Tensor) -> "Draws":
         """The pool of the images `index`, starting at its left end."""
@@ -45,12 +49,13 @@ class Draws:
 
     def normal(self, std: float = 1.0, shape: tuple[int, ...] = ()) -> Tensor:
         """`(B, *shape)` normal with mean 0, cut at about 3.3 standard deviations."""
-        return torch.special.ndtri(self.uniform(0.0005, 0.9995, shape)) * std
+        standard: Tensor = torch.special.ndtri(self.uniform(0.0005, 0.9995, shape))
+        return standard * std
 
     def _take(self, count: int) -> Tensor:
         if self._used + count > self._pool.shape[1]:
             raise IndexError(
-                f"{self._used + count} random numbers asked of a pool of {self._pool.shape[1]}; enlarge the pool."
+                f"{self._used + count} random numbers asked of a pool of {self._pool.shape[1]}: enlarge it."
             )
         self._used += count
         return self._pool[:, self._used - count : self._used]

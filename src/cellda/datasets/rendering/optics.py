@@ -4,21 +4,21 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from cellda.datasets.rendering.cellmap import SUBSTRATES
 from cellda.datasets.rendering.domains import Domain
 from cellda.datasets.rendering.draws import Draws
-from cellda.datasets.rendering.shapes import texture
 
 UPTAKE: dict[str, tuple[float, float]] = {
-    "chromatin": (1.75, 0.62),
-    "rna": (0.62, 0.03),
-    "protein": (0.10, 0.24),
-    "haemoglobin": (0.17, 0.36),
-    "acidophil_granules": (0.22, 1.15),
-    "basophil_granules": (2.1, 0.95),
+    "chromatin": (1.35, 0.85),
+    "rna": (0.80, 0.06),
+    "protein": (0.12, 0.22),
+    "haemoglobin": (0.24, 0.30),
+    "acidophil_granules": (0.26, 0.80),
+    "basophil_granules": (1.7, 1.35),
     "neutrophil_granules": (0.42, 0.50),
 }
 """Units of (azure, eosin) that one unit of a substrate binds under a well-buffered stain."""
@@ -43,11 +43,9 @@ def stained(substrates: Tensor, domain: Domain, draws: Draws) -> Tensor:
     Both vary from slide to slide and slowly over the frame.
     """
     size = substrates.shape[-1]
-    steps = (torch.arange(size) + 0.5) / size - 0.5
-    y, x = (v.expand(len(draws), -1, -1) for v in torch.meshgrid(steps, steps, indexing="ij"))
     lattice = draws.normal(domain.unevenness, (2, SLOW, SLOW))
     level = draws.normal(domain.unevenness, (2,))
-    slow = texture(lattice, x, y, torch.full((len(draws),), 0.4))
+    slow = F.interpolate(lattice, (size, size), mode="bicubic", align_corners=True)
     uptake = binding(domain)
     amounts = torch.zeros(len(draws), 2, size, size)
     for stain in range(2):
@@ -57,7 +55,9 @@ def stained(substrates: Tensor, domain: Domain, draws: Draws) -> Tensor:
 
 
 def transmitted(amounts: Tensor, azure: Sequence[float], eosin: Sequence[float]) -> Tensor:
-    """Share of the light that passes two stains: `10 ** -(c_azure * OD_azure + c_eosin * OD_eosin)` (Beer-Lambert).
+    """Share of the light that passes two stains (Beer-Lambert).
+
+    `10 ** -(c_azure * OD_azure + c_eosin * OD_eosin)` in each of R, G and B.
 
     Args:
         amounts: `(B, 2, H, W)` units of azure and eosin, at least 0.
@@ -75,8 +75,8 @@ def transmitted(amounts: Tensor, azure: Sequence[float], eosin: Sequence[float])
 def photographed(light: Tensor, domain: Domain, draws: Draws, noise_seeds: Sequence[int]) -> Tensor:
     """The camera's picture of transmitted light.
 
-    Illuminant and white balance, vignetting, defocus, shot and read noise, clipping, tone curve, black corners, 8 bits,
-    JPEG, in this order.
+    Illuminant and white balance, vignetting, defocus, shot and read noise, clipping, tone curve, black
+    corners, 8 bits, JPEG, in this order.
 
     Args:
         light: `(B, 3, H, W)` transmission in (0, 1], linear.
@@ -108,23 +108,19 @@ def photographed(light: Tensor, domain: Domain, draws: Draws, noise_seeds: Seque
 def blurred(light: Tensor, across: Tensor, down: Tensor) -> Tensor:
     """Gaussian blur with a standard deviation of its own for each image, in pixels; borders are mirrored.
 
-    A matrix product for each image: its value cannot depend on the batch, as that of a grouped convolution may.
+    A matrix product for each image: unlike a grouped convolution's, its value cannot depend on the batch.
     """
-    out = torch.empty_like(light)
-    for i, image in enumerate(light):
-        columns, rows = _blur_matrix(light.shape[-1], float(across[i])), _blur_matrix(light.shape[-2], float(down[i]))
-        for channel in range(len(image)):
-            out[i, channel] = rows @ image[channel] @ columns.T
-    return out
+    columns, rows = _blur_matrices(light.shape[-1], across), _blur_matrices(light.shape[-2], down)
+    return torch.stack([rows[i] @ image @ columns[i].T for i, image in enumerate(light)])
 
 
-def _blur_matrix(size: int, sigma: float) -> Tensor:
-    """`(size, size)` rows of normalised Gaussian weights, mirrored at the ends."""
+def _blur_matrices(size: int, sigma: Tensor) -> Tensor:
+    """`(B, size, size)` Gaussian weights, rows summing to 1, mirrored at the ends; `sigma` `(B,)` in pixels."""
     place = torch.arange(size)
-    weights = torch.zeros(size, size)
-    for source in (place, -1 - place, 2 * size - 1 - place):
-        weights += torch.exp(-0.5 * ((place[:, None] - source[None]) / max(sigma, 1e-3)) ** 2)
-    return weights / weights.sum(dim=1, keepdim=True)
+    bell = torch.exp(-0.5 * (torch.arange(2 * size) / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    total, gap = place[:, None] + place, (place[:, None] - place).abs()
+    weights = bell[:, gap] + bell[:, total + 1] + bell[:, 2 * size - 1 - total]
+    return weights / weights.sum(dim=2, keepdim=True)
 
 
 def _read_out(light: Tensor, domain: Domain, seeds: Sequence[int]) -> Tensor:

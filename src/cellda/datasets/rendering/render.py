@@ -25,17 +25,17 @@ class CellKey(NamedTuple):
 
     Attributes:
         label: Class index, 0..5.
-        index: Number of the cell in its class.
+        number: Of the cell in its class.
         stream: Any text that sets series of cells apart, such as seed and domain.
     """
 
     label: int
-    index: int
+    number: int
     stream: str
 
     def seed(self, purpose: str) -> int:
         """A 63-bit seed, the same on every machine."""
-        text = f"{self.stream}|{self.label}|{self.index}|{purpose}"
+        text = f"{self.stream}|{self.label}|{self.number}|{purpose}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

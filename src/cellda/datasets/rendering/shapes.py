@@ -45,7 +45,7 @@ def capsule(x: Tensor, y: Tensor, start: Tensor, end: Tensor, radius: Tensor) ->
 
 
 def ellipse(x: Tensor, y: Tensor, radius: Tensor, aspect: Tensor, angle: Tensor) -> Tensor:
-    """Signed distance (first order) to an ellipse at the origin with half axes `radius / aspect` and `radius * aspect`."""
+    """Signed distance (to first order) to an ellipse with half axes `radius / aspect`, `radius * aspect`."""
     cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
     stretch, size = aspect[:, None, None], radius[:, None, None]
     u, v = (x * cos + y * sin) * stretch, (y * cos - x * sin) / stretch

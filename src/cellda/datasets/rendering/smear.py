@@ -62,7 +62,9 @@ def draw_scene(labels: Tensor, domain: Domain, size: int, draws: Draws) -> Scene
     _paste_cells(cells, frame, centre, for_maps, substrates, cell, nucleus)
     # The cell lies on its neighbours, so what is beneath it shows only at its soft edge.
     clear = 1 - cell
-    substrates[:, SUBSTRATES.index("haemoglobin")] += _red_cells(cells, frame, centre, domain, for_red) * clear
+    substrates[:, SUBSTRATES.index("haemoglobin")] += (
+        _red_cells(cells, frame, centre, domain, for_red) * clear
+    )
     platelets = _platelets(frame, for_platelets, domain) * clear
     substrates[:, SUBSTRATES.index("rna")] += platelets * 0.55
     substrates[:, SUBSTRATES.index("neutrophil_granules")] += platelets * 0.8
@@ -75,27 +77,31 @@ def _thrown_area(domain: Domain) -> tuple[float, float]:
 
 
 def _paste_cells(
-    cells: Cells, frame: Frame, centre: Tensor, draws: Draws, substrates: Tensor, cell: Tensor, nucleus: Tensor
+    cells: Cells,
+    frame: Frame,
+    centre: Tensor,
+    draws: Draws,
+    substrates: Tensor,
+    cell: Tensor,
+    nucleus: Tensor,
 ) -> None:
-    """Draw each cell in a small window on the frame's own pixels and copy the visible part in."""
+    """Draw each cell in a small window on the frame's own pixels and copy it in."""
     across, down = frame.pixel
-    sides = math.ceil(WINDOW / across), math.ceil(WINDOW / down)
-    side = max(sides)
+    side = min(math.ceil(WINDOW / min(across, down)), frame.size)
     window = Frame(side, side * across, side * down)
     first = (centre / torch.tensor([across, down])).floor().long() - side // 2
+    first = first.clamp(0, frame.size - side)
     middle = centre - first * torch.tensor([across, down])
     maps, cover, core = draw_cell_maps(cells, window, middle, draws)
     for i, (left, top) in enumerate(first.tolist()):
-        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, frame.size), min(top + side, frame.size)
-        here = (..., slice(y0, y1), slice(x0, x1))
-        there = (..., slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-        substrates[i][here] = maps[i][there]
-        cell[i][here] = cover[i][there]
-        nucleus[i][here] = core[i][there]
+        here = (..., slice(top, top + side), slice(left, left + side))
+        substrates[i][here] = maps[i]
+        cell[i][here] = cover[i]
+        nucleus[i][here] = core[i]
 
 
 def _red_cells(cells: Cells, frame: Frame, centre: Tensor, domain: Domain, draws: Draws) -> Tensor:
-    """`(B, H, W)` red cells with central pallor; neighbours overlap by at most `domain.overlap` of a diameter."""
+    """`(B, H, W)` red cells with central pallor; `domain.overlap` limits how far neighbours overlap."""
     count = red_cell_count(domain)
     width, height = _thrown_area(domain)
     spread = torch.tensor([width, height])
@@ -105,8 +111,11 @@ def _red_cells(cells: Cells, frame: Frame, centre: Tensor, domain: Domain, draws
     angle = draws.uniform(0, math.pi, (count,))
     amount = draws.uniform(0.82, 1.15, (count,))
 
-    beside = (place - centre[:, None]).norm(dim=-1) > cells.radius[:, None] + radius * (1 - 0.5 * domain.overlap)
-    apart = torch.cdist(place, place) > (radius[:, :, None] + radius[:, None, :]) * (1 - domain.overlap)
+    from_cell = (place - centre[:, None]).square().sum(dim=-1).sqrt()
+    beside = from_cell > cells.radius[:, None] + radius * (1 - 0.5 * domain.overlap)
+    # Not torch.cdist: its matrix-product form rounds differently from batch to batch.
+    gaps = (place[:, :, None] - place[:, None]).square().sum(dim=-1).sqrt()
+    apart = gaps > (radius[:, :, None] + radius[:, None, :]) * (1 - domain.overlap)
     keep = torch.zeros_like(beside)
     for k in range(count):
         keep[:, k] = beside[:, k] & (apart[:, k, :k] | ~keep[:, :k]).all(dim=1)

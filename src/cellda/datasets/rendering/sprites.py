@@ -1,7 +1,7 @@
 """Stamping many small round things (granules, vacuoles, red cells, platelets) into a batch of frames."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -62,20 +62,30 @@ class Sprites:
         image = keep.nonzero()[:, 0]
         return cls(image, centre[keep], radius[keep], aspect[keep], angle[keep], amount[keep])
 
-    def moved_to(self, image: Tensor) -> "Sprites":
-        """The same discs in other frames."""
-        return replace(self, image=image)
+    def of_images(self, chosen: Tensor, frames: Tensor) -> "Sprites":
+        """The discs of the images where `chosen` `(B,)` is true, moved to `frames` `(B,)`."""
+        keep = chosen[self.image]
+        return Sprites(
+            frames[self.image[keep]],
+            self.centre[keep],
+            self.radius[keep],
+            self.aspect[keep],
+            self.angle[keep],
+            self.amount[keep],
+        )
 
 
 def stamp(canvas: Tensor, frame: Frame, sprites: Sprites, softness: float, pallor: float = 0.0) -> None:
-    """Draw sprites into `canvas` `(B, size, size)` in place; overlaps keep the larger value, or add where `pallor` > 0.
+    """Draw sprites into `canvas` `(B, size, size)` in place.
+
+    Overlaps keep the larger value; with `pallor`, they add up, as optical densities of red cells do.
 
     Args:
         canvas: Receives the stamps.
         frame: Its field of view.
         sprites: What to stamp.
         softness: Half width of the edge in micrometres.
-        pallor: Share of the height missing in the middle, as in biconcave red cells, whose optical densities add up.
+        pallor: Share of the height missing in the middle, as in biconcave red cells.
     """
     if not len(sprites.image):
         return
@@ -94,11 +104,15 @@ def stamp(canvas: Tensor, frame: Frame, sprites: Sprites, softness: float, pallo
     edge = ((size + softness - distance) / (2 * softness)).clamp_(0, 1)
     value = edge * edge * (3 - 2 * edge) * sprites.amount[:, None, None]
     if pallor:
-        ratio = distance / size
-        value = value * (1 - pallor * torch.exp(-((ratio / 0.5) ** 2) * ratio))
-    seen = ((column >= 0) & (column < frame.size))[:, None, :] & ((row >= 0) & (row < frame.size))[:, :, None]
+        # Thickness of a biconcave disc (Evans & Fung 1972) without its rounded border, which dries flat.
+        ratio2 = (distance / size).square().clamp_(max=1)
+        value = value * (1 - pallor * (1 - (0.207 + ratio2 * (2.003 - 1.123 * ratio2)) / 1.1))
+    # Pixels outside the frame are moved to its border with nothing to add there.
+    seen_x, seen_y = (column >= 0) & (column < frame.size), (row >= 0) & (row < frame.size)
+    value = value * seen_x[:, None] * seen_y[:, :, None]
+    column, row = column.clamp(0, frame.size - 1), row.clamp(0, frame.size - 1)
     place = (sprites.image[:, None, None] * frame.size + row[:, :, None]) * frame.size + column[:, None, :]
     if pallor:
-        canvas.view(-1).index_add_(0, place[seen], value[seen])
+        canvas.view(-1).index_add_(0, place.view(-1), value.view(-1))
     else:
-        canvas.view(-1).scatter_reduce_(0, place[seen], value[seen], "amax")
+        canvas.view(-1).scatter_reduce_(0, place.view(-1), value.view(-1), "amax")
