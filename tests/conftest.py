@@ -1,4 +1,4 @@
-"""What every test gets: figures without a screen, one torch thread, and the real images where there are any."""
+"""What every test gets: figures without a screen, one thread, checked shapes, and the real images where there are any."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,20 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
+# Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has an error of
+# its own, which the check would come before.
+install_import_hook(
+    [
+        "cellda.normalizers.colour_space",
+        "cellda.normalizers.padding",
+        "cellda.training.augment",
+        "cellda.training.batches",
+        "cellda.training.examples",
+    ],
+    "beartype.beartype",
+)
 torch.set_num_threads(1)
 
 

@@ -261,3 +261,40 @@ def test_third_party_plugins_are_built_and_checked_like_our_own(third_party: Pat
         """,
         third_party,
     )
+
+
+# --- documents
+
+
+def test_plugins_of_the_guide_work():
+    """The classes printed in docs/plugins.md register, keep their contract and do what they say."""
+    guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in guide.split("```python\n")[1:]]
+    assert len(blocks) == 3
+    python(
+        "\n".join(blocks)
+        + dedent(
+            """
+            import tempfile
+            from pathlib import Path
+            import torch
+            from cellda import adapters, datasets, normalizers
+            from cellda.settings import search_space
+
+            assert set(search_space(adapters.get("norm_only"))) == {"lr", "epochs"}
+
+            tinted = torch.rand(2, 3, 16, 16) * torch.tensor([0.8, 0.5, 0.6])[:, None, None]
+            smear = torch.ones(2, 16, 16, dtype=torch.bool)
+            grey = normalizers.create("grey_world", level=0.4)(tinted, smear)
+            assert torch.allclose(grey.mean((2, 3)), torch.full((2, 3), 0.4), atol=0.02), grey.mean((2, 3))
+
+            root = Path(tempfile.mkdtemp())
+            for name in ("p1/NEU_1.png", "p1/BLA_1.png", "p2/LYT_1.png"):
+                (root / name).parent.mkdir(exist_ok=True)
+                (root / name).touch()
+            ward = datasets.load("our_ward", root)
+            assert ward.class_counts() == {"lymphocyte": 1, "neutrophil": 1}
+            assert list(ward.table["group"]) == ["p1", "p2"]
+            """
+        )
+    )
