@@ -1,8 +1,8 @@
 """The six classes of the paper, and how the names found in the wild fold into them.
 
 `fold` maps a published folder, column or file name to one of `CLASSES`, or to None where the name is known
-but its cells are left out of the study (blasts, platelets, artefacts, ...). Unknown names are refused, and the
-near ones told.
+but its cells are left out of the study (blasts, platelets, artefacts, ...). Unknown names are refused, with
+the near ones.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """Datasets: loaders from published folder layouts to one typed table of cells.
 
-`cellda.datasets.load("raabin", "~/wbc/raabin")` reads the folder itself; `load("synthetic/3")` needs none. A new dataset is
-one file in this folder, named after the dataset (see `base.CellDataset`).
+`cellda.datasets.load("raabin", "~/wbc/raabin")` reads the folder itself; `load("synthetic/3")` needs none. A
+new dataset is one file in this folder, named after the dataset (see `base.CellDataset`).
 """
 
 from pathlib import Path

@@ -1,6 +1,8 @@
 """What a dataset is: a typed table of cells and a way to read their pixels."""
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,46 +13,102 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from cellda.datasets.decode import decode_resized
+from cellda.datasets.celltable import COLUMNS, cell_table, checked
+from cellda.datasets.decode import Box, decode_resized
+from cellda.datasets.identical import identical_files, merged_groups
+from cellda.errors import DataError
 from cellda.taxonomy import CLASSES
 
-COLUMNS = ("path", "label", "raw_label", "group", "box")
-"""Columns of a dataset's table, in order."""
+__all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
 
 class CellDataset(ABC):
     """Cells of one laboratory.
 
+    A new dataset reads its published layout in `_index` (`cellda.datasets.layout` helps with folders) and
+    states its data card in class attributes. Options are typed keyword arguments of `__init__`, stored
+    before `super().__init__(root)` is called.
+
     Args:
-        root: The dataset's own folder.
+        root: The dataset's own folder, or a folder around it that the download makes.
 
     Attributes:
-        root: The dataset's own folder, or None for drawn datasets.
-        table: One row a cell, `path` (str, relative to `root`, "/" as separator), `label` (one of the six classes),
-            `raw_label` (the published name), `group` (str or None: the photograph, smear or patient), `box` (None or
-            `(x, y, width, height)` in pixels). Cells whose raw label folds into none of the six classes are not in it.
+        root: The folder that the table's paths are relative to, or None for drawn datasets.
+        table: One row a cell: `path` (str, relative to `root`, "/" as separator), `label` (one of the six
+            classes), `raw_label` (the published name), `group` (str or None: the photograph, smear or
+            patient), `box` (None or `(x, y, width, height)` in pixels). All columns hold Python objects.
+        dropped: Cells whose raw label is known but folds into none of the six classes, which are not in
+            `table`; same columns, `label` None.
+
+    Raises:
+        DataError: If the layout is not there or rows are wrong; all problems are listed.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""
+    """Name in print, as in the paper's Table 1."""
+    licence: ClassVar[str] = ""
+    """Terms under which the images were published."""
+    citation: ClassVar[str] = ""
+    """Whom to cite, in short."""
+    drawn: ClassVar[bool] = False
+    """Whether images are drawn by the loader instead of read from a folder."""
     few_shot: ClassVar[int | None] = None
     """Number of fine-tuning images in the paper's Table 3; None where the paper has none."""
+    published_counts: ClassVar[dict[str, int] | None] = None
+    """Cells of each class in the paper's Table 2; None where the paper has none."""
+    note: ClassVar[str] = ""
+    """What a reader of the counts must know, one or two sentences."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root
-        self.table = self._index()
+        self.root = None if root is None else self._locate(Path(root).expanduser())
+        cells = checked(self._index(), f"dataset '{self.full_name}'")
+        kept = cells["label"].notna()
+        if not kept.any():
+            found = ", ".join(sorted(set(cells["raw_label"]))) or "none"
+            raise DataError(
+                f"Dataset '{self.full_name}' holds no cell of the six classes under {self.root}; "
+                f"labels found: {found}."
+            )
+        self.table = cells[kept].reset_index(drop=True)
+        self.dropped = cells[~kept].reset_index(drop=True)
+
+    def _locate(self, root: Path) -> Path:
+        """The folder in or under `root` where the published layout begins; paths are relative to it.
+
+        Raises:
+            DataError: If it is not there, with what was looked for and what was found.
+        """
+        return root
 
     @abstractmethod
     def _index(self) -> pd.DataFrame:
         """Read the layout under `root` into a table with `COLUMNS`; decodes no image.
 
+        Cells that are known but left out have a null `label`. `cell_table` makes such a table.
+
         Raises:
-            DataError: If the layout is not there, with what was looked for and what was found.
+            DataError: If the layout is not as published; all problems are listed.
         """
 
     @property
     def full_name(self) -> str:
         """The name with the variant, as `cellda.datasets.load` takes it."""
         return self.name
+
+    @property
+    def folder(self) -> Path:
+        """`root`, for datasets that are read from files.
+
+        Raises:
+            DataError: If no folder was given.
+        """
+        if self.root is None:
+            raise DataError(
+                f"Dataset '{self.full_name}' is read from files: say where they are, "
+                f"as in cellda.datasets.load('{self.full_name}', '<folder>')."
+            )
+        return self.root
 
     def __len__(self) -> int:
         return len(self.table)
@@ -63,12 +121,74 @@ class CellDataset(ABC):
     @cached_property
     def labels(self) -> Tensor:
         """`(N,)` int64 class indices in the order of `cellda.taxonomy.CLASSES`."""
-        return torch.tensor([CLASSES.index(label) for label in self.table["label"]], dtype=torch.int64)
+        codes = {name: code for code, name in enumerate(CLASSES)}
+        return torch.tensor([codes[label] for label in self.table["label"]], dtype=torch.int64)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the table's rows and the files' sizes: the same wherever the dataset's folder lies.
+
+        Raises:
+            DataError: If files of the table are gone; all of them are listed.
+        """
+        return self._fingerprint
+
+    def effective_groups(self) -> list[str]:
+        """The group of each row, for splits that do not leak.
+
+        It is the row's `group`, or its own path where that is null. Groups that share a file or
+        byte-identical files are one, whatever the dataset publishes.
+        """
+        return list(self._effective_groups)
+
+    def identical_images(self) -> list[list[str]]:
+        """Sets of paths whose files hold the same bytes."""
+        paths = list(dict.fromkeys(self.table["path"]))
+        return [[paths[index] for index in twins] for twins in self._identical]
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """Decode cells and resize them to `size` x `size` (antialiased bilinear, aspect not kept, as in the paper).
+        """Decode cells and resize them to `size` x `size`, as in the paper without keeping the aspect.
+
+        Resizing is bilinear with antialiasing.
 
         Raises:
             DataError: If files cannot be decoded; all of them are listed.
         """
-        ...
+        rows = self.table.iloc[list(indices)]
+        files = [self.folder / path for path in rows["path"]]
+        return decode_resized(list(zip(files, rows["box"], strict=True)), size)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        missing = []
+        sizes: dict[str, int | None] = {}
+        for path in dict.fromkeys(self.table["path"]):
+            try:
+                sizes[path] = None if self.root is None else (self.root / path).stat().st_size
+            except OSError:
+                missing.append(path)
+        if missing:
+            raise DataError(
+                f"{len(missing)} files of dataset '{self.full_name}' are gone from {self.root}.", missing
+            )
+        for row in self.table.itertuples(index=False, name=None):
+            digest.update(repr((*row, sizes[row[0]])).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _identical(self) -> list[list[int]]:
+        """Sets of identical files, as indices into the table's distinct paths."""
+        if self.root is None:
+            return []
+        return identical_files([self.root / path for path in dict.fromkeys(self.table["path"])])
+
+    @cached_property
+    def _effective_groups(self) -> tuple[str, ...]:
+        own = self.table["group"].where(self.table["group"].notna(), self.table["path"])
+        rows_of: dict[str, list[int]] = defaultdict(list)
+        for row, path in enumerate(self.table["path"]):
+            rows_of[path].append(row)
+        rows = list(rows_of.values())
+        one_picture = [[row for index in twins for row in rows[index]] for twins in self._identical]
+        return tuple(merged_groups(list(own), [*rows, *one_picture]))

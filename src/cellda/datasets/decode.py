@@ -26,7 +26,7 @@ Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left of the upright image (EXIF orientation applied)."""
 
 MAX_PIXELS = 100_000_000
-"""Images with more pixels are refused unread: no smear field needs them, and a crafted one could fill the memory."""
+"""Images with more pixels are refused unread: no smear field needs them, and one could fill the memory."""
 
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -56,15 +56,12 @@ def decode(path: Path, box: Box | None = None) -> UInt8[Tensor, "3 h w"]:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def decode_resized(
-    files: Sequence[tuple[Path, Box | None]], size: int, on_progress: Callable[[int, int], None] | None = None
-) -> UInt8[Tensor, "n 3 size size"]:
+def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8[Tensor, "n 3 size size"]:
     """Decode images and resize each straight to `size` x `size`: bilinear, antialiased, aspect not kept.
 
     Args:
         files: Path and crop box (or None) of each image.
         size: Side of the result in pixels.
-        on_progress: Called with (images done, images in all) after each image, from this thread.
 
     Returns:
         `(N, 3, size, size)` uint8 RGB, in the order of `files`.
@@ -82,7 +79,7 @@ def decode_resized(
         out[index] = np.asarray(image).transpose(2, 0, 1)
         return None
 
-    reasons = _threaded(fill, len(files), on_progress)
+    reasons = _threaded(fill, len(files))
     if reasons:
         raise DataError(
             f"{len(reasons)} of {len(files)} images cannot be used; mend or remove them.",
@@ -91,10 +88,13 @@ def decode_resized(
     return torch.from_numpy(out)
 
 
-def unusable(
-    files: Sequence[tuple[Path, Box | None]], on_progress: Callable[[int, int], None] | None = None
-) -> dict[int, str]:
-    """Decode every image completely and say which cannot be used: index into `files` -> reason."""
+def unusable(files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], None]) -> dict[int, str]:
+    """Decode every image completely and say which cannot be used: index into `files` -> reason.
+
+    Args:
+        files: Path and crop box (or None) of each image.
+        advance: Called with 1 after each image, from the calling thread.
+    """
 
     def why(index: int) -> str | None:
         try:
@@ -103,7 +103,7 @@ def unusable(
             return str(error)
         return None
 
-    return _threaded(why, len(files), on_progress)
+    return _threaded(why, len(files), advance)
 
 
 def frame_size(path: Path) -> tuple[int, int]:
@@ -130,7 +130,7 @@ def outside(box: Box, size: tuple[int, int]) -> bool:
 
 
 def _threaded(
-    job: Callable[[int], str | None], count: int, on_progress: Callable[[int, int], None] | None
+    job: Callable[[int], str | None], count: int, advance: Callable[[int], None] = lambda _steps: None
 ) -> dict[int, str]:
     """Run `job` on every index in a bounded pool (Pillow decodes without the GIL); its reasons, by index."""
     reasons = {}
@@ -138,8 +138,7 @@ def _threaded(
         for index, reason in enumerate(pool.map(job, range(count))):
             if reason is not None:
                 reasons[index] = reason
-            if on_progress is not None:
-                on_progress(index + 1, count)
+            advance(1)
     return reasons
 
 

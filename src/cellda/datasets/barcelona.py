@@ -1,0 +1,40 @@
+"""Barcelona PBC, the sharper of the paper's two sources."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cellda.datasets import register
+from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.layout import class_images, locate
+
+FOLDERS = (
+    "basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet",
+)  # fmt: skip
+
+
+@register("barcelona")
+class Barcelona(CellDataset):
+    """Barcelona PBC: 17,092 normal blood cells, 360x363, CellaVision DM96. Acevedo et al. 2020.
+
+    Layout: `PBC_dataset_normal_DIB/{basophil,...,platelet}/XX_123456.jpg`; that folder or the one around it
+    is taken. No groups are published.
+    """
+
+    title = "Barcelona"
+    licence = "CC BY 4.0"
+    citation = "Acevedo et al., Data in Brief 30:105474 (2020), doi:10.17632/snkd93bnjr.1"
+    published_counts = {
+        "basophil": 1218,
+        "eosinophil": 3117,
+        "erythroblast": 1551,
+        "lymphocyte": 1214,
+        "monocyte": 1420,
+        "neutrophil": 3329,
+    }
+
+    def _locate(self, root: Path) -> Path:
+        return locate(root, ["PBC_dataset_normal_DIB"], FOLDERS, f"dataset '{self.name}'")
+
+    def _index(self) -> pd.DataFrame:
+        return cell_table(*class_images(self.folder, FOLDERS))

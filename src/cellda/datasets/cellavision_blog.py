@@ -1,0 +1,27 @@
+"""Pictures from the CellaVision blog, which the paper's authors collected and then set aside."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cellda.datasets import register, zheng
+from cellda.datasets.base import CellDataset
+
+
+@register("cellavision_blog")
+class CellavisionBlog(CellDataset):
+    """CellaVision blog: 100 blood cells, 300x300, mixed laboratories. Zheng et al. 2018.
+
+    Layout: `Dataset 2/001.bmp` and `Class Labels of Dataset 2.csv` beside that folder. No groups are
+    published. The paper leaves this dataset out.
+    """
+
+    title = "CellaVision blog"
+    licence = zheng.LICENCE
+    citation = f"{zheng.CITATION}; images from the CellaVision blog"
+
+    def _locate(self, root: Path) -> Path:
+        return zheng.located(root, 2, f"dataset '{self.name}'")
+
+    def _index(self) -> pd.DataFrame:
+        return zheng.labelled_cells(self.folder, 2)

@@ -1,0 +1,62 @@
+"""The user's own images, one folder a class."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cellda.datasets import register
+from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.layout import images_below, subfolders
+from cellda.errors import DataError
+from cellda.taxonomy import fold, unknown_names
+
+
+@register("folder")
+class Folder(CellDataset):
+    """Your own images: one folder a class, with sub-folders for patients or smears where you know them.
+
+    Layout: `<class>/<image>` or `<class>/<group>/.../<image>`. Class folders are named as you like:
+    `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); cells to leave out lie in `other`. Images
+    in a sub-folder have its name as group, the same in every class, so that cells of one patient are never
+    split; images beside it have none. Hidden files and files whose suffix is not that of an image are
+    passed over (`cellda datasets check` lists them).
+
+    Args:
+        root: The folder that holds the class folders.
+
+    Raises:
+        DataError: If class folders have unknown names or hold no image; all of them are listed.
+    """
+
+    title = "own folder"
+
+    def _locate(self, root: Path) -> Path:
+        if not root.is_dir():
+            what = "is a file: give the folder around the class folders" if root.exists() else "is not there"
+            raise DataError(f"The folder {root} {what}.")
+        return root
+
+    def _index(self) -> pd.DataFrame:
+        names = subfolders(self.folder)
+        if not names:
+            raise DataError(
+                f"{self.folder} holds no folders; put the images of each class into a folder named after it."
+            )
+        unknown = unknown_names(names)
+        problems = list(unknown.values())
+        paths: list[str] = []
+        raw_labels: list[str] = []
+        groups: list[str | None] = []
+        for name in names:
+            images = images_below(self.folder / name)
+            if not images and name not in unknown and fold(name) is not None:
+                problems.append(f"'{name}' holds no image: add some or remove the folder")
+            paths += [f"{name}/{image}" for image in images]
+            raw_labels += [name] * len(images)
+            groups += [image.partition("/")[0] if "/" in image else None for image in images]
+        if problems:
+            raise DataError(
+                f"{len(problems)} of the {len(names)} class folders in {self.folder} cannot be used.",
+                problems,
+            )
+        return cell_table(paths, raw_labels, groups)

@@ -1,0 +1,47 @@
+"""Jiangxi Tecom, the paper's smallest target but one."""
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from cellda.datasets import register, zheng
+from cellda.datasets.base import CellDataset
+
+SWAPPED = {**zheng.CODES, "2": zheng.CODES["3"], "3": zheng.CODES["2"]}
+
+
+@register("jiangxi_tecom")
+class JiangxiTecom(CellDataset):
+    """Jiangxi Tecom: 300 blood cells, 120x120, rapid stain. Zheng et al. 2018.
+
+    Layout: `Dataset 1/001.bmp` and `Class Labels of Dataset 1.csv` beside that folder. No groups are
+    published; `112.bmp` and `139.bmp` are the same picture.
+
+    Args:
+        root: The folder that holds `Dataset 1`.
+        labels: `"published"` reads the label file as its README defines it; `"authors"` swaps lymphocytes and
+            monocytes, as the lists of the paper's authors do.
+    """
+
+    title = "Jiangxi Tecom"
+    licence = zheng.LICENCE
+    citation = f"{zheng.CITATION}; images by Jiangxi Tecom Science Corporation"
+    few_shot = 25
+    published_counts = {"basophil": 1, "eosinophil": 22, "lymphocyte": 48, "monocyte": 53, "neutrophil": 176}
+    note = (
+        "The paper counts lymphocytes as monocytes and the reverse; by the published label file they are "
+        "53 and 48."
+    )
+
+    def __init__(
+        self, root: Path | None = None, labels: Literal["published", "authors"] = "published"
+    ) -> None:
+        self.labels_from = labels
+        super().__init__(root)
+
+    def _locate(self, root: Path) -> Path:
+        return zheng.located(root, 1, f"dataset '{self.name}'")
+
+    def _index(self) -> pd.DataFrame:
+        return zheng.labelled_cells(self.folder, 1, SWAPPED if self.labels_from == "authors" else zheng.CODES)

@@ -1,0 +1,113 @@
+"""Reading published folder layouts: where they begin and which images they hold, in a fixed order."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cellda.errors import DataError
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""File names that are taken for images, in lower case."""
+
+
+def natural(name: str) -> tuple[list[int | str], str]:
+    """Sort key that counts: `2.jpg` before `10.jpg`."""
+    # Odd parts of the split are the digits, so numbers are only ever compared with numbers.
+    parts = re.split(r"(\d+)", name.lower())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name is that of a visible image; `.DS_169665.jpg` is not."""
+    # os.path, because a Path for each name costs a second on 170,000 files.
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+
+
+def images(folder: Path) -> list[str]:
+    """Names of the visible image files in `folder`, in natural order."""
+    with os.scandir(folder) as entries:
+        return sorted((e.name for e in entries if is_image(e.name) and e.is_file()), key=natural)
+
+
+def images_below(folder: Path) -> list[str]:
+    """Paths relative to `folder` of the visible image files in it and its visible sub-folders."""
+    found = images(folder)
+    for name in subfolders(folder):
+        found += [f"{name}/{path}" for path in images_below(folder / name)]
+    return found
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the visible folders in `folder`, in natural order; `__MACOSX` is not one."""
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if not e.name.startswith((".", "__MACOSX")) and e.is_dir()]
+    return sorted(names, key=natural)
+
+
+def locate(root: Path, wrappers: Sequence[str], wanted: Iterable[str], owner: str) -> Path:
+    """The folder in which a published layout begins: `root` itself or a folder the download wraps it in.
+
+    Args:
+        root: What the user gave.
+        wrappers: Paths under `root`, tried after `root` itself.
+        wanted: Names of the layout's folders or files; one of them is enough to recognise it.
+        owner: How messages call the dataset.
+
+    Raises:
+        DataError: If no place holds any of `wanted`, with what was looked for and what was found.
+    """
+    wanted = list(wanted)
+    if not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "is not there"
+        raise DataError(f"The folder {root} of {owner} {what}.")
+    places = [root, *(root / wrapper for wrapper in wrappers)]
+    for place in places:
+        if place.is_dir() and any((place / name).exists() for name in wanted):
+            return place
+    raise DataError(
+        f"{root} does not hold {owner} as it is published.",
+        [
+            f"looked for {', '.join(wanted)}",
+            f"in {', '.join(map(str, places))}",
+            f"found in {root}: {_contents(root)}",
+        ],
+    )
+
+
+def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The images of a layout with one folder a class.
+
+    Args:
+        root: Where the class folders lie; those that are not there are passed over.
+        folders: Their names.
+
+    Returns:
+        The images' paths relative to `root`, and for each the name of its folder.
+
+    Raises:
+        DataError: If folders that are there hold no image; all of them are listed.
+    """
+    paths: list[str] = []
+    raw_labels: list[str] = []
+    empty = []
+    for folder in folders:
+        if not (root / folder).is_dir():
+            continue
+        names = images(root / folder)
+        if not names:
+            empty.append(f"{root / folder}: {_contents(root / folder)}")
+        paths += [f"{folder}/{name}" for name in names]
+        raw_labels += [folder] * len(names)
+    if empty:
+        raise DataError("These class folders hold no image; complete or remove them.", empty)
+    return paths, raw_labels
+
+
+def _contents(folder: Path, most: int = 12) -> str:
+    names = sorted(entry.name for entry in folder.iterdir())
+    if not names:
+        return "nothing"
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,47 @@
+"""Raabin-WBC, photographed with phone cameras."""
+
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from cellda.datasets import register
+from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.layout import class_images, locate
+
+SPLITS = ("Train", "TestA", "TestB")
+CLASS_FOLDERS = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
+
+
+@register("raabin")
+class Raabin(CellDataset):
+    """Raabin-WBC: 16,633 double-labelled blood cells, 575x575, phone cameras. Kouzehkanan et al. 2022.
+
+    Layout: `{Train,TestA,TestB}/{Basophil,...}/95-8-12-5_82_1.jpg`; splits that were not downloaded may be
+    missing. The group is what stands before the first `_`: the smear, or the day (`20190526`) where files
+    are named by time.
+    """
+
+    title = "Raabin"
+    licence = "free for research, with citation"
+    citation = "Kouzehkanan et al., Scientific Reports 12:1123 (2022)"
+    few_shot = 100
+    published_counts = {
+        "basophil": 301,
+        "eosinophil": 1066,
+        "lymphocyte": 3609,
+        "monocyte": 795,
+        "neutrophil": 10862,
+    }
+    note = (
+        "The paper's tables call it Rabin; its counts are those of all three splits together. All basophils "
+        "come from 4 smears that hold no other class."
+    )
+
+    def _locate(self, root: Path) -> Path:
+        return locate(root, [], SPLITS, f"dataset '{self.name}'")
+
+    def _index(self) -> pd.DataFrame:
+        folders = [f"{split}/{name}" for split in SPLITS for name in CLASS_FOLDERS]
+        paths, found = class_images(self.folder, folders)
+        groups = [PurePosixPath(path).name.partition("_")[0] for path in paths]
+        return cell_table(paths, [folder.partition("/")[2] for folder in found], groups)

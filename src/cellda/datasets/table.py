@@ -1,0 +1,56 @@
+"""The user's own images, listed in a CSV or Parquet file."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cellda.datasets import register
+from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.listing import Listing, read_rows
+from cellda.errors import DataError
+
+
+@register("table")
+class Table(CellDataset):
+    """Your own images: a CSV or Parquet file with path, label and, where known, group and crop box.
+
+    Columns: `path,label[,group][,x,y,w,h]`; others are passed over. Labels are written as you like (see
+    `cellda.taxonomy.fold`), `other` leaves a cell out. Boxes are pixels from the top left of the upright
+    image; give all four numbers or none. Several rows may cut cells from one image. CSV is UTF-8 and
+    separated by commas, semicolons or tabs.
+
+    Args:
+        root: The CSV or Parquet file.
+        images: The folder that paths are relative to; by default the one the file lies in.
+
+    Raises:
+        DataError: If columns are missing, or rows name missing images, unknown labels, bad boxes or the same
+            cell twice. All are listed, with their line (CSV; the header is line 1) or row (Parquet; the
+            first is row 1).
+    """
+
+    title = "own table"
+
+    def __init__(self, root: Path | None = None, images: Path | None = None) -> None:
+        self.file = None if root is None else Path(root).expanduser()
+        self.images = images
+        super().__init__(root)
+
+    def _locate(self, root: Path) -> Path:
+        if not root.is_file():
+            what = "is a folder: give the CSV or Parquet file itself" if root.exists() else "is not there"
+            raise DataError(f"The table {root} {what}.")
+        folder = root.parent if self.images is None else Path(self.images).expanduser()
+        if not folder.is_dir():
+            raise DataError(f"The folder of images {folder} is not there.")
+        return folder
+
+    def _index(self) -> pd.DataFrame:
+        listing = Listing(self.folder)
+        for where, row in read_rows(self.file or self.folder):
+            listing.add(where, row)
+        problems = listing.problems()
+        if problems:
+            summary = f"{len(problems)} problem(s) in the table {self.file}, with images in {self.folder}."
+            raise DataError(summary, problems)
+        return cell_table(listing.paths, listing.raw_labels, listing.groups, listing.boxes)
