@@ -1,10 +1,10 @@
-"""What every test gets: figures without a screen, one thread, checked shapes, and the real images where there are any."""
+"""What every test gets: figures without a screen, one thread, checked shapes, and real images where there are any."""
 
 import os
 from pathlib import Path
 
-# Before torch and matplotlib are imported, and inherited by the processes that tests start. One thread a process,
-# because pytest-xdist already runs a process a core.
+# Before torch and matplotlib are imported, and inherited by the processes that tests start. One thread a
+# process, because pytest-xdist already runs a process a core.
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -12,8 +12,8 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-# Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has an error of
-# its own, which the check would come before.
+# Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has an
+# error of its own, which the check would come before.
 install_import_hook(
     [
         "cellda.normalizers.colour_space",
