@@ -52,7 +52,8 @@ def describe(error: ValidationError, owner: str, known: Mapping[str, Any]) -> st
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown field '{where}': {nearest(where, known) if len(problem["loc"]) == 1 else "there is no such field."}")
+            hint = nearest(where, known) if len(problem["loc"]) == 1 else "there is no such field."
+            lines.append(f"unknown field '{where}': {hint}")
         elif problem["type"] == "value_error":
             lines.append(f"field '{where}': {problem['ctx']['error']}")
         else:

@@ -1,9 +1,12 @@
 """Named edits of a recipe: the paper's six conditions, with its published numbers beside them, and machine sizes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellda.errors import UnknownNameError, nearest
+
+if TYPE_CHECKING:
+    from cellda.recipe import Recipe
 
 CONDITIONS: dict[str, Mapping[str, Any]] = {
     "no_source_train": {"adapter": "from_scratch"},
@@ -39,6 +42,15 @@ def edits_of(name: str) -> Mapping[str, Any]:
     if name not in presets:
         raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, presets)}")
     return presets[name]
+
+
+def condition_of(recipe: "Recipe") -> str:
+    """The paper's name for what a recipe does with the target, else the name of its adapter."""
+    identity = recipe.used_target_normalizer.name == "identity" != recipe.normalizer.name
+    for name, edits in CONDITIONS.items():
+        if edits["adapter"] == recipe.adapter.name and ("target_normalizer" in edits) == identity:
+            return name
+    return recipe.adapter.name
 
 
 PUBLISHED: dict[tuple[str, str], tuple[float, float, float]] = {

@@ -18,12 +18,14 @@ class Range(Settings):
         low: Smallest value.
         high: Largest value, included.
         log: Whether to sample on a logarithmic scale.
+        integer: Whether only whole numbers are tried.
         choices: The values to choose from, instead of a range.
     """
 
     low: float | None = None
     high: float | None = None
     log: bool = False
+    integer: bool = False
     choices: tuple[Any, ...] | None = None
 
 
@@ -61,5 +63,5 @@ def search_space(settings: type[BaseModel]) -> dict[str, Range]:
     for name, field in settings.model_fields.items():
         extra = field.json_schema_extra
         if isinstance(extra, dict) and "search" in extra:
-            space[name] = Range.model_validate(extra["search"])
+            space[name] = Range.model_validate({**extra["search"], "integer": field.annotation is int})  # type: ignore[dict-item]
     return space

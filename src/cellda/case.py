@@ -1,0 +1,149 @@
+"""A recipe brought together with its target and data, checked before anything is trained."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from cellda.adapters.base import Need, Start
+from cellda.datasets.base import CellDataset
+from cellda.datasets.cache import cached_pixels
+from cellda.datasets.draws import Draw, draw_support
+from cellda.datasets.images import ImageSet
+from cellda.datasets.root import DataRoot
+from cellda.errors import ConfigurationError
+from cellda.normalizers.base import Normalizer
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.recipe import Recipe
+from cellda.store import VERSIONS, Store, digest
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run to be made.
+
+    Attributes:
+        recipe: What is composed.
+        sources: The loaded source datasets, in the recipe's order; empty where nothing of the run depends on them.
+        target: The loaded target.
+        draw: The support and query rows of the target.
+        store: Where results of stages lie.
+    """
+
+    recipe: Recipe
+    sources: tuple[CellDataset, ...]
+    target: CellDataset
+    draw: Draw
+    store: Store
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, target: str | CellDataset, data: str | Path | DataRoot | None, store: Store) -> Self:
+        """Load the tables (no image is decoded) and refuse what cannot work.
+
+        Raises:
+            ConfigurationError: If the target is among the sources, the adapter's needs are not met, or the data are too few
+                for the draw.
+            DataError: If a dataset's layout is not there.
+        """
+        root = data if isinstance(data, DataRoot) else DataRoot(data)
+        aim = root.load(target) if isinstance(target, str) else target
+        if aim.full_name in [source.name for source in recipe.sources]:
+            raise ConfigurationError(
+                f"'{aim.full_name}' is the target and among the sources, so the source model would have seen the query "
+                f"images; take it out of the sources ({', '.join(source.name for source in recipe.sources)})."
+            )
+        sources: tuple[CellDataset, ...] = ()
+        if needs_sources(recipe):
+            sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
+        shared = [source.full_name for source in sources if source.fingerprint == aim.fingerprint]
+        if shared:
+            raise ConfigurationError(
+                f"The target {aim.full_name} holds the very images of the source {shared[0]}; choose another target or source."
+            )
+        shot = recipe.few_shot
+        draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
+        if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:
+            raise ConfigurationError(
+                f"The adapter '{recipe.adapter.name}' needs labelled images, but the support set of {aim.full_name} holds "
+                f"{len(draw.support)}; set few_shot.n to at least 2, or adapter='none'."
+            )
+        return cls(recipe, sources, aim, draw, store)
+
+    @property
+    def source_key(self) -> dict[str, Any]:
+        """All that the trained source model depends on."""
+        return {
+            **self.normalizer_key(self.recipe.normalizer),
+            "backbone": self.recipe.backbone.model_dump(mode="json"),
+            "training": self.recipe.training.model_dump(mode="json"),
+            "seed": self.recipe.seed,
+        }
+
+    def normalizer_key(self, normalizer: NormalizerSpec) -> dict[str, Any]:
+        """All that a normalizer fitted on the sources depends on."""
+        sources = [
+            {**spec.model_dump(mode="json"), "fingerprint": dataset.fingerprint}
+            for spec, dataset in zip(self.recipe.sources, self.sources, strict=False)
+        ]
+        size = self.recipe.backbone.image_size
+        return {"sources": sources, "normalizer": normalizer.model_dump(mode="json"), "size": size}
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """All that the run depends on."""
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "target": self.target.full_name,
+            "fingerprints": [dataset.fingerprint for dataset in (self.target, *self.sources)],
+        }
+
+    @property
+    def digest(self) -> str:
+        """The run's digest: all it depends on, and the versions."""
+        return digest({**self.key, "versions": VERSIONS})
+
+    @property
+    def seed(self) -> int:
+        """Seed of the adaptation: every draw has its own."""
+        return self.recipe.seed * 1000 + self.recipe.few_shot.draw
+
+    @cached_property
+    def support_files(self) -> list[str]:
+        """Paths of the support images, relative to the dataset's folder."""
+        return [str(self.target.table["path"].iloc[row]) for row in self.draw.support]
+
+    def support(self, normalizer: Normalizer) -> ImageSet:
+        """The labelled support images."""
+        rows = torch.tensor(self.draw.support, dtype=torch.int64)
+        groups = tuple(self.draw.groups[row] for row in self.draw.support)
+        return ImageSet(self._pixels(self.target), rows, normalizer, self.target.labels[rows], groups)
+
+    def query(self, normalizer: Normalizer) -> ImageSet:
+        """The query images; they carry no labels."""
+        return ImageSet(self._pixels(self.target), torch.tensor(self.draw.query, dtype=torch.int64), normalizer)
+
+    def source_sets(self, normalizer: Normalizer) -> tuple[ImageSet, ...]:
+        """All labelled images of every source."""
+        return tuple(
+            ImageSet(
+                self._pixels(dataset),
+                torch.arange(len(dataset)),
+                normalizer,
+                dataset.labels,
+                tuple(dataset.effective_groups()),
+                degrade=spec.degrade,
+            )
+            for spec, dataset in zip(self.recipe.sources, self.sources, strict=True)
+        )
+
+    def _pixels(self, dataset: CellDataset) -> torch.Tensor:
+        return cached_pixels(dataset, self.recipe.backbone.image_size, self.store)
+
+
+def needs_sources(recipe: Recipe) -> bool:
+    """Whether anything of a run depends on the source images."""
+    adapter = recipe.adapter
+    fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
+    return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted

@@ -1,0 +1,125 @@
+"""What a run leaves behind: its record, its predictions, and everything computed from them."""
+
+import json
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.text import Text
+
+from cellda.errors import ConfigurationError, DataError
+from cellda.evaluation.metrics import Metrics, measure
+from cellda.evaluation.predictions import read_predictions, write_predictions
+from cellda.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+RECORD = "record.json"
+PREDICTIONS = "predictions.parquet"
+MODEL = "model"
+
+
+class RunResult:
+    """A finished run.
+
+    Args:
+        path: The run's folder with `record.json`, `predictions.parquet` and, if it was kept, `model/`.
+
+    Attributes:
+        path: The run's folder.
+        record: What the run was and what it cost: recipe, versions, device, support files, seconds by stage, trials.
+        predictions: One row a query image (columns in `cellda.evaluation.predictions`).
+
+    Raises:
+        DataError: If the folder holds no finished run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser()
+        missing = [str(self.path / name) for name in (RECORD, PREDICTIONS) if not (self.path / name).is_file()]
+        if missing:
+            raise DataError(f"{self.path} does not hold a finished run; these files are missing:", missing)
+        self.record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        self.predictions: pd.DataFrame = read_predictions(self.path / PREDICTIONS)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe that was run."""
+        return Recipe(**self.record["recipe"])
+
+    @property
+    def digest(self) -> str:
+        """The run's digest: recipe, target, data, draw, seed and versions."""
+        return str(self.record["digest"])
+
+    @property
+    def labels_used(self) -> int:
+        """Number of target labels that were looked at before measuring."""
+        return int(self.record["labels_used"])
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        """All trials of the search; empty where none was made."""
+        return list(self.record["trials"])
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Measures with 95 % intervals, computed from the predictions (PROTOCOL: "Measures")."""
+        return measure(self.predictions)
+
+    @cached_property
+    def model(self) -> "CellClassifier":
+        """The adapted classifier, in evaluation mode.
+
+        Raises:
+            ConfigurationError: If the run did not keep it.
+        """
+        from cellda.models.classifier import CellClassifier
+
+        if not (self.path / MODEL).is_dir():
+            raise ConfigurationError(f"The run in {self.path} did not keep its model; run it with keep_model=True.")
+        return CellClassifier.load(self.path / MODEL)
+
+    def save(self, folder: str | Path) -> Path:
+        """Copy record, predictions and model into `folder`, which must not hold another run.
+
+        Raises:
+            ConfigurationError: If it does.
+        """
+        target = Path(folder).expanduser()
+        if (target / RECORD).exists() and json.loads((target / RECORD).read_text())["digest"] != self.digest:
+            raise ConfigurationError(f"{target} already holds another run; choose another folder.")
+        shutil.copytree(self.path, target, dirs_exist_ok=True)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a run that was saved."""
+        return cls(folder)
+
+    @classmethod
+    def write(cls, folder: Path, record: dict[str, Any], predictions: pd.DataFrame) -> None:
+        """Write the files of a run into `folder`."""
+        write_predictions(predictions, folder / PREDICTIONS)
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    def __rich__(self) -> Group:
+        record = self.record
+        lines = [
+            f"{record['condition']} on {record['target']}, draw {record['draw']}, protocol {record['protocol']}, run "
+            f"{self.digest}",
+            f"{self.labels_used} target labels used; {len(self.predictions)} query images",
+        ]
+        if record["unsupported"]:
+            lines.append(f"classes without a support image: {', '.join(record['unsupported'])}")
+        return Group(Text("\n".join(lines)), self.metrics.__rich__())
+
+    def __str__(self) -> str:
+        console = Console(width=100, force_terminal=False)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get().rstrip()

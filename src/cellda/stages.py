@@ -1,0 +1,131 @@
+"""The stages that runs share: the fitted normalizer, the source model, the search; each is built once and stored."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.model_selection import StratifiedGroupKFold
+from torch import Tensor
+
+from cellda.adapters import create
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.case import Case
+from cellda.clock import Clock
+from cellda.datasets.images import ImageSet
+from cellda.models.classifier import CellClassifier
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.settings import search_space
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import Trainer
+from cellda.training.search import search
+
+SOURCE_RECORD = "source.json"
+NORMALIZER = "normalizer.safetensors"
+SEARCH_RECORD = "search.json"
+FIT_BATCH = 64
+
+
+def normalizer_state(case: Case, spec: NormalizerSpec) -> dict[str, Tensor]:
+    """State of a normalizer, fitted on the source images where it wants to be."""
+    module = spec.build()
+    if not module.needs_fit:
+        return dict(module.state_dict())
+
+    def make(folder: Path) -> None:
+        module.fit(_batches(case.source_sets(module)))
+        save_file(module.state_dict(), folder / NORMALIZER)
+
+    key = case.normalizer_key(spec)
+    return dict(load_file(case.store.build("normalizer", key, make) / NORMALIZER))
+
+
+def fresh_model(case: Case) -> CellClassifier:
+    """The model before any training: the backbone's own weights, embedding and head drawn by the recipe's seed."""
+    recipe = case.recipe
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = CellClassifier(recipe.backbone, recipe.normalizer)
+    return model.with_normalizer(recipe.normalizer, normalizer_state(case, recipe.normalizer))
+
+
+def source_model(case: Case, trainer: Trainer) -> Path:
+    """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
+
+    Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds.
+    """
+    recipe = case.recipe
+
+    def make(folder: Path) -> None:
+        clock = Clock()
+        model = fresh_model(case)
+        whole = case.source_sets(model.normalizer)
+        splits = [_holdout(images, recipe.training.holdout, recipe.seed) for images in whole]
+        parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
+        with clock.stage("train"):
+            losses = trainer.fit(
+                model,
+                ImageExamples(*parts),
+                recipe.training,
+                seed=recipe.seed,
+                lengths=[len(part) for part in parts],
+                names=[source.name for source in recipe.sources],
+                title="training the source model",
+                checkpoints=folder / "checkpoints",
+            )
+        held = {
+            source.name: _accuracy(trainer, model, images.subset(rows))
+            for source, images, (_, rows) in zip(recipe.sources, whole, splits, strict=True)
+            if len(rows)
+        }
+        model.save(folder)
+        record = {"held_out_accuracy": held, "losses": losses, "seconds": clock.seconds}
+        (folder / SOURCE_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    return case.store.build("source", case.source_key, make)
+
+
+def searched(
+    case: Case, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
+) -> tuple[Adapter, list[dict[str, Any]]]:
+    """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search.
+
+    An adapter that declares no range (`none`) has nothing to search.
+    """
+    adapter, settings = case.recipe.adapter, case.recipe.search
+    if settings is None or not search_space(type(adapter)):
+        return adapter, []
+
+    def make(folder: Path) -> None:
+        result = search(adapter, make_model, target, context, settings, folder)
+        chosen = {"name": result.adapter.name, **result.adapter.model_dump(mode="json")}
+        text = json.dumps({"adapter": chosen, "trials": result.trials}, indent=2)
+        (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
+
+    folder = case.store.build("search", case.key, make)
+    found = json.loads((folder / SEARCH_RECORD).read_text(encoding="utf-8"))
+    return create(**found["adapter"]), found["trials"]
+
+
+def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:
+    """Raw images in [0, 1], batch by batch."""
+    for images in sets:
+        for start in range(0, len(images), FIT_BATCH):
+            yield images.raw(range(start, min(start + FIT_BATCH, len(images)))).float() / 255
+
+
+def _holdout(images: ImageSet, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Stratified split of a source into training and held-out positions; groups stay together."""
+    if share == 0:
+        return list(range(len(images))), []
+    folds = StratifiedGroupKFold(max(2, round(1 / share)), shuffle=True, random_state=seed)
+    train, held = next(iter(folds.split(np.zeros(len(images)), images.labels.numpy(), np.asarray(images.groups))))
+    return train.tolist(), held.tolist()
+
+
+def _accuracy(trainer: Trainer, model: CellClassifier, images: ImageSet) -> float:
+    found = trainer.probabilities(model, images, "measuring the source model").argmax(1)
+    return float((found == images.labels).float().mean())

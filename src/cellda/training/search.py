@@ -1,0 +1,181 @@
+"""Hyper-parameter search inside the support set: Optuna over the ranges an adapter declares (the paper's 3-fold step)."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from cellda import progress
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.errors import ConfigurationError
+from cellda.models.classifier import CellClassifier
+from cellda.settings import Range, search_space
+from cellda.training.settings import Search
+
+STUDY = "study.log"
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        adapter: The adapter with the best values.
+        trials: One record a trial: number, state, score (mean balanced accuracy over the folds), values, seconds.
+    """
+
+    adapter: Adapter
+    trials: list[dict[str, Any]]
+
+
+def search(
+    adapter: Adapter,
+    make_model: Callable[[], CellClassifier],
+    target: TargetView,
+    context: AdaptContext,
+    settings: Search,
+    folder: Path,
+) -> SearchResult:
+    """Choose the adapter's tunable values by cross-validation inside the support set; no other label is looked at.
+
+    The first trial is the adapter's own values. A trial is stopped after a fold if its mean score so far is below the
+    median of the earlier trials. Finished trials are kept in `folder`, so an interrupted search goes on there.
+
+    Args:
+        adapter: Whose declared ranges are searched.
+        make_model: Makes a model to adapt, the same every time.
+        target: The support set, and the unlabelled pool if the adapter needs it.
+        context: Trainer, seed, source.
+        settings: Budget and folds.
+        folder: Where the trials are kept.
+
+    Raises:
+        ConfigurationError: If the support set cannot be split into folds.
+    """
+    space = search_space(type(adapter))
+    folds = support_folds(target, settings.folds, context.seed)
+    own = {name: getattr(adapter, name) for name in space}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
+        study = optuna.create_study(
+            storage=storage,
+            study_name="search",
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=2),
+        )
+    if not any(trial.state in (*FINISHED, TrialState.WAITING) for trial in study.trials):
+        study.enqueue_trial(own)
+
+    def objective(trial: optuna.Trial) -> float:
+        values = {name: _suggest(trial, name, allowed) for name, allowed in space.items()}
+        candidate = adapter.model_copy(update=values)
+        scores: list[float] = []
+        for number, (train, held) in enumerate(folds):
+            view = replace(target, support=target.support.subset(train))
+            model = candidate.adapt(make_model(), view, context)
+            truth = target.support.subset(held)
+            found = context.trainer.probabilities(model, truth).argmax(1)
+            scores.append(balanced_accuracy(truth.labels.numpy(), found.numpy()))
+            trial.report(float(np.mean(scores)), number)
+            if number + 1 < len(folds) and trial.should_prune():
+                raise optuna.TrialPruned
+        return float(np.mean(scores))
+
+    with progress.task("searching", settings.trials) as advance:
+        done = _finished(study)
+        advance(done)
+        while done < settings.trials:
+            # Seeded by trial, so that a resumed search goes on exactly as an uninterrupted one.
+            study.sampler = TPESampler(seed=context.seed * 1000 + done, n_startup_trials=min(10, settings.trials // 2))
+            study.optimize(objective, n_trials=1)
+            done = _finished(study)
+            advance(1)
+    best = adapter.model_copy(update=study.best_params)
+    return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
+
+
+def support_folds(target: TargetView, folds: int, seed: int) -> list[tuple[list[int], list[int]]]:
+    """Stratified folds of the support set that keep groups together: (training, held-out) positions.
+
+    Cells of a class with fewer cells than folds are always in training, because a fold that held them would leave
+    too little to learn the class from.
+
+    Raises:
+        ConfigurationError: If nothing can be held out.
+    """
+    labels = target.support.labels.numpy()
+    groups = np.asarray(target.support.groups)
+    counts = np.bincount(labels)
+    scored = np.flatnonzero(counts[labels] >= folds)
+    always = np.flatnonzero(counts[labels] < folds)
+    if len(scored) == 0 or len(np.unique(groups[scored])) < folds:
+        raise ConfigurationError(
+            f"A search with {folds} folds needs a class with at least {folds} support images in at least {folds} groups; the "
+            f"support set has {len(labels)} images in {len(np.unique(groups))} groups. Label more cells, or set search=None."
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class may have fewer groups than folds; it is then missing from a fold, which its score tolerates.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        pairs = splitter.split(scored, labels[scored], groups[scored])
+        split = [(scored[train], scored[held]) for train, held in pairs]
+    kept = set(groups[always])
+    result = []
+    for train, held in split:
+        free = [int(i) for i in held if groups[i] not in kept]
+        if free:
+            result.append((sorted([*map(int, train), *map(int, always)]), free))
+    if not result:
+        raise ConfigurationError(
+            "Every group of the support set holds a cell of a class too rare to split, so nothing can be held out for the "
+            "search; set search=None."
+        )
+    return result
+
+
+def balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> float:
+    """Mean recall over the classes that occur in `truth`."""
+    with warnings.catch_warnings():
+        # Predictions of classes that are not held out in this fold are simply wrong.
+        warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true", category=UserWarning)
+        return float(balanced_accuracy_score(truth, found))
+
+
+def _suggest(trial: optuna.Trial, name: str, allowed: Range) -> Any:
+    if allowed.choices is not None:
+        return trial.suggest_categorical(name, allowed.choices)
+    low, high = allowed.low, allowed.high
+    assert low is not None and high is not None  # noqa: PT018 - `tunable` has refused anything else
+    if allowed.integer:
+        return trial.suggest_int(name, int(low), int(high), log=allowed.log)
+    return trial.suggest_float(name, low, high, log=allowed.log)
+
+
+def _finished(study: optuna.Study) -> int:
+    return sum(trial.state in FINISHED for trial in study.trials)
+
+
+def _record(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    seconds = trial.duration.total_seconds() if trial.duration else None
+    score = trial.value if trial.value is not None else max(trial.intermediate_values.items(), default=(0, None))[1]
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "score": score,
+        "values": trial.params,
+        "seconds": seconds,
+    }

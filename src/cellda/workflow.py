@@ -1,0 +1,120 @@
+"""The workflow: prepare, train the source, draw the support, search, adapt, predict; measuring happens on the result."""
+
+import platform
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from cellda import progress as bars
+from cellda.adapters.base import AdaptContext, Need, Start, TargetView
+from cellda.case import Case
+from cellda.clock import Clock
+from cellda.datasets.base import CellDataset
+from cellda.datasets.root import DataRoot
+from cellda.estimate import estimate
+from cellda.evaluation.predictions import PROBABILITIES
+from cellda.models.classifier import CellClassifier
+from cellda.presets import condition_of
+from cellda.recipe import Recipe
+from cellda.results import MODEL, RunResult
+from cellda.stages import fresh_model, normalizer_state, searched, source_model
+from cellda.store import VERSIONS, Store
+from cellda.taxonomy import CLASSES
+from cellda.training.loop import Trainer
+
+RECIPE = "recipe.yaml"
+
+
+def run(
+    recipe: Recipe,
+    target: str | CellDataset,
+    data: str | Path | DataRoot | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    keep_model: bool = True,
+    progress: bool = True,
+) -> RunResult:
+    """Run a recipe on a target; see `Recipe.run`."""
+    place = store if isinstance(store, Store) else Store(store)
+    case = Case.prepare(recipe, target, data, place)
+    kind = "runs" if keep_model else "runs-without-model"
+    for known in ("runs", kind):
+        if place.path(known, case.key).is_dir():
+            return RunResult(place.path(known, case.key))
+    trainer = Trainer(recipe.device)
+    if progress:
+        Console(stderr=True).print(estimate(case, trainer), highlight=False)
+    with bars.display(progress):
+        return RunResult(place.build(kind, case.key, lambda folder: _run(case, trainer, folder, keep_model)))
+
+
+def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
+    """Go through the stages and write the run's files into `folder`."""
+    recipe, clock = case.recipe, Clock()
+    adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
+    state = normalizer_state(case, normalizer)
+    with clock.stage("source"):
+        source = source_model(case, trainer) if adapter.start is Start.SOURCE else None
+
+    def start() -> CellClassifier:
+        model = fresh_model(case) if source is None else CellClassifier.load(source)
+        return model.with_normalizer(normalizer, state)
+
+    model = start()
+    needs = adapter.needs
+    target = TargetView(
+        support=case.support(model.normalizer),
+        unlabelled=case.query(model.normalizer) if Need.UNLABELLED in needs else None,
+    )
+    sources = case.source_sets(fresh_model(case).normalizer) if Need.SOURCE in needs else ()
+    context = AdaptContext(trainer, case.seed, sources)
+    with clock.stage("search"):
+        adapter, trials = searched(case, start, target, context)
+    with clock.stage("adapt"):
+        model = adapter.adapt(model, target, context)
+    with clock.stage("predict"):
+        probabilities = trainer.probabilities(model, case.query(model.normalizer))
+    if keep_model:
+        model.save(folder / MODEL)
+        (folder / MODEL / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+    record = {
+        "digest": case.digest,
+        "condition": condition_of(recipe),
+        "recipe": recipe.model_dump(mode="json"),
+        "adapter": {"name": adapter.name, **adapter.model_dump(mode="json")},
+        "target": case.target.full_name,
+        "draw": recipe.few_shot.draw,
+        "seed": recipe.seed,
+        "protocol": recipe.protocol,
+        "versions": VERSIONS,
+        "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
+        "support_files": case.support_files,
+        "unsupported": list(case.draw.unsupported),
+        "labels_used": len(case.draw.support) if Need.LABELS in needs else 0,
+        "seconds": clock.seconds,
+        "trials": trials,
+    }
+    RunResult.write(folder, record, _prediction_table(case, record["condition"], probabilities))
+
+
+def _prediction_table(case: Case, condition: str, probabilities: Tensor) -> pd.DataFrame:
+    """One row a query image; this is the one place where query labels meet predictions."""
+    rows = list(case.draw.query)
+    cells = case.target.table.iloc[rows]
+    table = pd.DataFrame(
+        {
+            "condition": condition,
+            "target": case.target.full_name,
+            "draw": case.recipe.few_shot.draw,
+            "seed": case.recipe.seed,
+            "protocol": case.recipe.protocol,
+            "path": cells["path"].to_numpy(),
+            "group": [case.draw.groups[row] for row in rows],
+            "label": cells["label"].to_numpy(),
+            "predicted": [CLASSES[index] for index in probabilities.argmax(1).tolist()],
+        }
+    )
+    return table.assign(**dict(zip(PROBABILITIES, probabilities.numpy().T, strict=True)))
