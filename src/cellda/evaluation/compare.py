@@ -17,8 +17,8 @@ PAIR = ("target", "draw", "seed")
 """Columns by which the scores of two conditions are paired; the protocol must be one."""
 
 _PER_IMAGE = (
-    "per image, as the paper did it: images of one group, and one image in several draws, are not independent; "
-    "this p value is too small"
+    "per image, as the paper did it: images of one group, and one image in several draws, are not "
+    "independent; this p value is too small"
 )
 
 
@@ -120,7 +120,7 @@ def holm(p_values: Sequence[float]) -> Floats:
 
 
 def rank_biserial(differences: Floats) -> float:
-    """Matched-pairs rank-biserial correlation: (W+ - W-) / (W+ + W-) over the differences that are not zero."""
+    """Matched-pairs rank-biserial correlation: (W+ - W-) / (W+ + W-) over the nonzero differences."""
     moved = differences[differences != 0]
     if len(moved) == 0:
         return 0.0
@@ -157,8 +157,8 @@ def _family(
 def _test(condition: str, baseline: str, measure: str, both: pd.DataFrame, independent: bool) -> Comparison:
     if both.empty:
         raise ConfigurationError(
-            f"'{condition}' and '{baseline}' share no run to compare them on; run both on the same targets, draws "
-            "and seeds."
+            f"'{condition}' and '{baseline}' share no run to compare them on; run both on the same targets, "
+            "draws and seeds."
         )
     # Rounded, so that equal differences of shares tie although they differ in the last bit.
     differences = np.round((both[condition] - both[baseline]).to_numpy(dtype=np.float64), 12)

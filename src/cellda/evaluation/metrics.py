@@ -93,7 +93,9 @@ class Metrics(_Record):
         overall.add_column("measure")
         overall.add_column("value [95 % interval]", justify="right")
         for name in MEASURES:
-            overall.add_row(name.replace("_", " "), str(getattr(self, name)).replace("[", r"\["))
+            overall.add_row(
+                name.replace("_", " ").replace(" f1", " F1"), str(getattr(self, name)).replace("[", r"\[")
+            )
         overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
         classes = Table("class", title="per class", title_justify="left")
         for column in ("precision", "recall", "F1", "cells"):
@@ -119,7 +121,7 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
 
     Args:
         predictions: Rows of a prediction table.
-        resamples: Number of bootstrap resamples.
+        resamples: Number of bootstrap resamples; 0 leaves the intervals NaN.
         seed: Seed of the bootstrap.
 
     Raises:
@@ -167,7 +169,7 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
     Args:
         predictions: Rows of a prediction table; runs are told apart by condition, target, draw, seed and
             protocol.
-        resamples: Number of bootstrap resamples.
+        resamples: Number of bootstrap resamples; 0 leaves the intervals NaN.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -252,8 +254,8 @@ def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None
 
 
 def _resampled(counts: npt.NDArray[np.int64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Resampled confusion matrices `(B, R, 6, 6)`; NaN where a single group leaves nothing to resample."""
-    if len(counts) < 2:
+    """Resampled confusion matrices `(B, R, 6, 6)`; NaN without resamples or with one group only."""
+    if len(counts) < 2 or resamples == 0:
         return np.full((1, *counts.shape[1:]), np.nan)
     return resample(counts, resamples, seed).astype(np.float64)
 

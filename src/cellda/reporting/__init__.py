@@ -1,1 +1,1 @@
-
+"""Reporting: tables and figures, computed from prediction tables."""

@@ -1,0 +1,274 @@
+"""Tables of results, every number computed from predictions."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from cellda.errors import ConfigurationError, nearest
+from cellda.evaluation.bootstrap import RESAMPLES
+from cellda.evaluation.compare import Comparison, across_draws
+from cellda.evaluation.metrics import average, measure
+from cellda.evaluation.predictions import RUN, single, without_class
+from cellda.evaluation.rates import MEASURES, MIN_CELLS
+from cellda.reporting.text_table import TextTable
+
+CONFOUNDED = {"raabin": "basophil"}
+"""Class of a target whose groups hold no other class, so that the two coincide: shown with and without."""
+
+SUMMARY = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+"""The measures of summary tables."""
+
+PUBLISHED = {"accuracy": "accuracy", "precision": "macro_precision", "recall": "macro_recall"}
+"""Columns of published numbers, and the measure each is set beside."""
+
+
+def scores(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
+    """Measures of every run.
+
+    Args:
+        predictions: A prediction table.
+        resamples: Bootstrap resamples of the intervals; 0 leaves them NaN.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        One row a run, in order of appearance: `condition, target, draw, seed, protocol`, `n` (query cells),
+            each of `MEASURES` with `<measure>_low` and `<measure>_high`, `ece`, and `left_out` (the classes
+            that averages leave out).
+    """
+    rows = []
+    for run, part in predictions.groupby(list(RUN), sort=False):
+        metrics = measure(part, resamples, seed)
+        row: dict[str, object] = dict(zip(RUN, run, strict=True)) | {"n": metrics.n}
+        for name in MEASURES:
+            estimate = getattr(metrics, name)
+            row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        rows.append(row | {"ece": metrics.ece, "left_out": ", ".join(metrics.left_out)})
+    return pd.DataFrame(rows)
+
+
+def condition_table(
+    predictions: pd.DataFrame, measure: str = "accuracy", conditions: Sequence[str] | None = None
+) -> TextTable:
+    """Conditions by targets: mean ± standard deviation of a measure over runs, and the mean over targets.
+
+    A target with a class of `CONFOUNDED` has a second column without that class, which the mean leaves out.
+
+    Args:
+        predictions: A prediction table of one protocol.
+        measure: One of `MEASURES`.
+        conditions: The conditions to show, in this order; None shows all, in order of appearance.
+
+    Raises:
+        ConfigurationError: If a condition or measure is unknown or protocols are mixed.
+    """
+    if measure not in MEASURES:
+        raise ConfigurationError(f"Tables know no measure '{measure}'; {nearest(measure, MEASURES)}")
+    predictions = _in_order(predictions, conditions)
+    protocol = single(predictions, "protocol")
+    targets = _distinct(predictions, "target")
+    extra = [
+        without_class(predictions, target, CONFOUNDED[target]) for target in targets if target in CONFOUNDED
+    ]
+    spread = across_draws(scores(pd.concat([predictions, *extra]), resamples=0), measure)
+    keys = zip(spread["condition"], spread["target"], strict=True)
+    cells = dict(zip(keys, zip(spread["mean"], spread["sd"], strict=True), strict=True))
+    columns: list[str] = []
+    for target in targets:
+        columns += [target] + ([f"{target} without {CONFOUNDED[target]}"] if target in CONFOUNDED else [])
+
+    rows = []
+    for condition in _distinct(predictions, "condition"):
+        found = [cells.get((condition, column)) for column in columns]
+        means = [cells[condition, target][0] for target in targets if (condition, target) in cells]
+        # A mean over other targets than the next row's would not be comparable.
+        overall = f"{sum(means) / len(means):.3f}" if len(means) == len(targets) else "–"
+        rows.append([condition, *("–" if c is None else _with_sd(*c) for c in found), overall])
+    return TextTable(
+        title=f"{_words(measure).capitalize()}, protocol '{protocol}'",
+        columns=["condition", *map(_words, columns), "mean"],
+        rows=rows,
+        notes=[
+            f"Mean ± standard deviation over {_runs(predictions)}; "
+            f"'mean' is over {', '.join(map(_words, targets))}."
+        ],
+    )
+
+
+def summary_table(
+    predictions: pd.DataFrame,
+    conditions: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> TextTable:
+    """One row a condition: accuracy, macro precision, recall, F1 with 95 % intervals, averaged over targets.
+
+    Values are means over the runs of each target, then over targets. The intervals come from a bootstrap
+    stratified by target that takes the same average in every resample (see
+    `cellda.evaluation.metrics.average`). With the predictions of one target it is that target's table.
+
+    Args:
+        predictions: A prediction table of one protocol, every condition on the same targets.
+        conditions: The conditions to show, in this order; None shows all, in order of appearance.
+        resamples: Bootstrap resamples of the intervals.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        ConfigurationError: If a condition is unknown, protocols are mixed, or conditions ran on different
+            targets.
+    """
+    predictions = _in_order(predictions, conditions)
+    protocol = single(predictions, "protocol")
+    targets = _distinct(predictions, "target")
+    rows = []
+    for condition, part in predictions.groupby("condition", sort=False):
+        missing = [target for target in targets if target not in set(part["target"])]
+        if missing:
+            raise ConfigurationError(
+                f"'{condition}' has no predictions for {', '.join(missing)}: its average would not be "
+                "comparable. Run it there, or select the targets all conditions share."
+            )
+        estimates = average(part, resamples, seed)
+        rows.append([str(condition), *(str(estimates[name]) for name in SUMMARY)])
+    return TextTable(
+        title=f"Mean over {', '.join(map(_words, targets))}, protocol '{protocol}'",
+        columns=["condition", *map(_words, SUMMARY)],
+        rows=rows,
+        notes=[
+            f"Mean over {_runs(predictions)}; "
+            "95 % bootstrap intervals over groups of images, stratified by target."
+        ],
+    )
+
+
+def beside_paper(
+    predictions: pd.DataFrame, published: pd.DataFrame, conditions: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Our numbers beside published ones, for every condition and target that both have.
+
+    Args:
+        predictions: A prediction table of one protocol.
+        published: Columns `condition, target` and some of `accuracy, precision, recall` (macro averages).
+        conditions: The conditions to show, in this order; None shows all, in order of appearance.
+
+    Returns:
+        Columns `condition, target, measure, ours, sd, runs, paper, difference`; `difference` is ours minus
+        paper's.
+
+    Raises:
+        ConfigurationError: If a condition is unknown, protocols are mixed, or nothing is in both.
+    """
+    predictions = _in_order(predictions, conditions)
+    single(predictions, "protocol")
+    ours = scores(predictions, resamples=0)
+    parts = []
+    for column, name in PUBLISHED.items():
+        if column in published.columns:
+            paper = published[["condition", "target", column]].rename(columns={column: "paper"})
+            mean = (
+                across_draws(ours, name).rename(columns={"mean": "ours"}).drop(columns=["values", "protocol"])
+            )
+            parts.append(mean.merge(paper, on=["condition", "target"]).assign(measure=name))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if table.empty:
+        raise ConfigurationError(
+            "No condition and target are in both the predictions and the published numbers; the latter need "
+            "columns condition, target and accuracy, precision or recall, with cellda's names."
+        )
+    table["difference"] = table["ours"] - table["paper"]
+    return table[["condition", "target", "measure", "ours", "sd", "runs", "paper", "difference"]]
+
+
+def beside_paper_table(
+    predictions: pd.DataFrame,
+    published: pd.DataFrame,
+    conditions: Sequence[str] | None = None,
+    measures: Sequence[str] = ("accuracy",),
+) -> TextTable:
+    """`beside_paper` as text: a row a condition and target, ours, paper and difference of each measure."""
+    predictions = _in_order(predictions, conditions)
+    table = beside_paper(predictions, published)
+    absent = [name for name in measures if name not in set(table["measure"])]
+    if absent:
+        known = ", ".join(_distinct(table, "measure"))
+        raise ConfigurationError(f"The published numbers hold no {', '.join(absent)}; they hold {known}.")
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in (row for name in measures for row in table[table["measure"] == name].to_dict("records")):
+        cells = rows.setdefault((row["condition"], row["target"]), [row["condition"], row["target"]])
+        cells += [_with_sd(row["ours"], row["sd"]), f"{row['paper']:.2f}", f"{row['difference']:+.2f}"]
+    heads = [f"{_words(name)}: {who}" for name in measures for who in ("ours", "paper", "difference")]
+    return TextTable(
+        title=f"Beside the published numbers, protocol '{single(predictions, 'protocol')}'",
+        columns=["condition", "target", *heads],
+        rows=list(rows.values()),
+        notes=[
+            f"Ours: mean ± standard deviation over {_runs(predictions)}.",
+            f"Ours averages classes with at least {MIN_CELLS} query cells; one never predicted scores 0.",
+        ],
+    )
+
+
+def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
+    """Tests against one baseline as text."""
+    tests = list(comparisons)
+    title = f"{_words(tests[0].measure).capitalize()} against {tests[0].baseline}" if tests else "No tests"
+    notes = dict.fromkeys(
+        f"{test.condition}: {test.note}" for test in tests if test.note and test.independent
+    )
+    shared = dict.fromkeys(test.note for test in tests if not test.independent)
+    return TextTable(
+        title=title,
+        columns=["condition", "pairs", "mean difference", "effect size", "p", "p (Holm)"],
+        rows=[
+            [
+                test.condition,
+                str(test.pairs),
+                f"{test.mean_difference:+.3f}",
+                f"{test.effect_size:+.2f}",
+                f"{test.p_value:.3g}",
+                f"{test.p_holm:.3g}",
+            ]
+            for test in tests
+        ],
+        notes=[
+            "Wilcoxon signed-rank test, two-sided; effect size: rank-biserial correlation.",
+            *notes,
+            *shared,
+        ],
+    )
+
+
+def _in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd.DataFrame:
+    """The rows of `conditions`, in that order."""
+    if conditions is None:
+        return predictions
+    known = _distinct(predictions, "condition")
+    for condition in conditions:
+        if condition not in known:
+            raise ConfigurationError(
+                f"There are no predictions of '{condition}'; {nearest(condition, known)}"
+            )
+    return pd.concat([predictions[predictions["condition"] == condition] for condition in conditions])
+
+
+def _distinct(frame: pd.DataFrame, column: str) -> list[str]:
+    return list(dict.fromkeys(frame[column].astype(str)))
+
+
+def _runs(predictions: pd.DataFrame) -> str:
+    """How many draws and source seeds each condition has on each target, in words."""
+    runs = predictions[list(RUN)].drop_duplicates().groupby(["condition", "target"])
+
+    def counted(column: str, noun: str) -> str:
+        numbers = sorted(set(runs[column].nunique()))
+        text = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+        return f"{text} {noun}{'' if numbers == [1] else 's'}"
+
+    return f"{counted('draw', 'draw')} with {counted('seed', 'source seed')}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace(" f1", " F1")
+
+
+def _with_sd(mean: float, sd: float) -> str:
+    return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}"
