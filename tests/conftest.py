@@ -1,4 +1,4 @@
-"""What every test gets: figures without a screen, one thread, checked shapes, and real images where there are any."""
+"""What every test gets: no screen, one thread, checked shapes, and real images where there are any."""
 
 import os
 from pathlib import Path
@@ -12,8 +12,8 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-# Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has an
-# error of its own, which the check would come before.
+# Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has
+# an error of its own, which the check would come before.
 install_import_hook(
     [
         "cellda.normalizers.colour_space",
