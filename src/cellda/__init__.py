@@ -1,9 +1,9 @@
 """cellda: make a white-blood-cell classifier work on your own microscope with at most 100 labelled cells.
 
-    from cellda import Recipe
+from cellda import Recipe
 
-    result = Recipe.preset("laptop").run(target="raabin", data="~/wbc")
-    print(result)
+result = Recipe.preset("laptop").run(target="raabin", data="~/wbc")
+print(result)
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cellda.errors import CelldaError
     from cellda.models.classifier import CellClassifier
     from cellda.recipe import Recipe
-    from cellda.workflow import RunResult
+    from cellda.results import RunResult
 
 __version__ = "0.1.0"
 __all__ = ["CellClassifier", "CelldaError", "Recipe", "RunResult", "__version__"]
@@ -21,7 +21,7 @@ _HOMES = {
     "CelldaError": "cellda.errors",
     "CellClassifier": "cellda.models.classifier",
     "Recipe": "cellda.recipe",
-    "RunResult": "cellda.workflow",
+    "RunResult": "cellda.results",
 }
 
 

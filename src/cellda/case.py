@@ -1,7 +1,6 @@
 """A recipe brought together with its target and data, checked before anything is trained."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +17,9 @@ from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
 from cellda.store import VERSIONS, Store, digest
+
+WITH_MODEL = "runs"
+WITHOUT_MODEL = "runs-without-model"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Case:
     store: Store
 
     @classmethod
-    def prepare(cls, recipe: Recipe, target: str | CellDataset, data: str | Path | DataRoot | None, store: Store) -> Self:
+    def prepare(
+        cls, recipe: Recipe, target: str | CellDataset, data: str | Path | DataRoot | None, store: Store
+    ) -> Self:
         """Load the tables (no image is decoded) and refuse what cannot work.
 
         Raises:
@@ -105,11 +109,17 @@ class Case:
         return digest({**self.key, "versions": VERSIONS})
 
     @property
+    def finished(self) -> Path | None:
+        """The run's folder if it is in the store, the one with the model first."""
+        folders = (self.store.path(kind, self.key) for kind in (WITH_MODEL, WITHOUT_MODEL))
+        return next((folder for folder in folders if folder.is_dir()), None)
+
+    @property
     def seed(self) -> int:
         """Seed of the adaptation: every draw has its own."""
         return self.recipe.seed * 1000 + self.recipe.few_shot.draw
 
-    @cached_property
+    @property
     def support_files(self) -> list[str]:
         """Paths of the support images, relative to the dataset's folder."""
         return [str(self.target.table["path"].iloc[row]) for row in self.draw.support]
@@ -122,7 +132,9 @@ class Case:
 
     def query(self, normalizer: Normalizer) -> ImageSet:
         """The query images; they carry no labels."""
-        return ImageSet(self._pixels(self.target), torch.tensor(self.draw.query, dtype=torch.int64), normalizer)
+        return ImageSet(
+            self._pixels(self.target), torch.tensor(self.draw.query, dtype=torch.int64), normalizer
+        )
 
     def source_sets(self, normalizer: Normalizer) -> tuple[ImageSet, ...]:
         """All labelled images of every source."""

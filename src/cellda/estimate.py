@@ -1,40 +1,47 @@
-"""How long a run will take on this machine, from a few measured steps."""
+"""How long runs will take on this machine, from a few measured steps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch.nn import functional as F  # noqa: N812 - torch's own convention
+from torch.nn import functional as F
 
 from cellda.adapters.base import Start
 from cellda.case import Case
 from cellda.models.classifier import CellClassifier
 from cellda.settings import search_space
-from cellda.training.loop import Trainer
+from cellda.training.loop import Trainer, to_device
 
 STEPS = 2
 
 
-def estimate(case: Case, trainer: Trainer) -> str:
-    """One sentence: expected minutes of every stage that is not done yet, decoding left aside.
+def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
+    """One sentence: the expected time of every stage that is not done yet, decoding left aside.
 
-    Two training steps and two inference batches of the recipe's own network and image size are timed.
+    Two training steps and two inference batches of the first case's network and image size are timed; all cases are
+    taken to be of that size.
     """
-    train, infer = _rates(case, trainer)
-    recipe, support = case.recipe, len(case.draw.support)
-    seconds: dict[str, float] = {}
-    trains_source = recipe.adapter.start is Start.SOURCE
-    if trains_source and not case.store.path("source", case.source_key).is_dir():
-        largest = max(len(dataset) for dataset in case.sources) * len(case.sources)
-        seconds["source training"] = recipe.training.epochs * largest * (1 - recipe.training.holdout) / train
-    passes = recipe.adapter.image_passes(support)
-    if recipe.search is not None and search_space(type(recipe.adapter)):
-        share = 1 - 1 / recipe.search.folds
-        seconds["search (at most)"] = recipe.search.trials * recipe.search.folds * passes * share / train
-    seconds["adaptation"] = passes / train
-    seconds["prediction"] = len(case.draw.query) / infer
+    train, infer = _rates(cases[0], trainer)
+    seconds = dict.fromkeys(("source training", "search (at most)", "adaptation", "prediction"), 0.0)
+    sources = set()
+    for case in cases:
+        if case.finished:
+            continue
+        recipe, support = case.recipe, len(case.draw.support)
+        source = case.store.path("source", case.source_key)
+        if recipe.adapter.start is Start.SOURCE and source not in sources and not source.is_dir():
+            sources.add(source)
+            largest = max(len(dataset) for dataset in case.sources) * len(case.sources)
+            passes = recipe.training.epochs * largest * (1 - recipe.training.holdout)
+            seconds["source training"] += passes / train
+        passes = recipe.adapter.image_passes(support)
+        if recipe.search is not None and search_space(type(recipe.adapter)):
+            share = 1 - 1 / recipe.search.folds
+            seconds["search (at most)"] += recipe.search.trials * recipe.search.folds * passes * share / train
+        seconds["adaptation"] += passes / train
+        seconds["prediction"] += len(case.draw.query) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
-    size = recipe.backbone.image_size
+    size = cases[0].recipe.backbone.image_size
     return (
         f"Estimated time on this machine ({trainer.device}, {train:.0f} images/s in training at {size} px): "
         f"{_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."
@@ -46,13 +53,14 @@ def _rates(case: Case, trainer: Trainer) -> tuple[float, float]:
     recipe = case.recipe
     with torch.random.fork_rng():
         model = CellClassifier(recipe.backbone, recipe.normalizer, weights="none")
-    model.to(trainer.device, memory_format=torch.channels_last).train()
+    to_device(model, trainer.device).train()
     size, batch = recipe.backbone.image_size, recipe.training.batch_size
     images = torch.full((batch, 3, size, size), 0.5, device=trainer.device)
+    images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch, dtype=torch.int64, device=trainer.device)
 
     def train() -> None:
-        F.cross_entropy(model(images), labels).backward()
+        torch.autograd.backward(F.cross_entropy(model(images), labels))
 
     @torch.no_grad()
     def infer() -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from cellda.errors import UnknownNameError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cellda.recipe import Recipe
 
 CONDITIONS: dict[str, Mapping[str, Any]] = {
@@ -104,3 +106,11 @@ PUBLISHED: dict[tuple[str, str], tuple[float, float, float]] = {
     ("our_workflow", "tianjin"): (0.91, 0.74, 0.76),
 }
 """Table C.1 of the paper: (condition, target) -> accuracy, macro precision, macro recall."""
+
+
+def published_frame() -> "pd.DataFrame":
+    """`PUBLISHED` as a table: columns `condition, target, accuracy, precision, recall`."""
+    import pandas as pd
+
+    rows = [(*key, *values) for key, values in PUBLISHED.items()]
+    return pd.DataFrame(rows, columns=["condition", "target", "accuracy", "precision", "recall"])

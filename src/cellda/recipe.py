@@ -18,8 +18,8 @@ from cellda.training.settings import Search, SourceTraining
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
+    from cellda.results import RunResult
     from cellda.store import Store
-    from cellda.workflow import RunResult
 
 
 class Recipe(Settings):
@@ -47,7 +47,7 @@ class Recipe(Settings):
         UnknownNameError: If a plug-in has another name; the near ones are named.
     """
 
-    sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[assignment]
+    sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
     normalizer: NormalizerSpec = "reinhard"  # type: ignore[assignment]
     target_normalizer: NormalizerSpec | None = None
     backbone: Backbone = Backbone()
@@ -113,8 +113,10 @@ class Recipe(Settings):
         merged = self.model_dump(mode="json")
         for name, value in fields.items():
             current = merged.get(name)
-            nested = isinstance(current, dict) and isinstance(value, Mapping) and "name" not in value
-            merged[name] = {**current, **value} if nested else value
+            if isinstance(current, dict) and isinstance(value, Mapping) and "name" not in value:
+                merged[name] = {**current, **value}
+            else:
+                merged[name] = value
         return type(self)(**merged)
 
     @classmethod

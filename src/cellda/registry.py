@@ -17,7 +17,6 @@ from typing import Generic, TypeVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 
-
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 

@@ -40,7 +40,9 @@ class RunResult:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
-        missing = [str(self.path / name) for name in (RECORD, PREDICTIONS) if not (self.path / name).is_file()]
+        missing = [
+            str(self.path / name) for name in (RECORD, PREDICTIONS) if not (self.path / name).is_file()
+        ]
         if missing:
             raise DataError(f"{self.path} does not hold a finished run; these files are missing:", missing)
         self.record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
@@ -81,7 +83,9 @@ class RunResult:
         from cellda.models.classifier import CellClassifier
 
         if not (self.path / MODEL).is_dir():
-            raise ConfigurationError(f"The run in {self.path} did not keep its model; run it with keep_model=True.")
+            raise ConfigurationError(
+                f"The run in {self.path} did not keep its model; run it with keep_model=True."
+            )
         return CellClassifier.load(self.path / MODEL)
 
     def save(self, folder: str | Path) -> Path:

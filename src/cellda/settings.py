@@ -53,8 +53,11 @@ def tunable(
     """
     if choices is None and (low is None or high is None):
         raise ValueError("A tunable field needs `low` and `high`, or `choices`.")
-    return Field(default, json_schema_extra={"search": Range(low=low, high=high, log=log, choices=choices).model_dump()},
-                 **constraints)
+    return Field(
+        default,
+        json_schema_extra={"search": Range(low=low, high=high, log=log, choices=choices).model_dump()},
+        **constraints,
+    )
 
 
 def search_space(settings: type[BaseModel]) -> dict[str, Range]:

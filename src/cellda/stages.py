@@ -122,7 +122,9 @@ def _holdout(images: ImageSet, share: float, seed: int) -> tuple[list[int], list
     if share == 0:
         return list(range(len(images))), []
     folds = StratifiedGroupKFold(max(2, round(1 / share)), shuffle=True, random_state=seed)
-    train, held = next(iter(folds.split(np.zeros(len(images)), images.labels.numpy(), np.asarray(images.groups))))
+    train, held = next(
+        iter(folds.split(np.zeros(len(images)), images.labels.numpy(), np.asarray(images.groups)))
+    )
     return train.tolist(), held.tolist()
 
 

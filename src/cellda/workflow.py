@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cellda import progress as bars
 from cellda.adapters.base import AdaptContext, Need, Start, TargetView
-from cellda.case import Case
+from cellda.case import WITH_MODEL, WITHOUT_MODEL, Case
 from cellda.clock import Clock
 from cellda.datasets.base import CellDataset
 from cellda.datasets.root import DataRoot
@@ -38,17 +38,20 @@ def run(
     progress: bool = True,
 ) -> RunResult:
     """Run a recipe on a target; see `Recipe.run`."""
-    place = store if isinstance(store, Store) else Store(store)
-    case = Case.prepare(recipe, target, data, place)
-    kind = "runs" if keep_model else "runs-without-model"
-    for known in ("runs", kind):
-        if place.path(known, case.key).is_dir():
-            return RunResult(place.path(known, case.key))
+    case = Case.prepare(recipe, target, data, store if isinstance(store, Store) else Store(store))
     trainer = Trainer(recipe.device)
-    if progress:
-        Console(stderr=True).print(estimate(case, trainer), highlight=False)
+    if progress and case.finished is None:
+        Console(stderr=True).print(estimate([case], trainer), highlight=False)
     with bars.display(progress):
-        return RunResult(place.build(kind, case.key, lambda folder: _run(case, trainer, folder, keep_model)))
+        return run_case(case, trainer, keep_model=keep_model)
+
+
+def run_case(case: Case, trainer: Trainer, *, keep_model: bool) -> RunResult:
+    """Make a run, or find it in the store."""
+    if case.finished is not None and (case.finished / MODEL).is_dir() >= keep_model:
+        return RunResult(case.finished)
+    kind = WITH_MODEL if keep_model else WITHOUT_MODEL
+    return RunResult(case.store.build(kind, case.key, lambda folder: _run(case, trainer, folder, keep_model)))
 
 
 def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
@@ -80,9 +83,10 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     if keep_model:
         model.save(folder / MODEL)
         (folder / MODEL / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+    condition = condition_of(recipe)
     record = {
         "digest": case.digest,
-        "condition": condition_of(recipe),
+        "condition": condition,
         "recipe": recipe.model_dump(mode="json"),
         "adapter": {"name": adapter.name, **adapter.model_dump(mode="json")},
         "target": case.target.full_name,
@@ -97,7 +101,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         "seconds": clock.seconds,
         "trials": trials,
     }
-    RunResult.write(folder, record, _prediction_table(case, record["condition"], probabilities))
+    RunResult.write(folder, record, _prediction_table(case, condition, probabilities))
 
 
 def _prediction_table(case: Case, condition: str, probabilities: Tensor) -> pd.DataFrame:

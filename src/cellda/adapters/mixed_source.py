@@ -23,13 +23,17 @@ class MixedSource(Full):
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
 
-    source_images: int = Field(100, ge=1, description="Source images in all, balanced over sources and classes.")
+    source_images: int = Field(
+        100, ge=1, description="Source images in all, balanced over sources and classes."
+    )
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images and the drawn source images."""
         from cellda.training.examples import ImageExamples
 
-        drawn = [source.subset(rows) for source, rows in zip(context.source, self._draw(context), strict=True)]
+        drawn = [
+            source.subset(rows) for source, rows in zip(context.source, self._draw(context), strict=True)
+        ]
         examples = ImageExamples(target.support, *[part for part in drawn if len(part)])
         context.trainer.fit(model, examples, self, seed=context.seed, title=f"adapting ({self.name})")
         return model
@@ -40,7 +44,7 @@ class MixedSource(Full):
 
     def _draw(self, context: AdaptContext) -> list[list[int]]:
         """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
-        from torch import Generator, randperm
+        from torch import Generator, randperm, unique
 
         available = sum(len(source) for source in context.source)
         if available < self.source_images:
@@ -53,7 +57,7 @@ class MixedSource(Full):
         for index, source in enumerate(context.source):
             order = randperm(len(source), generator=generator)
             labels = source.labels[order]
-            piles += [(index, order[labels == label].tolist()) for label in labels.unique()]
+            piles += [(index, order[labels == label].tolist()) for label in unique(labels)]
         chosen: list[list[int]] = [[] for _ in context.source]
         left = self.source_images
         while left:

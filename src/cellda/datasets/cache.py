@@ -48,4 +48,6 @@ def _write(dataset: CellDataset, size: int, file: Path) -> None:
             advance(len(rows))
     pixels.flush()
     if bad:
-        raise DataError(f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad)
+        raise DataError(
+            f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
+        )

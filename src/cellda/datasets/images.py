@@ -48,7 +48,9 @@ class ImageSet:
 
     def raw(self, positions: Sequence[int] | Tensor) -> UInt8[Tensor, "b 3 s s"]:
         """The uint8 images at these positions of the set, channels-last in memory."""
-        return self.pixels[self.rows[torch.as_tensor(positions)]].contiguous(memory_format=torch.channels_last)
+        return self.pixels[self.rows[torch.as_tensor(positions)]].contiguous(
+            memory_format=torch.channels_last
+        )
 
     def subset(self, positions: Sequence[int] | Tensor) -> Self:
         """The images at these positions, with their labels and groups."""

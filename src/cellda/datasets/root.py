@@ -49,7 +49,11 @@ class DataRoot:
             )
         if not (self.root / base).exists():
             found = sorted(entry.name for entry in self.root.iterdir()) if self.root.is_dir() else []
-            held = f"it holds {', '.join(found[:20]) or 'nothing'}" if self.root.is_dir() else "there is no such folder"
+            held = (
+                f"it holds {', '.join(found[:20]) or 'nothing'}"
+                if self.root.is_dir()
+                else "there is no such folder"
+            )
             raise ConfigurationError(
                 f"There is no folder '{base}' for dataset '{name}' in {self.root} ({held}); put the dataset there, or name "
                 f"its folder: '{base}=<path>'."

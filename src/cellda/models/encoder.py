@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -33,7 +34,7 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
         raise UnknownNameError(f"timm has no model '{backbone.name}'; {_near_models(architecture)}")
     # Transformers have one input size, which timm adapts their position embedding to.
     fixed = bool(getattr(timm.get_pretrained_cfg(backbone.name), "fixed_input_size", False))
-    size = {"img_size": backbone.image_size} if fixed else {}
+    size: dict[str, Any] = {"img_size": backbone.image_size} if fixed else {}
     if source == "timm":
         return _from_hub(backbone, size)
     encoder = timm.create_model(backbone.name, pretrained=False, num_classes=0, **size)
@@ -50,7 +51,7 @@ def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
     return torch.tensor(config["mean"]).view(3, 1, 1), torch.tensor(config["std"]).view(3, 1, 1)
 
 
-def _from_hub(backbone: Backbone, size: dict[str, int]) -> nn.Module:
+def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)  # its retries are summed up in the error below
@@ -88,7 +89,9 @@ def _file_state(path: Path) -> dict[str, Tensor]:
             f"backbone.weights='{path}' is neither 'timm', 'packaged', 'none' nor an existing file."
         )
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = (
+            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        )
     except Exception as error:
         raise ConfigurationError(f"{path} could not be read as a state dict: {error}") from error
     for wrapper in ("state_dict", "model"):
@@ -105,7 +108,9 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
     extra = set(state) - set(own)
     state = {name: value for name, value in state.items() if name not in extra}
     wrong = [
-        f"{name}: {tuple(state[name].shape)} instead of {tuple(value.shape)}" if name in state else f"{name}: missing"
+        f"{name}: {tuple(state[name].shape)} instead of {tuple(value.shape)}"
+        if name in state
+        else f"{name}: missing"
         for name, value in own.items()
         if name not in state or state[name].shape != value.shape
     ]

@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
-from torch.nn import functional as F  # noqa: N812 - torch's own convention
+from torch.nn import functional as F
 
 DEGRADED_SIDE = (0.22, 0.9)
 """Share of the side to which resolution is lowered: the paper's 50..200 of 224 pixels."""
@@ -39,7 +39,9 @@ def random_degrade(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Fl
     """Lower the resolution of each image to a random side in `DEGRADED_SIDE` and bring it up again (paper, Fig. 4c)."""
     low, high = DEGRADED_SIDE
     shares = low + (high - low) * torch.rand(len(images), generator=generator)
-    return torch.cat([degrade(image[None], share) for image, share in zip(images, shares.tolist(), strict=True)])
+    return torch.cat(
+        [degrade(image[None], share) for image, share in zip(images, shares.tolist(), strict=True)]
+    )
 
 
 def degrade(images: Float[Tensor, "b 3 s s"], share: float) -> Float[Tensor, "b 3 s s"]:

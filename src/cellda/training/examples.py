@@ -58,7 +58,7 @@ class ImageExamples:
         """Degrade and zoom where a set asks for it, normalise each set with its own normalizer, flip and turn all."""
         pixels, _, parts = batch
         images = pixels.to(torch.float32) / 255
-        for index in parts.unique().tolist():
+        for index in torch.unique(parts).tolist():
             inside = parts == index
             chosen, whole = self.sets[index], bool(inside.all())
             part = images if whole else images[inside]

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own convention
+from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader
 
@@ -75,7 +75,7 @@ class Trainer:
         accelerator = self._accelerator()
         batches = Batches(lengths or [len(examples)], settings.batch_size, seed, names)
         loader: DataLoader[Batch] = DataLoader(examples, batch_sampler=batches, collate_fn=_as_is)  # type: ignore[arg-type]
-        module.to(self.device, memory_format=torch.channels_last)
+        to_device(module, self.device)
         optimizer = _optimizer(module, settings)
         steps = settings.epochs * len(batches)
         prepared = accelerator.prepare(module, optimizer, _schedule(optimizer, settings, steps), loader)
@@ -101,19 +101,23 @@ class Trainer:
         return losses
 
     @torch.no_grad()
-    def probabilities(self, model: CellClassifier, images: ImageSet, title: str = "predicting") -> Float[Tensor, "n c"]:
+    def probabilities(
+        self, model: CellClassifier, images: ImageSet, title: str = "predicting"
+    ) -> Float[Tensor, "n c"]:
         """Class probabilities `(N, classes)` of raw images, on the CPU."""
         return self._map(model, images, model.probabilities, title)
 
     @torch.no_grad()
-    def embeddings(self, model: CellClassifier, images: ImageSet, title: str = "embedding") -> Float[Tensor, "n d"]:
+    def embeddings(
+        self, model: CellClassifier, images: ImageSet, title: str = "embedding"
+    ) -> Float[Tensor, "n d"]:
         """Embeddings `(N, 128)` of raw images, on the CPU."""
         return self._map(model, images, lambda raw: model.embed(model.normalised(raw)).float(), title)
 
     def _map(
         self, model: CellClassifier, images: ImageSet, function: Callable[[Tensor], Tensor], title: str
     ) -> Float[Tensor, "n k"]:
-        model.to(self.device, memory_format=torch.channels_last).eval()
+        to_device(model, self.device).eval()
         parts = []
         with progress.task(title, len(images)) as advance:
             for start in range(0, len(images), INFERENCE_BATCH):
@@ -160,6 +164,11 @@ class _Epoch:
         return float(total) / seen
 
 
+def to_device(module: nn.Module, device: torch.device) -> nn.Module:
+    """Move a module in place, its convolutions channels-last, which is a third faster on CPUs."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def freeze_batchnorm(module: nn.Module) -> None:
     """Stop the running statistics of every BatchNorm2d from moving; their affine weights still train."""
     for part in module.modules():
@@ -168,7 +177,7 @@ def freeze_batchnorm(module: nn.Module) -> None:
 
 
 def _optimizer(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     return kind(weights, lr=settings.lr, weight_decay=settings.weight_decay)
 

@@ -100,7 +100,9 @@ def search(
         advance(done)
         while done < settings.trials:
             # Seeded by trial, so that a resumed search goes on exactly as an uninterrupted one.
-            study.sampler = TPESampler(seed=context.seed * 1000 + done, n_startup_trials=min(10, settings.trials // 2))
+            study.sampler = TPESampler(
+                seed=context.seed * 1000 + done, n_startup_trials=min(10, settings.trials // 2)
+            )
             study.optimize(objective, n_trials=1)
             done = _finished(study)
             advance(1)
@@ -151,7 +153,9 @@ def balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> float:
     """Mean recall over the classes that occur in `truth`."""
     with warnings.catch_warnings():
         # Predictions of classes that are not held out in this fold are simply wrong.
-        warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="y_pred contains classes not in y_true", category=UserWarning
+        )
         return float(balanced_accuracy_score(truth, found))
 
 
@@ -171,7 +175,11 @@ def _finished(study: optuna.Study) -> int:
 
 def _record(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     seconds = trial.duration.total_seconds() if trial.duration else None
-    score = trial.value if trial.value is not None else max(trial.intermediate_values.items(), default=(0, None))[1]
+    score = (
+        trial.value
+        if trial.value is not None
+        else max(trial.intermediate_values.items(), default=(0, None))[1]
+    )
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
