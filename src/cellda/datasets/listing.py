@@ -171,7 +171,8 @@ def _columns(names: list[str], file: Path) -> dict[str, int]:
     half = [side for side in SIDES if side in positions]
     if half and len(half) < len(SIDES):
         raise DataError(
-            f"The table {file} has columns {', '.join(half)}; for boxes give all of {', '.join(SIDES)}, else none."
+            f"The table {file} has only {', '.join(half)} of the box columns {', '.join(SIDES)}; "
+            "give all of them or none."
         )
     return {name: positions[name] for name in COLUMNS if name in positions}
 
