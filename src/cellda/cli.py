@@ -121,8 +121,9 @@ def list_(
 ) -> None:
     """List normalizers, adapters, datasets and presets with one line each."""
     from cellda import adapters, datasets, normalizers, presets
+    from cellda.registry import Registry
 
-    registries = {
+    registries: dict[str, Registry[Any]] = {
         "normalizers": normalizers.registry,
         "adapters": adapters.registry,
         "datasets": datasets.registry,

@@ -8,6 +8,7 @@ from typing import Any
 import timm
 import torch
 from safetensors.torch import load_file
+from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
@@ -42,12 +43,12 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
         _load(encoder, _packaged_state(backbone), "the packaged weights", ordered=True)
     elif source != "none":
         _load(encoder, _file_state(Path(source).expanduser()), source, ordered=False)
-    return encoder  # type: ignore[no-any-return]
+    return encoder
 
 
 def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, `(3, 1, 1)` each, that the backbone's own weights expect of RGB in [0, 1]."""
-    config = timm.data.resolve_model_data_config(encoder)
+    config = resolve_model_data_config(encoder)  # type: ignore[no-untyped-call]
     return torch.tensor(config["mean"]).view(3, 1, 1), torch.tensor(config["std"]).view(3, 1, 1)
 
 
@@ -56,7 +57,7 @@ def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
     level = logger.level
     logger.setLevel(logging.ERROR)  # its retries are summed up in the error below
     try:
-        return timm.create_model(backbone.name, pretrained=True, num_classes=0, **size)  # type: ignore[no-any-return]
+        return timm.create_model(backbone.name, pretrained=True, num_classes=0, **size)
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(
             f"The weights of '{backbone.name}' could not be downloaded through timm ({type(error).__name__}). "
