@@ -4,8 +4,9 @@
     >>> cellda.normalizers.names()
     ['identity', 'reinhard']
 
-`cellda.normalizers.create("reinhard", space="lalphabeta", reference="paper")(images)` normalises a `(B, 3, H, W)` batch
-in [0, 1]. A new normalizer is one file in this folder, named after the normalizer (see `base.Normalizer`).
+`cellda.normalizers.create("reinhard", space="lalphabeta", reference="paper")(images)` normalises a
+`(B, 3, H, W)` batch in [0, 1]. A new normalizer is one file in this folder, named after the normalizer (see
+`base.Normalizer`).
 """
 
 from typing import TYPE_CHECKING, Any

@@ -14,8 +14,8 @@ from cellda.errors import DataError
 class Normalizer(nn.Module, ABC):
     """Brings `(B, 3, H, W)` RGB images in [0, 1], any float dtype and device, to one colour style.
 
-    Options are the typed keyword arguments of `__init__`. What is learned from source images lives in buffers that exist
-    before `fit`, so a state dict loads into a fresh object.
+    Options are the typed keyword arguments of `__init__`. What is learned from source images lives in buffers
+    that exist before `fit`, so a state dict loads into a fresh object.
     """
 
     name: ClassVar[str]
@@ -25,7 +25,7 @@ class Normalizer(nn.Module, ABC):
         """Whether `fit` must still see source images before `forward` is meaningful."""
         return False
 
-    def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:  # noqa: B027 - most members learn nothing
+    def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
         """Learn the reference from source images, given batch by batch so that they need not fit in memory.
 
         A member that learns nothing leaves `batches` untouched.
@@ -42,8 +42,8 @@ class Normalizer(nn.Module, ABC):
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].
-            mask: `(B, H, W)`, true where a pixel belongs to the smear; given, it replaces the mask the normalizer
-                would find itself.
+            mask: `(B, H, W)`, true where a pixel belongs to the smear; given, it replaces the mask the
+                normalizer would find itself.
 
         Returns:
             `(B, 3, H, W)`, clipped to [0, 1], same dtype and device.
@@ -54,7 +54,8 @@ def check_images(images: Tensor, mask: Tensor | None = None) -> None:
     """Refuse what is no batch of images, or a mask that does not belong to it.
 
     Raises:
-        DataError: If `images` is not a floating-point `(B, 3, H, W)` or `mask` not a boolean `(B, H, W)` of the same size.
+        DataError: If `images` is not a floating-point `(B, 3, H, W)`, or `mask` not a boolean `(B, H, W)` of the
+            same size.
     """
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise DataError(
@@ -67,4 +68,6 @@ def check_images(images: Tensor, mask: Tensor | None = None) -> None:
         )
     expected = (len(images), *images.shape[2:])
     if mask is not None and (tuple(mask.shape) != expected or mask.dtype != torch.bool):
-        raise DataError(f"The mask must be boolean of shape {expected}; got {mask.dtype} of {tuple(mask.shape)}.")
+        raise DataError(
+            f"The mask must be boolean of shape {expected}; got {mask.dtype} of {tuple(mask.shape)}."
+        )

@@ -1,8 +1,8 @@
 """The two colour spaces of the Reinhard transform, each as matrix, nonlinearity, matrix.
 
-In both spaces a pixel's coordinates are `matrix @ curve(rgb) + offset`, where `curve` is the costly part (logarithms or
-roots). A transform that is affine in the coordinates therefore needs the curve once, its inverse once, and one 3x3 matrix per
-image in between.
+In both spaces a pixel's coordinates are `matrix @ curve(rgb) + offset`, where `curve` is the costly part
+(logarithms or roots). A transform that is affine in the coordinates therefore needs the curve once, its inverse once,
+and 3x3 matrices in between.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def _rgb_of_log_lms(log_lms: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
 
 
 def _power(values: Float[Tensor, "b 3 n"], exponent: float) -> Float[Tensor, "b 3 n"]:
-    """`values ** exponent` for positive values, overwriting them; exp and log are several times faster than pow."""
+    """`values ** exponent` for positive values, overwriting them; exp and log are faster than pow."""
     return values.log_().mul_(exponent).exp_()
 
 

@@ -11,8 +11,8 @@ from cellda.normalizers.base import Normalizer, check_images
 class Identity(Normalizer):
     """Leaves the colours as they are, clipped to [0, 1].
 
-    Padding stays too: the paper's `no_transform` condition changes nothing in the target's images, and a mask, given or not,
-    has no effect.
+    Padding stays too: the paper's `no_transform` condition changes nothing in the target's images. A mask has no
+    effect.
     """
 
     def forward(

@@ -1,8 +1,9 @@
 """Black padding: near-black regions at an image's border that are no part of the smear.
 
-Rotated images have black corners, and crops at the edge of a photograph are filled up with black. In logarithms such a region
-outweighs everything else, so it has to leave the colour statistics, together with the thin rim where resizing and JPEG
-blended it into the smear: on BCCD's rotated images the rim alone raises the deviation of l by a third to three quarters.
+Rotated images have black corners, and crops at the edge of a photograph are filled up with black. In logarithms such a
+region outweighs everything else, so it has to leave the colour statistics, together with the thin rim where resizing
+and JPEG blended it into the smear: on BCCD's rotated images the rim alone raises the standard deviation of l by 40 %
+(at 224 px) to 75 % (at 96 px).
 """
 
 import numpy as np
@@ -29,9 +30,9 @@ _NEIGHBOURS[1] = True
 def find_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None:
     """Tell the smear from black padding.
 
-    Padding is made of the near-black pixels that are connected to the image's border through near-black pixels, if all
-    of them together are at least 0.5 % of the frame, and of their blended rim. Images without a near-black pixel on the
-    border cost only the look at the border.
+    Padding is made of the near-black pixels that are connected to the image's border through near-black pixels, if
+    all of them together are at least 0.5 % of the frame, and of their blended rim. Images without a near-black pixel
+    on the border cost only the look at the border.
 
     Args:
         images: `(B, 3, H, W)` RGB in [0, 1].
@@ -63,9 +64,9 @@ def find_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None
 
 @torch.no_grad()
 def background(images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
-    """The colour of the empty smear: per channel, the median of the brightest quarter of an image's smear pixels.
+    """The colour of the empty smear: per channel, the median of the brightest quarter of the smear's pixels.
 
-    A quarter is background in nearly every frame, and the median within it ignores glints and stray bright pixels.
+    At least a quarter of nearly every frame is background, and the median within it ignores glints.
 
     Args:
         images: `(B, 3, H, W)` RGB in [0, 1].
