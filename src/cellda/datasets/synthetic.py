@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from cellda.datasets import register
-from cellda.datasets.base import COLUMNS, CellDataset
+from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.rendering import DOMAINS, RENDERER_VERSION, CellKey, Domain, render
 from cellda.errors import ConfigurationError, nearest
 from cellda.taxonomy import CLASSES
@@ -37,6 +37,11 @@ class Synthetic(CellDataset):
 
     drawn: ClassVar[bool] = True
 
+    drawn = True
+    title = "Synthetic smears"
+    licence = "Apache-2.0"
+    citation = "cellda"
+
     def __init__(
         self, root: Path | None = None, variant: str = "0", per_class: int = 100, seed: int = 0
     ) -> None:
@@ -55,12 +60,9 @@ class Synthetic(CellDataset):
         super().__init__(root)
 
     def _index(self) -> pd.DataFrame:
-        rows = [
-            (f"{label}/{number:05d}", label, label, None, None)
-            for label in CLASSES
-            for number in range(self.per_class)
-        ]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        labels = [label for label in CLASSES for _ in range(self.per_class)]
+        paths = [f"{label}/{number:05d}" for label in CLASSES for number in range(self.per_class)]
+        return cell_table(paths, labels)
 
     @property
     def full_name(self) -> str:
@@ -76,7 +78,7 @@ class Synthetic(CellDataset):
     def fingerprint(self) -> str:
         """Hash of all that the pictures depend on: the domain, the renderer's version and the options."""
         parts = (self.full_name, self.domain.digest, RENDERER_VERSION, self.per_class, self.seed)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def keys(self, indices: Sequence[int]) -> list[CellKey]:
         """What the renderer draws the cells `indices` from."""

@@ -140,7 +140,7 @@ def _lobes(d: Draws, count: Tensor, ring: Tensor, span: Tensor, size: Tensor) ->
     swell = torch.exp(d.normal(0.14, (LOBES,)))
     theta, reach = theta + jitter[0], ring[:, None] * (1 + jitter[1])
     middle = _ray(theta, reach)
-    half = _ray(theta + math.pi / 2 + jitter[2], size[:, None] * 0.42)
+    half = _ray(theta + math.pi / 2 + jitter[2], size[:, None] * 0.32)
     middle = middle - middle.mean(dim=1, keepdim=True) * 0.5
     turn = d.uniform(0, TAU)
     start, end, width = _turn(middle - half, turn), _turn(middle + half, turn), size[:, None] * swell
@@ -175,8 +175,9 @@ def neutrophil(d: Draws) -> Cells:
     banded = d.uniform() < 0.33
     band = _arc(d, radius * d.uniform(0.44, 0.54), d.uniform(3.0, 4.6), radius * d.uniform(0.19, 0.25))
     count = (3 + (d.uniform() * 3).floor()).clamp(max=5)
-    size = radius * d.uniform(0.25, 0.29) * (3.6 / count) ** 0.4
-    segments = _lobes(d, count, radius * d.uniform(0.47, 0.58), d.uniform(3.1, 4.6), size)
+    size = radius * d.uniform(0.25, 0.29) * (3 / count) ** 0.6
+    span = 3.0 + 0.5 * (count - 3) + d.uniform(0, 0.9)
+    segments = _lobes(d, count, radius * d.uniform(0.52, 0.62), span, size)
     return _cells(
         d,
         radius,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 Triple = tuple[float, float, float]
 
-AZURE: Triple = (0.78, 0.60, 0.24)
+AZURE: Triple = (0.76, 0.63, 0.23)
 """Optical density of one unit of azure B / methylene blue in R, G, B: absorbs red most."""
 EOSIN: Triple = (0.08, 0.80, 0.55)
 """Optical density of one unit of eosin Y in R, G, B: absorbs green most."""
@@ -58,7 +58,7 @@ class Domain:
     wander: float = 0.03
     crowding: float = 0.9
     overlap: float = 0.12
-    pallor: float = 0.95
+    pallor: float = 0.7
     poikilocytosis: float = 0.06
     platelets: float = 0.7
     defocus: tuple[float, float] = (0.10, 0.16)
@@ -80,9 +80,9 @@ DOMAINS: tuple[Domain, ...] = (
     Domain(
         "phone on the eyepiece: magenta nuclei, soft, grey red cells",
         strength=(0.62, 1.25),
-        uptake={"chromatin": (0.75, 2.3), "haemoglobin": (2.3, 0.75), "acidophil_granules": (1.5, 0.55)},
+        uptake={"chromatin": (0.85, 1.75), "haemoglobin": (2.3, 0.75), "acidophil_granules": (1.5, 0.55)},
         illuminant=(0.86, 0.74, 0.68),
-        cast=0.08,
+        cast=0.05,
         field=30.0,
         wander=0.08,
         crowding=0.9,
@@ -126,7 +126,7 @@ DOMAINS: tuple[Domain, ...] = (
         strength=(0.5, 0.6),
         uptake={"neutrophil_granules": (1.6, 0.6), "acidophil_granules": (2.5, 0.5)},
         illuminant=(0.62, 0.66, 1.0),
-        cast=0.1,
+        cast=0.06,
         field=22.0,
         wander=0.06,
         crowding=0.5,

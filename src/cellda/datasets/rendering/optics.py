@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from io import BytesIO
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from cellda.datasets.rendering.cellmap import SUBSTRATES
 from cellda.datasets.rendering.domains import Domain
@@ -99,7 +101,7 @@ def photographed(light: Tensor, domain: Domain, draws: Draws, noise_seeds: Seque
     off = (x - shade[:, :1, None]).square() + (y - shade[:, 1:, None]).square()
     light = light * lamp[:, :, None, None] * (1 - domain.vignette * 0.5 * off)[:, None]
     light = blurred(light, sigma / domain.field * size, sigma / (domain.field * domain.height) * size)
-    light = _read_out(light, domain, noise_seeds).clamp_(0, 1) ** (1 / domain.gamma)
+    light = read_out(light, domain, noise_seeds).clamp_(0, 1) ** (1 / domain.gamma)
     if domain.tilt:
         light = light * _upright(x, y, torch.deg2rad(tilt))[:, None]
     return _jpeg((light * 255).round_().to(torch.uint8), quality.long().tolist())
@@ -115,7 +117,7 @@ def blurred(light: Tensor, across: Tensor, down: Tensor) -> Tensor:
 
 
 def _blur_matrices(size: int, sigma: Tensor) -> Tensor:
-    """`(B, size, size)` Gaussian weights, rows summing to 1, mirrored at the ends; `sigma` `(B,)` in pixels."""
+    """`(B, size, size)` Gaussian weights, rows summing to 1, mirrored at the ends; `sigma` `(B,)` pixels."""
     place = torch.arange(size)
     bell = torch.exp(-0.5 * (torch.arange(2 * size) / sigma.clamp(min=1e-3)[:, None]) ** 2)
     total, gap = place[:, None] + place, (place[:, None] - place).abs()
@@ -123,8 +125,14 @@ def _blur_matrices(size: int, sigma: Tensor) -> Tensor:
     return weights / weights.sum(dim=2, keepdim=True)
 
 
-def _read_out(light: Tensor, domain: Domain, seeds: Sequence[int]) -> Tensor:
-    """Shot noise (normal approximation) and read noise; smaller pixels collect less light."""
+def read_out(light: Tensor, domain: Domain, seeds: Sequence[int]) -> Tensor:
+    """Add shot noise (in its normal approximation) and read noise; smaller pixels collect less light.
+
+    Args:
+        light: `(B, 3, H, W)` linear, 1 = empty glass under the domain's brightest channel.
+        domain: Its `photons` and `read_noise` are those of a frame 96 pixels wide.
+        seeds: One an image.
+    """
     full = domain.photons * (96 / light.shape[-1]) ** 2
     noise = torch.stack(
         [torch.randn(light.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
@@ -142,5 +150,9 @@ def _upright(x: Tensor, y: Tensor, angle: Tensor) -> Tensor:
 
 def _jpeg(images: Tensor, quality: Sequence[int]) -> Tensor:
     """A JPEG round trip of each image."""
-    files = [encode_jpeg(image, quality=q) for image, q in zip(images, quality, strict=True)]
-    return torch.stack([decode_jpeg(file, mode=ImageReadMode.RGB) for file in files])
+    decoded = []
+    for image, level in zip(images.permute(0, 2, 3, 1).numpy(), quality, strict=True):
+        file = BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=level)
+        decoded.append(torch.from_numpy(np.array(Image.open(file))))
+    return torch.stack(decoded).permute(0, 3, 1, 2).contiguous()

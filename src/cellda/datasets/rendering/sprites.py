@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cellda.datasets.rendering.shapes import inside, smoothstep
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -101,12 +103,10 @@ def stamp(canvas: Tensor, frame: Frame, sprites: Sprites, softness: float, pallo
     stretch, size = sprites.aspect[:, None, None], sprites.radius[:, None, None]
     u, v = (dx * cos + dy * sin) * stretch, (dy * cos - dx * sin) / stretch
     distance = torch.sqrt(u * u + v * v)
-    edge = ((size + softness - distance) / (2 * softness)).clamp_(0, 1)
-    value = edge * edge * (3 - 2 * edge) * sprites.amount[:, None, None]
+    value = inside(distance - size, softness) * sprites.amount[:, None, None]
     if pallor:
-        # Thickness of a biconcave disc (Evans & Fung 1972) without its rounded border, which dries flat.
-        ratio2 = (distance / size).square().clamp_(max=1)
-        value = value * (1 - pallor * (1 - (0.207 + ratio2 * (2.003 - 1.123 * ratio2)) / 1.1))
+        # A dried red cell: a flat border around a dimple of about half its diameter.
+        value = value * (1 - pallor * (1 - smoothstep(0.08, 0.7, distance / size)))
     # Pixels outside the frame are moved to its border with nothing to add there.
     seen_x, seen_y = (column >= 0) & (column < frame.size), (row >= 0) & (row < frame.size)
     value = value * seen_x[:, None] * seen_y[:, :, None]
