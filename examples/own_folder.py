@@ -1,0 +1,53 @@
+"""Your own images: one folder a class, a few of them labelled, the classifier saved and used on new files.
+
+python examples/own_folder.py ~/my_cells --source barcelona --data ~/wbc
+"""
+
+import argparse
+from pathlib import Path
+
+import cellda.datasets
+from cellda import CellClassifier, Recipe
+
+
+def main(
+    folder: Path, source: str, data: Path | None, n: int, store: Path, recipe: Recipe | None = None
+) -> list[str]:
+    """Adapt a classifier to the images in `folder` and classify its first images with the saved model.
+
+    Args:
+        folder: One folder a class, named in any of the usual ways (`neutrophil`, `NEU`, `Segmented neutrophils`, ...).
+        source: Dataset to train on.
+        data: Folder that holds the source under its name; drawn sources need none.
+        n: Number of labelled images to adapt with; the rest measures the result.
+        store: Where results lie.
+        recipe: Instead of the preset `laptop`.
+
+    Returns:
+        The predicted classes of the first images.
+    """
+    cells = cellda.datasets.load("folder", folder)
+    print(f"{len(cells)} images: {cells.class_counts()}")
+
+    chosen = (recipe or Recipe.preset("laptop")).with_(sources=[source], few_shot={"n": n})
+    result = chosen.run(cells, data, store=store)
+    print(result)
+
+    result.save(store / "my_classifier")
+    classifier = CellClassifier.load(store / "my_classifier" / "model")
+    paths = [cells.folder / path for path in cells.table["path"][:5]]
+    predicted = classifier.predict(paths).labels
+    for path, label in zip(paths, predicted, strict=True):
+        print(f"{path.name}: {label}")
+    return predicted
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--source", default="barcelona")
+    parser.add_argument("--data", type=Path, default=None)
+    parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--store", type=Path, default=Path("cellda-results"))
+    given = parser.parse_args()
+    main(given.folder, given.source, given.data, given.n, given.store)
