@@ -1,0 +1,429 @@
+"""One contract for every registered dataset, on small trees in the published layouts."""
+
+import csv
+import hashlib
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import cellda.datasets
+from cellda.datasets.base import COLUMNS
+from cellda.errors import ConfigurationError, DataError
+from cellda.taxonomy import CLASSES
+
+
+def picture(file, seed=None, size=(12, 10)):
+    """Write a small image; its pixels follow from the file's path unless a seed is given."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    seed = int(hashlib.sha256(str(file).encode()).hexdigest()[:8], 16) if seed is None else seed
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file)
+
+
+def barcelona(root):
+    top = root / "PBC_dataset_normal_DIB"
+    for folder, names in {
+        "basophil": ["BA_10", "BA_9"], "eosinophil": ["EO_1"], "erythroblast": ["ERB_1"], "ig": ["MY_1", "PMY_2"],
+        "lymphocyte": ["LY_1"], "monocyte": ["MO_1"], "neutrophil": ["BNE_1", "SNE_2", "NEUTROPHIL_3"],
+        "platelet": ["PLATELET_1"],
+    }.items():  # fmt: skip
+        for name in names:
+            picture(top / folder / f"{name}.jpg")
+    (top / "neutrophil" / ".DS_169665.jpg").write_bytes(b"no image")
+    return {
+        "basophil": 2,
+        "eosinophil": 1,
+        "erythroblast": 1,
+        "lymphocyte": 1,
+        "monocyte": 1,
+        "neutrophil": 3,
+    }
+
+
+def munich_2019(root):
+    top = root / "AML-Cytomorphology_LMU"
+    codes = "BAS EBO EOS KSC LYA LYT MMZ MOB MON MYB MYO NGB NGS PMB PMO"
+    for code in codes.split():
+        picture(top / code / f"{code}_0001.tiff")
+    (root / "annotations.dat").write_text("")
+    return {
+        "basophil": 1,
+        "eosinophil": 1,
+        "erythroblast": 1,
+        "lymphocyte": 1,
+        "monocyte": 1,
+        "neutrophil": 2,
+    }
+
+
+def raabin(root):
+    for split in ("Train", "TestA", "TestB"):
+        for folder in ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil"):
+            picture(root / split / folder / "95-8-12-5_82_1.jpg")
+            picture(root / split / folder / "20190526_162951_0.jpg")
+    return {"basophil": 6, "eosinophil": 6, "lymphocyte": 6, "monocyte": 6, "neutrophil": 6}
+
+
+def bccd(root):
+    for split, photos in {"TRAIN": (0, 1), "TEST": (0,), "TEST_SIMPLE": (0,)}.items():
+        for folder in ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"):
+            for photo in photos:
+                for copy in (7, 1169)[: 1 if split == "TEST_SIMPLE" else 2]:
+                    picture(root / "dataset2-master" / "images" / split / folder / f"_{photo}_{copy}.jpeg")
+    return {"eosinophil": 6, "lymphocyte": 6, "monocyte": 6, "neutrophil": 6}
+
+
+def jin_woo_choi(root):
+    for stage in range(10):
+        for number in (1, 2, 10):
+            picture(root / "data_WBC_torch" / str(stage) / f"{number}.jpg")
+    return {"erythroblast": 9, "neutrophil": 6}
+
+
+def zheng(root, number, header):
+    codes = [2, 1, 1, 3, 4, 5]
+    for image, _ in enumerate(codes, start=1):
+        picture(root / f"Dataset {number}" / f"{image:03d}.bmp")
+        picture(root / f"Dataset {number}" / f"{image:03d}.png")
+    lines = [header, *(f"{image},{code}" for image, code in enumerate(codes, start=1))]
+    (root / f"Class Labels of Dataset {number}.csv").write_text("\r\n".join(lines) + "\r\n", newline="")
+    return {"basophil": 1, "eosinophil": 1, "lymphocyte": 1, "monocyte": 1, "neutrophil": 2}
+
+
+def jiangxi_tecom(root):
+    return zheng(root, 1, "image ID,class label")
+
+
+def cellavision_blog(root):
+    return zheng(root, 2, "image ID,class")
+
+
+def folder(root):
+    picture(root / "Neutrophils" / "a.png")
+    picture(root / "Neutrophils" / "patient 1" / "b.png")
+    picture(root / "NGB" / "patient 1" / "c.tif")
+    picture(root / "lymph" / "a.png")
+    picture(root / "other" / "smudge.png")
+    return {"lymphocyte": 1, "neutrophil": 3}
+
+
+def table(root):
+    picture(root / "images" / "field.png")
+    picture(root / "images" / "cell.png")
+    with (root / "cells.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(
+            [
+                ("path", "label", "group", "x", "y", "w", "h", "remark"),
+                ("images/field.png", "seg", "p1", 0, 0, 5, 5, ""),
+                ("images/field.png", "band", "p1", 5, 5, 7, 5, "pale"),
+                ("images/cell.png", "LYT", "", "", "", "", "", ""),
+                ("images/cell.png", "platelet", "", 1, 1, 2, 2, ""),
+            ]
+        )
+    return {"lymphocyte": 1, "neutrophil": 2}
+
+
+TREES = {
+    f.__name__: f
+    for f in (
+        barcelona,
+        munich_2019,
+        raabin,
+        bccd,
+        jin_woo_choi,
+        jiangxi_tecom,
+        cellavision_blog,
+        folder,
+        table,
+    )
+}
+FILES = {"table": "cells.csv"}
+"""What is given as root where that is not the folder itself."""
+
+
+@pytest.fixture(params=cellda.datasets.names())
+def dataset(request, tmp_path):
+    """Each registered dataset, on a tree in its published layout; `expected` are its class counts."""
+    name = request.param
+    if cellda.datasets.get(name).drawn:
+        made = cellda.datasets.load(name, per_class=3)
+        made.expected = dict.fromkeys(CLASSES, 3)
+        return made
+    assert name in TREES, f"write a builder of a small '{name}' tree into this file"
+    expected = TREES[name](tmp_path)
+    made = cellda.datasets.load(name, tmp_path / FILES.get(name, ""))
+    made.expected = expected
+    return made
+
+
+def test_the_table_has_the_typed_columns(dataset):
+    cells = dataset.table
+    assert tuple(cells.columns) == COLUMNS
+    assert list(cells.index) == list(range(len(dataset)))
+    for name in ("path", "label", "raw_label"):
+        assert cells[name].map(type).eq(str).all()
+    assert set(cells["label"]) <= set(CLASSES)
+    assert all(group is None or (isinstance(group, str) and group) for group in cells["group"])
+    for box in cells["box"]:
+        assert box is None or (isinstance(box, tuple) and [type(side) for side in box] == [int] * 4)
+    assert not pd.Series(list(zip(cells["path"], cells["box"].map(str), strict=True))).duplicated().any()
+
+
+def test_the_counts_are_those_of_the_tree(dataset):
+    assert dataset.class_counts() == dataset.expected
+    assert list(dataset.class_counts()) == [c for c in CLASSES if c in dataset.expected]
+    assert all(type(count) is int for count in dataset.class_counts().values())
+    assert sum(dataset.expected.values()) == len(dataset)
+    assert [CLASSES[code] for code in dataset.labels] == list(dataset.table["label"])
+
+
+def test_cells_are_read_in_the_order_asked_for(dataset):
+    every = dataset.read(range(len(dataset)), 9)
+    assert every.shape == (len(dataset), 3, 9, 9)
+    assert every.dtype == torch.uint8
+    assert torch.equal(dataset.read([2, 0], 9), every[[2, 0]])
+
+
+def test_groups_are_one_a_row_and_no_file_is_in_two(dataset):
+    groups = dataset.effective_groups()
+    assert len(groups) == len(dataset)
+    assert all(isinstance(group, str) and group for group in groups)
+    of_path = {}
+    for path, group in zip(dataset.table["path"], groups, strict=True):
+        assert of_path.setdefault(path, group) == group
+
+
+def test_the_data_card_is_filled_in(dataset):
+    cls = type(dataset)
+    assert cellda.datasets.summary(cls.name).endswith(".")
+    assert cls.few_shot is None or cls.few_shot > 0
+    if cls.name not in ("folder", "table", "synthetic"):
+        assert cls.title
+        assert cls.licence
+        assert cls.citation
+        assert cls.published_counts is None or set(cls.published_counts) <= set(CLASSES)
+
+
+FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).drawn]
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_the_fingerprint_knows_the_data_and_not_the_place(name, tmp_path):
+    TREES[name](tmp_path / "one")
+    given = FILES.get(name, "")
+    first = cellda.datasets.load(name, tmp_path / "one" / given)
+    shutil.copytree(tmp_path / "one", tmp_path / "elsewhere" / "two")
+    second = cellda.datasets.load(name, str(tmp_path / "elsewhere" / "two" / given))
+    assert second.fingerprint == first.fingerprint
+    assert second.table.equals(first.table)
+    path = second.root / second.table["path"][0]
+    path.write_bytes(path.read_bytes() + b"\0")
+    third = cellda.datasets.load(name, tmp_path / "elsewhere" / "two" / given)
+    assert third.fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_no_root_a_missing_root_and_a_foreign_layout_are_refused(name, tmp_path):
+    with pytest.raises(DataError, match=rf"'{name}'.*load\('{name}'"):
+        cellda.datasets.load(name)
+    with pytest.raises(DataError, match="is not there"):
+        cellda.datasets.load(name, tmp_path / "nowhere")
+    (tmp_path / "holiday" / "beach").mkdir(parents=True)
+    picture(tmp_path / "holiday" / "beach" / "sea.jpg")
+    with pytest.raises(DataError) as caught:
+        cellda.datasets.load(name, tmp_path / "holiday")
+    assert str(tmp_path / "holiday") in str(caught.value)
+    if name not in ("folder", "table"):
+        assert "looked for" in str(caught.value)
+        assert "beach" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("barcelona", "PBC_dataset_normal_DIB"),
+        ("munich_2019", "AML-Cytomorphology_LMU"),
+        ("jin_woo_choi", "data_WBC_torch"),
+        ("bccd", "dataset2-master"),
+        ("bccd", "dataset2-master/images"),
+    ],
+)
+def test_the_root_may_be_the_inner_folder(name, folder, tmp_path):
+    TREES[name](tmp_path)
+    outer, inner = (cellda.datasets.load(name, root) for root in (tmp_path, tmp_path / folder))
+    assert inner.table.equals(outer.table)
+    assert inner.fingerprint == outer.fingerprint
+
+
+def test_known_cells_outside_the_study_are_kept_apart(tmp_path):
+    barcelona(tmp_path)
+    dataset = cellda.datasets.load("barcelona", tmp_path)
+    assert dataset.dropped["raw_label"].value_counts().to_dict() == {"ig": 2, "platelet": 1}
+    assert dataset.dropped["label"].isna().all()
+
+
+def test_rows_are_in_natural_order(tmp_path):
+    jin_woo_choi(tmp_path)
+    paths = list(cellda.datasets.load("jin_woo_choi", tmp_path).table["path"])
+    assert paths[:4] == ["1/1.jpg", "1/2.jpg", "1/10.jpg", "2/1.jpg"]
+
+
+def test_an_interrupted_download_is_reported(tmp_path):
+    barcelona(tmp_path)
+    for folder_name in ("basophil", "monocyte"):
+        for file in (tmp_path / "PBC_dataset_normal_DIB" / folder_name).iterdir():
+            file.unlink()
+    with pytest.raises(DataError, match="no image") as caught:
+        cellda.datasets.load("barcelona", tmp_path)
+    assert len(caught.value.problems) == 2
+
+
+def test_raabin_groups_by_smear_and_takes_the_splits_there_are(tmp_path):
+    raabin(tmp_path)
+    shutil.rmtree(tmp_path / "TestA")
+    dataset = cellda.datasets.load("raabin", tmp_path)
+    assert set(dataset.table["group"]) == {"95-8-12-5", "20190526"}
+    assert len(dataset) == 20
+    assert set(dataset.table["raw_label"]) == {
+        "Basophil",
+        "Eosinophil",
+        "Lymphocyte",
+        "Monocyte",
+        "Neutrophil",
+    }
+
+
+def test_bccd_groups_by_photograph(tmp_path):
+    bccd(tmp_path)
+    dataset = cellda.datasets.load("bccd", tmp_path)
+    # Two photographs in each of four TRAIN folders, one in each of four TEST folders, two copies of each.
+    sizes = dataset.table["group"].value_counts()
+    assert len(sizes) == 12
+    assert set(sizes) == {2}
+    with_simple = cellda.datasets.load("bccd", tmp_path, test_simple=True)
+    assert len(with_simple) == len(dataset) + 4
+    assert set(with_simple.table["group"]) == set(dataset.table["group"])
+    simple = with_simple.table[with_simple.table["path"].str.startswith("TEST_SIMPLE/")]
+    assert set(simple["group"]) == {
+        f"TEST/{c}/0" for c in ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
+    }
+
+
+def test_bccd_refuses_names_that_tell_no_photograph_and_a_missing_test_simple(tmp_path):
+    bccd(tmp_path)
+    images = tmp_path / "dataset2-master" / "images"
+    picture(images / "TRAIN" / "MONOCYTE" / "mine.jpeg")
+    with pytest.raises(DataError, match=r"TRAIN/MONOCYTE/mine\.jpeg"):
+        cellda.datasets.load("bccd", tmp_path)
+    shutil.rmtree(images / "TEST_SIMPLE")
+    with pytest.raises(DataError, match="TEST_SIMPLE"):
+        cellda.datasets.load("bccd", tmp_path, test_simple=True)
+
+
+def test_jin_woo_choi_reads_named_folders_too(tmp_path):
+    for stage in ("proerythroblast", "basophilic normoblast", "Polychromatic_normoblast", "band neutrophil"):
+        picture(tmp_path / stage / "1.jpg")
+    assert cellda.datasets.load("jin_woo_choi", tmp_path).class_counts() == {
+        "erythroblast": 2,
+        "neutrophil": 1,
+    }
+
+
+def test_jiangxi_tecom_labels_as_published_or_as_the_authors_have_them(tmp_path):
+    jiangxi_tecom(tmp_path)
+    published = cellda.datasets.load("jiangxi_tecom", tmp_path)
+    authors = cellda.datasets.load("jiangxi_tecom", tmp_path, labels="authors")
+    assert list(published.table["label"][:4]) == ["lymphocyte", "neutrophil", "neutrophil", "monocyte"]
+    assert list(authors.table["label"][:4]) == ["monocyte", "neutrophil", "neutrophil", "lymphocyte"]
+    assert authors.fingerprint != published.fingerprint
+    with pytest.raises(ConfigurationError, match="labels"):
+        cellda.datasets.load("jiangxi_tecom", tmp_path, labels="mine")
+
+
+def test_bad_lines_of_a_label_file_are_all_listed(tmp_path):
+    jiangxi_tecom(tmp_path)
+    file = tmp_path / "Class Labels of Dataset 1.csv"
+    file.write_text(file.read_text() + "7,1\n2,2\nx,1\n3,9\n5\n")
+    with pytest.raises(DataError) as caught:
+        cellda.datasets.load("jiangxi_tecom", tmp_path)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        f"line {n}" for n in range(8, 13)
+    ]
+    file.unlink()
+    with pytest.raises(DataError, match="Class Labels of Dataset 1"):
+        cellda.datasets.load("jiangxi_tecom", tmp_path)
+
+
+def test_identical_files_are_one_group_wherever_they_lie(tmp_path):
+    jiangxi_tecom(tmp_path)
+    images = tmp_path / "Dataset 1"
+    shutil.copy(images / "001.bmp", images / "005.bmp")
+    dataset = cellda.datasets.load("jiangxi_tecom", tmp_path)
+    assert dataset.identical_images() == [["Dataset 1/001.bmp", "Dataset 1/005.bmp"]]
+    groups = dataset.effective_groups()
+    assert groups[0] == groups[4]
+    assert len(set(groups)) == 5
+
+
+def test_groups_that_share_a_picture_are_merged_through_others(tmp_path):
+    # a-b share one picture, b-c another: all three are one group, d stands alone.
+    for group, seeds in {"a": [1, 2], "b": [1, 3], "c": [3, 4], "d": [5]}.items():
+        for seed in seeds:
+            picture(tmp_path / "neutrophil" / group / f"{seed}.png", seed=seed)
+    groups = cellda.datasets.load("folder", tmp_path).effective_groups()
+    assert len(set(groups)) == 2
+    assert groups.count(groups[0]) == 6
+
+
+def test_files_that_differ_only_outside_the_middle_are_not_identical(tmp_path):
+    for name, first in (("a", 0), ("b", 1)):
+        pixels = np.zeros((80, 80, 3), np.uint8)
+        pixels[0, 0] = first
+        (tmp_path / "seg").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "seg" / f"{name}.bmp")
+    assert cellda.datasets.load("folder", tmp_path).identical_images() == []
+
+
+def test_unreadable_files_and_files_gone_since_are_listed_together(tmp_path):
+    barcelona(tmp_path)
+    dataset = cellda.datasets.load("barcelona", tmp_path)
+    first, second = (dataset.root / path for path in dataset.table["path"][:2])
+    first.write_bytes(b"")
+    second.unlink()
+    with pytest.raises(DataError) as caught:
+        dataset.read(range(len(dataset)), 8)
+    assert len(caught.value.problems) == 2
+    with pytest.raises(DataError, match="gone"):
+        _ = dataset.fingerprint
+
+
+def test_a_tables_rows_are_checked_when_a_dataset_is_made():
+    class Bad(cellda.datasets.CellDataset):
+        name = "bad"
+
+        def _index(self):
+            rows = [
+                ("a.png", "neutrophil", "NGS", None, (0, 0, 5, 5)),
+                ("a.png", "neutrophil", "NGS", None, (0, 0, 5, 5)),
+                ("b.png", "neutrofil", "NGS", None, None),
+                ("c.png", "monocyte", "MON", 7, (1, 2, 0, 5)),
+                ("d.png", "monocyte", "MON", float("nan"), (1, 2, 3)),
+            ]
+            return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    with pytest.raises(DataError) as caught:
+        Bad()
+    found = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 5
+    for expected in (
+        "row 1: repeats",
+        "row 2: label 'neutrofil'",
+        "row 3: group is 7",
+        "row 3: box",
+        "row 4: box",
+    ):
+        assert expected in found
