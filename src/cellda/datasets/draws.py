@@ -206,7 +206,7 @@ def _stratified(counts: dict[str, int], n: int) -> dict[str, int]:
     while quota.sum() < n:
         quota[np.argmax(ideal - quota)] += 1
     while quota.sum() > n:
-        quota[np.argmax(np.where(quota > 1, quota - ideal, -np.inf))] -= 1
+        quota[np.argmax(np.where(quota > 1, (quota - 1) / ideal, 0))] -= 1
     return dict(zip(counts, quota.tolist(), strict=True))
 
 

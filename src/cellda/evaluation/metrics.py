@@ -1,5 +1,6 @@
 """Measures of predictions, with 95 % bootstrap intervals."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import StringIO
@@ -41,7 +42,10 @@ class Estimate(_Record):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        if math.isnan(self.low):
+            return f"{self.value:.2f} [n/a]"
+        # One space only: a narrow terminal breaks the line there and nowhere else.
+        return f"{self.value:.2f} [{self.low:.2f}–{self.high:.2f}]"
 
 
 class ClassMetrics(_Record):

@@ -271,4 +271,4 @@ def _words(name: str) -> str:
 
 
 def _with_sd(mean: float, sd: float) -> str:
-    return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}"
+    return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ±{sd:.3f}"

@@ -32,7 +32,7 @@ class TextTable:
         for index, column in enumerate(self.columns):
             table.add_column(escape(column), justify="right" if index else "left", no_wrap=not index)
         for row in self.rows:
-            table.add_row(*(escape(_breakable(cell)) for cell in row))
+            table.add_row(*map(escape, row))
         return Group(table, *(Text(note, style="dim") for note in self.notes))
 
     def __str__(self) -> str:
@@ -51,8 +51,3 @@ class TextTable:
         notes = ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         lines = [f"**{self.title}**", "", line(self.columns), ruler, *map(line, self.rows), *notes]
         return "\n".join(lines) + "\n"
-
-
-def _breakable(cell: str) -> str:
-    """A cell that a narrow terminal breaks before `[` or `±`, never inside an interval."""
-    return cell.replace(", ", ",\u00a0").replace("± ", "±\u00a0")
