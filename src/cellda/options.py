@@ -14,6 +14,8 @@ def options_model(cls: type) -> type[BaseModel]:
     hints = get_type_hints(cls.__init__)  # type: ignore[misc]
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(cls).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue  # nn.Module's own constructor: the class has no options
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[name] = (hints.get(name, Any), default)
     return create_model(
