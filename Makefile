@@ -27,7 +27,7 @@ modern = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-real lint docs
+.PHONY: help demo test test-real data-given lint docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,10 +40,12 @@ test: lint ## lint, types and tests; tests on real images skip themselves withou
 	@echo "==> Running the tests in $(WORKERS) processes"
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
-test-real: $(VENV)/.ready ## only the tests on real images: make test-real CELLDA_DATA=FOLDER
-	@test -n "$(CELLDA_DATA)" || { echo "Say where the images are: make test-real CELLDA_DATA=FOLDER (docs/datasets.md)"; exit 2; }
+test-real: data-given $(VENV)/.ready ## only the tests on real images: make test-real CELLDA_DATA=FOLDER
 	@echo "==> Running the tests on the real images in $(CELLDA_DATA)"
 	@CELLDA_DATA="$(CELLDA_DATA)" $(BIN)/python -m pytest -m real -n $(WORKERS)
+
+data-given:
+	@test -n "$(CELLDA_DATA)" || { echo "Say where the images are: make test-real CELLDA_DATA=FOLDER (docs/datasets.md)"; exit 2; }
 
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@echo "==> Checking style (ruff) and types (mypy)"
