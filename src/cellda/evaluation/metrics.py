@@ -227,8 +227,8 @@ class PrecisionRecallCurve:
 def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRecallCurve]:
     """Precision-recall curve of every class with at least 5 query cells, and `"macro"`, their average.
 
-    The average curve is the mean of the interpolated precisions at 101 recalls from 1 to 0; its average
-    precision is the mean of the classes' own.
+    The average curve has 101 recalls from 1 to 0; its precision at each is the mean of the best precisions
+    that the classes reach at that recall or more. Its average precision is the mean of the classes' own.
     """
     p, labels = _tensors(predictions)
     curves: dict[str, PrecisionRecallCurve] = {}
@@ -244,11 +244,17 @@ def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRec
         )
     if curves:
         grid = np.linspace(1, 0, 101)
-        levels = [np.interp(grid, c.recall[::-1], c.precision[::-1]) for c in curves.values()]
+        levels = [_interpolated(curve, grid) for curve in curves.values()]
         area = float(np.mean([c.average_precision for c in curves.values()]))
         support = sum(c.support for c in curves.values())
         curves["macro"] = PrecisionRecallCurve(np.mean(levels, axis=0), grid, area, support)
     return curves
+
+
+def _interpolated(curve: PrecisionRecallCurve, recalls: Floats) -> Floats:
+    """The best precision that a curve reaches at each of `recalls` or more."""
+    best: Floats = np.maximum.accumulate(curve.precision)
+    return best[np.searchsorted(-curve.recall, -recalls, side="right") - 1]
 
 
 def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
