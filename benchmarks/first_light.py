@@ -1,0 +1,24 @@
+"""The six conditions on four real targets: the first table of cellda (README, `benchmarks/results/first_light/`).
+
+    python benchmarks/first_light.py --data ~/wbc
+
+Source Barcelona; targets Jiangxi Tecom (25 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop`;
+protocol `clean`; three draws. About 50 minutes on two CPU cores; interrupted, it goes on where it stopped.
+"""
+
+from study import Study, main
+
+from cellda import Recipe
+from cellda.ablation import Ablation
+from cellda.presets import CONDITIONS
+
+TARGETS = ("jiangxi_tecom", "jin_woo_choi", "raabin", "bccd")
+
+
+def ablation(draws: list[int]) -> Ablation:
+    """The paper's conditions on the four targets."""
+    return Ablation.of_paper(Recipe.preset("laptop").with_(sources=["barcelona"]), TARGETS, draws)
+
+
+if __name__ == "__main__":
+    main(Study("first_light", ablation, tuple(CONDITIONS), baseline="our_workflow"))
