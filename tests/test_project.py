@@ -30,7 +30,8 @@ BUILT_IN = [(kind, name) for kind in KINDS for name in Registry(kind, f"cellda.{
 
 def python(code: str, *path: Path) -> str:
     """What a fresh interpreter prints, with `path` ahead on its import path."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    search = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
     done = subprocess.run(
         [sys.executable, "-c", dedent(code)], env=environment, capture_output=True, text=True, check=False
     )
@@ -63,6 +64,23 @@ def test_listing_plugins_imports_none_of_them():
         """
     )
     assert {"full", "head_only", "folder", "synthetic", "identity", "reinhard"} <= set(listing.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["datasets"]])
+def test_command_line_answers_without_torch(arguments: list[str]):
+    answer = python(
+        f"""
+        import sys
+        from cellda.cli import main
+        sys.argv = ["cellda", *{arguments}]
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code, end.code
+        assert "torch" not in sys.modules
+        """
+    )
+    assert "datasets" in answer
 
 
 # --- metadata
