@@ -246,7 +246,7 @@ def basophil(d: Draws) -> Cells:
 def lymphocyte(d: Draws) -> Cells:
     """A round, smudged nucleus that nearly fills the cell; a thin blue rim of cytoplasm."""
     radius = d.uniform(4.1, 5.9)
-    share = d.uniform(0.78, 0.93) - (radius - 4.1) * 0.04
+    share = d.uniform(0.82, 0.94) - (radius - 4.1) * 0.03
     nucleus = _round(d, radius * share * 0.95, radius * (1 - share) * 0.6, 0.14)
     return _cells(
         d,
@@ -296,18 +296,18 @@ def erythroblast(d: Draws) -> Cells:
     """A small, dense, round nucleus; cytoplasm from blue (young) over lilac to pink (old)."""
     age = d.uniform()
     radius = 5.9 - 1.4 * age + d.normal(0.3)
-    share = 0.74 - 0.22 * age + d.normal(0.025)
+    share = 0.71 - 0.21 * age + d.normal(0.02)
     nucleus = _round(d, radius * share, radius * (1 - share) * 0.75, 0.06)
     return _cells(
         d,
         radius,
         nucleus,
         aspect=torch.exp(d.normal(0.05)),
-        fold=d.uniform(0.05, 0.2),
+        fold=d.uniform(0.03, 0.15),
         density=1.0 + 0.35 * age + d.normal(0.05),
         clumping=(0.6 - 0.45 * age + d.normal(0.05)).clamp(0.05, 0.7),
         grain=d.uniform(0.9, 1.3),
-        rna=(1.25 - 1.15 * age + d.normal(0.08)).clamp(min=0.03),
+        rna=(1.4 - 1.3 * age + d.normal(0.08)).clamp(min=0.03),
         protein=0.05,
         haemoglobin=(1.15 * age - 0.1).clamp(min=0),
         rim=d.uniform(0.05, 0.25),
