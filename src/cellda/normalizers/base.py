@@ -20,6 +20,10 @@ class Normalizer(nn.Module, ABC):
 
     name: ClassVar[str]
 
+    def __init__(self) -> None:
+        # Spelt out, so that a member without options does not take those of nn.Module.
+        super().__init__()
+
     @property
     def needs_fit(self) -> bool:
         """Whether `fit` must still see source images before `forward` is meaningful."""

@@ -20,7 +20,7 @@ Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float
 DARKEST = 1 / 255
 """Channels are raised to this before a logarithm: one grey level of an 8-bit image."""
 
-# Reinhard et al. 2001, RGB to LMS and its published inverse (rounded: their product is the identity to 1e-3).
+# Reinhard et al. 2001, RGB to LMS and its published inverse (rounded: their product is the identity to 0.008).
 _LMS_OF_RGB: Rows = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
 _RGB_OF_LMS: Rows = ((4.4679, -3.5873, 0.1193), (-1.2186, 2.3809, -0.1624), (0.0497, -0.2439, 1.2045))
 
@@ -88,7 +88,7 @@ def _rgb_of_lab_roots(roots: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
     roots = torch.maximum(roots, floor)
     xyz = torch.where(roots > 0.2068966, roots.square() * roots, (roots - 4 / 29) / 7.787)
     linear = _mix(_RGB_OF_XYZ, xyz)
-    encoded = _power(linear.clamp(min=0.0031308), 1 / 2.4).mul_(1.055).sub_(0.055)
+    encoded = 1.055 * _power(linear.clamp(min=0.0031308), 1 / 2.4) - 0.055
     return torch.where(linear > 0.0031308, encoded, 12.92 * linear).clamp_(0, 1)
 
 

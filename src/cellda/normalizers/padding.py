@@ -18,7 +18,7 @@ LEAST_PADDING = 0.005
 """Near-black border regions below this share of the frame are left alone."""
 LEAST_SMEAR = 0.01
 """An image of which less than this share would remain has no smear to measure: it counts as unpadded."""
-RIM_LEVEL, RIM_WIDTH = 0.5, 2
+RIM_LEVEL, RIM_WIDTH = 0.6, 2
 """Pixels darker than this, at most so many steps from the padding, are its blended rim."""
 
 # Neighbours of a pixel in a (B, H, W) stack: the eight around it, none in another image.

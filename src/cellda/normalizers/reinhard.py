@@ -127,7 +127,7 @@ class Reinhard(Normalizer):
             raise DataError("reinhard: there are no source images to fit the reference on.")
         if not (means.isfinite().all() and stds.isfinite().all()):
             raise DataError(
-                "reinhard: source images hold NaN or infinite values; the reference was not changed."
+                "reinhard: the source images hold NaN or infinite values; the reference was not changed."
             )
         self.reference_mean.copy_(means / count)
         self.reference_std.copy_(stds / count)
