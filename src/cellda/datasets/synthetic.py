@@ -36,8 +36,6 @@ class Synthetic(CellDataset):
     """
 
     drawn: ClassVar[bool] = True
-
-    drawn = True
     title = "Synthetic smears"
     licence = "Apache-2.0"
     citation = "cellda"
