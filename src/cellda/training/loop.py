@@ -1,11 +1,13 @@
 """The one training loop, on accelerate; source training and every adapter use it."""
 
 import math
+import random
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float
@@ -166,7 +168,7 @@ class _Epoch:
 
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     """Move a module in place, its convolutions channels-last, which is a third faster on CPUs."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return module.to(device).to(memory_format=torch.channels_last)
 
 
 def freeze_batchnorm(module: nn.Module) -> None:
@@ -211,5 +213,9 @@ def _resume(accelerator: Accelerator, folder: Path | None) -> int:
     found = sorted(folder.glob("epoch_*")) if folder is not None else []
     if not found:
         return 0
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what is kept is the caller's
     accelerator.load_state(str(found[-1]))
+    # Training draws from torch alone; the states of the others that a checkpoint holds are not put upon the caller.
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
     return int(found[-1].name.removeprefix("epoch_"))

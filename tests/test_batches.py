@@ -1,0 +1,91 @@
+"""The order of examples: equal parts of every source, everything of the largest, nothing twice before its turn."""
+
+import warnings
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellda.training.batches import Batches
+
+QUICK = settings(max_examples=60, deadline=None)
+lengths_ = st.lists(st.integers(3, 40), min_size=1, max_size=4)  # at most 14 repeats, so no warning
+batch_sizes = st.integers(2, 17)
+seeds = st.integers(0, 1000)
+
+
+def of_source(position: int, lengths: list[int]) -> int:
+    for index, length in enumerate(lengths):
+        if position < length:
+            return index
+        position -= length
+    raise AssertionError("a position beyond the last source")
+
+
+@QUICK
+@given(lengths_, batch_sizes, seeds)
+def test_an_epoch_sees_the_largest_source_once_and_repeats_the_others(lengths, batch_size, seed) -> None:
+    counts = Counter(position for batch in Batches(lengths, batch_size, seed) for position in batch)
+    longest, offset = max(lengths), 0
+    for length in lengths:
+        seen = [counts[offset + position] for position in range(length)]
+        assert sum(seen) == longest
+        # Nothing comes a second time before everything came once.
+        assert set(seen) <= {longest // length, -(-longest // length)}
+        offset += length
+    assert sum(counts.values()) == longest * len(lengths)
+
+
+@QUICK
+@given(lengths_, batch_sizes, seeds)
+def test_every_batch_holds_equal_parts(lengths, batch_size, seed) -> None:
+    for batch in Batches(lengths, batch_size, seed):
+        parts = Counter(of_source(position, lengths) for position in batch)
+        counts = [parts[index] for index in range(len(lengths))]
+        assert max(counts) - min(counts) <= 1
+
+
+@QUICK
+@given(lengths_, batch_sizes, seeds)
+def test_batches_are_full_but_the_last_and_none_holds_a_single_example(lengths, batch_size, seed) -> None:
+    order = Batches(lengths, batch_size, seed)
+    sizes = [len(batch) for batch in order]
+    assert len(order) == len(sizes)
+    assert all(size == batch_size for size in sizes[:-1])
+    assert 2 <= sizes[-1] <= batch_size + 1
+
+
+def test_a_last_batch_of_one_joins_the_batch_before_it() -> None:
+    assert [len(batch) for batch in Batches([9], 4, seed=0)] == [4, 5]
+    assert [len(batch) for batch in Batches([10], 4, seed=0)] == [4, 4, 2]
+    assert [len(batch) for batch in Batches([1], 4, seed=0)] == [1]
+
+
+def test_epochs_and_seeds_have_orders_of_their_own_and_the_same_one_again() -> None:
+    order = Batches([30], 8, seed=3)
+    first, again = list(order), list(order)
+    order.epoch = 1
+    second = list(order)
+    assert first == again != second
+    assert list(Batches([30], 8, seed=4)) != first
+    assert list(Batches([30], 8, seed=3)) == first
+    assert sorted(p for batch in first for p in batch) == list(range(30))
+    assert sorted(p for batch in second for p in batch) == list(range(30))
+
+
+def test_repeats_of_a_small_source_have_orders_of_their_own() -> None:
+    small = [p - 40 for batch in Batches([40, 10], 8, seed=0) for p in batch if p >= 40]
+    rounds = [small[start : start + 10] for start in range(0, 40, 10)]
+    assert all(sorted(part) == list(range(10)) for part in rounds)
+    assert len({tuple(part) for part in rounds}) == 4
+
+
+def test_a_tiny_source_is_warned_about_by_name() -> None:
+    with pytest.warns(UserWarning, match=r"'jiangxi_tecom' has only 4 images and is repeated 25 times"):
+        Batches([100, 4], 8, seed=0, names=["barcelona", "jiangxi_tecom"])
+    with pytest.warns(UserWarning, match=r"'set 0' has only 4 images"):
+        Batches([4, 81], 8, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Batches([80, 4], 8, seed=0)  # twenty times is still let pass

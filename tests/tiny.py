@@ -1,0 +1,79 @@
+"""Networks, sets and recipes that are small enough to train many times a second."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, nn
+
+import cellda.datasets
+from cellda import Recipe
+from cellda.case import Case
+from cellda.datasets.base import CellDataset
+from cellda.datasets.images import ImageSet
+from cellda.normalizers.identity import Identity
+from cellda.store import Store
+from cellda.training.settings import Training
+
+SIDE = 32
+
+
+def recipe(**edits: Any) -> Recipe:
+    """A whole run in about a second: one drawn source, a random network, two epochs everywhere."""
+    base = Recipe(
+        sources=[{"name": "synthetic/0", "options": {"per_class": 6}}],
+        backbone={"name": "test_efficientnet", "weights": "none", "image_size": SIDE},
+        training={"epochs": 1},
+        few_shot={"n": 18},
+        adapter={"name": "full", "epochs": 2},
+        search=None,
+        device="cpu",
+    )
+    return base.with_(**edits)
+
+
+def target(variant: int = 1, per_class: int = 7) -> CellDataset:
+    return cellda.datasets.load(f"synthetic/{variant}", per_class=per_class)
+
+
+def prepared(chosen: Recipe, folder: Path, aim: CellDataset | None = None) -> Case:
+    return Case.prepare(chosen, aim or target(), None, Store(folder))
+
+
+def brightness_set(per_class: int = 4, classes: int = 6, seed: int = 0, **fields: Any) -> ImageSet:
+    """Noise of one brightness a class: `classes * per_class` images of 16 x 16, class by class."""
+    labels = torch.arange(classes).repeat_interleave(per_class)
+    noise = torch.randint(0, 30, (len(labels), 3, 16, 16), generator=Generator().manual_seed(seed))
+    pixels = (noise + 35 * labels.view(-1, 1, 1, 1)).to(torch.uint8)
+    groups = tuple(str(number) for number in range(len(labels)))
+    return ImageSet(pixels, torch.arange(len(labels)), Identity(), labels, groups, **fields)
+
+
+def small_net(classes: int = 6, seed: int = 0) -> nn.Module:
+    """A convolution with BatchNorm2d, dropout, and a head with BatchNorm1d."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(3, 6, 3, stride=2),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.BatchNorm1d(6),
+            nn.Dropout(0.1),
+            nn.Linear(6, classes),
+        )
+
+
+def quick(**fields: Any) -> Training:
+    return Training(**{"epochs": 2, "batch_size": 8, "lr": 1e-2, **fields})
+
+
+def state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of all weights and statistics."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two states are equal, bit by bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
