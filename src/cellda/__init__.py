@@ -6,6 +6,7 @@ result = Recipe.preset("laptop").run(target="raabin", data="~/wbc")
 print(result)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ _HOMES = {
     "Recipe": "cellda.recipe",
     "RunResult": "cellda.results",
 }
+_PACKAGES = ("adapters", "datasets", "normalizers", "presets")
+"""Sub-packages that `import cellda` alone gives access to."""
 
 
 def __getattr__(name: str) -> Any:
     # Public names are imported on first use, so that `import cellda` stays instant and never imports torch.
     if name in _HOMES:
-        from importlib import import_module
-
         return getattr(import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"cellda.{name}")
     raise AttributeError(f"module 'cellda' has no attribute {name!r}")
