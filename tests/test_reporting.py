@@ -155,9 +155,7 @@ def test_protocols_and_unknown_names_are_refused(predictions):
             make(both)
     with pytest.raises(ConfigurationError, match="did you mean 'our_workflow'"):
         condition_table(predictions, conditions=["our_workflo"])
-    with pytest.raises(
-        ConfigurationError, match="did you mean 'accuracy' or 'balanced_accuracy'|did you mean 'accuracy'"
-    ):
+    with pytest.raises(ConfigurationError, match="no measure 'acuracy'"):
         condition_table(predictions, measure="acuracy")
 
 
