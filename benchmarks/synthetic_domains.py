@@ -1,4 +1,4 @@
-"""Are drawn cells learnable, and does the shift hurt? (`benchmarks/results/synthetic_domains/`)
+"""Whether drawn cells are learnable, and whether the shift hurts (`benchmarks/results/synthetic_domains/`).
 
     python benchmarks/synthetic_domains.py
 
