@@ -1,5 +1,6 @@
 """A recipe brought together with its target and data, checked before anything is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,10 @@ from cellda.errors import ConfigurationError
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
+from cellda.settings import search_space
 from cellda.store import VERSIONS, Store, digest
+from cellda.training.search import support_folds
+from cellda.training.settings import Search
 
 WITH_MODEL = "runs"
 WITHOUT_MODEL = "runs-without-model"
@@ -48,7 +52,7 @@ class Case:
 
         Raises:
             ConfigurationError: If the target is among the sources, the adapter's needs are not met, or the data are too few
-                for the draw.
+                for the draw, the search or the adapter.
             DataError: If a dataset's layout is not there.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
@@ -61,10 +65,17 @@ class Case:
         sources: tuple[CellDataset, ...] = ()
         if needs_sources(recipe):
             sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
-        shared = [source.full_name for source in sources if source.fingerprint == aim.fingerprint]
+        recipe.adapter.check(sum(len(source) for source in sources))
+        # A dataset may go by two names (`synthetic` is `synthetic/0`), or lie under two.
+        shared = [
+            source.full_name
+            for source in sources
+            if source.full_name == aim.full_name or source.fingerprint == aim.fingerprint
+        ]
         if shared:
             raise ConfigurationError(
-                f"The target {aim.full_name} holds the very images of the source {shared[0]}; choose another target or source."
+                f"The target '{aim.full_name}' holds the very images of the source '{shared[0]}'; choose another target or "
+                "source."
             )
         shot = recipe.few_shot
         draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
@@ -73,7 +84,16 @@ class Case:
                 f"The adapter '{recipe.adapter.name}' needs labelled images, but the support set of {aim.full_name} holds "
                 f"{len(draw.support)}; set few_shot.n to at least 2, or adapter='none'."
             )
-        return cls(recipe, sources, aim, draw, store)
+        case = cls(recipe, sources, aim, draw, store)
+        if case.search is not None:
+            labels = aim.labels[list(draw.support)].numpy()
+            support_folds(labels, case.support_groups, case.search.folds, case.seed)
+        return case
+
+    @property
+    def search(self) -> Search | None:
+        """The search to be made: None where the recipe wants none or its adapter declares no range (`none`)."""
+        return self.recipe.search if search_space(type(self.recipe.adapter)) else None
 
     @property
     def source_key(self) -> dict[str, Any]:
@@ -119,16 +139,31 @@ class Case:
         """Seed of the adaptation: every draw has its own."""
         return self.recipe.seed * 1000 + self.recipe.few_shot.draw
 
+    def paths(self, rows: Sequence[int]) -> list[str]:
+        """Paths of target images, relative to the dataset's folder.
+
+        Cells cut from one picture are told apart by their box, as a media fragment: `field.png#xywh=10,20,64,64`.
+        """
+        table = self.target.table
+        shared = table["path"].duplicated(keep=False)
+        cells = zip(table["path"], table["box"], shared, strict=True)
+        names = [
+            f"{path}#xywh={','.join(map(str, box))}" if several and box is not None else str(path)
+            for path, box, several in cells
+        ]
+        return [names[row] for row in rows]
+
     @property
-    def support_files(self) -> list[str]:
-        """Paths of the support images, relative to the dataset's folder."""
-        return [str(self.target.table["path"].iloc[row]) for row in self.draw.support]
+    def support_groups(self) -> tuple[str, ...]:
+        """Group of every support image."""
+        return tuple(self.draw.groups[row] for row in self.draw.support)
 
     def support(self, normalizer: Normalizer) -> ImageSet:
         """The labelled support images."""
         rows = torch.tensor(self.draw.support, dtype=torch.int64)
-        groups = tuple(self.draw.groups[row] for row in self.draw.support)
-        return ImageSet(self._pixels(self.target), rows, normalizer, self.target.labels[rows], groups)
+        return ImageSet(
+            self._pixels(self.target), rows, normalizer, self.target.labels[rows], self.support_groups
+        )
 
     def query(self, normalizer: Normalizer) -> ImageSet:
         """The query images; they carry no labels."""

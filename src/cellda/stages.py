@@ -1,6 +1,7 @@
 """The stages that runs share: the fitted normalizer, the source model, the search; each is built once and stored."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.case import Case
 from cellda.clock import Clock
 from cellda.datasets.images import ImageSet
+from cellda.errors import ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.settings import search_space
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.search import search
@@ -63,7 +64,10 @@ def source_model(case: Case, trainer: Trainer) -> Path:
         clock = Clock()
         model = fresh_model(case)
         whole = case.source_sets(model.normalizer)
-        splits = [_holdout(images, recipe.training.holdout, recipe.seed) for images in whole]
+        splits = [
+            _holdout(images, recipe.training.holdout, recipe.seed, source.name)
+            for source, images in zip(recipe.sources, whole, strict=True)
+        ]
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
         with clock.stage("train"):
             losses = trainer.fit(
@@ -91,12 +95,9 @@ def source_model(case: Case, trainer: Trainer) -> Path:
 def searched(
     case: Case, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
 ) -> tuple[Adapter, list[dict[str, Any]]]:
-    """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search.
-
-    An adapter that declares no range (`none`) has nothing to search.
-    """
-    adapter, settings = case.recipe.adapter, case.recipe.search
-    if settings is None or not search_space(type(adapter)):
+    """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search."""
+    adapter, settings = case.recipe.adapter, case.search
+    if settings is None:
         return adapter, []
 
     def make(folder: Path) -> None:
@@ -117,14 +118,26 @@ def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:
             yield images.raw(range(start, min(start + FIT_BATCH, len(images)))).float() / 255
 
 
-def _holdout(images: ImageSet, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Stratified split of a source into training and held-out positions; groups stay together."""
+def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list[int], list[int]]:
+    """Stratified split of a source into training and held-out positions; groups stay together.
+
+    Raises:
+        ConfigurationError: If the source is too small for it.
+    """
     if share == 0:
         return list(range(len(images))), []
-    folds = StratifiedGroupKFold(max(2, round(1 / share)), shuffle=True, random_state=seed)
-    train, held = next(
-        iter(folds.split(np.zeros(len(images)), images.labels.numpy(), np.asarray(images.groups)))
-    )
+    labels, groups = images.labels.numpy(), np.asarray(images.groups)
+    number = max(2, round(1 / share))
+    if np.bincount(labels).max() < number or len(np.unique(groups)) < 2:
+        raise ConfigurationError(
+            f"Holding out a share of {share} of the source '{name}' needs a class with at least {number} images, and at "
+            f"least 2 groups; it has {len(labels)} images in {len(np.unique(groups))} group(s). Set training.holdout=0."
+        )
+    folds = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class may have fewer images than there are folds; it may then be missing from the held-out part.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        train, held = next(iter(folds.split(np.zeros(len(images)), labels, groups)))
     return train.tolist(), held.tolist()
 
 

@@ -77,7 +77,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     with clock.stage("search"):
         adapter, trials = searched(case, start, target, context)
     with clock.stage("adapt"):
-        model = adapter.adapt(model, target, context)
+        model = adapter.adapt(model, target.seen_by(adapter), context)
     with clock.stage("predict"):
         probabilities = trainer.probabilities(model, case.query(model.normalizer))
     if keep_model:
@@ -95,9 +95,9 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         "protocol": recipe.protocol,
         "versions": VERSIONS,
         "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "support_files": case.support_files,
+        "support_files": case.paths(case.draw.support),
         "unsupported": list(case.draw.unsupported),
-        "labels_used": len(case.draw.support) if Need.LABELS in needs else 0,
+        "labels_used": len(case.draw.support) if Need.LABELS in needs or trials else 0,
         "seconds": clock.seconds,
         "trials": trials,
     }
@@ -115,7 +115,7 @@ def _prediction_table(case: Case, condition: str, probabilities: Tensor) -> pd.D
             "draw": case.recipe.few_shot.draw,
             "seed": case.recipe.seed,
             "protocol": case.recipe.protocol,
-            "path": cells["path"].to_numpy(),
+            "path": case.paths(rows),
             "group": [case.draw.groups[row] for row in rows],
             "label": cells["label"].to_numpy(),
             "predicted": [CLASSES[index] for index in probabilities.argmax(1).tolist()],

@@ -1,7 +1,7 @@
 """What an adaptation method is, and all it may see."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -45,6 +45,12 @@ class TargetView:
     support: "ImageSet"
     unlabelled: "ImageSet | None" = None
 
+    def seen_by(self, adapter: "Adapter") -> "TargetView":
+        """This view without the support labels where the adapter did not declare `Need.LABELS`."""
+        if Need.LABELS in adapter.needs:
+            return self
+        return replace(self, support=replace(self.support, known_labels=None))
+
 
 @dataclass(frozen=True)
 class AdaptContext:
@@ -81,6 +87,13 @@ class Adapter(Settings, ABC):
             model: A model of the adapter's own to change and return, with the target's normalizer inside.
             target: The support set and, if declared, the unlabelled pool.
             context: Trainer, seed and, if declared, the source images.
+        """
+
+    def check(self, source_images: int) -> None:
+        """Refuse hyper-parameters that cannot work with this many source images in all; asked before any training.
+
+        Raises:
+            ConfigurationError: If they cannot; the message says what would.
         """
 
     def image_passes(self, support: int) -> int:

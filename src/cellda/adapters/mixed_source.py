@@ -38,6 +38,14 @@ class MixedSource(Full):
         context.trainer.fit(model, examples, self, seed=context.seed, title=f"adapting ({self.name})")
         return model
 
+    def check(self, source_images: int) -> None:
+        """Refuse to draw more source images than there are."""
+        if source_images < self.source_images:
+            raise ConfigurationError(
+                f"mixed_source wants source_images={self.source_images}, but the sources hold {source_images}; "
+                f"set adapter.source_images to at most {source_images}."
+            )
+
     def image_passes(self, support: int) -> int:
         """Every epoch sends every support and every drawn source image through the backbone."""
         return self.epochs * (support + self.source_images)
@@ -46,12 +54,7 @@ class MixedSource(Full):
         """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
         from torch import Generator, randperm, unique
 
-        available = sum(len(source) for source in context.source)
-        if available < self.source_images:
-            raise ConfigurationError(
-                f"mixed_source wants source_images={self.source_images}, but the sources hold {available}; "
-                f"set adapter.source_images to at most {available}."
-            )
+        self.check(sum(len(source) for source in context.source))
         generator = Generator().manual_seed(context.seed)
         piles: list[tuple[int, list[int]]] = []
         for index, source in enumerate(context.source):

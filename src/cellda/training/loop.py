@@ -28,6 +28,10 @@ INFERENCE_BATCH = 64
 EPOCH_SEEDS = 1_000_003
 
 
+class DivergedError(CelldaError):
+    """A training whose loss is no longer finite."""
+
+
 class Trainer:
     """Trains modules and runs them, on one device.
 
@@ -72,7 +76,7 @@ class Trainer:
             Mean training loss of every epoch that this call ran.
 
         Raises:
-            CelldaError: If the loss is no longer finite.
+            DivergedError: If the loss is no longer finite.
         """
         accelerator = self._accelerator()
         batches = Batches(lengths or [len(examples)], settings.batch_size, seed, names)
@@ -92,7 +96,7 @@ class Trainer:
                 torch.manual_seed(seed * EPOCH_SEEDS + epoch)
                 losses.append(epoch_of.run(Generator().manual_seed(seed * EPOCH_SEEDS + epoch), advance))
                 if not math.isfinite(losses[-1]):
-                    raise CelldaError(
+                    raise DivergedError(
                         f"{title}: the loss is no longer finite in epoch {epoch + 1} of {settings.epochs}; "
                         f"try a learning rate below lr={settings.lr}."
                     )

@@ -1,12 +1,13 @@
 """Hyper-parameter search inside the support set: Optuna over the ranges an adapter declares (the paper's 3-fold step)."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
@@ -17,9 +18,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cellda import progress
 from cellda.adapters.base import AdaptContext, Adapter, TargetView
-from cellda.errors import ConfigurationError
+from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.settings import Range, search_space
+from cellda.training.loop import DivergedError
 from cellda.training.settings import Search
 
 STUDY = "study.log"
@@ -49,8 +51,9 @@ def search(
 ) -> SearchResult:
     """Choose the adapter's tunable values by cross-validation inside the support set; no other label is looked at.
 
-    The first trial is the adapter's own values. A trial is stopped after a fold if its mean score so far is below the
-    median of the earlier trials. Finished trials are kept in `folder`, so an interrupted search goes on there.
+    The first trial is the adapter's own values; where they lie outside a declared range they widen it. A trial is stopped
+    after a fold if its mean score so far is below the median of the earlier trials, and at once if its loss is not finite.
+    Finished trials are kept in `folder`, so an interrupted search goes on there.
 
     Args:
         adapter: Whose declared ranges are searched.
@@ -62,9 +65,11 @@ def search(
 
     Raises:
         ConfigurationError: If the support set cannot be split into folds.
+        CelldaError: If the loss was not finite in any trial.
     """
     space = search_space(type(adapter))
-    folds = support_folds(target, settings.folds, context.seed)
+    support = target.support
+    folds = support_folds(support.labels.numpy(), support.groups, settings.folds, context.seed)
     own = {name: getattr(adapter, name) for name in space}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
@@ -81,13 +86,16 @@ def search(
         study.enqueue_trial(own)
 
     def objective(trial: optuna.Trial) -> float:
-        values = {name: _suggest(trial, name, allowed) for name, allowed in space.items()}
+        values = {name: _suggest(trial, name, allowed, own[name]) for name, allowed in space.items()}
         candidate = adapter.model_copy(update=values)
         scores: list[float] = []
         for number, (train, held) in enumerate(folds):
-            view = replace(target, support=target.support.subset(train))
-            model = candidate.adapt(make_model(), view, context)
-            truth = target.support.subset(held)
+            view = replace(target, support=support.subset(train)).seen_by(candidate)
+            try:
+                model = candidate.adapt(make_model(), view, context)
+            except DivergedError:
+                raise optuna.TrialPruned from None
+            truth = support.subset(held)
             found = context.trainer.probabilities(model, truth).argmax(1)
             scores.append(balanced_accuracy(truth.labels.numpy(), found.numpy()))
             trial.report(float(np.mean(scores)), number)
@@ -106,45 +114,58 @@ def search(
             study.optimize(objective, n_trials=1)
             done = _finished(study)
             advance(1)
+    if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
+        raise CelldaError(
+            f"None of the {settings.trials} trials of the search for '{adapter.name}' could be trained: the loss was not "
+            "finite in any. Look at the images and the adapter's own values, which are the first trial."
+        )
     best = adapter.model_copy(update=study.best_params)
     return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
 
 
-def support_folds(target: TargetView, folds: int, seed: int) -> list[tuple[list[int], list[int]]]:
+def support_folds(
+    labels: npt.NDArray[np.int64], groups: Sequence[str], folds: int, seed: int
+) -> list[tuple[list[int], list[int]]]:
     """Stratified folds of the support set that keep groups together: (training, held-out) positions.
 
     Cells of a class with fewer cells than folds are always in training, because a fold that held them would leave
-    too little to learn the class from.
+    too little to learn the class from; so is the rest of their groups. What a fold does not hold out, it trains on.
+
+    Args:
+        labels: `(N,)` class indices.
+        groups: Group of each image.
+        folds: Number of folds.
+        seed: Seed of the split.
 
     Raises:
         ConfigurationError: If nothing can be held out.
     """
-    labels = target.support.labels.numpy()
-    groups = np.asarray(target.support.groups)
+    group_of = np.asarray(groups)
     counts = np.bincount(labels)
     scored = np.flatnonzero(counts[labels] >= folds)
     always = np.flatnonzero(counts[labels] < folds)
-    if len(scored) == 0 or len(np.unique(groups[scored])) < folds:
+    if len(scored) == 0 or len(np.unique(group_of[scored])) < folds:
         raise ConfigurationError(
             f"A search with {folds} folds needs a class with at least {folds} support images in at least {folds} groups; the "
-            f"support set has {len(labels)} images in {len(np.unique(groups))} groups. Label more cells, or set search=None."
+            f"support set has {len(labels)} images in {len(np.unique(group_of))} groups. Label more cells, or set search=None."
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A class may have fewer groups than folds; it is then missing from a fold, which its score tolerates.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        pairs = splitter.split(scored, labels[scored], groups[scored])
-        split = [(scored[train], scored[held]) for train, held in pairs]
-    kept = set(groups[always])
+        pairs = splitter.split(scored, labels[scored], group_of[scored])
+        held_out = [scored[held] for _, held in pairs]
+    kept = set(group_of[always])
     result = []
-    for train, held in split:
-        free = [int(i) for i in held if groups[i] not in kept]
-        if free:
-            result.append((sorted([*map(int, train), *map(int, always)]), free))
+    for held in held_out:
+        free = [int(i) for i in held if group_of[i] not in kept]
+        learnt = sorted(set(range(len(labels))) - set(free))
+        if free and len(learnt) >= 2:  # BatchNorm cannot train on one
+            result.append((learnt, free))
     if not result:
         raise ConfigurationError(
-            "Every group of the support set holds a cell of a class too rare to split, so nothing can be held out for the "
-            "search; set search=None."
+            "No fold of the support set leaves both something to hold out and two images to train on: groups that hold a cell "
+            "of a class too rare to split are never held out. Label more cells, or set search=None."
         )
     return result
 
@@ -159,11 +180,11 @@ def balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> float:
         return float(balanced_accuracy_score(truth, found))
 
 
-def _suggest(trial: optuna.Trial, name: str, allowed: Range) -> Any:
+def _suggest(trial: optuna.Trial, name: str, allowed: Range, own: Any) -> Any:
     if allowed.choices is not None:
-        return trial.suggest_categorical(name, allowed.choices)
-    low, high = allowed.low, allowed.high
-    assert low is not None and high is not None  # noqa: PT018 - `tunable` has refused anything else
+        return trial.suggest_categorical(name, tuple(dict.fromkeys((*allowed.choices, own))))
+    assert allowed.low is not None and allowed.high is not None  # noqa: PT018 - `tunable` has refused anything else
+    low, high = min(allowed.low, own), max(allowed.high, own)
     if allowed.integer:
         return trial.suggest_int(name, int(low), int(high), log=allowed.log)
     return trial.suggest_float(name, low, high, log=allowed.log)
