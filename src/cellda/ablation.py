@@ -57,7 +57,7 @@ class Ablation:
         """Every run to be made, by condition, checked before any training.
 
         Raises:
-            ConfigurationError: If runs cannot work; all of them are listed.
+            ConfigurationError: If runs cannot work, or data are not there; all of them are listed.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
         problems: dict[str, None] = {}
@@ -68,7 +68,7 @@ class Ablation:
             edited = recipe.with_(seed=seed, few_shot={"draw": draw})
             try:
                 cases.append((condition, Case.prepare(edited, target, root, store)))
-            except ConfigurationError as error:
+            except CelldaError as error:
                 problems[str(error)] = None
         if problems:
             raise ConfigurationError("\n".join(problems))
