@@ -2,9 +2,11 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from textwrap import indent
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from cellda.errors import ConfigurationError, nearest
 
@@ -44,22 +46,51 @@ def checked_options(cls: type, options: Mapping[str, Any], owner: str) -> dict[s
     return {name: getattr(validated, name) for name in model.model_fields}
 
 
-def describe(error: ValidationError, owner: str, known: Mapping[str, Any]) -> str:
+def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo]) -> str:
     """All problems of a pydantic validation in sentences, with near names for unknown fields.
 
     Args:
         error: What pydantic found.
-        owner: Whose options they are, for example `"the recipe"`.
-        known: The names of the fields there are.
+        owner: Whose settings they are, for example `"the recipe"`.
+        known: The fields there are, by name.
     """
+    problems = error.errors()
+    places = {problem["loc"] for problem in problems}
     lines = []
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
+    for problem in problems:
+        place = problem["loc"]
+        if problem["type"] == "too_short" and any(other[: len(place)] == place for other in places - {place}):
+            continue  # pydantic counts what is left without the members that have problems of their own
+        where = ".".join(str(part) for part in place)
         if problem["type"] == "extra_forbidden":
-            hint = nearest(where, known) if len(problem["loc"]) == 1 else "there is no such field."
-            lines.append(f"unknown field '{where}': {hint}")
+            siblings = _fields_below(known, place[:-1])
+            lines.append(f"unknown field '{where}': {nearest(str(place[-1]), siblings)}")
+        elif problem["type"] == "missing":
+            lines.append(f"field '{where}' is missing")
+        elif problem["type"] == "model_type":
+            fields = ", ".join(_fields_below(known, place))
+            lines.append(
+                f"field '{where}' must be a mapping of its fields: {fields} (got {problem['input']!r})"
+            )
         elif problem["type"] == "value_error":
             lines.append(f"field '{where}': {problem['ctx']['error']}")
         else:
             lines.append(f"field '{where}': {problem['msg']} (got {problem['input']!r})")
-    return f"The options of {owner} are not valid:\n" + "\n".join(f"  - {line}" for line in lines)
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"The settings of {owner} are not valid:\n{indent(listed, '  ')}"
+
+
+def _fields_below(known: Mapping[str, FieldInfo], place: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:
+    """The fields of the settings that lie at `place` inside others; none where there are no settings."""
+    for part in place:
+        if isinstance(part, str):
+            field = known.get(part)
+            known = {} if field is None else _settings_in(field.annotation)
+    return known
+
+
+def _settings_in(annotation: Any) -> Mapping[str, FieldInfo]:
+    """The fields of the first settings class in a type: `Search`, `Search | None`, `tuple[Source, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.model_fields
+    return next((found for part in get_args(annotation) if (found := _settings_in(part))), {})

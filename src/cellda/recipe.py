@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_serializer, field_validator
 from cellda import adapters
 from cellda.adapters.base import Adapter
 from cellda.datasets.spec import FewShot, Source
-from cellda.errors import CelldaError, ConfigurationError
+from cellda.errors import ConfigurationError
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.options import describe
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
     from cellda.results import RunResult
     from cellda.store import Store
+
+
+PLUGINS = frozenset({"normalizer", "target_normalizer", "adapter"})
+"""Fields that hold a plug-in: a mapping with another name replaces the plug-in with all its options."""
 
 
 class Recipe(Settings):
@@ -43,8 +47,8 @@ class Recipe(Settings):
         device: `"auto"` takes a GPU where there is one, `"cpu"` never does.
 
     Raises:
-        ConfigurationError: If a field is unknown, mistyped or impossible; all problems are listed.
-        UnknownNameError: If a plug-in has another name; the near ones are named.
+        ConfigurationError: If a field or a plug-in is unknown, mistyped or impossible; all problems are listed, with the
+            near names.
     """
 
     sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
@@ -84,8 +88,13 @@ class Recipe(Settings):
     def _build_adapter(cls, given: Any) -> Any:
         if isinstance(given, str):
             return adapters.create(given)
-        if isinstance(given, Mapping) and "name" in given:
-            return adapters.create(**given)
+        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            return adapters.create(**{str(option): value for option, value in given.items()})
+        if not isinstance(given, Adapter):
+            raise ConfigurationError(
+                f"give the name of an adapter, or a mapping with its 'name' and options (got {given!r}). "
+                f"Known: {', '.join(adapters.names())}."
+            )
         return given
 
     @field_serializer("adapter")
@@ -107,13 +116,16 @@ class Recipe(Settings):
     def with_(self, **fields: Any) -> Self:
         """This recipe with some fields changed; nested fields may be given as mappings of what changes.
 
+        A plug-in that is given by name comes with that plug-in's own defaults.
+
         >>> Recipe().with_(few_shot={"draw": 3}, seed=1).few_shot.draw
         3
         """
         merged = self.model_dump(mode="json")
         for name, value in fields.items():
             current = merged.get(name)
-            if isinstance(current, dict) and isinstance(value, Mapping) and "name" not in value:
+            another = name in PLUGINS and isinstance(value, Mapping) and "name" in value
+            if isinstance(current, dict) and isinstance(value, Mapping) and not another:
                 merged[name] = {**current, **value}
             else:
                 merged[name] = value
@@ -129,12 +141,20 @@ class Recipe(Settings):
         return cls().with_preset(*names)
 
     def with_preset(self, *names: str) -> Self:
-        """This recipe with named presets applied in order."""
+        """This recipe with named presets applied in order; an adapter that is there already keeps its options.
+
+        Raises:
+            UnknownNameError: If there is no such preset; the message names the near ones.
+        """
         from cellda.presets import edits_of
 
         recipe = self
         for name in names:
-            recipe = recipe.with_(**edits_of(name))
+            edits = edits_of(name)
+            same = edits.get("adapter") == recipe.adapter.name
+            recipe = recipe.with_(
+                **{field: to for field, to in edits.items() if not (same and field == "adapter")}
+            )
         return recipe
 
     def to_yaml(self) -> str:
@@ -154,15 +174,22 @@ class Recipe(Settings):
 
         where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
         try:
-            content = yaml.safe_load(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigurationError(f"The {where} could not be read as YAML: {error}") from error
+            content = yaml.safe_load(
+                text.expanduser().read_text(encoding="utf-8") if isinstance(text, Path) else text
+            )
+        except OSError as error:
+            raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigurationError(f"The {where} cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
-            raise ConfigurationError(f"The {where} does not hold a mapping of recipe fields to values.")
+            raise ConfigurationError(
+                f"The {where} does not hold a mapping of recipe fields to values, as Recipe().to_yaml() writes it"
+                + ("." if isinstance(text, Path) else "; a file is read with Recipe.from_yaml(Path(...)).")
+            )
         try:
-            return cls(**content)
-        except CelldaError as error:
-            raise ConfigurationError(f"The {where} is not valid. {error}") from error
+            return cls(**{str(name): value for name, value in content.items()})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error
 
     def run(
         self,

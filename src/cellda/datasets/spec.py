@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cellda.datasets import registry
-from cellda.errors import UnknownNameError, nearest
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.settings import Settings
 
 SHARP = frozenset({"barcelona"})
@@ -31,8 +31,8 @@ class Source(Settings):
     def _complete(cls, given: Any) -> Any:
         if isinstance(given, str):
             given = {"name": given}
-        if isinstance(given, dict) and "name" in given and "degrade" not in given:
-            given = {**given, "degrade": given["name"] in SHARP}
+        if isinstance(given, dict) and "degrade" not in given:
+            given = {**given, "degrade": str(given.get("name")) in SHARP}
         return given
 
     @field_validator("name")
@@ -41,6 +41,15 @@ class Source(Settings):
         if name.partition("/")[0] not in registry:
             raise UnknownNameError(f"There is no dataset '{name}'; {nearest(name, registry.names())}")
         return name
+
+    @field_validator("options")
+    @classmethod
+    def _no_place(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if "root" in options:
+            raise ConfigurationError(
+                "where a dataset lies is no part of a recipe; say it with data= or --data."
+            )
+        return options
 
 
 class FewShot(Settings):
