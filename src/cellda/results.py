@@ -35,7 +35,7 @@ class RunResult:
         predictions: One row a query image (columns in `cellda.evaluation.predictions`).
 
     Raises:
-        DataError: If the folder holds no finished run.
+        DataError: If the folder holds no finished run, or its files cannot be read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,7 +45,7 @@ class RunResult:
         ]
         if missing:
             raise DataError(f"{self.path} does not hold a finished run; these files are missing:", missing)
-        self.record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        self.record = _read_record(self.path / RECORD)
         self.predictions: pd.DataFrame = read_predictions(self.path / PREDICTIONS)
 
     @cached_property
@@ -89,13 +89,15 @@ class RunResult:
         return CellClassifier.load(self.path / MODEL)
 
     def save(self, folder: str | Path) -> Path:
-        """Copy record, predictions and model into `folder`, which must not hold another run.
+        """Copy record, predictions and model into `folder`, which is made where it is missing.
 
         Raises:
-            ConfigurationError: If it does.
+            ConfigurationError: If it is a file, or holds another run.
         """
         target = Path(folder).expanduser()
-        if (target / RECORD).exists() and json.loads((target / RECORD).read_text())["digest"] != self.digest:
+        if target.exists() and not target.is_dir():
+            raise ConfigurationError(f"{target} is a file; name a folder to save the run in.")
+        if (target / RECORD).exists() and _read_record(target / RECORD)["digest"] != self.digest:
             raise ConfigurationError(f"{target} already holds another run; choose another folder.")
         shutil.copytree(self.path, target, dirs_exist_ok=True)
         return target
@@ -127,3 +129,18 @@ class RunResult:
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    """The record of a run.
+
+    Raises:
+        DataError: If the file is none.
+    """
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"The record of a run in {file} cannot be read: {error}.") from error
+    if not isinstance(record, dict) or "digest" not in record:
+        raise DataError(f"{file} is not the record of a run: it names no digest.")
+    return record

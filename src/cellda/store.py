@@ -11,6 +11,8 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from cellda.errors import ConfigurationError
+
 KEY = "key.json"
 VERSIONS = {name: version(name) for name in ("cellda", "torch", "torchvision", "timm", "kornia")}
 """Versions that results depend on; part of every stage's digest."""
@@ -47,11 +49,20 @@ class Store:
             kind: Name of the stage.
             key: All the stage depends on.
             make: Writes the results into the folder it is given.
+
+        Raises:
+            ConfigurationError: If the store's folder cannot be made.
         """
         final = self.path(kind, key)
         if final.is_dir():
             return final
-        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Results cannot be stored in {self.root} ({error.strerror}); name another folder with store=, --store or "
+                "the environment variable CELLDA_STORE."
+            ) from error
         with FileLock(f"{final}.lock"):
             if not final.is_dir():
                 partial = final.with_name(final.name + ".partial")

@@ -47,7 +47,9 @@ def _write(dataset: CellDataset, size: int, file: Path) -> None:
                 bad.extend(error.problems)
             advance(len(rows))
     pixels.flush()
+    del pixels  # unmapped, so that it can be removed everywhere
     if bad:
+        file.unlink()
         raise DataError(
             f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
         )

@@ -45,7 +45,7 @@ class DataRoot:
         if self.root is None:
             raise ConfigurationError(
                 f"Dataset '{name}' is read from a folder: say where with data=<folder that holds '{base}/'> "
-                f"(--data on the command line), or name the folder itself: '{base}=<path>'."
+                f"(--data on the command line), or, for a target, name its folder: '{base}=<path>'."
             )
         if not (self.root / base).exists():
             found = sorted(entry.name for entry in self.root.iterdir()) if self.root.is_dir() else []
@@ -55,7 +55,7 @@ class DataRoot:
                 else "there is no such folder"
             )
             raise ConfigurationError(
-                f"There is no folder '{base}' for dataset '{name}' in {self.root} ({held}); put the dataset there, or name "
-                f"its folder: '{base}=<path>'."
+                f"There is no folder '{base}' for dataset '{name}' in {self.root} ({held}); put the dataset there, or, for a "
+                f"target, name its folder: '{base}=<path>'."
             )
         return load(name, self.root / base, **options)
