@@ -1,19 +1,38 @@
 """The command line: a thin layer over the same calls; heavy imports happen inside the commands."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
-from cellda.errors import CelldaError
+from cellda.errors import CelldaError, ConfigurationError
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
 
+
+class Commands(TyperGroup):
+    """Prints the user's errors without a traceback (status 2), and says what an interruption leaves (status 130)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was given."""
+        errors = Console(stderr=True)
+        try:
+            return super().invoke(ctx)
+        except CelldaError as error:
+            errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            errors.print("Interrupted. What is finished is kept; the same command goes on from there.")
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,7 +48,10 @@ Data = Annotated[Path | None, typer.Option(help="Folder that holds one folder pe
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="YAML file of a recipe; default: the paper's.")
 ]
-Presets = Annotated[list[str], typer.Option("--preset", help="Edit the recipe by a preset; may be repeated.")]
+Presets = Annotated[
+    list[str],
+    typer.Option("--preset", help="Edit the recipe by a preset (see: cellda list presets); may be repeated."),
+]
 Sources = Annotated[
     list[str], typer.Option("--source", help="Source dataset instead of the recipe's; may be repeated.")
 ]
@@ -52,29 +74,30 @@ def run(
     data: Data = None,
     recipe: RecipeFile = None,
     preset: Presets = [],  # noqa: B006
-    adapter: Annotated[str | None, typer.Option(help="Adapter instead of the recipe's.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Adapter instead of the recipe's (see: cellda list adapters).")
+    ] = None,
     n: Number = None,
     draw: Annotated[int | None, typer.Option(help="Number of the draw; default: the recipe's.")] = None,
     protocol: ProtocolOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of training; default: the recipe's.")] = None,
     store: StoreOption = None,
     save: Annotated[
-        Path | None, typer.Option(help="Also copy record, predictions and model into this folder.")
+        Path | None,
+        typer.Option(file_okay=False, help="Also copy record, predictions and model into this folder."),
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
-    chosen = _recipe(recipe, preset, source, n, protocol)
-    edits: dict[str, Any] = {"adapter": adapter, "seed": seed}
-    if draw is not None:
-        edits["few_shot"] = {"draw": draw}
-    chosen = chosen.with_(**{name: value for name, value in edits.items() if value is not None})
+    chosen = _recipe(recipe, preset, source, protocol, {"n": n, "draw": draw}, adapter=adapter, seed=seed)
     result = chosen.run(target, data, store=store)
     out.print(result)
     if save is not None:
         result.save(save)
     place = save or result.path
-    out.print(f"Saved in {place}: record.json, predictions.parquet, model/", soft_wrap=True, highlight=False)
-    out.print(f"Classify new images: CellClassifier.load('{place / 'model'}').predict(paths)", soft_wrap=True)
+    _say(f"Saved in {place}: record.json, predictions.parquet, model/")
+    _say(
+        f"Classify new images in Python: cellda.CellClassifier.load({str(place / 'model')!r}).predict(paths)"
+    )
 
 
 @app.command()
@@ -90,7 +113,9 @@ def ablate(
     n: Number = None,
     protocol: ProtocolOption = None,
     store: StoreOption = None,
-    save: Annotated[Path | None, typer.Option(help="Write all predictions to this parquet file.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write all predictions to this parquet file.")
+    ] = None,
 ) -> None:
     """Run the paper's six conditions on targets and draws, resumable, and print the tables."""
     from cellda.ablation import Ablation
@@ -99,7 +124,7 @@ def ablate(
     from cellda.reporting.tables import beside_paper_table, condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
-    base = _recipe(recipe, preset, source, n, protocol)
+    base = _recipe(recipe, preset, source, protocol, {"n": n})
     study = Ablation.of_paper(base, target, range(draws), range(seeds), conditions)
     predictions = study.run(data, store=store)
     out.print(summary_table(predictions, conditions))
@@ -110,7 +135,7 @@ def ablate(
     if save is not None:
         save.parent.mkdir(parents=True, exist_ok=True)
         write_predictions(predictions, save)
-        out.print(f"Saved {len(predictions)} predictions in {save}", soft_wrap=True, highlight=False)
+        _say(f"Saved {len(predictions)} predictions in {save}")
 
 
 @app.command("list")
@@ -132,7 +157,7 @@ def list_(
         if kind in ("all", title):
             _print_list(title, {name: registry.summary(name) for name in registry.names()})
     if kind in ("all", "presets"):
-        _print_list("presets", {name: _edits(presets.edits_of(name)) for name in presets.names()})
+        _print_list("presets", {name: presets.summary(name) for name in presets.names()})
 
 
 @datasets_app.callback(invoke_without_command=True)
@@ -149,8 +174,13 @@ def check(
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
     from cellda import progress
+    from cellda.datasets import get
     from cellda.datasets.check import check as check_dataset
 
+    if path is None and not get(name.partition("/")[0]).drawn:
+        raise ConfigurationError(
+            f"Dataset '{name}' is read from files: say where they are, as in `cellda datasets check {name} PATH`."
+        )
     with progress.display():
         report = check_dataset(name, path)
     out.print(report)
@@ -159,37 +189,29 @@ def check(
 
 
 def main() -> None:
-    """Entry point: errors of the user's are printed without a traceback, with exit status 2."""
-    try:
-        app()
-    except CelldaError as error:
-        Console(stderr=True).print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        Console(stderr=True).print(
-            "Interrupted. What is finished is kept; the same command goes on from there."
-        )
-        sys.exit(130)
+    """Entry point of the command `cellda`."""
+    app()
 
 
 def _recipe(
-    file: Path | None, presets: list[str], sources: list[str], n: int | None, protocol: str | None
+    file: Path | None,
+    presets: list[str],
+    sources: list[str],
+    protocol: str | None,
+    few_shot: dict[str, int | None],
+    **fields: Any,
 ) -> "Recipe":
+    """The recipe of the file, or the paper's, with presets and options applied; options not given are None."""
     from cellda.recipe import Recipe
 
+    shot = {name: value for name, value in few_shot.items() if value is not None}
+    edits = {"sources": sources or None, "protocol": protocol, "few_shot": shot or None, **fields}
     recipe = (Recipe.from_yaml(file) if file else Recipe()).with_preset(*presets)
-    edits: dict[str, Any] = {}
-    if sources:
-        edits["sources"] = sources
-    if n is not None:
-        edits["few_shot"] = {"n": n}
-    if protocol is not None:
-        edits["protocol"] = protocol
-    return recipe.with_(**edits)
+    return recipe.with_(**{name: value for name, value in edits.items() if value is not None})
 
 
-def _edits(edits: Any) -> str:
-    return ", ".join(f"{field}: {value}" for field, value in edits.items())
+def _say(line: str) -> None:
+    out.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_list(title: str, lines: dict[str, str]) -> None:
@@ -197,6 +219,6 @@ def _print_list(title: str, lines: dict[str, str]) -> None:
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
     for name, line in lines.items():
-        table.add_row(name, line)
+        table.add_row(name, escape(line))
     out.print(table)
     out.print()

@@ -29,6 +29,18 @@ SIZES: dict[str, Mapping[str, Any]] = {
 """Smaller machines: `laptop` runs offline on two cores in minutes instead of hours."""
 
 
+SUMMARIES = {
+    "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
+    "no_source_train": "Ablation 1: ImageNet weights tuned on the support alone (adapter from_scratch).",
+    "no_fine_tune": "Ablation 2: the source model as it is (adapter none).",
+    "head_only": "Ablation 3: only the head is trained (adapter head_only).",
+    "mixed_train": "Ablation 4: support and source images together (adapter mixed_source).",
+    "no_transform": "Ablation 5: adapter full, the target's colours as they are (target_normalizer identity).",
+    "our_workflow": "The paper's workflow: all weights tuned, colours normalised (adapter full).",
+}
+"""One line a preset, as `cellda list presets` shows them."""
+
+
 def names() -> list[str]:
     """All preset names: sizes first, then the conditions in the paper's order."""
     return [*SIZES, *CONDITIONS]
@@ -40,10 +52,19 @@ def edits_of(name: str) -> Mapping[str, Any]:
     Raises:
         UnknownNameError: If there is no such preset; the message names the near ones.
     """
-    presets = {**SIZES, **CONDITIONS}
-    if name not in presets:
-        raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, presets)}")
-    return presets[name]
+    if name not in names():
+        raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, names())}")
+    return {**SIZES, **CONDITIONS}[name]
+
+
+def summary(name: str) -> str:
+    """What a preset is for and what it sets, in one line.
+
+    Raises:
+        UnknownNameError: If there is no such preset; the message names the near ones.
+    """
+    edits_of(name)
+    return SUMMARIES[name]
 
 
 def condition_of(recipe: "Recipe") -> str:

@@ -19,8 +19,13 @@ _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=No
 
 @contextmanager
 def display(enabled: bool = True) -> Iterator[None]:
-    """Show the bars of everything inside, on standard error; an outer display is used where there is one."""
-    if not enabled or _display.get() is not None:
+    """Show the bars of everything inside, on standard error; an outer display is used where there is one.
+
+    Where standard error is a file, as in a log of a long run, nothing is shown.
+    """
+    console = Console(stderr=True)
+    seen = console.is_terminal or console.is_jupyter
+    if not enabled or not seen or _display.get() is not None:
         yield
         return
     columns = (
@@ -31,7 +36,7 @@ def display(enabled: bool = True) -> Iterator[None]:
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         token = _display.set(progress)
         try:
             yield
