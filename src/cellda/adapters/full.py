@@ -1,6 +1,6 @@
 """Full fine-tuning: the paper's proposed workflow."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -19,7 +19,8 @@ class Full(Training, Adapter):
 
     Section "Fine-tuning strategy" of the paper. Its authors' one published example trains 50 epochs at 7e-5 with BatchNorm
     statistics moving; here the encoder's statistics stay frozen by default, because batches of a few cells estimate them
-    badly (`bn="train"` is the paper's way).
+    badly (`bn="train"` is the paper's way). A support set of 20 images would get too few optimizer steps in `epochs`
+    epochs, so epochs are added until there are `min_steps`.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
@@ -32,15 +33,24 @@ class Full(Training, Adapter):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
+    min_steps: int = tunable(400, choices=(0, 200, 400, 800), ge=0)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images."""
         from cellda.training.examples import ImageExamples
 
         examples = ImageExamples(target.support)
-        context.trainer.fit(model, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        settings = self.for_images(len(examples))
+        context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
         return model
+
+    def for_images(self, images: int) -> Self:
+        """These settings with as many epochs as `images` need for `min_steps`."""
+        from cellda.training.batches import Batches
+
+        steps_an_epoch = len(Batches([images], self.batch_size, seed=0))
+        return self.model_copy(update={"epochs": max(self.epochs, -(-self.min_steps // steps_an_epoch))})
 
     def image_passes(self, support: int) -> int:
         """Every epoch sends every support image through the backbone."""
-        return self.epochs * support
+        return self.for_images(support).epochs * support

@@ -8,6 +8,7 @@ from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need, TargetView
 from cellda.adapters.full import Full
 from cellda.errors import ConfigurationError
+from cellda.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -18,7 +19,8 @@ class MixedSource(Full):
     """Fine-tune all weights on the support images together with as many source images (ablation 4).
 
     The paper's "mixed sources". `source_images` are drawn once, in equal parts from every class of every source, and
-    shuffled among the support images; both keep their own normalizer.
+    shuffled among the support images; both keep their own normalizer. An epoch is about twice as long as that of `full`, so
+    half as many are made: both train for as many steps.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
@@ -35,7 +37,8 @@ class MixedSource(Full):
             source.subset(rows) for source, rows in zip(context.source, self._draw(context), strict=True)
         ]
         examples = ImageExamples(target.support, *[part for part in drawn if len(part)])
-        context.trainer.fit(model, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        settings = self.for_images(len(examples))
+        context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
         return model
 
     def check(self, source_images: int) -> None:
@@ -48,7 +51,8 @@ class MixedSource(Full):
 
     def image_passes(self, support: int) -> int:
         """Every epoch sends every support and every drawn source image through the backbone."""
-        return self.epochs * (support + self.source_images)
+        images = support + self.source_images
+        return self.for_images(images).epochs * images
 
     def _draw(self, context: AdaptContext) -> list[list[int]]:
         """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
