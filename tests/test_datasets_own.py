@@ -108,6 +108,13 @@ def test_table_cuts_cells_of_one_field_and_keeps_them_together(tmp_path):
     assert pixels[1].mean() < 60  # its middle is dark
 
 
+def test_cells_of_one_photograph_stay_together_whatever_the_table_says(tmp_path):
+    picture(tmp_path / "field.png")
+    rows = "path,label,group,x,y,w,h\nfield.png,seg,p1,0,0,5,5\nfield.png,MON,p2,5,5,5,5\n"
+    (tmp_path / "cells.csv").write_text(rows)
+    assert len(set(load("table", tmp_path / "cells.csv").effective_groups())) == 1
+
+
 def test_table_lists_every_problem_with_its_line(tmp_path):
     picture(tmp_path / "a.png")
     (tmp_path / "text.png").write_text("no image")
