@@ -16,6 +16,7 @@ from cellda.errors import CelldaError, ConfigurationError
 from cellda.estimate import estimate
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
+from cellda.stages import check_weights
 from cellda.store import Store
 from cellda.training.loop import Trainer
 from cellda.workflow import run_case
@@ -98,6 +99,7 @@ class Ablation:
         cases = self.cases(data, place)
         if not cases:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
+        check_weights(case for _, case in cases)
         trainer = Trainer(next(iter(self.recipes.values())).device)
         if progress:
             Console(stderr=True).print(estimate([case for _, case in cases], trainer), highlight=False)

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from cellda.adapters.base import Start
 from cellda.case import Case
 from cellda.models.classifier import CellClassifier
-from cellda.settings import search_space
 from cellda.training.loop import Trainer, to_device
 
 STEPS = 3
@@ -21,12 +20,14 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
     Three training steps and inference batches of the first case's network and image size are timed; all cases are
     taken to be of that size.
     """
-    train, infer = _rates(cases[0], trainer)
+    pending = [case for case in cases if case.finished is None]
+    if not pending:
+        return "All of it is in the store already."
+    with torch.random.fork_rng():  # dropout draws too
+        train, infer = _rates(pending[0], trainer)
     seconds = dict.fromkeys(("source training", "search (at most)", "adaptation", "prediction"), 0.0)
     sources = set()
-    for case in cases:
-        if case.finished:
-            continue
+    for case in pending:
         recipe, support = case.recipe, len(case.draw.support)
         source = case.store.path("source", case.source_key)
         if recipe.adapter.start is Start.SOURCE and source not in sources and not source.is_dir():
@@ -35,13 +36,13 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
             passes = recipe.training.epochs * largest * (1 - recipe.training.holdout)
             seconds["source training"] += passes / train
         passes = recipe.adapter.image_passes(support)
-        if recipe.search is not None and search_space(type(recipe.adapter)):
-            share = 1 - 1 / recipe.search.folds
-            seconds["search (at most)"] += recipe.search.trials * recipe.search.folds * passes * share / train
+        if case.search is not None:
+            share = 1 - 1 / case.search.folds
+            seconds["search (at most)"] += case.search.trials * case.search.folds * passes * share / train
         seconds["adaptation"] += passes / train
         seconds["prediction"] += len(case.draw.query) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
-    size = cases[0].recipe.backbone.image_size
+    size = pending[0].recipe.backbone.image_size
     return (
         f"Estimated time on this machine ({trainer.device}, {train:.0f} images/s in training at {size} px): "
         f"{_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."
@@ -51,8 +52,7 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
 def _rates(case: Case, trainer: Trainer) -> tuple[float, float]:
     """Images per second in training and in inference."""
     recipe = case.recipe
-    with torch.random.fork_rng():
-        model = CellClassifier(recipe.backbone, recipe.normalizer, weights="none")
+    model = CellClassifier(recipe.backbone, recipe.normalizer, weights="none")
     to_device(model, trainer.device).train()
     size, batch = recipe.backbone.image_size, recipe.training.batch_size
     images = torch.full((batch, 3, size, size), 0.5, device=trainer.device)

@@ -13,12 +13,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from cellda.adapters import create
-from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
 from cellda.case import Case
 from cellda.clock import Clock
 from cellda.datasets.images import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models.classifier import CellClassifier
+from cellda.models.encoder import build_encoder
+from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
@@ -28,6 +30,25 @@ SOURCE_RECORD = "source.json"
 NORMALIZER = "normalizer.safetensors"
 SEARCH_RECORD = "search.json"
 FIT_BATCH = 64
+
+
+def check_weights(cases: Iterable[Case]) -> None:
+    """Fetch the weights that training still has to start from, so that those that cannot be had are noticed first.
+
+    Raises:
+        UnknownNameError: If timm has no such backbone.
+        ConfigurationError: If the weights cannot be had or do not fit.
+    """
+    pending = [case for case in cases if case.finished is None]
+    backbones = [
+        case.recipe.backbone
+        for case in pending
+        if case.recipe.adapter.start is Start.PRETRAINED
+        or not case.store.path("source", case.source_key).is_dir()
+    ]
+    with torch.random.fork_rng():
+        for backbone in dict.fromkeys(backbones):
+            build_encoder(backbone)
 
 
 def normalizer_state(case: Case, spec: NormalizerSpec) -> dict[str, Tensor]:
@@ -42,6 +63,13 @@ def normalizer_state(case: Case, spec: NormalizerSpec) -> dict[str, Tensor]:
 
     key = case.normalizer_key(spec)
     return dict(load_file(case.store.build("normalizer", key, make) / NORMALIZER))
+
+
+def fitted_normalizer(case: Case, spec: NormalizerSpec) -> Normalizer:
+    """A normalizer with its fitted state."""
+    module = spec.build()
+    module.load_state_dict(normalizer_state(case, spec))
+    return module
 
 
 def fresh_model(case: Case) -> CellClassifier:

@@ -20,7 +20,14 @@ from cellda.models.classifier import CellClassifier
 from cellda.presets import condition_of
 from cellda.recipe import Recipe
 from cellda.results import MODEL, RunResult
-from cellda.stages import fresh_model, normalizer_state, searched, source_model
+from cellda.stages import (
+    check_weights,
+    fitted_normalizer,
+    fresh_model,
+    normalizer_state,
+    searched,
+    source_model,
+)
 from cellda.store import VERSIONS, Store
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
@@ -40,6 +47,7 @@ def run(
     """Run a recipe on a target; see `Recipe.run`."""
     case = Case.prepare(recipe, target, data, store if isinstance(store, Store) else Store(store))
     trainer = Trainer(recipe.device)
+    check_weights([case])
     if progress and case.finished is None:
         Console(stderr=True).print(estimate([case], trainer), highlight=False)
     with bars.display(progress):
@@ -72,7 +80,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         support=case.support(model.normalizer),
         unlabelled=case.query(model.normalizer) if Need.UNLABELLED in needs else None,
     )
-    sources = case.source_sets(fresh_model(case).normalizer) if Need.SOURCE in needs else ()
+    sources = case.source_sets(fitted_normalizer(case, recipe.normalizer)) if Need.SOURCE in needs else ()
     context = AdaptContext(trainer, case.seed, sources)
     with clock.stage("search"):
         adapter, trials = searched(case, start, target, context)

