@@ -20,9 +20,14 @@ from cellda.adapters import AdaptContext, Adapter, Need, TargetView, register, t
 class CosineHead(nn.Module):
     """Logits `(B, classes)`: scaled cosine between an embedding and one mean a class; classes without a mean get -inf."""
 
+    means: Tensor
+    known: Tensor
+
     def __init__(self, means: Tensor, known: Tensor, scale: float) -> None:
         super().__init__()
-        self.means, self.known, self.scale = means, known, scale
+        self.register_buffer("means", means)  # buffers move to the device with the model
+        self.register_buffer("known", known)
+        self.scale = scale
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits of embeddings `(B, D)`."""
