@@ -1,8 +1,8 @@
 """Full fine-tuning: the paper's proposed workflow."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
@@ -20,7 +20,7 @@ class Full(Training, Adapter):
     Section "Fine-tuning strategy" of the paper. Its authors' one published example trains 50 epochs at 7e-5 with BatchNorm
     statistics moving; here the encoder's statistics stay frozen by default, because batches of a few cells estimate them
     badly (`bn="train"` is the paper's way). A support set of 20 images would get too few optimizer steps in `epochs`
-    epochs, so epochs are added until there are `min_steps`.
+    epochs, so epochs are added until there are `min_steps`; given `epochs` alone, exactly those are made.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
@@ -34,6 +34,14 @@ class Full(Training, Adapter):
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
     min_steps: int = tunable(400, choices=(0, 200, 400, 800), ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exact(cls, given: Any) -> Any:
+        """Whoever names `epochs` gets those, unless `min_steps` is named as well."""
+        if isinstance(given, dict) and "epochs" in given:
+            return {"min_steps": 0, **given}
+        return given
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images."""

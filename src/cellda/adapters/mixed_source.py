@@ -25,6 +25,7 @@ class MixedSource(Full):
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
 
+    epochs: int = tunable(15, low=5, high=30, ge=1)
     source_images: int = Field(
         100, ge=1, description="Source images in all, balanced over sources and classes."
     )
