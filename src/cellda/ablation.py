@@ -11,6 +11,7 @@ from rich.console import Console
 from cellda import progress as bars
 from cellda.case import Case
 from cellda.datasets.base import CellDataset
+from cellda.datasets.cache import decode_all
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.estimate import estimate
@@ -105,6 +106,9 @@ class Ablation:
             Console(stderr=True).print(estimate([case for _, case in cases], trainer), highlight=False)
         tables = []
         with bars.display(progress), bars.task("runs", len(cases)) as advance:
+            decode_all(
+                [wanted for _, case in cases if case.finished is None for wanted in case.images], place
+            )
             for condition, case in cases:
                 result = run_case(case, trainer, keep_model=False)
                 tables.append(result.predictions.assign(condition=condition))

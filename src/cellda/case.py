@@ -158,6 +158,11 @@ class Case:
         """Group of every support image."""
         return tuple(self.draw.groups[row] for row in self.draw.support)
 
+    @property
+    def images(self) -> list[tuple[CellDataset, int]]:
+        """The datasets whose images the run needs, with their size in pixels."""
+        return [(dataset, self.recipe.backbone.image_size) for dataset in (*self.sources, self.target)]
+
     def support(self, normalizer: Normalizer) -> ImageSet:
         """The labelled support images."""
         rows = torch.tensor(self.draw.support, dtype=torch.int64)

@@ -13,6 +13,7 @@ from cellda.adapters.base import AdaptContext, Need, Start, TargetView
 from cellda.case import WITH_MODEL, WITHOUT_MODEL, Case
 from cellda.clock import Clock
 from cellda.datasets.base import CellDataset
+from cellda.datasets.cache import decode_all
 from cellda.datasets.root import DataRoot
 from cellda.estimate import estimate
 from cellda.evaluation.predictions import PROBABILITIES
@@ -51,6 +52,8 @@ def run(
     if progress and case.finished is None:
         Console(stderr=True).print(estimate([case], trainer), highlight=False)
     with bars.display(progress):
+        if case.finished is None:
+            decode_all(case.images, case.store)
         return run_case(case, trainer, keep_model=keep_model)
 
 

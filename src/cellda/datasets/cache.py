@@ -1,5 +1,6 @@
 """Decoded and resized images, once and for all, in a memory-mapped uint8 file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,24 @@ def cached_pixels(dataset: CellDataset, size: int, store: Store) -> UInt8[Tensor
     # Copy-on-write, because torch wants writable memory; nothing writes to it.
     mapped = np.load(folder / PIXELS, mmap_mode="c")
     return torch.from_numpy(mapped).permute(0, 3, 1, 2)
+
+
+def decode_all(wanted: Iterable[tuple[CellDataset, int]], store: Store) -> None:
+    """Decode all images of some datasets at some sizes, so that bad files are known before any training.
+
+    Raises:
+        DataError: If files cannot be decoded; those of all datasets are listed.
+    """
+    bad: list[str] = []
+    for dataset, size in wanted:
+        try:
+            cached_pixels(dataset, size, store)
+        except DataError as error:
+            bad.extend(f"{dataset.full_name}: {problem}" for problem in error.problems)
+    if bad:
+        raise DataError(
+            f"{len(bad)} image(s) cannot be read; mend or remove them, nothing was trained yet:", bad
+        )
 
 
 def _write(dataset: CellDataset, size: int, file: Path) -> None:
