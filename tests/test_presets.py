@@ -1,0 +1,123 @@
+"""Presets: the paper's six conditions and the laptop, as edits that combine."""
+
+import pytest
+
+from cellda import Recipe, presets
+from cellda.errors import UnknownNameError
+
+SIX = ["no_source_train", "no_fine_tune", "head_only", "mixed_train", "no_transform", "our_workflow"]
+
+
+def changed(recipe: Recipe, base: Recipe) -> dict[str, object]:
+    """The fields in which two recipes differ."""
+    after, before = recipe.model_dump(mode="json"), base.model_dump(mode="json")
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+def test_there_are_the_six_conditions_of_the_paper_and_the_laptop():
+    assert presets.names() == ["laptop", *SIX]
+    assert list(presets.CONDITIONS) == SIX
+
+
+def test_our_workflow_is_the_recipe_itself():
+    assert Recipe.preset("our_workflow") == Recipe.preset() == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("condition", "adapter"),
+    [
+        ("no_source_train", "from_scratch"),
+        ("no_fine_tune", "none"),
+        ("head_only", "head_only"),
+        ("mixed_train", "mixed_source"),
+    ],
+)
+def test_a_condition_changes_the_adapter_alone(condition: str, adapter: str):
+    recipe = Recipe.preset(condition)
+    assert set(changed(recipe, Recipe())) == {"adapter"}
+    assert recipe == Recipe(adapter=adapter)
+
+
+def test_no_transform_changes_the_targets_normalizer_alone():
+    recipe = Recipe.preset("no_transform")
+    assert set(changed(recipe, Recipe())) == {"target_normalizer"}
+    assert recipe.used_target_normalizer.name == "identity"
+    assert recipe.normalizer.name == "reinhard"
+
+
+def test_the_laptop_is_small_packaged_and_without_a_search():
+    recipe = Recipe.preset("laptop")
+    assert set(changed(recipe, Recipe())) == {"backbone", "search"}
+    assert (recipe.backbone.name, recipe.backbone.weights) == ("tf_efficientnet_lite0", "packaged")
+    assert (recipe.backbone.image_size, recipe.backbone.embedding) == (128, 128)
+    assert recipe.search is None
+
+
+@pytest.mark.parametrize("condition", SIX)
+def test_laptop_and_condition_combine_in_either_order(condition: str):
+    one, other = Recipe.preset("laptop", condition), Recipe.preset(condition, "laptop")
+    assert one == other
+    assert one == Recipe.preset("laptop").with_preset(condition)
+    assert set(changed(one, Recipe.preset(condition))) == {"backbone", "search"}
+
+
+def test_the_last_of_two_presets_wins():
+    assert Recipe.preset("head_only", "mixed_train") == Recipe.preset("mixed_train")
+    assert Recipe.preset("mixed_train", "head_only") == Recipe.preset("head_only")
+
+
+def test_a_preset_leaves_the_other_fields_of_a_recipe():
+    base = Recipe(sources="raabin", seed=3, few_shot={"n": 48}, backbone={"embedding": 64}, protocol="paper")
+    recipe = base.with_preset("laptop", "head_only")
+    assert set(changed(recipe, base)) == {"backbone", "search", "adapter"}
+    assert recipe.backbone.embedding == 64
+
+
+def test_a_preset_keeps_the_options_of_the_adapter_it_names():
+    base = Recipe(adapter={"name": "full", "epochs": 3, "lr": 1e-5})
+    assert base.with_preset("our_workflow") == base
+    assert base.with_preset("no_transform").adapter == base.adapter
+    assert base.with_preset("head_only").adapter == Recipe(adapter="head_only").adapter
+
+
+@pytest.mark.parametrize("size", [(), ("laptop",)])
+@pytest.mark.parametrize("condition", SIX)
+def test_a_recipe_knows_its_condition(size: tuple[str, ...], condition: str):
+    assert presets.condition_of(Recipe.preset(*size, condition)) == condition
+
+
+def test_the_condition_of_a_recipe_that_is_none_of_the_papers():
+    assert (
+        presets.condition_of(Recipe.preset("head_only", "no_transform").with_(adapter="head_only"))
+        == "head_only"
+    )
+    assert presets.condition_of(Recipe(normalizer="identity")) == "our_workflow"
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_is_explained_by_what_it_sets(name: str):
+    line = presets.summary(name)
+    assert line.endswith(".")
+    edits = presets.edits_of(name)
+    values = [
+        value for edit in edits.values() for value in (edit.values() if isinstance(edit, dict) else [edit])
+    ]
+    assert all(str(value) in line for value in values if value is not None)
+
+
+@pytest.mark.parametrize("look", [presets.edits_of, presets.summary, Recipe.preset])
+def test_an_unknown_preset_names_the_near_ones(look):
+    with pytest.raises(
+        UnknownNameError, match=r"no preset 'labtop'; did you mean 'laptop'\? Known: head_only, "
+    ):
+        look("labtop")
+
+
+def test_published_numbers_are_complete():
+    table = presets.published_frame()
+    assert list(table.columns) == ["condition", "target", "accuracy", "precision", "recall"]
+    assert len(table) == 6 * 8
+    assert set(table["condition"]) == set(SIX)
+    assert table[["accuracy", "precision", "recall"]].to_numpy().min() > 0
+    ours = table.query("condition == 'our_workflow' and target == 'raabin'").iloc[0]
+    assert tuple(ours[2:]) == (0.92, 0.85, 0.76)
