@@ -27,7 +27,7 @@ class Full(Training, Adapter):
 
     epochs: int = tunable(30, low=10, high=60, ge=1)
     batch_size: int = tunable(8, choices=(4, 8, 16), ge=2)
-    lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
+    lr: float = tunable(3e-4, low=3e-5, high=6e-4, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
     weight_decay: float = Field(0.01, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
