@@ -20,6 +20,7 @@ from cellda.normalizers.identity import Identity
 from cellda.normalizers.reinhard import Reinhard
 from cellda.settings import search_space
 from cellda.stages import fresh_model, normalizer_state, source_model
+from cellda.training.batches import Batches
 from cellda.training.loop import Trainer
 from tiny import brightness_set, prepared, recipe, same, state, target
 
@@ -232,11 +233,35 @@ def test_full_trains_the_whole_model_on_the_support_alone(tiny, name) -> None:
     call, model, view = spied(tiny, adapter, seed=9)
     assert call["module"] is model
     assert call["examples"].sets == (view.support,)
-    assert call["settings"] is adapter
+    assert call["settings"] == adapter
     assert call["seed"] == 9
     before, after = state(tiny.model(adapter)), state(tiny.adapted(adapter))
     trained = [key for key, _ in model.named_parameters()]
     assert all(not torch.equal(before[key], after[key]) for key in trained if key.endswith("weight"))
+
+
+@pytest.mark.parametrize("name", ["full", "from_scratch", "mixed_source"])
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ({}, 400),  # few images: epochs are added
+        ({"min_steps": 800}, 800),
+        ({"epochs": 3}, 0),  # whoever names epochs gets those
+        ({"epochs": 3, "min_steps": 50}, 50),
+    ],
+    ids=str,
+)
+def test_few_images_get_steps_enough_unless_epochs_are_named(tiny, name, given, steps) -> None:
+    own = {"source_images": 12} if name == "mixed_source" else {}
+    adapter = cellda.adapters.create(name, **given, **own)
+    call, _, view = spied(tiny, adapter)
+    images, epochs = len(call["examples"]), call["settings"].epochs
+    assert images == 18 + own.get("source_images", 0)
+    an_epoch = len(Batches([images], adapter.batch_size, 0))
+    assert epochs == max(adapter.epochs, -(-steps // an_epoch))
+    assert adapter.image_passes(len(view.support)) == epochs * images
+    rest = {key: value for key, value in call["settings"].model_dump().items() if key != "epochs"}
+    assert rest == {key: value for key, value in adapter.model_dump().items() if key != "epochs"}
 
 
 def test_from_scratch_is_full_from_another_start() -> None:
