@@ -15,6 +15,7 @@ from cellda.datasets.cache import decode_all
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.estimate import estimate
+from cellda.evaluation.predictions import validate
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
 from cellda.stages import check_weights
@@ -113,4 +114,4 @@ class Ablation:
                 result = run_case(case, trainer, keep_model=False)
                 tables.append(result.predictions.assign(condition=condition))
                 advance(1)
-        return pd.concat(tables, ignore_index=True)
+        return validate(pd.concat(tables))
