@@ -10,13 +10,14 @@ from rich.console import Console
 
 from cellda import Recipe
 from cellda.ablation import Ablation
+from cellda.datasets import CellDataset
 from cellda.evaluation.compare import compare
 from cellda.reporting.tables import comparison_table, condition_table, scores
 
 
 def main(
     recipe: Recipe | None = None,
-    targets: Sequence[str] = ("synthetic/3", "synthetic/5"),
+    targets: Sequence[str | CellDataset] = ("synthetic/3", "synthetic/5"),
     draws: int = 3,
     store: Path = Path("cellda-results"),
 ) -> None:
@@ -27,10 +28,9 @@ def main(
         training={"epochs": 6, "lr": 5e-4},
         few_shot={"n": 48},
     )
-    tuned = base.adapter.model_dump()
     recipes = {
-        "bn_frozen": base.with_(adapter={"name": "full", **tuned, "bn": "frozen"}),
-        "bn_train": base.with_(adapter={"name": "full", **tuned, "bn": "train"}),
+        "bn_frozen": base,
+        "bn_train": base.with_(adapter={"bn": "train"}),
         "head_only": base.with_(adapter="head_only"),
     }
     predictions = Ablation(recipes, targets, range(draws)).run(store=store)

@@ -7,33 +7,35 @@ from rich.console import Console
 import cellda.datasets
 from cellda import Recipe
 from cellda.ablation import Ablation
+from cellda.datasets import CellDataset
 from cellda.evaluation.predictions import write_predictions
 from cellda.presets import CONDITIONS
 from cellda.reporting.tables import summary_table
 
-STORE = Path("cellda-results")
-PREDICTIONS = STORE / "demo.parquet"
 
-
-def main() -> None:
+def main(
+    recipe: Recipe | None = None,
+    target: CellDataset | None = None,
+    store: Path = Path("cellda-results"),
+) -> None:
     """Train on one drawn laboratory, adapt to another with 48 labelled cells, compare the six conditions."""
     console = Console()
     console.print(
         "cellda demo: a classifier is trained on drawn cells of one laboratory (synthetic/0) and adapted to another, "
         "with other stains, microscope and camera, by 48 labelled cells; the paper's six conditions are compared."
     )
-    recipe = Recipe.preset("laptop").with_(
+    base = recipe or Recipe.preset("laptop").with_(
         sources=[{"name": "synthetic/0", "options": {"per_class": 100}}],
         backbone={"image_size": 96},
         training={"epochs": 6, "lr": 5e-4, "one_cycle": True},
         few_shot={"n": 48},
     )
-    target = cellda.datasets.load("synthetic/3", per_class=100)
-    predictions = Ablation.of_paper(recipe, [target]).run(store=STORE)
-    write_predictions(predictions, PREDICTIONS)
+    cells = target or cellda.datasets.load("synthetic/3", per_class=100)
+    predictions = Ablation.of_paper(base, [cells]).run(store=store)
+    file = write_predictions(predictions, store / "demo.parquet")
     console.print(summary_table(predictions, list(CONDITIONS)))
     console.print(
-        f"Saved: predictions in {PREDICTIONS}, runs and models in {STORE}/ (a second call finds them there).\n\n"
+        f"Saved: predictions in {file}, runs and models in {store}/ (a second call finds them there).\n\n"
         "Next, on real data: put the datasets you have into one folder, each under its name (docs/datasets.md), and\n"
         "  .venv/bin/cellda run --target raabin --source barcelona --data ~/wbc --preset laptop\n"
         "or on your own cells, one folder a class:\n"

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from cellda import CellClassifier, Recipe
 from cellda.adapters import AdaptContext, Adapter, Need, TargetView, register, tunable
+from cellda.datasets import CellDataset
 
 
 class CosineHead(nn.Module):
@@ -53,12 +54,16 @@ class ClassMeans(Adapter):
         return model
 
 
-def main(recipe: Recipe | None = None, store: Path = Path("cellda-results")) -> float:
+def main(
+    recipe: Recipe | None = None,
+    target: str | CellDataset = "synthetic/3",
+    store: Path = Path("cellda-results"),
+) -> float:
     """Run the new method on a drawn target and return its accuracy."""
     base = recipe or Recipe.preset("laptop").with_(
         sources=["synthetic/0"], backbone={"image_size": 96}, training={"epochs": 6, "lr": 5e-4}
     )
-    result = base.with_(adapter="class_means").run("synthetic/3", store=store, keep_model=False)
+    result = base.with_(adapter="class_means").run(target, store=store, keep_model=False)
     print(result)
     return result.metrics.accuracy.value
 

@@ -33,8 +33,9 @@ def main(
     result = chosen.run(cells, data, store=store)
     print(result)
 
-    result.save(store / "my_classifier")
-    classifier = CellClassifier.load(store / "my_classifier" / "model")
+    saved = result.save(store / f"classifier-{result.digest}")
+    print(f"Saved in {saved}")
+    classifier = CellClassifier.load(saved / "model")
     paths = [cells.folder / path for path in cells.table["path"][:5]]
     predicted = classifier.predict(paths).labels
     for path, label in zip(paths, predicted, strict=True):

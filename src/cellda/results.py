@@ -95,6 +95,8 @@ class RunResult:
             ConfigurationError: If it is a file, or holds another run.
         """
         target = Path(folder).expanduser()
+        if target.resolve() == self.path.resolve():
+            return target
         if target.exists() and not target.is_dir():
             raise ConfigurationError(f"{target} is a file; name a folder to save the run in.")
         if (target / RECORD).exists() and _read_record(target / RECORD)["digest"] != self.digest:
