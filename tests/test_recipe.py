@@ -230,13 +230,20 @@ def test_all_problems_are_listed_together_with_near_names():
     assert text.count("\n    - ") == 3  # those inside a plug-in, below it
 
 
+def test_a_problem_is_listed_without_its_echo():
+    """A list whose only member is wrong is not called empty as well."""
+    with pytest.raises(ConfigurationError) as caught:
+        Recipe(sources=["barcelon"])
+    assert str(caught.value).count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"adapter": "hed_only"}, r"no adapter 'hed_only'; did you mean 'head_only'\?"),
         (
             {"adapter": {}},
-            r"give the name of an adapter, or a mapping with its 'name'.*Known: from_scratch, full",
+            r"give the name of an adapter, or a mapping with its 'name'.*Known: .*from_scratch, full",
         ),
         ({"adapter": {"epochs": 3}}, r"give the name of an adapter"),
         ({"adapter": None}, r"give the name of an adapter"),
