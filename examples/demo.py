@@ -26,7 +26,7 @@ def main(
     )
     base = recipe or Recipe.preset("laptop").with_(
         sources=[{"name": "synthetic/0", "options": {"per_class": 100}}],
-        backbone={"image_size": 96},
+        backbone={"image_size": 80},
         training={"epochs": 6, "lr": 5e-4, "one_cycle": True},
         few_shot={"n": 48},
     )

@@ -99,7 +99,7 @@ def test_all_broken_images_are_listed_and_nothing_is_left(cells: CellDataset, st
     for file in broken:
         file.write_bytes(b"not an image")
     cells = cellda.datasets.load("folder", cells.root)
-    with pytest.raises(DataError, match=r"2 image\(s\) of folder under .* cannot be read") as caught:
+    with pytest.raises(DataError, match=r"2 image\(s\) of folder/cells under .* cannot be read") as caught:
         cached_pixels(cells, 16, store)
     assert [problem.partition(": ")[0] for problem in caught.value.problems] == [str(file) for file in broken]
     assert list(store.root.rglob("*.npy")) == []

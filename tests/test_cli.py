@@ -184,7 +184,7 @@ def test_run_from_end_to_end(cellda_, drawn: Path, recipe_file: Path, tmp_path: 
     arguments = ["run", "--recipe", recipe_file, "--target", f"folder={drawn}", "--draw", 1, "--save", saved]
     said = cellda_(*arguments)
     assert said.status == 0
-    assert "our_workflow on folder, draw 1, protocol clean" in text(said.out)
+    assert f"our_workflow on folder/{drawn.name}, draw 1, protocol clean" in text(said.out)
     assert "12 target labels used; 30 query images" in said.out
     assert "accuracy" in said.out
     assert f"Saved in {saved}: record.json, predictions.parquet, model/" in said.out

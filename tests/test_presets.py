@@ -87,11 +87,15 @@ def test_a_recipe_knows_its_condition(size: tuple[str, ...], condition: str):
 
 
 def test_the_condition_of_a_recipe_that_is_none_of_the_papers():
-    assert (
-        presets.condition_of(Recipe.preset("head_only", "no_transform").with_(adapter="head_only"))
-        == "head_only"
-    )
-    assert presets.condition_of(Recipe(normalizer="identity")) == "our_workflow"
+    own_target = Recipe.preset("head_only").with_(target_normalizer="identity")
+    assert presets.condition_of(own_target) == "head_only+identity"
+    assert presets.condition_of(Recipe(normalizer="identity")) == "full+identity"
+
+
+def test_every_condition_undoes_the_edits_of_the_others():
+    for first in presets.CONDITIONS:
+        for second in presets.CONDITIONS:
+            assert presets.condition_of(Recipe.preset(first, second)) == second
 
 
 @pytest.mark.parametrize("name", presets.names())

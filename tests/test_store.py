@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_two_builders_build_once(tmp_path: Path):
     def slow(folder: Path) -> None:
         started.set()
         make(folder)
-        second.join(0.2)  # give the other one time to come in if nothing holds it back
+        time.sleep(0.2)  # give the other one time to come in if nothing holds it back
 
     def build() -> None:
         found.append(Store(tmp_path).build("stage", KEY, slow))

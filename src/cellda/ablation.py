@@ -63,7 +63,7 @@ class Ablation:
             ConfigurationError: If runs cannot work, or data are not there; all of them are listed.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
-        problems: dict[str, None] = {}
+        problems = dict.fromkeys(self._clashes(root))
         cases = []
         for seed, draw, target, (condition, recipe) in itertools.product(
             self.seeds, self.draws, self.targets, self.recipes.items()
@@ -76,6 +76,19 @@ class Ablation:
         if problems:
             raise ConfigurationError("\n".join(problems))
         return cases
+
+    def _clashes(self, root: DataRoot) -> list[str]:
+        """Targets whose names would fall together in tables, in sentences."""
+        names = []
+        for target in self.targets:
+            try:
+                names.append((root.load(target) if isinstance(target, str) else target).full_name)
+            except CelldaError:
+                continue  # said by the runs themselves
+        return [
+            f"Two targets are called '{name}', and tables could not tell them apart; name each once."
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
 
     def run(
         self,

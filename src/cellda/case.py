@@ -14,9 +14,11 @@ from cellda.datasets.draws import Draw, draw_support
 from cellda.datasets.images import ImageSet
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
+from cellda.normalizers import get as get_normalizer
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
+from cellda.registry import source_digest
 from cellda.settings import search_space
 from cellda.store import VERSIONS, Store, digest
 from cellda.training.search import support_folds
@@ -101,6 +103,7 @@ class Case:
         return {
             **self.normalizer_key(self.recipe.normalizer),
             "backbone": self.recipe.backbone.model_dump(mode="json"),
+            "weights": self.recipe.backbone.weights_digest,
             "training": self.recipe.training.model_dump(mode="json"),
             "seed": self.recipe.seed,
         }
@@ -112,15 +115,26 @@ class Case:
             for spec, dataset in zip(self.recipe.sources, self.sources, strict=False)
         ]
         size = self.recipe.backbone.image_size
-        return {"sources": sources, "normalizer": normalizer.model_dump(mode="json"), "size": size}
+        return {
+            "sources": sources,
+            "normalizer": normalizer.model_dump(mode="json"),
+            "code": source_digest(get_normalizer(normalizer.name)),
+            "size": size,
+        }
 
     @property
     def key(self) -> dict[str, Any]:
         """All that the run depends on."""
+        normalizers = (self.recipe.normalizer, self.recipe.used_target_normalizer)
         return {
             "recipe": self.recipe.model_dump(mode="json"),
             "target": self.target.full_name,
             "fingerprints": [dataset.fingerprint for dataset in (self.target, *self.sources)],
+            "weights": self.recipe.backbone.weights_digest,
+            "code": [
+                source_digest(type(self.recipe.adapter)),
+                *(source_digest(get_normalizer(spec.name)) for spec in normalizers),
+            ],
         }
 
     @property

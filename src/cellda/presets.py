@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from cellda.recipe import Recipe
 
 CONDITIONS: dict[str, Mapping[str, Any]] = {
-    "no_source_train": {"adapter": "from_scratch"},
-    "no_fine_tune": {"adapter": "none"},
-    "head_only": {"adapter": "head_only"},
-    "mixed_train": {"adapter": "mixed_source"},
+    "no_source_train": {"adapter": "from_scratch", "target_normalizer": None},
+    "no_fine_tune": {"adapter": "none", "target_normalizer": None},
+    "head_only": {"adapter": "head_only", "target_normalizer": None},
+    "mixed_train": {"adapter": "mixed_source", "target_normalizer": None},
     "no_transform": {"adapter": "full", "target_normalizer": "identity"},
-    "our_workflow": {"adapter": "full"},
+    "our_workflow": {"adapter": "full", "target_normalizer": None},
 }
 """The six experimental settings of the paper's ablation (Table 5), in its order."""
 
@@ -68,12 +68,15 @@ def summary(name: str) -> str:
 
 
 def condition_of(recipe: "Recipe") -> str:
-    """The paper's name for what a recipe does with the target, else the name of its adapter."""
-    identity = recipe.used_target_normalizer.name == "identity" != recipe.normalizer.name
-    for name, edits in CONDITIONS.items():
-        if edits["adapter"] == recipe.adapter.name and ("target_normalizer" in edits) == identity:
-            return name
-    return recipe.adapter.name
+    """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer."""
+    target = None if recipe.target_normalizer is None else recipe.target_normalizer.name
+    if recipe.normalizer.name != "identity":
+        for name, edits in CONDITIONS.items():
+            if (edits["adapter"], edits["target_normalizer"]) == (recipe.adapter.name, target):
+                return name
+        if target is None:
+            return recipe.adapter.name
+    return f"{recipe.adapter.name}+{recipe.used_target_normalizer.name}"
 
 
 PUBLISHED: dict[tuple[str, str], tuple[float, float, float]] = {

@@ -54,7 +54,7 @@ class Recipe(Settings):
     sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
     normalizer: NormalizerSpec = "reinhard"  # type: ignore[assignment]
     target_normalizer: NormalizerSpec | None = None
-    backbone: Backbone = Backbone()
+    backbone: Backbone = Field(default_factory=Backbone)
     training: SourceTraining = SourceTraining()
     few_shot: FewShot = FewShot()
     adapter: Adapter = "full"  # type: ignore[assignment]
@@ -126,7 +126,7 @@ class Recipe(Settings):
             current = merged.get(name)
             another = name in PLUGINS and isinstance(value, Mapping) and "name" in value
             if isinstance(current, dict) and isinstance(value, Mapping) and not another:
-                merged[name] = {**current, **value}
+                merged[name] = {**current, **(self.adapter.implied(value) if name == "adapter" else value)}
             else:
                 merged[name] = value
         return type(self)(**merged)

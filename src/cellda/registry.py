@@ -7,8 +7,10 @@ the package (`cellda.adapters`, ...), the entry point's name being the plug-in's
 """
 
 import ast
+import hashlib
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +18,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
+
+_FOREIGN = {"abc", "builtins", "pydantic", "torch", "typing"}
+"""Packages whose classes plug-ins derive from and whose code is pinned by their versions."""
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -59,12 +64,30 @@ class Registry(Generic[T]):
         """Built-in members: file name -> file, recognised by their own `register("<file name>")`."""
         spec = importlib.util.find_spec(self.package)
         folder = Path(spec.origin).parent if spec is not None and spec.origin else Path()
-        files = sorted(folder.glob("*.py"))
-        return {f.stem: f for f in files if f'register("{f.stem}")' in f.read_text(encoding="utf-8")}
+        files = {}
+        for file in sorted(folder.glob("*.py")):
+            registered = _registered_names(file)
+            if registered and registered != [file.stem]:
+                raise ConfigurationError(
+                    f"{file} registers {', '.join(map(repr, registered))}; a file of {self.package} registers one class, "
+                    f'under the file\'s own name: @register("{file.stem}").'
+                )
+            if registered:
+                files[file.stem] = file
+        return files
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.package)}
+        points: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.package):
+            if point.name in self._files or point.name in points:
+                owner = point.dist.name if point.dist else point.value
+                raise ConfigurationError(
+                    f"The installed package {owner} registers a {self.kind} '{point.name}', but that name is taken; "
+                    "uninstall the package or ask its authors for another name."
+                )
+            points[point.name] = point
+        return points
 
     def names(self) -> list[str]:
         """All member names, sorted; imports none of them."""
@@ -80,12 +103,22 @@ class Registry(Generic[T]):
             if name in self._files:
                 importlib.import_module(f"{self.package}.{name}")
             elif name in self._entry_points:
-                cls = self._entry_points[name].load()
+                cls = self._load(self._entry_points[name])
                 if name not in self._classes:
                     self.register(name)(cls)
             else:
                 raise UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
         return self._classes[name]
+
+    def _load(self, point: EntryPoint) -> type[T]:
+        try:
+            return point.load()  # type: ignore[no-any-return]
+        except (ImportError, AttributeError) as error:
+            owner = point.dist.name if point.dist else point.value
+            raise ConfigurationError(
+                f"The {self.kind} '{point.name}' of the installed package {owner} cannot be loaded: {error}. "
+                "Reinstall or uninstall that package."
+            ) from error
 
     def summary(self, name: str) -> str:
         """First line of the member's docstring, read from its source without importing it.
@@ -99,8 +132,14 @@ class Registry(Generic[T]):
             return _summary_in(self._files[name])
         if name in self._entry_points:
             # The source of another distribution is found through its package, which is imported for it.
-            spec = importlib.util.find_spec(self._entry_points[name].module)
-            return _summary_in(Path(spec.origin)) if spec is not None and spec.origin else ""
+            try:
+                spec = importlib.util.find_spec(self._entry_points[name].module)
+            except (ImportError, ValueError):
+                spec = None
+            found = spec is not None and spec.origin is not None
+            return (
+                _summary_in(Path(str(spec.origin))) if spec and found else "(installed, but cannot be loaded)"
+            )
         raise UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
 
     def __iter__(self) -> Iterator[str]:
@@ -110,6 +149,21 @@ class Registry(Generic[T]):
         return name in self.names()
 
 
+def _registered_names(file: Path) -> list[str]:
+    """Names that classes of a file are registered under, read from its syntax tree."""
+    text = file.read_text(encoding="utf-8")
+    if "register(" not in text:
+        return []
+    calls = [
+        decorator
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("register")
+    ]
+    return [str(call.args[0].value) for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
+
+
 def _summary_in(file: Path) -> str:
     """First docstring line of the registered class in a plug-in file, else of the file itself."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -117,6 +171,27 @@ def _summary_in(file: Path) -> str:
         if isinstance(node, ast.ClassDef) and any("register" in ast.unparse(d) for d in node.decorator_list):
             return _first_line(ast.get_docstring(node))
     return _first_line(ast.get_docstring(tree))
+
+
+def source_digest(cls: type) -> str:
+    """Hash of the code of a plug-in and of the cellda and third-party plug-ins it derives from.
+
+    Results depend on that code as on the options: an edited method must not find the results of the one before. The whole
+    file is hashed; a class that lives in no file (a notebook's) by its compiled functions.
+    """
+    hashed = hashlib.sha256()
+    for base in cls.__mro__:
+        if base.__module__.split(".")[0] in _FOREIGN or base.__module__.endswith(".base"):
+            continue
+        file = getattr(sys.modules.get(base.__module__), "__file__", None)
+        if file is not None:
+            hashed.update(Path(file).read_bytes())
+            continue
+        for name, member in sorted(vars(base).items()):
+            code = getattr(getattr(member, "__func__", member), "__code__", None)
+            if code is not None:
+                hashed.update(f"{name}{code.co_code!r}{code.co_consts!r}{code.co_names!r}".encode())
+    return hashed.hexdigest()[:16]
 
 
 def _first_line(docstring: str | None) -> str:

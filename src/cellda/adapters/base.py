@@ -1,9 +1,10 @@
 """What an adaptation method is, and all it may see."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cellda.settings import Settings
 
@@ -95,6 +96,11 @@ class Adapter(Settings, ABC):
         Raises:
             ConfigurationError: If they cannot; the message says what would.
         """
+
+    @classmethod
+    def implied(cls, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """What a user who names these hyper-parameters means: the same, and what follows from them."""
+        return dict(changes)
 
     def image_passes(self, support: int) -> int:
         """Number of images sent through the backbone for training with `support` labelled images, for time estimates."""

@@ -1,5 +1,6 @@
 """Full fine-tuning: the paper's proposed workflow."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -38,10 +39,12 @@ class Full(Training, Adapter):
     @model_validator(mode="before")
     @classmethod
     def _exact(cls, given: Any) -> Any:
+        return cls.implied(given) if isinstance(given, Mapping) else given
+
+    @classmethod
+    def implied(cls, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Whoever names `epochs` gets those, unless `min_steps` is named as well."""
-        if isinstance(given, dict) and "epochs" in given:
-            return {"min_steps": 0, **given}
-        return given
+        return {"min_steps": 0, **changes} if "epochs" in changes else dict(changes)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images."""

@@ -30,6 +30,11 @@ class Folder(CellDataset):
 
     title = "own folder"
 
+    @property
+    def full_name(self) -> str:
+        """`folder/<name on disk>`, so that the sets of several laboratories are told apart."""
+        return f"{self.name}/{self.root.resolve().name}" if self.root else self.name
+
     def _locate(self, root: Path) -> Path:
         if not root.is_dir():
             what = "is a file: give the folder around the class folders" if root.exists() else "is not there"

@@ -40,6 +40,11 @@ class JiangxiTecom(CellDataset):
         self.labels_from = labels
         super().__init__(root)
 
+    @property
+    def full_name(self) -> str:
+        """`jiangxi_tecom`, or `jiangxi_tecom/authors` with the swapped labels, so that results tell them apart."""
+        return self.name if self.labels_from == "published" else f"{self.name}/{self.labels_from}"
+
     def _locate(self, root: Path) -> Path:
         return zheng.located(root, 1, f"dataset '{self.name}'")
 

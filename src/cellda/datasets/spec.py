@@ -1,11 +1,12 @@
 """Which source datasets a recipe trains on, and how a support set is drawn."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cellda.datasets import registry
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.options import checked_options
 from cellda.settings import Settings
 
 SHARP = frozenset({"barcelona"})
@@ -41,6 +42,17 @@ class Source(Settings):
         if name.partition("/")[0] not in registry:
             raise UnknownNameError(f"There is no dataset '{name}'; {nearest(name, registry.names())}")
         return name
+
+    @model_validator(mode="after")
+    def _loadable(self) -> Self:
+        """Options and variant are those of the loader; a drawn dataset is made, which costs nothing."""
+        base, _, variant = self.name.partition("/")
+        given = {**self.options, **({"variant": variant} if variant else {})}
+        loader = registry.get(base)
+        options = checked_options(loader, given, owner=f"dataset '{self.name}'")
+        if loader.drawn:
+            loader(**options)
+        return self
 
     @field_validator("options")
     @classmethod

@@ -36,6 +36,11 @@ class Table(CellDataset):
         self.images = images
         super().__init__(root)
 
+    @property
+    def full_name(self) -> str:
+        """`table/<name on disk>`, so that the sets of several laboratories are told apart."""
+        return f"{self.name}/{self.file.stem}" if self.file else self.name
+
     def _locate(self, root: Path) -> Path:
         if not root.is_file():
             what = "is a folder: give the CSV or Parquet file itself" if root.exists() else "is not there"

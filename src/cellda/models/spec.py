@@ -1,8 +1,15 @@
 """Which backbone a recipe uses, and where its weights come from."""
 
-from pydantic import Field
+import hashlib
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from cellda.settings import Settings
+
+NAMED = ("timm", "packaged", "none")
+"""Weights that are no file of the user's."""
 
 
 class Backbone(Settings):
@@ -20,3 +27,20 @@ class Backbone(Settings):
     weights: str = "timm"
     image_size: int = Field(224, ge=32)
     embedding: int = Field(128, ge=2)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        # timm names some thousand models; it is imported when a recipe is built, not when the class is.
+        from cellda.models.encoder import check_backbone
+
+        check_backbone(self)
+        return self
+
+    @property
+    def weights_digest(self) -> str | None:
+        """Hash of the weights' file, where they come from a file of the user's."""
+        file = Path(self.weights).expanduser()
+        if self.weights in NAMED or not file.is_file():
+            return None
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]

@@ -1,0 +1,121 @@
+"""Registries say what is wrong with a plug-in instead of passing over it, and results depend on plug-ins' code."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import cellda.datasets
+import tiny
+from cellda import Recipe
+from cellda.ablation import Ablation
+from cellda.case import Case
+from cellda.errors import ConfigurationError
+from cellda.registry import Registry, source_digest
+from cellda.store import Store
+
+PLUGIN = """
+from {package} import registry
+
+@registry.register({name})
+class Thing:
+    '''What it does.'''
+    def value(self):
+        return {value}
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "things_of_a_test"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from cellda.registry import Registry\nregistry = Registry('thing', 'things_of_a_test')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("things_of_a_test")]:
+        del sys.modules[name]
+
+
+def plugin(folder: Path, file: str, name: str, value: int = 1) -> Path:
+    path = folder / f"{file}.py"
+    path.write_text(PLUGIN.format(package=folder.name, name=name, value=value))
+    return path
+
+
+def registry_of(folder: Path) -> Registry[object]:
+    return __import__(folder.name).registry  # type: ignore[no-any-return]
+
+
+def test_any_quotes_register(package: Path) -> None:
+    plugin(package, "single", "'single'")
+    plugin(package, "double", '"double"')
+    assert registry_of(package).names() == ["double", "single"]
+    assert registry_of(package).summary("single") == "What it does."
+
+
+def test_another_name_than_the_files_is_refused(package: Path) -> None:
+    plugin(package, "one", "'another'")
+    with pytest.raises(ConfigurationError, match=r"one\.py registers 'another'.*@register\(\"one\"\)"):
+        registry_of(package).names()
+
+
+def loaded(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_digest_of_a_plugin_follows_its_code(package: Path) -> None:
+    first = source_digest(loaded(plugin(package, "edited", "'edited'", value=1)).Thing)
+    again = source_digest(loaded(plugin(package, "edited", "'edited'", value=1)).Thing)
+    other = source_digest(loaded(plugin(package, "edited", "'edited'", value=2)).Thing)
+    assert first == again != other
+
+
+def test_a_class_without_a_file_is_told_by_its_functions() -> None:
+    def made(value: int) -> type:
+        return type("Made", (), {"__module__": "nowhere", "value": eval(f"lambda self: {value}")})
+
+    assert source_digest(made(1)) == source_digest(made(1)) != source_digest(made(2))
+
+
+def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
+    weights = tmp_path / "own.pth"
+    weights.write_bytes(b"one")
+    case = Case.prepare(
+        tiny.recipe(backbone={"weights": str(weights)}), tiny.target(), None, Store(tmp_path / "store")
+    )
+    before = case.digest, case.source_key
+    weights.write_bytes(b"two")
+    assert case.digest != before[0]
+    assert case.source_key != before[1]
+
+
+def test_epochs_alone_are_exact_also_in_an_edit() -> None:
+    for recipe in (Recipe().with_(adapter={"epochs": 5}), Recipe(adapter={"name": "full", "epochs": 5})):
+        assert recipe.adapter.image_passes(100) == 500
+    assert Recipe().with_(adapter={"epochs": 5, "min_steps": 400}).adapter.image_passes(100) == 3100
+
+
+def test_two_own_folders_are_told_apart(tmp_path: Path) -> None:
+    sets = []
+    for name in ("north", "south"):
+        file = tmp_path / name / "neutrophil" / "cell.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"picture")
+        sets.append(cellda.datasets.load("folder", tmp_path / name))
+    assert [cells.full_name for cells in sets] == ["folder/north", "folder/south"]
+
+
+def test_targets_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = Ablation.of_paper(tiny.recipe(), [tiny.target(), tiny.target()])
+    with pytest.raises(ConfigurationError, match=r"Two targets are called 'synthetic/1'"):
+        twice.run(store=tmp_path, progress=False)
