@@ -336,11 +336,15 @@ def test_the_estimate_names_device_rate_and_what_is_left(tmp_path: Path):
     assert "search" not in estimate(short, trainer)
 
 
-def test_a_finished_study_has_nothing_to_estimate(tmp_path: Path):
+def test_a_finished_run_has_nothing_to_estimate_unless_its_model_is_wanted(tmp_path: Path, capsys):
     chosen = tiny(adapter={"name": "head_only", "epochs": 1})
     case = prepared(chosen, tmp_path)
-    chosen.run(case.target, store=tmp_path, progress=False)
-    assert estimate([case], Trainer("cpu")) == "All of it is in the store already."
+    chosen.run(case.target, store=tmp_path, keep_model=False)
+    assert "Estimated time" in capsys.readouterr().err
+    chosen.run(case.target, store=tmp_path, keep_model=False)
+    assert "Estimated time" not in capsys.readouterr().err
+    chosen.run(case.target, store=tmp_path, keep_model=True)
+    assert "Estimated time" in capsys.readouterr().err
 
 
 def test_bars_are_shown_only_to_those_who_watch(monkeypatch, capsys):

@@ -178,6 +178,7 @@ def test_the_best_values_are_found_within_the_ranges_and_all_trials_recorded(vie
     assert [trial["number"] for trial in found.trials] == list(range(25))
     best = max(trial["score"] for trial in found.trials if trial["state"] == "complete")
     assert best > 0.9
+    assert len({trial["values"]["threshold"] for trial in found.trials}) == 25  # none is tried twice
     space = search_space(Thresholds)
     for trial in found.trials:
         assert trial["state"] in {"complete", "pruned"}

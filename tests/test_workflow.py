@@ -419,13 +419,13 @@ def test_an_interrupted_run_is_not_taken_for_a_finished_one(
         with pytest.raises(KeyboardInterrupt):
             run(recipe(), tmp_path)
     case = prepared(recipe(), tmp_path)
-    assert case.finished is None
+    assert case.finished() is None
     assert not list((tmp_path / "runs").glob("*/record.json"))
 
     result = run(recipe(), tmp_path)
     assert work[SOURCE] == 1  # what was done before is kept
     assert work["decoding synthetic/0"] == work["decoding synthetic/1"] == 1
-    assert case.finished == result.path
+    assert case.finished() == result.path
     assert not list((tmp_path / "runs").glob("*.partial"))
     pd.testing.assert_frame_equal(result.predictions, run(recipe(), store).predictions)
 

@@ -6,22 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 
 from cellda import progress as bars
 from cellda.case import Case
 from cellda.datasets.base import CellDataset
-from cellda.datasets.cache import decode_all
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
-from cellda.estimate import estimate
 from cellda.evaluation.predictions import validate
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
-from cellda.stages import check_weights
 from cellda.store import Store
 from cellda.training.loop import Trainer
-from cellda.workflow import run_case
+from cellda.workflow import make_ready, run_case
 
 
 @dataclass(frozen=True)
@@ -114,15 +110,10 @@ class Ablation:
         cases = self.cases(data, place)
         if not cases:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
-        check_weights(case for _, case in cases)
         trainer = Trainer(next(iter(self.recipes.values())).device)
-        if progress:
-            Console(stderr=True).print(estimate([case for _, case in cases], trainer), highlight=False)
+        make_ready([case for _, case in cases if case.finished() is None], trainer, progress)
         tables = []
         with bars.display(progress), bars.task("runs", len(cases)) as advance:
-            decode_all(
-                [wanted for _, case in cases if case.finished is None for wanted in case.images], place
-            )
             for condition, case in cases:
                 result = run_case(case, trainer, keep_model=False)
                 tables.append(result.predictions.assign(condition=condition))

@@ -142,10 +142,10 @@ class Case:
         """The run's digest: all it depends on, and the versions."""
         return digest({**self.key, "versions": VERSIONS})
 
-    @property
-    def finished(self) -> Path | None:
-        """The run's folder if it is in the store, the one with the model first."""
-        folders = (self.store.path(kind, self.key) for kind in (WITH_MODEL, WITHOUT_MODEL))
+    def finished(self, *, with_model: bool = False) -> Path | None:
+        """The run's folder if it is in the store; one without the model counts unless it is asked for."""
+        kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
+        folders = (self.store.path(kind, self.key) for kind in kinds)
         return next((folder for folder in folders if folder.is_dir()), None)
 
     @property
@@ -173,9 +173,10 @@ class Case:
         return tuple(self.draw.groups[row] for row in self.draw.support)
 
     @property
-    def images(self) -> list[tuple[CellDataset, int]]:
-        """The datasets whose images the run needs, with their size in pixels."""
-        return [(dataset, self.recipe.backbone.image_size) for dataset in (*self.sources, self.target)]
+    def images(self) -> list[tuple[CellDataset, int, Store]]:
+        """The datasets whose images the run needs, with their size in pixels and where they are cached."""
+        size = self.recipe.backbone.image_size
+        return [(dataset, size, self.store) for dataset in (*self.sources, self.target)]
 
     def support(self, normalizer: Normalizer) -> ImageSet:
         """The labelled support images."""

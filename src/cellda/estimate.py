@@ -15,19 +15,20 @@ STEPS = 3
 
 
 def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
-    """One sentence: the expected time of every stage that is not done yet, decoding left aside.
+    """One sentence: the expected time of the unfinished runs `cases`, decoding and finished stages left aside.
 
     Three training steps and inference batches of the first case's network and image size are timed; all cases are
     taken to be of that size.
+
+    Args:
+        cases: At least one.
+        trainer: On the device that will be used.
     """
-    pending = [case for case in cases if case.finished is None]
-    if not pending:
-        return "All of it is in the store already."
     with torch.random.fork_rng():  # dropout draws too
-        train, infer = _rates(pending[0], trainer)
+        train, infer = _rates(cases[0], trainer)
     seconds = dict.fromkeys(("source training", "search (at most)", "adaptation", "prediction"), 0.0)
     sources = set()
-    for case in pending:
+    for case in cases:
         recipe, support = case.recipe, len(case.draw.support)
         source = case.store.path("source", case.source_key)
         if recipe.adapter.start is Start.SOURCE and source not in sources and not source.is_dir():
@@ -42,7 +43,7 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
         seconds["adaptation"] += passes / train
         seconds["prediction"] += len(case.draw.query) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
-    size = pending[0].recipe.backbone.image_size
+    size = cases[0].recipe.backbone.image_size
     return (
         f"Estimated time on this machine ({trainer.device}, {train:.0f} images/s in training at {size} px): "
         f"{_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."

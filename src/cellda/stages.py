@@ -33,16 +33,15 @@ FIT_BATCH = 64
 
 
 def check_weights(cases: Iterable[Case]) -> None:
-    """Fetch the weights that training still has to start from, so that those that cannot be had are noticed first.
+    """Fetch the weights that unfinished runs start from, so that those that cannot be had are noticed first.
 
     Raises:
         UnknownNameError: If timm has no such backbone.
         ConfigurationError: If the weights cannot be had or do not fit.
     """
-    pending = [case for case in cases if case.finished is None]
     backbones = [
         case.recipe.backbone
-        for case in pending
+        for case in cases
         if case.recipe.adapter.start is Start.PRETRAINED
         or not case.store.path("source", case.source_key).is_dir()
     ]

@@ -1,6 +1,7 @@
 """The workflow: prepare, train the source, draw the support, search, adapt, predict; measuring happens on the result."""
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -48,19 +49,30 @@ def run(
     """Run a recipe on a target; see `Recipe.run`."""
     case = Case.prepare(recipe, target, data, store if isinstance(store, Store) else Store(store))
     trainer = Trainer(recipe.device)
-    check_weights([case])
-    if progress and case.finished is None:
-        Console(stderr=True).print(estimate([case], trainer), highlight=False)
+    make_ready([case] if case.finished(with_model=keep_model) is None else [], trainer, progress)
     with bars.display(progress):
-        if case.finished is None:
-            decode_all(case.images, case.store)
         return run_case(case, trainer, keep_model=keep_model)
+
+
+def make_ready(pending: Sequence[Case], trainer: Trainer, progress: bool) -> None:
+    """Say how long unfinished runs will take, and notice weights and images that cannot be had, before any training.
+
+    Raises:
+        ConfigurationError: If weights cannot be had.
+        DataError: If images cannot be read; those of all datasets are listed.
+    """
+    check_weights(pending)
+    if progress and pending:
+        Console(stderr=True).print(estimate(pending, trainer), highlight=False)
+    with bars.display(progress):
+        decode_all(wanted for case in pending for wanted in case.images)
 
 
 def run_case(case: Case, trainer: Trainer, *, keep_model: bool) -> RunResult:
     """Make a run, or find it in the store."""
-    if case.finished is not None and (case.finished / MODEL).is_dir() >= keep_model:
-        return RunResult(case.finished)
+    finished = case.finished(with_model=keep_model)
+    if finished is not None:
+        return RunResult(finished)
     kind = WITH_MODEL if keep_model else WITHOUT_MODEL
     return RunResult(case.store.build(kind, case.key, lambda folder: _run(case, trainer, folder, keep_model)))
 

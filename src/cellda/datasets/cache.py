@@ -35,14 +35,14 @@ def cached_pixels(dataset: CellDataset, size: int, store: Store) -> UInt8[Tensor
     return torch.from_numpy(mapped).permute(0, 3, 1, 2)
 
 
-def decode_all(wanted: Iterable[tuple[CellDataset, int]], store: Store) -> None:
-    """Decode all images of some datasets at some sizes, so that bad files are known before any training.
+def decode_all(wanted: Iterable[tuple[CellDataset, int, Store]]) -> None:
+    """Decode all images of some datasets at some sizes into their stores, so that bad files are known before any training.
 
     Raises:
         DataError: If files cannot be decoded; those of all datasets are listed.
     """
     bad: list[str] = []
-    for dataset, size in wanted:
+    for dataset, size, store in wanted:
         try:
             cached_pixels(dataset, size, store)
         except DataError as error:
