@@ -465,7 +465,15 @@ def test_the_source_model_is_measured_on_what_it_was_not_trained_on(tmp_path, fi
         trained.append(examples.sets)
         return fit(self, module, examples, *given, **options)
 
+    measured = []
+    probabilities_of = Trainer.probabilities
+
+    def measuring(self, model, images, *given):
+        measured.append(images.rows.tolist())
+        return probabilities_of(self, model, images, *given)
+
     monkeypatch.setattr(Trainer, "fit", watched)
+    monkeypatch.setattr(Trainer, "probabilities", measuring)
     aim = target()
     case = Case(recipe(), (fields,), aim, draw_support(aim, 18), Store(tmp_path))
     folder = source_model(case, Trainer("cpu"))
@@ -475,6 +483,7 @@ def test_the_source_model_is_measured_on_what_it_was_not_trained_on(tmp_path, fi
     assert held
     rows = [row for row, group in enumerate(fields.effective_groups()) if group in held]
     assert len(part) + len(rows) == 48  # whole photographs are held out
+    assert measured == [rows]
     model = CellClassifier.load(folder)
     said = model.predict(fields.read(rows, SIDE)).labels
     accuracy = np.mean([said[i] == fields.table["label"].iloc[row] for i, row in enumerate(rows)])
@@ -531,7 +540,11 @@ def test_no_transform_leaves_the_targets_colours_and_them_alone(store) -> None:
     ("edits", "aim", "message"),
     [
         ({}, "synthetic/0", "'synthetic/0' is the target and among the sources"),
-        ({"sources": ["synthetic"]}, "synthetic/0", "holds the very images of the source 'synthetic/0'"),
+        (
+            {"sources": [{"name": "synthetic", "options": {"per_class": 6}}]},
+            "synthetic/0",
+            "holds the very images of the source 'synthetic/0'",
+        ),
         ({"sources": ["synthetic/0"]}, "synthetic", "'synthetic/0' is the target and among the sources"),
         ({"few_shot": {"n": 601}}, "synthetic/1", "cannot give 601 support cells"),
         (
