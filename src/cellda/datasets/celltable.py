@@ -102,6 +102,8 @@ def _frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 
 
 def _repeated(paths: Sequence[str], boxes: Sequence[Box | None]) -> list[str]:
+    if len(set(paths)) == len(paths):
+        return []
     first: dict[tuple[str, str], int] = {}
     problems = []
     for row, cell in enumerate(zip(paths, map(str, boxes), strict=True)):

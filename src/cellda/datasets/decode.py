@@ -184,7 +184,8 @@ def _rgb(path: Path, box: Box | None) -> Image.Image:
     """The decoded, upright, cropped image in mode RGB."""
     with _opened(path) as image:
         image.load()
-        upright = _to_rgb(ImageOps.exif_transpose(image), image.format)
+        ImageOps.exif_transpose(image, in_place=True)
+        upright = _to_rgb(image, image.format)
     if box is None:
         return upright
     if outside(box, upright.size):
@@ -203,7 +204,7 @@ def _to_rgb(image: Image.Image, file_format: str | None) -> Image.Image:
         raise _UnusableError(f"its pixels are {kind}, which have no defined white; save it with 8 or 16 bits")
     if image.has_transparency_data:
         return _over_white(image.convert("RGBA"))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def _grey16(values: "np.ndarray[Any, np.dtype[Any]]") -> Image.Image:

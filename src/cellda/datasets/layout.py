@@ -12,12 +12,15 @@ IMAGE_SUFFIXES = frozenset(
 )
 """File names that are taken for images, in lower case."""
 
+_DIGITS = re.compile(r"(\d+)")
+
 
 def natural(name: str) -> tuple[list[int | str], str]:
     """Sort key that counts: `2.jpg` before `10.jpg`."""
     # Odd parts of the split are the digits, so numbers are only ever compared with numbers.
-    parts = re.split(r"(\d+)", name.lower())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+    parts: list[int | str] = [*_DIGITS.split(name.lower())]
+    parts[1::2] = map(int, parts[1::2])
+    return parts, name
 
 
 def is_image(name: str) -> bool:
