@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import resize
 
 from cellda import CellClassifier
 from cellda.datasets.decode import decode_resized
+from cellda.device import DevicePlan
 from cellda.errors import ConfigurationError, DataError
 from cellda.models import Backbone, classifier
 from cellda.models.encoder import PACKAGED, build_encoder, pixel_statistics
@@ -143,7 +144,7 @@ def test_predict_takes_bytes_and_floats_alike(model: CellClassifier):
 def test_predict_does_not_depend_on_the_batch(model: CellClassifier, monkeypatch):
     raw = pictures(7)
     whole = model.predict(raw)
-    monkeypatch.setattr(classifier, "BATCH", 3)
+    monkeypatch.setattr(classifier, "plan_for", lambda _: DevicePlan(inference_batch=3))
     torch.testing.assert_close(model.predict(raw).probabilities, whole.probabilities)
     torch.testing.assert_close(model.predict(raw[4:5]).probabilities, whole.probabilities[4:5])
 
@@ -179,7 +180,7 @@ def test_predict_on_files(model: CellClassifier, files: list[Path]):
 
 
 def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Path], monkeypatch):
-    monkeypatch.setattr(classifier, "BATCH", 2)
+    monkeypatch.setattr(classifier, "plan_for", lambda _: DevicePlan(inference_batch=2))
     files[1].write_bytes(files[1].read_bytes()[:60])
     files[4].write_bytes(b"")
     missing = files[0].with_name("missing.png")

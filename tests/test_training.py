@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from cellda.datasets.images import ImageSet
+from cellda.device import DevicePlan
 from cellda.errors import CelldaError
 from cellda.normalizers.base import Normalizer
 from cellda.training.augment import random_degrade, random_dihedral, random_zoom
@@ -322,12 +323,12 @@ def test_features_are_handed_over_as_they_are() -> None:
 # ---------------------------------------------------------------------------------------------- inference
 
 
-def test_probabilities_and_embeddings_come_in_the_order_of_the_set(trainer, monkeypatch) -> None:
+def test_probabilities_and_embeddings_come_in_the_order_of_the_set() -> None:
     from cellda.models.classifier import CellClassifier
     from cellda.models.spec import Backbone
     from cellda.normalizers.spec import NormalizerSpec
 
-    monkeypatch.setattr("cellda.training.loop.INFERENCE_BATCH", 7)
+    trainer = Trainer("cpu", DevicePlan(inference_batch=7))
     backbone = Backbone(name="test_efficientnet", weights="none", image_size=32)
     model = CellClassifier(backbone, NormalizerSpec(name="identity"))
     images = brightness_set().subset([20, 3, 3, 11, 0, 5, 6, 17])

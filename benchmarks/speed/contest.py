@@ -24,10 +24,12 @@ class Peer:
     Attributes:
         run: Does it once.
         asked: How many times faster cellda is meant to be; None where that is not asked.
+        part: Share of the work that one call does, where all of it would take too long; its seconds are divided by it.
     """
 
     run: Callable[[], object]
     asked: float | None = None
+    part: float = 1
 
 
 def contest(
@@ -69,7 +71,7 @@ def contest(
             with untuned_memory():
                 started = time.perf_counter()
                 peer.run()
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append((time.perf_counter() - started) / peer.part)
 
     benchmark.pedantic(ours, setup=others, rounds=rounds, iterations=1, warmup_rounds=0)
     mine = list(benchmark.stats.stats.data)
@@ -112,10 +114,10 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, torch {torch.__version__}"
 
 
-class untuned_memory:  # noqa: N801 - reads as what it does
+class untuned_memory:
     """Give the process, inside, the memory settings that glibc arrives at by itself: what a plain script has.
 
-    cellda's Trainer keeps freed memory (`cellda.training.memory`), a setting of the whole process. glibc's own thresholds
+    cellda's Trainer keeps freed memory (`cellda.memory`), a setting of the whole process. glibc's own thresholds
     grow with use up to 32 MB for blocks and 64 MB for the end of the heap.
     """
 
@@ -123,7 +125,7 @@ class untuned_memory:  # noqa: N801 - reads as what it does
         _mallopt(2**25, 2**26)
 
     def __exit__(self, *_: object) -> None:
-        from cellda.training.memory import KEPT
+        from cellda.memory import KEPT
 
         _mallopt(KEPT, KEPT)
 

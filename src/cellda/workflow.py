@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
@@ -85,11 +86,8 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     with clock.stage("source"):
         source = source_model(case, trainer) if adapter.start is Start.SOURCE else None
 
-    def start() -> CellClassifier:
-        model = fresh_model(case) if source is None else CellClassifier.load(source)
-        return model.with_normalizer(normalizer, state)
-
-    model = start()
+    model = fresh_model(case) if source is None else CellClassifier.load(source)
+    model = model.with_normalizer(normalizer, state)
     needs = adapter.needs
     target = TargetView(
         support=case.support(model.normalizer),
@@ -98,7 +96,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     sources = case.source_sets(fitted_normalizer(case, recipe.normalizer)) if Need.SOURCE in needs else ()
     context = AdaptContext(trainer, case.seed, sources)
     with clock.stage("search"):
-        adapter, trials = searched(case, start, target, context)
+        adapter, trials = searched(case, lambda: deepcopy(model), target, context)
     with clock.stage("adapt"):
         model = adapter.adapt(model, target.seen_by(adapter), context)
     with clock.stage("predict"):

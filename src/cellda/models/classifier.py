@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,8 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
+from cellda.device import plan_for
 from cellda.errors import DataError
+from cellda.memory import keep_freed_memory
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
+from cellda.models.folding import Folded, folded
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
@@ -22,7 +26,6 @@ from cellda.taxonomy import CLASSES
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "classifier.json"
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -104,18 +107,40 @@ class CellClassifier(nn.Module):
         Raises:
             DataError: If files cannot be decoded (all of them are listed), or a tensor is no batch of such images.
         """
-        was_training = self.training
-        self.eval()
-        size = self.backbone.image_size
+        size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
         parts = [torch.empty(0, len(self.classes))]
-        for pixels in _from_tensor(images) if isinstance(images, Tensor) else _from_files(images, size):
-            fitting = tuple(pixels.shape[-2:]) == (size, size)
-            resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
-            parts.append(self.probabilities(resized).cpu())
-        self.train(was_training)
+        batches = (
+            _from_tensor(images, at_once)
+            if isinstance(images, Tensor)
+            else _from_files(images, size, at_once)
+        )
+        with self.inference():
+            for pixels in batches:
+                fitting = tuple(pixels.shape[-2:]) == (size, size)
+                resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
+                parts.append(self.probabilities(resized).cpu())
         probabilities = torch.cat(parts)
         labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
         return Prediction(labels, probabilities, self.classes)
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """Inside, the model is in evaluation mode and made to predict as fast as it can; weights must not be changed."""
+        if self.mean.device.type == "cpu":
+            keep_freed_memory()
+        was_training, encoder = self.training, self.encoder
+        self.eval()
+        side = self.backbone.image_size
+        few = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.mean)
+        with folded(encoder, few.contiguous(memory_format=torch.channels_last)) as quick:
+            if isinstance(quick, Folded):
+                quick.fix()
+            self.encoder = quick
+            try:
+                yield
+            finally:
+                self.encoder = encoder
+                self.train(was_training)
 
     def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
         """Class probabilities of one raw batch of the model's size, uint8 or float in [0, 1]."""
@@ -174,7 +199,7 @@ class CellClassifier(nn.Module):
         return self
 
 
-def _from_tensor(images: Tensor) -> Iterator[Tensor]:
+def _from_tensor(images: Tensor, at_once: int) -> Iterator[Tensor]:
     """Batches of raw images, refused where they are not what `predict` takes."""
     if images.dtype != torch.uint8:
         check_images(images)
@@ -185,20 +210,20 @@ def _from_tensor(images: Tensor) -> Iterator[Tensor]:
             )
     elif images.ndim != 4 or images.shape[1] != 3:
         check_images(images.float())
-    for start in range(0, len(images), BATCH):
-        yield images[start : start + BATCH]
+    for start in range(0, len(images), at_once):
+        yield images[start : start + at_once]
 
 
-def _from_files(images: Sequence[str | Path] | str | Path, size: int) -> Iterator[Tensor]:
+def _from_files(images: Sequence[str | Path] | str | Path, size: int, at_once: int) -> Iterator[Tensor]:
     """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
     from cellda.datasets.decode import decode_resized
 
     files = [images] if isinstance(images, str | Path) else images
     paths = [Path(file).expanduser() for file in files]
     bad: list[str] = []
-    for start in range(0, len(paths), BATCH):
+    for start in range(0, len(paths), at_once):
         try:
-            batch = decode_resized([(path, None) for path in paths[start : start + BATCH]], size)
+            batch = decode_resized([(path, None) for path in paths[start : start + at_once]], size)
         except DataError as error:
             bad.extend(error.problems)
         else:

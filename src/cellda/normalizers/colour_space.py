@@ -1,21 +1,25 @@
 """The two colour spaces of the Reinhard transform, each as matrix, nonlinearity, matrix.
 
-In both spaces a pixel's coordinates are `matrix @ curve(rgb) + offset`, where `curve` is the costly part
-(logarithms or roots). A transform that is affine in the coordinates therefore needs the curve once, its inverse once,
-and 3x3 matrices in between.
+In both spaces a pixel's coordinates are an affine map of `curve(rgb)`, the costly part (logarithms or roots). A
+transform that is affine in the coordinates therefore needs the curve once, its inverse once, and 3x3 matrices in
+between. Matrices are applied in place, as additions of one colour plane to another (`Shears`): memory stays in cache,
+and matrix products of three rows are several times slower.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from typing import Literal
 
-import torch
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 SpaceName = Literal["lalphabeta", "lab"]
-Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+Triple = tuple[float, float, float]
+Rows = tuple[Triple, Triple, Triple]
+Shears = tuple[tuple[int, int, float], ...]
+"""Steps `(to, of, factor)`, one after the other: plane `to` += factor * plane `of`."""
 
 DARKEST = 1 / 255
 """Channels are raised to this before a logarithm: one grey level of an 8-bit image."""
@@ -37,78 +41,164 @@ _RGB_OF_XYZ: Rows = (
     (0.0556466391351772 * _WHITE[0], -0.2040413383665112, 1.0573110696453443 * _WHITE[2]),
 )
 
+# CIELAB's root and sRGB's encoding are straight lines near black. These are the slopes; both sides of each curve are
+# kept in units in which its line has slope 1.
+_ROOT_SLOPE, _SRGB_SLOPE = 7.787, 12.92
+
+
+def shear(planes: Float[Tensor, "b 3 n"], steps: Shears) -> Float[Tensor, "b 3 n"]:
+    """Add planes to each other, step by step; overwrites its argument."""
+    for to, of, factor in steps:
+        planes[:, to].add_(planes[:, of], alpha=factor)
+    return planes
+
+
+def unshear(planes: Float[Tensor, "b 3 n"], steps: Shears) -> Float[Tensor, "b 3 n"]:
+    """Undo `shear`; overwrites its argument."""
+    return shear(planes, tuple((to, of, -factor) for to, of, factor in reversed(steps)))
+
 
 @dataclass(frozen=True)
 class ColourSpace:
-    """Coordinates are `matrix @ curve(rgb) + offset`.
+    """Coordinates are, up to order, scale and offset, the planes `shear(curve(rgb), steps)`.
 
     Attributes:
         curve: `(B, 3, N)` RGB in [0, 1] to the nonlinear values; a fresh tensor the caller may overwrite.
-        uncurve: The way back to RGB, clipped to [0, 1]; may overwrite its argument.
-        matrix: From nonlinear values to coordinates, without the offset.
-        inverse: From coordinates, less the offset, to nonlinear values.
-        offset: Added to the coordinates.
+        uncurve: The way back to RGB, not clipped; may overwrite its argument.
+        steps: From nonlinear values to planes.
+        order: The plane of each coordinate.
+        scale: By coordinate: coordinates per plane value.
+        offset: Added to scaled planes on the way from `curve`.
+        offset_back: Added to scaled planes on the way to `uncurve`. Differs where the curves leave out constants.
     """
 
     curve: Callable[[Float[Tensor, "b 3 n"]], Float[Tensor, "b 3 n"]]
     uncurve: Callable[[Float[Tensor, "b 3 n"]], Float[Tensor, "b 3 n"]]
-    matrix: Rows
-    inverse: Rows
-    offset: tuple[float, float, float]
+    steps: Shears
+    order: tuple[int, int, int]
+    scale: Triple
+    offset: Triple
+    offset_back: Triple
+
+    def coordinates(
+        self, mean: Float[Tensor, "b 3"], std: Float[Tensor, "b 3"]
+    ) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 3"]]:
+        """Mean and deviation of planes from `curve`, as coordinates."""
+        scale = mean.new_tensor(self.scale)
+        return mean[:, self.order] * scale + mean.new_tensor(self.offset), std[:, self.order] * scale.abs()
+
+    def planes(
+        self, mean: Float[Tensor, "3"], std: Float[Tensor, "3"]
+    ) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+        """Mean and deviation in coordinates, as those of planes for `uncurve`."""
+        scale = mean.new_tensor(self.scale)
+        place = [self.order.index(plane) for plane in range(3)]
+        return ((mean - mean.new_tensor(self.offset_back)) / scale)[place], (std / scale.abs())[place]
 
 
-def _mix(rows: Rows, pixels: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
-    """One 3x3 matrix on every pixel; bmm, because matmul would fold the batch by copying it."""
-    return torch.bmm(pixels.new_tensor(rows).expand(len(pixels), 3, 3), pixels)
+def _factor(rows: Rows, scale_last: bool = False) -> tuple[Shears, Triple]:
+    """Shears and scales that make up a matrix: scale the planes first, then shear; or the other way round."""
+    lower, upper = np.eye(3), np.array(rows)
+    for row, column in ((1, 0), (2, 0), (2, 1)):
+        lower[row, column] = upper[row, column] / upper[column, column]
+        upper[row] -= lower[row, column] * upper[column]
+    scale = upper.diagonal().copy()
+    if scale_last:
+        lower, upper = lower * scale / scale[:, None], upper / scale[:, None]
+    else:
+        upper = upper / scale
+    steps = [(0, 1, upper[0, 1]), (0, 2, upper[0, 2]), (1, 2, upper[1, 2])]
+    steps += [(2, 0, lower[2, 0]), (2, 1, lower[2, 1]), (1, 0, lower[1, 0])]
+    first, second, third = scale.tolist()
+    return tuple((to, of, float(factor)) for to, of, factor in steps), (first, second, third)
+
+
+def _scaled(rows: Rows, factor: float) -> Rows:
+    first, second, third = (np.array(rows) * factor).tolist()
+    return tuple(first), tuple(second), tuple(third)
+
+
+# The scales of the LMS matrices are not worked out: beside a logarithm they are constants, which go into the offsets.
+_LMS_STEPS, _LMS_SCALE = _factor(_LMS_OF_RGB, scale_last=True)
+_LMS_STEPS_BACK, _LMS_SCALE_BACK = _factor(_RGB_OF_LMS)
 
 
 def _log_lms(rgb: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
-    return _mix(_LMS_OF_RGB, rgb.clamp(min=DARKEST)).log_()
+    return shear(rgb.clamp(min=DARKEST), _LMS_STEPS).log2_()
 
 
 def _rgb_of_log_lms(log_lms: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
-    return _mix(_RGB_OF_LMS, log_lms.exp_()).clamp_(0, 1)
+    return shear(log_lms.exp2_(), _LMS_STEPS_BACK)  # exp2 takes 0.4 times as long as exp
 
 
-def _power(values: Float[Tensor, "b 3 n"], exponent: float) -> Float[Tensor, "b 3 n"]:
-    """`values ** exponent` for positive values, overwriting them; exp and log are faster than pow."""
-    return values.log_().mul_(exponent).exp_()
+_XYZ_STEPS, _XYZ_SCALE = _factor(_scaled(_XYZ_OF_RGB, 1 / _SRGB_SLOPE))
+_XYZ_STEPS_BACK, _XYZ_SCALE_BACK = _factor(_scaled(_RGB_OF_XYZ, _SRGB_SLOPE))
+
+
+def _spliced(
+    values: Float[Tensor, "b 3 n"], start: float, factor: float, power: float, shift: float = 0.0
+) -> Float[Tensor, "b 3 n"]:
+    """`factor * (values + shift) ** power` above `start`, continued below it by a line of slope 1; a fresh tensor.
+
+    Sum of the two parts, each held at `start` outside its range: `torch.where` alone takes as long as all of this.
+    """
+    upper = values.clamp(min=start)
+    lower = values - upper
+    if shift:
+        upper.add_(shift)
+    upper = upper.pow_(3) if power == 3 else upper.log2_().mul_(power).exp2_()  # pow is slow but for a cube
+    return lower.add_(upper, alpha=factor)
 
 
 def _lab_roots(rgb: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
-    """f(X), f(Y), f(Z) of CIELAB from sRGB; the thresholds are kornia's."""
-    linear = _power((rgb.clamp(min=0.04045) + 0.055).div_(1.055), 2.4)
-    xyz = _mix(_XYZ_OF_RGB, torch.where(rgb > 0.04045, linear, rgb / 12.92))
-    return torch.where(xyz > 0.008856, _power(xyz.clamp(min=0.008856), 1 / 3), 7.787 * xyz + 4 / 29)
+    """f(X), f(Y), f(Z) of CIELAB over `_ROOT_SLOPE` from sRGB; the thresholds are kornia's."""
+    linear = _spliced(rgb, 0.04045, _SRGB_SLOPE / 1.055**2.4, 2.4, shift=0.055)
+    xyz = shear(linear.mul_(linear.new_tensor(_XYZ_SCALE)[:, None]), _XYZ_STEPS)
+    return _spliced(xyz, 0.008856, 1 / _ROOT_SLOPE, 1 / 3)
 
 
 def _rgb_of_lab_roots(roots: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
     # Z cannot be negative; kornia clamps it alone, and out-of-gamut colours must come out as they do there.
-    floor = roots.new_tensor((-torch.inf, -torch.inf, 0.0))[:, None]
-    roots = torch.maximum(roots, floor)
-    xyz = torch.where(roots > 0.2068966, roots.square() * roots, (roots - 4 / 29) / 7.787)
-    linear = _mix(_RGB_OF_XYZ, xyz)
-    encoded = 1.055 * _power(linear.clamp(min=0.0031308), 1 / 2.4) - 0.055
-    return torch.where(linear > 0.0031308, encoded, 12.92 * linear).clamp_(0, 1)
+    roots[:, 2].clamp_(min=0)
+    xyz = _spliced(roots, 0.2068966 / _ROOT_SLOPE, _ROOT_SLOPE**3, 3)
+    linear = shear(xyz.mul_(xyz.new_tensor(_XYZ_SCALE_BACK)[:, None]), _XYZ_STEPS_BACK)
+    start = 0.0031308 * _SRGB_SLOPE
+    return _spliced(linear, start, 1.055 / _SRGB_SLOPE ** (1 / 2.4), 1 / 2.4).sub_(0.055)
 
 
-_3, _6, _2 = 1 / sqrt(3), 1 / sqrt(6), 1 / sqrt(2)
+def _lalphabeta(lms: Triple) -> Triple:
+    l, m, s = lms  # noqa: E741 - their names
+    return (l + m + s) / sqrt(3), (l + m - 2 * s) / sqrt(6), (l - m) / sqrt(2)
+
+
+def _logs(scale: Triple) -> Triple:
+    return log(scale[0]), log(scale[1]), log(scale[2])
+
+
+def _negated(values: Triple) -> Triple:
+    return -values[0], -values[1], -values[2]
+
 
 LALPHABETA = ColourSpace(
     curve=_log_lms,
     uncurve=_rgb_of_log_lms,
-    matrix=((_3, _3, _3), (_6, _6, -2 * _6), (_2, -_2, 0.0)),
-    inverse=((_3, _6, _2), (_3, _6, -_2), (_3, -2 * _6, 0.0)),
-    offset=(0.0, 0.0, 0.0),
+    # L - M, then (L + M) / 2, then S less that, then (L + M + S) / 3.
+    steps=((0, 1, -1.0), (1, 0, 0.5), (2, 1, -1.0), (1, 2, 1 / 3)),
+    order=(1, 2, 0),
+    scale=(log(2) * sqrt(3), -log(2) * sqrt(2 / 3), log(2) / sqrt(2)),
+    offset=_lalphabeta(_logs(_LMS_SCALE)),
+    offset_back=_negated(_lalphabeta(_logs(_LMS_SCALE_BACK))),
 )
 """Ruderman's decorrelated space: natural logarithms of LMS, rotated; no units."""
 
 LAB = ColourSpace(
     curve=_lab_roots,
     uncurve=_rgb_of_lab_roots,
-    matrix=((0.0, 116.0, 0.0), (500.0, -500.0, 0.0), (0.0, 200.0, -200.0)),
-    inverse=((1 / 116, 1 / 500, 0.0), (1 / 116, 0.0, 0.0), (1 / 116, 0.0, -1 / 200)),
+    steps=((0, 1, -1.0), (2, 1, -1.0)),
+    order=(1, 0, 2),
+    scale=(116 * _ROOT_SLOPE, 500 * _ROOT_SLOPE, -200 * _ROOT_SLOPE),
     offset=(-16.0, 0.0, 0.0),
+    offset_back=(-16.0, 0.0, 0.0),
 )
 """CIELAB (D65, 2 degrees): L in 0..100, a and b about -128..127."""
 

@@ -52,7 +52,8 @@ def search(
     """Choose the adapter's tunable values by cross-validation inside the support set; no other label is looked at.
 
     The first trial is the adapter's own values; where they lie outside a declared range they widen it. A trial is stopped
-    after a fold if its mean score so far is below the median of the earlier trials, and at once if its loss is not finite.
+    after a fold unless its mean score so far reaches the best that a finished trial had after as many folds (a race, as in
+    Birattari et al. 2002), and at once if its loss is not finite.
     Finished trials are kept in `folder`, so an interrupted search goes on there.
 
     Args:
@@ -80,7 +81,8 @@ def search(
             study_name="search",
             direction="maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=2),
+            # A race: 0 is the share of the finished trials that may be better.
+            pruner=optuna.pruners.PercentilePruner(0.0, n_startup_trials=1),
         )
     if not any(trial.state in (*FINISHED, TrialState.WAITING) for trial in study.trials):
         study.enqueue_trial(own)
