@@ -1,0 +1,166 @@
+"""Folding frozen BatchNorm into convolutions: the same outputs, gradients and trainings, in fewer operations."""
+
+import pytest
+import timm
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from cellda.models.folding import Folded, folded
+from cellda.training.batches import Batches
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import Trainer, freeze_batchnorm
+from tiny import brightness_set, quick, same, state
+
+
+def scrambled(net: nn.Module, seed: int = 0) -> nn.Module:
+    """Statistics and affine weights as a long training leaves them, not those of a fresh network."""
+    generator = Generator().manual_seed(seed)
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d) and part.track_running_stats:
+            part.running_mean.copy_(torch.randn(part.num_features, generator=generator) * 0.3)
+            part.running_var.copy_(torch.rand(part.num_features, generator=generator) + 0.5)
+            with torch.no_grad():
+                part.weight.copy_(torch.rand(part.num_features, generator=generator) + 0.5)
+                part.bias.copy_(torch.randn(part.num_features, generator=generator) * 0.3)
+    return net
+
+
+def images(count: int = 4, side: int = 48) -> Tensor:
+    return torch.rand(count, 3, side, side, generator=Generator().manual_seed(1))
+
+
+@pytest.fixture
+def norms_run(monkeypatch) -> list[int]:
+    """Grows by one with every BatchNorm that is computed on its own."""
+    runs: list[int] = []
+    own = F.batch_norm
+    monkeypatch.setattr(F, "batch_norm", lambda *a, **k: (runs.append(1), own(*a, **k))[1])
+    return runs
+
+
+CONVOLUTIONAL = ["test_efficientnet", "test_resnet", "test_byobnet", "tf_efficientnet_lite0"]
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_outputs_and_gradients_are_those_of_the_network_itself(name, norms_run) -> None:
+    torch.manual_seed(0)
+    net = scrambled(timm.create_model(name, num_classes=3)).eval()
+    wanted = net(images())
+    torch.autograd.backward(wanted.square().sum())
+    gradients = [weight.grad.clone() for weight in net.parameters()]
+    net.zero_grad()
+    norms_run.clear()
+    with folded(net, images(2)) as other:
+        checks = len(norms_run)
+        found = other(images())
+        torch.autograd.backward(found.square().sum())
+        assert len(norms_run) == checks  # no BatchNorm was left to compute
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+    for weight, gradient in zip(net.parameters(), gradients, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, atol=2e-3 * float(gradient.abs().max()), rtol=1e-2)
+
+
+def test_the_module_is_as_before_afterwards() -> None:
+    net = scrambled(timm.create_model("test_efficientnet", num_classes=3)).train()
+    net.blocks[0].eval()
+    before, modes = state(net), [part.training for part in net.modules()]
+    random = torch.get_rng_state()
+    with pytest.raises(KeyError), folded(net, images(2)):
+        raise KeyError
+    assert same(before, state(net))
+    assert modes == [part.training for part in net.modules()]
+    assert torch.equal(random, torch.get_rng_state())
+    net.eval()
+    torch.testing.assert_close(net(images()), scrambled(net)(images()))  # its BatchNorms compute again
+    assert not any("forward" in vars(part) for part in net.modules())
+
+
+class Twofold(nn.Module):
+    """Reads a convolution beside its BatchNorm, which therefore cannot be folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.conv(x)
+        return self.norm(made) + made
+
+
+class Shared(nn.Module):
+    """One BatchNorm behind two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.norm = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.one(x)) + self.norm(self.two(x))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Twofold(),
+        Shared(),
+        nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)),
+        timm.create_model("test_vit", num_classes=3, img_size=48),
+    ],
+    ids=lambda net: type(net).__name__,
+)
+def test_what_cannot_be_folded_is_left_alone(net) -> None:
+    scrambled(net).eval()
+    wanted = net(images())
+    with folded(net, images(2)) as other:
+        assert other is net
+        assert torch.equal(other(images()), wanted)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_every_kind_of_pair(affine, bias) -> None:
+    norm = nn.BatchNorm2d(4, affine=affine, eps=0.1)
+    norm.running_mean.uniform_(-1, 1)
+    norm.running_var.uniform_(0.5, 2)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=bias), norm, nn.ReLU()).eval()
+    wanted = net(images())
+    with folded(net, images(2)) as other:
+        assert isinstance(other, Folded)
+        torch.testing.assert_close(other(images()), wanted, atol=1e-5, rtol=1e-5)
+        other.fix()
+        torch.testing.assert_close(other(images()), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_frozen_training_gives_the_weights_of_a_plain_loop_with_batchnorm_in_evaluation_mode() -> None:
+    torch.manual_seed(0)
+    net = scrambled(timm.create_model("test_efficientnet", num_classes=6))
+    plain = timm.create_model("test_efficientnet", num_classes=6)
+    plain.load_state_dict(net.state_dict())
+    examples = ImageExamples(brightness_set())
+    settings = quick(epochs=2, lr=1e-3, bn="frozen", optimizer="adam")
+    losses = Trainer("cpu").fit(net, examples, settings, seed=3)
+
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    order, wanted = Batches([24], 8, seed=3), []
+    for epoch in range(2):
+        order.epoch = epoch
+        generator, total = Generator().manual_seed(3 * 1_000_003 + epoch), 0.0
+        plain.train()
+        freeze_batchnorm(plain)
+        for batch in order:
+            fetched = examples.__getitems__(batch)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(plain(examples.prepare(fetched, generator)), fetched[1])
+            torch.autograd.backward(loss)
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+        wanted.append(total / 24)
+    assert losses == pytest.approx(wanted, rel=1e-3)
+    trained, reference = state(net), state(plain)
+    assert trained.keys() == reference.keys()
+    for name, value in reference.items():
+        # Adam divides by the gradient's size, so that a tiny gradient may move a weight by lr either way.
+        torch.testing.assert_close(trained[name], value, atol=2e-3, rtol=1e-2, msg=name)
