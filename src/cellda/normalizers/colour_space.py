@@ -46,15 +46,22 @@ _RGB_OF_XYZ: Rows = (
 _ROOT_SLOPE, _SRGB_SLOPE = 7.787, 12.92
 
 
+def writable(planes: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
+    """Planes to overwrite: a copy if they carry a gradient, as what made them may need them as they were."""
+    return planes.clone() if planes.requires_grad else planes
+
+
 def shear(planes: Float[Tensor, "b 3 n"], steps: Shears) -> Float[Tensor, "b 3 n"]:
-    """Add planes to each other, step by step; overwrites its argument."""
+    """Add planes to each other, step by step; overwrites its argument unless it carries a gradient."""
+    planes = writable(planes)
+    each = planes[:, 0], planes[:, 1], planes[:, 2]
     for to, of, factor in steps:
-        planes[:, to].add_(planes[:, of], alpha=factor)
+        each[to].add_(each[of], alpha=factor)
     return planes
 
 
 def unshear(planes: Float[Tensor, "b 3 n"], steps: Shears) -> Float[Tensor, "b 3 n"]:
-    """Undo `shear`; overwrites its argument."""
+    """Undo `shear`; overwrites its argument unless it carries a gradient."""
     return shear(planes, tuple((to, of, -factor) for to, of, factor in reversed(steps)))
 
 
@@ -160,7 +167,7 @@ def _lab_roots(rgb: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
 def _rgb_of_lab_roots(roots: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
     # Z cannot be negative; kornia clamps it alone, and out-of-gamut colours must come out as they do there.
     roots[:, 2].clamp_(min=0)
-    xyz = _spliced(roots, 0.2068966 / _ROOT_SLOPE, _ROOT_SLOPE**3, 3)
+    xyz = _spliced(roots, 0.2068966 / _ROOT_SLOPE, _ROOT_SLOPE**3, 3.0)
     linear = shear(xyz.mul_(xyz.new_tensor(_XYZ_SCALE_BACK)[:, None]), _XYZ_STEPS_BACK)
     start = 0.0031308 * _SRGB_SLOPE
     return _spliced(linear, start, 1.055 / _SRGB_SLOPE ** (1 / 2.4), 1 / 2.4).sub_(0.055)

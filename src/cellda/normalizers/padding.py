@@ -41,7 +41,7 @@ def find_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None
         `(B, H, W)`, true where a pixel belongs to the smear, or None if no image is padded.
     """
     edges = (images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1])
-    at_border = torch.cat([edge.amax(1) for edge in edges], dim=1) < NEAR_BLACK
+    at_border = torch.cat(edges, dim=2).amax(1) < NEAR_BLACK
     suspects = at_border.any(1).nonzero()[:, 0]
     if len(suspects) == 0:
         return None

@@ -15,7 +15,7 @@ from torch import Tensor
 from cellda.errors import ConfigurationError, DataError
 from cellda.normalizers import register
 from cellda.normalizers.base import Normalizer, check_images
-from cellda.normalizers.colour_space import SPACES, ColourSpace, SpaceName, shear, unshear
+from cellda.normalizers.colour_space import SPACES, ColourSpace, SpaceName, shear, unshear, writable
 from cellda.normalizers.padding import background, find_smear
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
@@ -158,14 +158,18 @@ class Reinhard(Normalizer):
         smear = self._smear(images, mask)
         # Mixed precision of the surrounding model would round the statistics to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
+            precise = _precision(images)
+            target = SPACES[self.space].planes(
+                self.reference_mean.to(precise), self.reference_std.to(precise)
+            )
             if torch.is_grad_enabled() and images.requires_grad:
-                return self._transfer(images, smear)
-            result = torch.empty_like(images)
+                return self._transfer(images, smear, target).to(images.dtype)
+            result = torch.empty_like(images, dtype=precise)
             start = 0
             for part, inside in _chunks(images, smear):
-                self._transfer(part, inside, out=result[start : start + len(part)])
+                self._transfer(part, inside, target, out=result[start : start + len(part)])
                 start += len(part)
-            return result
+            return result.to(images.dtype)
 
     def extra_repr(self) -> str:
         """The options, as `print(normalizer)` shows them."""
@@ -182,15 +186,20 @@ class Reinhard(Normalizer):
         self,
         images: Float[Tensor, "b 3 h w"],
         smear: Bool[Tensor, "b h w"] | None,
+        target: tuple[Float[Tensor, "3"], Float[Tensor, "3"]],
         out: Float[Tensor, "b 3 h w"] | None = None,
     ) -> Float[Tensor, "b 3 h w"]:
         space = SPACES[self.space]
+        target_mean, target_std = target
         planes, _, std = _measure(images, smear, space)
-        target_mean, target_std = space.planes(self.reference_mean.to(planes), self.reference_std.to(planes))
         gain = target_std / torch.maximum(std, target_std / _MOST_GAIN)
-        unshear(planes.mul_(gain[:, :, None]).add_(target_mean[:, None]), space.steps)
-        rgb = space.uncurve(planes).view(images.shape)
-        return torch.clamp(rgb, 0, 1, out=out).to(images.dtype)
+        moved = writable(planes).mul_(gain[:, :, None]).add_(target_mean[:, None])
+        curved = unshear(moved, space.steps)
+        return torch.clamp(space.uncurve(curved).view(images.shape), 0, 1, out=out)
+
+
+def _precision(images: Tensor) -> torch.dtype:
+    return torch.promote_types(images.dtype, torch.float32)
 
 
 def _chunks(
@@ -215,7 +224,7 @@ def _measure(
     against 3e-6.
     """
     # Colour by colour in memory, also where images come channels-last.
-    rgb = images.to(torch.promote_types(images.dtype, torch.float32)).contiguous()
+    rgb = images.to(_precision(images)).contiguous()
     if smear is not None:
         rgb = torch.where(smear[:, None], rgb, background(rgb, smear)[:, :, None, None])
     planes = shear(space.curve(rgb.flatten(2)), space.steps)
