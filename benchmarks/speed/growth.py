@@ -1,0 +1,231 @@
+"""How cost grows: seconds and peak memory of every step of the workflow at 1,000, 10,000 and 100,000 images.
+
+`python benchmarks/speed/growth.py [--sizes 1000 10000 100000]` writes `benchmarks/results/speed/growth.csv`.
+
+Every step at every size is a process of its own, so that no peak is another's. `peak_mb` is the most anonymous memory
+(RssAnon of /proc/<pid>/status, looked at every 10 ms from start to end) that this process held: all it has taken for
+itself, imports and the dataset's table included, without the pages of memory-mapped files such as the decoded images.
+`idle_mb` is what it held right before the step began.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from contest import record
+from PIL import Image
+
+import cellda.datasets
+from cellda.datasets.base import CellDataset
+from cellda.datasets.cache import cached_pixels
+from cellda.datasets.images import ImageSet
+from cellda.evaluation.metrics import measure
+from cellda.evaluation.predictions import PROBABILITIES, validate
+from cellda.models.classifier import CellClassifier
+from cellda.models.spec import Backbone
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.store import Store
+from cellda.taxonomy import CLASSES
+from cellda.training.loop import Trainer
+
+SIDE = 32
+THREADS = 1
+"""Of torch: how cost grows does not depend on it, and one is not held up by what else runs on the machine."""
+DRAWN = 334
+"""Distinct cells of each class; the others are turned, mirrored and made brighter."""
+MUNICH = {"BAS": 700, "EBO": 40_000, "EOS": 9_000, "LYT": 40_000, "MON": 6_000, "NGB": 15_000, "NGS": 60_673}
+"""171,373 files as Munich 2021 lays them out: codes of classes, folders of 1,000."""
+PEAK_ASKED = 1.3
+MOST_FILES = 10_000
+"""Prediction from files is decoding and prediction again, and is measured up to here."""
+
+Work = Callable[[], object]
+
+
+def index(tree: Path, _work: Path) -> Work:
+    """Table, fingerprint and the groups that splits keep together."""
+
+    def work() -> None:
+        dataset = cellda.datasets.load("folder", tree)
+        assert len(dataset.effective_groups()) == len(dataset)
+        assert dataset.fingerprint
+
+    return work
+
+
+def decode(tree: Path, work: Path) -> Work:
+    """All images into the memory-mapped cache."""
+    dataset = indexed(tree)
+    return lambda: cached_pixels(dataset, SIDE, Store(work))
+
+
+def predict(tree: Path, work: Path) -> Work:
+    """The whole set through the Trainer, from the cache."""
+    dataset, model = indexed(tree), classifier()
+    pixels = cached_pixels(dataset, SIDE, Store(work))
+    images = ImageSet(pixels, torch.arange(len(dataset)), model.normalizer)
+    trainer = Trainer("cpu")
+    return lambda: np.save(work / "probabilities.npy", trainer.probabilities(model, images).numpy())
+
+
+def predict_files(tree: Path, _work: Path) -> Work:
+    """The whole set from its files, as a user of the trained classifier calls it."""
+    dataset, model = indexed(tree), classifier()
+    files = [dataset.folder / path for path in dataset.table["path"]]
+    return lambda: model.predict(files)
+
+
+def evaluate(tree: Path, work: Path) -> Work:
+    """All measures with intervals over 1,000 resamples."""
+    table, probabilities = indexed(tree).table, np.load(work / "probabilities.npy")
+    run = {"condition": "growth", "target": "folder", "draw": 0, "seed": 0, "protocol": "clean"}
+    columns = {
+        **run,
+        "path": table["path"],
+        "group": table["path"],
+        "label": table["label"],
+        "predicted": [CLASSES[code] for code in probabilities.argmax(1)],
+        **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
+    }
+    predictions = validate(pd.DataFrame(columns))
+    return lambda: measure(predictions)
+
+
+STEPS: dict[str, Callable[[Path, Path], Work]] = {
+    step.__name__: step for step in (index, decode, predict, predict_files, evaluate)
+}
+
+
+def indexed(tree: Path) -> CellDataset:
+    """The dataset with its fingerprint, which is no part of the steps that come after."""
+    dataset = cellda.datasets.load("folder", tree)
+    assert dataset.fingerprint
+    return dataset
+
+
+def classifier() -> CellClassifier:
+    """A network so small that what is around it shows."""
+    torch.manual_seed(0)
+    backbone = Backbone(name="test_efficientnet", weights="none", image_size=SIDE)
+    return CellClassifier(backbone, NormalizerSpec(name="reinhard")).eval()
+
+
+def draw_tree(folder: Path, images: int) -> Path:
+    """Distinct JPEG files of drawn cells, one folder a class."""
+    cells = cellda.datasets.load("synthetic/0", per_class=DRAWN)
+    pixels = cells.read(range(len(cells)), SIDE).permute(0, 2, 3, 1).numpy().astype(np.int16)
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+    for number in range(images):
+        variant, place = divmod(number, len(cells))
+        kind, cell = place % len(CLASSES), place % len(CLASSES) * DRAWN + place // len(CLASSES)
+        turned = np.rot90(pixels[cell], variant % 4)
+        mirrored = turned[::-1] if variant % 8 >= 4 else turned
+        brighter = np.clip(mirrored + variant // 8, 0, 255).astype(np.uint8)
+        Image.fromarray(brighter).save(folder / CLASSES[kind] / f"{number:06d}.jpg", quality=90)
+    return folder
+
+
+def munich_tree(folder: Path) -> Path:
+    """As many files as Munich 2021 has, of some random bytes each: the index opens files but decodes none."""
+    draw = random.Random(0)
+    for code, files in MUNICH.items():
+        for number in range(files):
+            thousand = folder / code / f"{number // 1000 * 1000:05d}-{number // 1000 * 1000 + 999:05d}"
+            if number % 1000 == 0:
+                thousand.mkdir(parents=True)
+            (thousand / f"{code}_{number + 1:05d}.jpg").write_bytes(draw.randbytes(draw.randrange(20, 400)))
+    return folder
+
+
+def anonymous_mb(pid: int | str) -> float:
+    """Anonymous memory that a process holds, in MB; 0 once it has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def run_step(step: str, tree: Path, work: Path) -> None:
+    """What a child process does: one step, and a line about it."""
+    torch.set_num_threads(THREADS)
+    do = STEPS[step](tree, work)
+    idle = anonymous_mb("self")
+    wall, processor = time.perf_counter(), time.process_time()
+    do()
+    seconds, processor = time.perf_counter() - wall, time.process_time() - processor
+    print(json.dumps({"seconds": seconds, "cpu_seconds": processor, "idle_mb": idle}))
+
+
+def measured(step: str, images: int, tree: Path, work: Path) -> dict[str, Any]:
+    """Run one step in a child process and watch its memory."""
+    command = [sys.executable, __file__, "--step", step, "--tree", str(tree), "--work", str(work)]
+    threads = {"OMP_NUM_THREADS": str(THREADS)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}) as child:
+        peak = 0.0
+        while child.poll() is None:
+            peak = max(peak, anonymous_mb(child.pid))
+            time.sleep(0.01)
+        said = child.stdout.read() if child.stdout else ""
+    if child.returncode != 0:
+        raise SystemExit(f"'{step}' of {images} images ended with status {child.returncode}.")
+    row = {"what": step, "images": images, **json.loads(said), "peak_mb": peak}
+    row["us_per_image"] = 1e6 * row["seconds"] / images
+    row["cpu_us_per_image"] = 1e6 * row["cpu_seconds"] / images
+    print(
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()},
+        flush=True,
+    )
+    return row
+
+
+def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every row with its ratios to the next smaller size of the same step."""
+    table = pd.DataFrame(rows)
+    for column in ("us_per_image", "cpu_us_per_image", "peak_mb"):
+        table[f"{column}_ratio"] = table[column] / table.groupby("what")[column].shift()
+    table["peak_ratio_asked"] = np.where(table["what"].isin(["predict", "evaluate"]), PEAK_ASKED, np.nan)
+    return table.to_dict("records")  # type: ignore[return-value]
+
+
+def main() -> None:
+    """Measure everything, or, in a child process, one step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--tree", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step:
+        run_step(given.step, given.tree, given.work)
+        return
+    torch.set_num_threads(THREADS)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="cellda-growth-") as folder:
+        for images in sorted(given.sizes):
+            tree = draw_tree(Path(folder) / f"cells{images}", images)
+            for step in STEPS:
+                if step != "predict_files" or images <= MOST_FILES:
+                    rows.append(measured(step, images, tree, Path(folder) / f"work{images}"))
+        tree = munich_tree(Path(folder) / "munich")
+        rows.append(
+            {**measured("index", sum(MUNICH.values()), tree, Path(folder)), "what": "index_munich_2021"}
+        )
+    record("growth", compared(rows))
+
+
+if __name__ == "__main__":
+    main()
