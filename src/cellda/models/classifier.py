@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
+from cellda.datasets.decode import decode_stream
 from cellda.device import plan_for
 from cellda.errors import DataError
 from cellda.memory import keep_freed_memory
@@ -109,11 +110,11 @@ class CellClassifier(nn.Module):
         """
         size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
         parts = [torch.empty(0, len(self.classes))]
-        batches = (
-            _from_tensor(images, at_once)
-            if isinstance(images, Tensor)
-            else _from_files(images, size, at_once)
-        )
+        if isinstance(images, Tensor):
+            batches = _from_tensor(images, at_once)
+        else:
+            files = [images] if isinstance(images, str | Path) else images
+            batches = decode_stream([(Path(file).expanduser(), None) for file in files], size, at_once)
         with self.inference():
             for pixels in batches:
                 fitting = tuple(pixels.shape[-2:]) == (size, size)
@@ -212,22 +213,3 @@ def _from_tensor(images: Tensor, at_once: int) -> Iterator[Tensor]:
         check_images(images.float())
     for start in range(0, len(images), at_once):
         yield images[start : start + at_once]
-
-
-def _from_files(images: Sequence[str | Path] | str | Path, size: int, at_once: int) -> Iterator[Tensor]:
-    """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
-    from cellda.datasets.decode import decode_resized
-
-    files = [images] if isinstance(images, str | Path) else images
-    paths = [Path(file).expanduser() for file in files]
-    bad: list[str] = []
-    for start in range(0, len(paths), at_once):
-        try:
-            batch = decode_resized([(path, None) for path in paths[start : start + at_once]], size)
-        except DataError as error:
-            bad.extend(error.problems)
-        else:
-            if not bad:
-                yield batch
-    if bad:
-        raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; mend or remove them.", bad)

@@ -159,9 +159,8 @@ class Reinhard(Normalizer):
         # Mixed precision of the surrounding model would round the statistics to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
             precise = _precision(images)
-            target = SPACES[self.space].planes(
-                self.reference_mean.to(precise), self.reference_std.to(precise)
-            )
+            mean, std = (known.to(images.device, precise) for known in (self.reference_mean, self.reference_std))
+            target = SPACES[self.space].planes(mean, std)
             if torch.is_grad_enabled() and images.requires_grad:
                 return self._transfer(images, smear, target).to(images.dtype)
             result = torch.empty_like(images, dtype=precise)

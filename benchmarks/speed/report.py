@@ -1,0 +1,98 @@
+"""The tables of `docs/speed.md`, from what was measured: `python benchmarks/speed/report.py`."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from cellda.reporting.text_table import TextTable
+
+RESULTS = Path(__file__).parent.parent / "results" / "speed"
+
+CONTESTS = {
+    "reinhard_lalphabeta": "Reinhard l-alpha-beta, 64 images at 224 px",
+    "reinhard_lab": "Reinhard CIELAB, 64 images at 224 px",
+    "source_training": "source training, Barcelona",
+    "adaptation": "adaptation, 100 cells",
+    "head_only": "`head_only`, 50 epochs, 100 cells",
+    "search": "search, 8 trials x 3 folds, 100 cells",
+    "ablation": "six conditions x 4 targets x 5 draws",
+    "prediction": "prediction of a folder of jpgs",
+}
+
+
+def main() -> None:
+    """Write `table.md` and `floor.md` beside the measurements, and print them."""
+    tables = {"table": [_contests(), _start()], "floor": [_floor()], "growth": [_growth()]}
+    for name, parts in tables.items():
+        text = "\n".join(part.to_markdown() for part in parts)
+        (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+        for part in parts:
+            Console().print(part)
+
+
+def _contests() -> TextTable:
+    rows = []
+    machines = set()
+    for name, title in CONTESTS.items():
+        for row in _rows(name):
+            asked = "-" if pd.isna(row.asked) else f"{row.asked:g}"
+            rate = f"{row.images / row.ours_seconds:.0f}" if row.images else "-"
+            ratio = f"{row.ratio:.2g}" if row.ratio < 10 else f"{row.ratio:.0f}"
+            cells = (title, str(row.peer), ratio, asked)
+            rows.append((*cells, rate, f"{row.ours_seconds:.3g} s", f"{row.peer_seconds:.3g} s"))
+            machines.add(f"{row.machine}, {row.threads} threads")
+    return TextTable(
+        "How many times faster than its peers",
+        ("what", "compared with", "times faster", "asked", "images/s", "cellda", "peer"),
+        rows,
+        ["Medians of interleaved repeats in one process; " + "; ".join(sorted(machines)) + "."],
+    )
+
+
+def _start() -> TextTable:
+    rows = [(str(row.what), f"{row.seconds:.2f} s", _cell(row.asked) + " s") for row in _rows("start")]
+    return TextTable("Start", ("command", "median", "asked"), rows)
+
+
+def _floor() -> TextTable:
+    rows = []
+    for row in _rows("floor"):
+        shares = [getattr(row, f"share_{part}") for part in ("prepare", "forward", "backward", "optimizer")]
+        floors = (f"{row.floor_ms_flops:.1f}", f"{row.floor_ms_bytes:.1f}")
+        rows.append(
+            (row.what, f"{row.ms_per_image:.1f}", *floors, *(f"{100 * share:.0f} %" for share in shares))
+        )
+    first = _rows("floor")[0]
+    return TextTable(
+        "Milliseconds an image, beside the floors, and where they go",
+        ("what", "measured", "floor: FLOPs", "floor: bytes", "prepare", "forward", "backward", "optimizer"),
+        rows,
+        [
+            f"{first.matmul_gflop_per_second:.0f} GFLOP/s in matrix products, {first.copy_gb_per_second:.0f} GB/s in copies; "
+            f"{first.machine}."
+        ],
+    )
+
+
+def _growth() -> TextTable:
+    table = pd.read_csv(RESULTS / "growth.csv")
+    shown = [name for name in table.columns if name not in ("threads", "machine")]
+    rows = [tuple(_cell(value) for value in row) for row in table[shown].itertuples(index=False)]
+    return TextTable("How cost grows", shown, rows)
+
+
+def _rows(name: str) -> list[Any]:
+    """Rows of one measurement, columns as attributes."""
+    return list(pd.read_csv(RESULTS / f"{name}.csv").itertuples())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "-" if pd.isna(value) else f"{value:.4g}"
+    return str(value)
+
+
+if __name__ == "__main__":
+    main()
