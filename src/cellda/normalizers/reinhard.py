@@ -159,7 +159,9 @@ class Reinhard(Normalizer):
         # Mixed precision of the surrounding model would round the statistics to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
             precise = _precision(images)
-            mean, std = (known.to(images.device, precise) for known in (self.reference_mean, self.reference_std))
+            mean, std = (
+                known.to(images.device, precise) for known in (self.reference_mean, self.reference_std)
+            )
             target = SPACES[self.space].planes(mean, std)
             if torch.is_grad_enabled() and images.requires_grad:
                 return self._transfer(images, smear, target).to(images.dtype)
