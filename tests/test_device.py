@@ -107,10 +107,13 @@ def test_pinned_batches_are_asked_for_where_the_plan_says_so(monkeypatch) -> Non
     assert asked == [True, False]
 
     class Judge(nn.Module):
-        def inference(self):
-            return torch.no_grad()
+        def for_inference(self):
+            return self
 
-    found = Trainer("cpu", plan)._map(Judge(), brightness_set(), lambda raw: raw.float().mean((2, 3)), "")
+    def colours(_, raw):
+        return raw.float().mean((2, 3))
+
+    found = Trainer("cpu", plan)._map(Judge(), brightness_set(), colours, "")
     assert pinned == [10, 10, 4]
     torch.testing.assert_close(found, brightness_set().pixels.float().mean((2, 3)))
 

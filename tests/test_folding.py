@@ -50,30 +50,39 @@ def test_outputs_and_gradients_are_those_of_the_network_itself(name, norms_run) 
     torch.autograd.backward(wanted.square().sum())
     gradients = [weight.grad.clone() for weight in net.parameters()]
     net.zero_grad()
+    other = folded(net, images(2)).eval()
     norms_run.clear()
-    with folded(net, images(2)) as other:
-        checks = len(norms_run)
-        found = other(images())
-        torch.autograd.backward(found.square().sum())
-        assert len(norms_run) == checks  # no BatchNorm was left to compute
+    found = other(images())
+    torch.autograd.backward(found.square().sum())
+    assert norms_run == []  # no BatchNorm was left to compute
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
     for weight, gradient in zip(net.parameters(), gradients, strict=True):
         torch.testing.assert_close(weight.grad, gradient, atol=2e-3 * float(gradient.abs().max()), rtol=1e-2)
 
 
-def test_the_module_is_as_before_afterwards() -> None:
+def test_the_module_itself_is_left_alone_and_its_tensors_are_shared() -> None:
     net = scrambled(timm.create_model("test_efficientnet", num_classes=3)).train()
     net.blocks[0].eval()
     before, modes = state(net), [part.training for part in net.modules()]
     random = torch.get_rng_state()
-    with pytest.raises(KeyError), folded(net, images(2)):
-        raise KeyError
+    other = folded(net, images(2))
+    other.eval()(images())
     assert same(before, state(net))
     assert modes == [part.training for part in net.modules()]
     assert torch.equal(random, torch.get_rng_state())
+    mine, its = list(net.parameters()), list(other.parameters())
+    assert all(one is two for one, two in zip(mine, its, strict=True))
     net.eval()
-    torch.testing.assert_close(net(images()), scrambled(net)(images()))  # its BatchNorms compute again
-    assert not any("forward" in vars(part) for part in net.modules())
+    wanted = net(images())
+    torch.testing.assert_close(other(images()), wanted, atol=1e-4, rtol=1e-4)
+    with torch.no_grad():
+        net.conv_stem.weight.mul_(2)  # seen by both
+    assert not torch.allclose(net(images()), wanted, atol=1e-3)
+    torch.testing.assert_close(other(images()), net(images()), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(other.fixed()(images()), net(images()), atol=1e-4, rtol=1e-4)
+    with torch.no_grad():
+        net.conv_stem.weight.mul_(2)
+    assert not torch.allclose(other(images()), net(images()), atol=1e-3)  # computed for good
 
 
 class Twofold(nn.Module):
@@ -114,9 +123,8 @@ class Shared(nn.Module):
 def test_what_cannot_be_folded_is_left_alone(net) -> None:
     scrambled(net).eval()
     wanted = net(images())
-    with folded(net, images(2)) as other:
-        assert other is net
-        assert torch.equal(other(images()), wanted)
+    assert folded(net, images(2)) is net
+    assert torch.equal(net(images()), wanted)
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -127,11 +135,10 @@ def test_every_kind_of_pair(affine, bias) -> None:
     norm.running_var.uniform_(0.5, 2)
     net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=bias), norm, nn.ReLU()).eval()
     wanted = net(images())
-    with folded(net, images(2)) as other:
-        assert isinstance(other, Folded)
-        torch.testing.assert_close(other(images()), wanted, atol=1e-5, rtol=1e-5)
-        other.fix()
-        torch.testing.assert_close(other(images()), wanted, atol=1e-5, rtol=1e-5)
+    other = folded(net, images(2))
+    assert isinstance(other, Folded)
+    torch.testing.assert_close(other(images()), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(other.fixed()(images()), wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_frozen_training_gives_the_weights_of_a_plain_loop_with_batchnorm_in_evaluation_mode() -> None:

@@ -449,7 +449,7 @@ def test_an_interrupted_source_training_goes_on_where_it_stopped(tmp_path, store
 
     result = run(chosen, tmp_path)
     record = json.loads(next((tmp_path / "source").glob("*/source.json")).read_text())
-    assert len(record["losses"]) == 1  # of the one epoch that was left
+    assert len(record["losses"]) == 3  # those before the interruption as well
     assert not list((tmp_path / "source").glob("*/checkpoints"))
     pd.testing.assert_frame_equal(result.predictions, run(chosen, store).predictions)
 

@@ -12,25 +12,25 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
-TO_LMS = torch.tensor([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
-TO_RGB = torch.tensor([[4.4679, -3.5873, 0.1193], [-1.2186, 2.3809, -0.1624], [0.0497, -0.2439, 1.2045]])
-PAPER_MEAN = torch.tensor([-0.4052762362389589, -0.07202646968215255, 0.01747981861569773])
-PAPER_STD = torch.tensor([0.45889156503010636, 0.15995689328283794, 0.02254376531226124])
+from cellda.normalizers.reinhard import PAPER
 
-
-def _mixed(image: Tensor, matrix: Tensor) -> Tensor:
-    return (matrix[:, :, None, None] * image).sum(1)
+LMS_OF_RGB = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
+RGB_OF_LMS = ((4.4679, -3.5873, 0.1193), (-1.2186, 2.3809, -0.1624), (0.0497, -0.2439, 1.2045))
+SQRT_2, SQRT_3, SQRT_6 = 2**0.5, 3**0.5, 6**0.5
 
 
 def reinhard(image: Tensor) -> Tensor:
-    """The paper's colour transform of one `(3, H, W)` image in [0, 1], step by step."""
-    l_, m, s = _mixed(image.clamp(min=1 / 255), TO_LMS).log()
-    space = torch.stack([(l_ + m + s) / 3**0.5, (l_ + m - 2 * s) / 6**0.5, (l_ - m) / 2**0.5])
-    mean, std = space.mean((1, 2)), space.std((1, 2))
-    space = (space - mean[:, None, None]) * (PAPER_STD / std)[:, None, None] + PAPER_MEAN[:, None, None]
-    first, second, third = space[0] / 3**0.5, space[1] / 6**0.5, space[2] / 2**0.5
-    lms = torch.stack([first + second + third, first + second - third, first - 2 * second]).exp()
-    return _mixed(lms, TO_RGB).clamp(0, 1)
+    """The paper's colour transform of one `(3, H, W)` image in [0, 1], step by step, plane by plane."""
+    red, green, blue = image.clamp(min=1 / 255)
+    l_, m_, s_ = ((red * r + green * g + blue * b).log() for r, g, b in LMS_OF_RGB)
+    planes = ((l_ + m_ + s_) / SQRT_3, (l_ + m_ - 2 * s_) / SQRT_6, (l_ - m_) / SQRT_2)
+    first, second, third = (
+        (plane - plane.mean()) * (std / plane.std()) + mean
+        for plane, mean, std in zip(planes, PAPER.mean, PAPER.std, strict=True)
+    )
+    first, second, third = first / SQRT_3, second / SQRT_6, third / SQRT_2
+    l_, m_, s_ = (first + second + third).exp(), (first + second - third).exp(), (first - 2 * second).exp()
+    return torch.stack([r * l_ + g * m_ + b * s_ for r, g, b in RGB_OF_LMS]).clamp(0, 1)
 
 
 class CellFiles(Dataset[tuple[Tensor, int]]):

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,7 +18,7 @@ from cellda.device import plan_for
 from cellda.errors import DataError
 from cellda.memory import keep_freed_memory
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
-from cellda.models.folding import Folded, folded
+from cellda.models.folding import Folded, Pair, find_pairs, sharing_copy
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
@@ -74,6 +73,7 @@ class CellClassifier(nn.Module):
         self.backbone = backbone
         self.classes = tuple(classes)
         self.encoder = build_encoder(backbone, weights=weights)
+        self._pairs: tuple[Pair, ...] | None = None  # found when the model first predicts
         self.embedding = nn.Linear(encoder_width(self.encoder), backbone.embedding)
         self.head = nn.Sequential(
             nn.BatchNorm1d(backbone.embedding),
@@ -115,37 +115,38 @@ class CellClassifier(nn.Module):
         else:
             files = [images] if isinstance(images, str | Path) else images
             batches = decode_stream([(Path(file).expanduser(), None) for file in files], size, at_once)
-        with self.inference():
-            for pixels in batches:
-                fitting = tuple(pixels.shape[-2:]) == (size, size)
-                resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
-                parts.append(self.probabilities(resized).cpu())
+        quick = self.for_inference()
+        for pixels in batches:
+            fitting = tuple(pixels.shape[-2:]) == (size, size)
+            resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
+            parts.append(quick.probabilities(resized).cpu())
         probabilities = torch.cat(parts)
         labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
         return Prediction(labels, probabilities, self.classes)
 
-    @contextmanager
-    def inference(self) -> Iterator[None]:
-        """Inside, the model is in evaluation mode and made to predict as fast as it can; weights must not be changed."""
+    def for_inference(self) -> Self:
+        """A copy that predicts as fast as it can: in evaluation mode, BatchNorm folded into the convolutions.
+
+        It shares this model's weights, which must not be changed while it is used.
+        """
         if self.mean.device.type == "cpu":
             keep_freed_memory()
-        was_training, encoder = self.training, self.encoder
-        self.eval()
         side = self.backbone.image_size
-        few = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.mean)
-        with folded(encoder, few.contiguous(memory_format=torch.channels_last)) as quick:
-            if isinstance(quick, Folded):
-                quick.fix()
-            self.encoder = quick
-            try:
-                yield
-            finally:
-                self.encoder = encoder
-                self.train(was_training)
+        if self._pairs is None:
+            few = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.mean)
+            self._pairs = find_pairs(self.encoder, few.contiguous(memory_format=torch.channels_last))
+        quick = sharing_copy(self).eval()
+        if self._pairs:
+            quick.encoder = Folded(quick.encoder, self._pairs).fixed()
+        return quick
 
     def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
         """Class probabilities of one raw batch of the model's size, uint8 or float in [0, 1]."""
         return self(self.normalised(pixels)).softmax(1).float()  # type: ignore[no-any-return]
+
+    def embedded(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Embeddings `(B, 128)` of one raw batch of the model's size, uint8 or float in [0, 1]."""
+        return self.embed(self.normalised(pixels)).float()
 
     def normalised(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """Raw pixels, uint8 or float in [0, 1], on the model's device and stain-normalised."""

@@ -6,9 +6,10 @@ as it would have gone (Jacob et al. 2018, section 3.2, without the quantisation)
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from copy import deepcopy
+from itertools import chain
+from typing import Any, Self, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -22,22 +23,27 @@ Pair = tuple[str, str]
 TOLERANCE = 1e-3
 """Outputs of the folded module may differ by this share of the largest: float32 sums in another order."""
 
+M = TypeVar("M", bound=nn.Module)
+
 
 class Folded(nn.Module):
-    """A module whose frozen BatchNorms are folded into the convolutions before them.
+    """What a module computes with frozen BatchNorm statistics, its BatchNorms folded into the convolutions before them.
 
-    Parameters are those of the module itself. Made and undone by `folded`.
+    Parameters and buffers are those of the module itself, which is left as it is; only its layers are copied.
 
     Args:
-        inner: The module.
-        pairs: Which layers are folded, by name.
+        module: Any module; its running statistics must not be moved through this one.
+        pairs: Which layers are folded, by name, as `find_pairs` gives them.
     """
 
-    def __init__(self, inner: nn.Module, pairs: tuple[Pair, ...]) -> None:
+    def __init__(self, module: nn.Module, pairs: tuple[Pair, ...]) -> None:
         super().__init__()
-        self.inner = inner
+        self.inner = sharing_copy(module)
         self.pairs = pairs
         self._fixed: dict[str, Tensor] | None = None
+        for _, name in pairs:
+            norm = self.inner.get_submodule(name)
+            norm.forward = _behind(norm)
 
     def forward(self, *inputs: Tensor) -> Any:
         """What the module itself would return."""
@@ -49,67 +55,44 @@ class Folded(nn.Module):
         weights = {}
         for conv_name, norm_name in self.pairs:
             conv, norm = self.inner.get_submodule(conv_name), self.inner.get_submodule(norm_name)
-            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: PT018 - as `_pairs` found
+            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: PT018 - as `find_pairs` found
             gain, shift = _affine(norm)
             weights[f"{conv_name}.weight"] = conv.weight * gain.view(-1, 1, 1, 1)
             weights[f"{conv_name}.bias"] = shift if conv.bias is None else conv.bias * gain + shift
         return weights
 
-    def fix(self) -> None:
-        """Compute the weights now and for good: the parameters will not change any more."""
+    def fixed(self) -> Self:
+        """This module, its weights computed now and for good: the parameters will not change any more."""
         with torch.no_grad():
             self._fixed = self.weights()
+        return self
 
 
-@contextmanager
-def folded(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> Iterator[nn.Module]:
-    """Inside, a module that computes what `module` does with frozen BatchNorm statistics, only faster.
+def folded(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> nn.Module:
+    """A module that computes what `module` does with frozen BatchNorm statistics, only faster; it shares its parameters.
 
-    Which layers follow each other is seen on `images`, and that folding them changes nothing is checked there. Where
-    nothing can be folded, it is `module` itself.
+    Where nothing can be folded, it is `module` itself.
 
     Args:
-        module: Any module that takes images; its running statistics must not be moved inside.
-        images: A few of its inputs.
+        module: Any module that takes images.
+        images: A few of its inputs, to find its pairs on.
     """
-    pairs = _pairs(module, images)
-    if not pairs:
-        yield module
-        return
-    norms = [module.get_submodule(name) for _, name in pairs]
-    quick = Folded(module, pairs)
-    with _evaluating(module):
-        expected = module(images)
-    for norm in norms:
-        norm.forward = _behind(norm)
-    try:
-        with _evaluating(module):
-            same = torch.allclose(quick(images), expected, atol=TOLERANCE * float(expected.abs().max()))
-        if same:
-            yield quick
-    finally:
-        for norm in norms:
-            del norm.forward
-    if not same:
-        yield module
+    pairs = find_pairs(module, images)
+    return Folded(module, pairs) if pairs else module
 
 
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Without gradients or random numbers; the training modes are as before afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
+def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pair, ...]:
+    """Which convolutions and BatchNorms of a module can be folded.
 
-
-def _pairs(module: nn.Module, images: Tensor) -> tuple[Pair, ...]:
-    """Convolutions whose output object goes straight into a BatchNorm, found by watching one pass."""
-    names = {part: name for name, part in module.named_modules()}
+    Which layers follow each other is seen by watching one pass over `images`. That folding them changes nothing is checked
+    there as well: if it does (a convolution that is read elsewhere too, or works its weights over), there are none.
+    """
+    watched = sharing_copy(module).eval()
+    names = {part: name for name, part in watched.named_modules()}
+    convs = [part for part in watched.modules() if isinstance(part, nn.Conv2d)]
+    norms = [part for part in watched.modules() if _is_frozen_norm(part)]
+    if not (convs and norms):
+        return ()
     maker: dict[int, nn.Module] = {}
     outputs = []  # kept, so that no identity is used twice
     found: list[Pair] = []
@@ -123,21 +106,24 @@ def _pairs(module: nn.Module, images: Tensor) -> tuple[Pair, ...]:
         if conv is not None:
             found.append((names[conv], names[norm]))
 
-    convs = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
-    norms = [part for part in module.modules() if _is_frozen_norm(part)]
-    if not (convs and norms):
-        return ()
     hooks = [conv.register_forward_hook(made) for conv in convs]
     hooks += [norm.register_forward_pre_hook(read) for norm in norms]
-    try:
-        with _evaluating(module):
-            module(images)
-    finally:
+    with torch.no_grad():
+        expected = watched(images)
         for hook in hooks:
             hook.remove()
-    # A layer that is used in two places belongs to no pair.
-    uses = Counter(name for pair in found for name in pair)
-    return tuple(pair for pair in found if uses[pair[0]] == uses[pair[1]] == 1)
+        uses = Counter(
+            name for pair in found for name in pair
+        )  # a layer used in two places belongs to no pair
+        pairs = tuple(pair for pair in found if uses[pair[0]] == uses[pair[1]] == 1)
+        changed = (Folded(watched, pairs).eval()(images) - expected).abs().max()
+    return pairs if float(changed) <= TOLERANCE * float(expected.abs().max()) else ()
+
+
+def sharing_copy(module: M) -> M:
+    """A copy of a module's layers around the very same parameters and buffers."""
+    tensors = chain(module.parameters(), module.buffers())
+    return deepcopy(module, {id(tensor): tensor for tensor in tensors})
 
 
 def _is_frozen_norm(part: nn.Module) -> bool:
@@ -146,7 +132,7 @@ def _is_frozen_norm(part: nn.Module) -> bool:
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Factor and shift of each channel of a BatchNorm with its running statistics."""
-    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018 - `_pairs` has seen to it
+    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018 - `find_pairs` has seen to it
     gain = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:
         gain = norm.weight * gain

@@ -3,8 +3,7 @@
 import math
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -102,11 +101,8 @@ class Trainer:
         steps = settings.epochs * len(batches)
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
-        with (
-            progress.task(title, steps) as advance,
-            torch.random.fork_rng(),
-            self._quick(module, examples, settings, steps) as quick,
-        ):
+        with progress.task(title, steps) as advance, torch.random.fork_rng():
+            quick = self._quick(module, examples, settings, steps)
             prepared = accelerator.prepare(quick, optimizer, _schedule(optimizer, settings, steps), loader)
             epoch_of = _Epoch(accelerator, examples, settings, *prepared)
             first = _resume(accelerator, checkpoints)
@@ -128,50 +124,47 @@ class Trainer:
         module.eval()
         return losses.values
 
-    @contextmanager
-    def _quick(
-        self, module: nn.Module, examples: Examples, settings: Training, steps: int
-    ) -> Iterator[nn.Module]:
+    def _quick(self, module: nn.Module, examples: Examples, settings: Training, steps: int) -> nn.Module:
         """What trains the same parameters as `module` would, in less time."""
         if settings.bn == "frozen":
             pixels, labels, parts = examples.__getitems__(range(min(2, len(examples))))
             few = examples.prepare((pixels.to(self.device), labels, parts), Generator().manual_seed(0))
-            with folded(module, few) as quick:
-                yield self._compiled(quick, steps)
-        else:
-            yield self._compiled(module, steps)
-
-    def _compiled(self, module: nn.Module, steps: int) -> nn.Module:
-        if self.plan.compiler is None or not self.plan.compiles(steps):
-            return module
-        return torch.compile(module, backend=self.plan.compiler)  # type: ignore[return-value]
+            module = folded(module, few)
+        if self.plan.compiler is not None and self.plan.compiles(steps):
+            module = torch.compile(module, backend=self.plan.compiler)  # type: ignore[assignment]
+        return module
 
     @torch.no_grad()
     def probabilities(
         self, model: CellClassifier, images: ImageSet, title: str = "predicting"
     ) -> Float[Tensor, "n c"]:
         """Class probabilities `(N, classes)` of raw images, on the CPU."""
-        return self._map(model, images, model.probabilities, title)
+        return self._map(model, images, CellClassifier.probabilities, title)
 
     @torch.no_grad()
     def embeddings(
         self, model: CellClassifier, images: ImageSet, title: str = "embedding"
     ) -> Float[Tensor, "n d"]:
         """Embeddings `(N, 128)` of raw images, on the CPU."""
-        return self._map(model, images, lambda raw: model.embed(model.normalised(raw)).float(), title)
+        return self._map(model, images, CellClassifier.embedded, title)
 
     def _map(
-        self, model: CellClassifier, images: ImageSet, function: Callable[[Tensor], Tensor], title: str
+        self,
+        model: CellClassifier,
+        images: ImageSet,
+        function: Callable[[CellClassifier, Tensor], Tensor],
+        title: str,
     ) -> Float[Tensor, "n k"]:
         to_device(model, self.device)
+        quick = model.for_inference()
         parts, size = [], self.plan.inference_batch
-        with progress.task(title, len(images)) as advance, model.inference():
+        with progress.task(title, len(images)) as advance:
             for start in range(0, len(images), size):
                 positions = range(start, min(start + size, len(images)))
                 pixels = images.raw(positions)
                 if self.plan.pinned:
                     pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-                parts.append(function(pixels))
+                parts.append(function(quick, pixels))
                 advance(len(positions))
         # Fetched at the end, because a GPU would have to finish every batch before the next one is sent.
         return torch.cat(parts).cpu()
