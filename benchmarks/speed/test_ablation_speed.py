@@ -5,11 +5,12 @@ from typing import Any
 
 from contest import Peer, contest
 
+import cellda.datasets
 from cellda import Recipe
 from cellda.ablation import Ablation
 from cellda.presets import CONDITIONS
 
-TARGETS = ("synthetic/1", "synthetic/3", "synthetic/5", "synthetic/7")
+TARGETS = [cellda.datasets.load(f"synthetic/{number}", per_class=25) for number in (1, 3, 5, 7)]
 
 
 def test_ablation(benchmark: Any, tmp_path: Path) -> None:
