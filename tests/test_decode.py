@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
-from cellda.datasets.decode import decode, decode_resized, decode_stream, frame_size, unusable
+from cellda.datasets.decode import decode, decode_resized, frame_size, unusable
 from cellda.errors import DataError
 
 
@@ -214,30 +214,3 @@ def test_nothing_is_warned_about(tmp_path, monkeypatch):
         decode_resized([(tmp_path / "a.png", None)] * 3, 8)
         frame_size(tmp_path / "a.png")
     assert caught == []
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 9])
-def test_a_stream_gives_the_same_images_batch_by_batch(tmp_path, at_once) -> None:
-    files = []
-    for number in range(5):
-        pixels = np.full((20 + number, 30, 3), 40 * number, np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-        files.append((tmp_path / f"{number}.png", None))
-    batches = list(decode_stream(files, 16, at_once))
-    assert [len(batch) for batch in batches] == [min(at_once, 5 - start) for start in range(0, 5, at_once)]
-    assert torch.equal(torch.cat(batches), decode_resized(files, 16))
-    assert torch.cat(batches)[:, 0, 8, 8].tolist() == [0, 40, 80, 120, 160]
-
-
-def test_a_stream_lists_every_bad_file_at_its_end(tmp_path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "good.png")
-    (tmp_path / "empty.png").touch()
-    names = ["good.png", "empty.png", "good.png", "gone.png", "good.png"]
-    stream = decode_stream([(tmp_path / name, None) for name in names], 8, 1)
-    assert next(stream).shape == (1, 3, 8, 8)
-    with pytest.raises(DataError, match="2 of 5 images") as caught:
-        next(stream)  # nothing is handed out behind a bad file, but all are looked at
-    assert [problem.partition(":")[0].rsplit("/")[-1] for problem in caught.value.problems] == [
-        "empty.png",
-        "gone.png",
-    ]

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -118,15 +117,16 @@ def test_pinned_batches_are_asked_for_where_the_plan_says_so(monkeypatch) -> Non
     torch.testing.assert_close(found, brightness_set().pixels.float().mean((2, 3)))
 
 
-def test_bfloat16_training_learns_the_same() -> None:
+def test_bfloat16_training_learns_the_same_and_leaves_the_module_in_float32() -> None:
     wanted = trained(CPU, epochs=4)[0]
-    AcceleratorState._reset_state(reset_partial_state=True)
-    try:
-        found = trained(DevicePlan(precision="bf16"), epochs=4)[0]
-    finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
+    net = small_net()
+    examples = ImageExamples(brightness_set())
+    found = Trainer("cpu", DevicePlan(precision="bf16")).fit(net, examples, quick(epochs=4), seed=0)
     assert found == pytest.approx(wanted, rel=0.05)
     assert found != wanted
+    assert "forward" not in vars(net)
+    assert net(torch.rand(2, 3, 16, 16)).dtype is torch.float32
+    assert trained(CPU, epochs=4)[0] == wanted  # another precision, in the same process
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings exist on Linux only")

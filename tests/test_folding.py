@@ -171,3 +171,50 @@ def test_frozen_training_gives_the_weights_of_a_plain_loop_with_batchnorm_in_eva
     for name, value in reference.items():
         # Adam divides by the gradient's size, so that a tiny gradient may move a weight by lr either way.
         torch.testing.assert_close(trained[name], value, atol=2e-3, rtol=1e-2, msg=name)
+
+
+class Looker:
+    """Has a method as a hook."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def look(self, _part: nn.Module, _given: object, made: Tensor) -> None:
+        self.seen.append(made)
+
+
+def test_hooks_see_what_they_would_without_folding() -> None:
+    from cellda.models import Backbone, CellClassifier
+    from cellda.normalizers.spec import NormalizerSpec
+
+    backbone = Backbone(name="test_efficientnet", weights="none", image_size=48)
+    model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
+    wanted = model.predict(images()).probabilities
+    looker = Looker()
+    hook = model.encoder.conv_stem.register_forward_hook(looker.look)
+    found = model.predict(images()).probabilities
+    assert len(looker.seen) == 1
+    inputs = (images() - model.mean) / model.std
+    hook.remove()
+    torch.testing.assert_close(looker.seen[0], model.encoder.conv_stem(inputs), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    assert folded(model.encoder, images(2)) is not model.encoder
+
+
+def test_a_copy_for_inference_predicts_the_same_and_is_not_saved(tmp_path) -> None:
+    from cellda.errors import ConfigurationError
+    from cellda.models import Backbone, CellClassifier
+    from cellda.normalizers.spec import NormalizerSpec
+
+    backbone = Backbone(name="test_efficientnet", weights="none", image_size=48)
+    model = CellClassifier(backbone, NormalizerSpec(name="identity")).train()
+    names = list(model.state_dict())
+    wanted = model.predict(images()).probabilities
+    quick = model.for_inference()
+    torch.testing.assert_close(quick.predict(images()).probabilities, wanted, atol=1e-6, rtol=1e-5)
+    with pytest.raises(ConfigurationError, match="save the model it was made from"):
+        quick.save(tmp_path)
+    assert model.training
+    assert list(model.state_dict()) == names
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(images()).softmax(1), wanted, atol=1e-5, rtol=1e-4)

@@ -213,6 +213,31 @@ def test_poor_trials_are_stopped_after_a_fold(view, tmp_path) -> None:
     assert found.adapter.threshold == pytest.approx(0.13, abs=0.08)
 
 
+def test_trials_race_against_the_best_finished_one_fold_by_fold(view, tmp_path, monkeypatch) -> None:
+    script = [(0.9, 0.9, 0.9), (0.95, 0.5), (0.8,), (0.9, 1.0, 0.9), (0.92, 0.9)]
+
+    def trained() -> list[int]:
+        thresholds = [threshold for threshold, _ in Thresholds.seen]
+        return [thresholds.count(one) for one in dict.fromkeys(thresholds)]
+
+    monkeypatch.setattr(
+        "cellda.training.search.balanced_accuracy",
+        lambda truth, found: script[len(trained()) - 1][trained()[-1] - 1],
+    )
+    found = run(view, tmp_path, trials=5)
+    # .95 went on, but .95 and .5 are behind .9 and .9; .8 is behind at once; .9 keeps up and wins; .92 and .9 are then
+    # behind .9 and 1.
+    assert trained() == [3, 2, 1, 3, 2]
+    assert [trial["state"] for trial in found.trials] == [
+        "complete",
+        "pruned",
+        "pruned",
+        "complete",
+        "pruned",
+    ]
+    assert found.adapter.threshold == found.trials[3]["values"]["threshold"]
+
+
 def test_a_seed_decides_the_search(view, tmp_path) -> None:
     one, same, other = (run(view, tmp_path / str(i), seed=s) for i, s in enumerate((1, 1, 2)))
     assert without_time(one.trials) == without_time(same.trials)

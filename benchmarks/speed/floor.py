@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator
 from contest import THREADS, record
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cellda.adapters import create
@@ -69,9 +69,11 @@ def _training(name: str, images: ImageSet, settings: Training, rates: dict[str, 
         trainer.fit(model, examples, settings, seed=0)
         seconds = time.perf_counter() - started
     passes = settings.epochs * len(images)
-    flops, outputs = _counted(model.train(), backward=True)
-    # Forth: written and read. Back: the gradient written and read, the activation read once more.
-    return _row(name, seconds, passes, flops, 5 * outputs, rates, dict(shares))
+    flops, outputs = _counted(model)
+    # Two passes back cost what the one forth does each: gradients of inputs and of weights (torch's counter takes a
+    # depthwise convolution's for that of a full one). Activations are written and read forth; back, their gradients are
+    # written and read, and they are read once more.
+    return _row(name, seconds, passes, 3 * flops, 5 * outputs, rates, dict(shares))
 
 
 def _prediction(images: ImageSet, rates: dict[str, float]) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def _prediction(images: ImageSet, rates: dict[str, float]) -> dict[str, Any]:
         started = time.perf_counter()
         trainer.probabilities(model, images)
         seconds = time.perf_counter() - started
-    flops, outputs = _counted(model.eval(), backward=False)
+    flops, outputs = _counted(model)
     return _row("prediction", seconds, len(images), flops, 2 * outputs, rates, dict(shares))
 
 
@@ -110,8 +112,8 @@ def _row(
     return row | {"share_other": 1 - sum(shares.values()) / seconds}
 
 
-def _counted(model: nn.Module, *, backward: bool) -> tuple[float, float]:
-    """FLOPs, and bytes of the outputs of all convolutions, norms, activations and linear layers, per image."""
+def _counted(model: nn.Module) -> tuple[float, float]:
+    """FLOPs of a forward pass, and bytes that its layers put out (convolutions, norms, activations, linear), per image."""
     sizes: list[int] = []
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Linear)
     hooks = [
@@ -120,10 +122,8 @@ def _counted(model: nn.Module, *, backward: bool) -> tuple[float, float]:
         if isinstance(part, kinds)
     ]
     counter = FlopCounterMode(display=False)
-    with counter, torch.set_grad_enabled(backward):
-        made: Tensor = model(torch.rand(STEP, 3, cells.SIZE, cells.SIZE))
-        if backward:
-            torch.autograd.backward(made.sum())
+    with counter, torch.no_grad():
+        model(torch.rand(STEP, 3, cells.SIZE, cells.SIZE))
     for hook in hooks:
         hook.remove()
     return counter.get_total_flops() / STEP, sum(sizes) / STEP

@@ -1,6 +1,7 @@
 """One search against as many adaptations of their own."""
 
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def test_search(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
         return CellClassifier.load(tmp_path / "model")
 
     def ours() -> None:
-        found = search(adapter, load, TargetView(support), context, Search(trials=TRIALS), tmp_path)
+        found = search(
+            adapter, lambda: deepcopy(model), TargetView(support), context, Search(trials=TRIALS), tmp_path
+        )
         trials.extend(found.trials)
 
     torch.set_num_threads(THREADS)

@@ -28,4 +28,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt is None:
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, KEPT)) and bool(mallopt(_TRIM_THRESHOLD, KEPT))
+    # Some releases refuse to keep blocks over 32 MB.
+    blocks = mallopt(_MMAP_THRESHOLD, KEPT) or mallopt(_MMAP_THRESHOLD, 2**25)
+    end = mallopt(_TRIM_THRESHOLD, KEPT)
+    return bool(blocks and end)

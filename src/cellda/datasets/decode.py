@@ -9,13 +9,12 @@ white (float, 32-bit integer), boxes outside the image.
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -65,56 +64,28 @@ def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8
         size: Side of the result in pixels.
 
     Returns:
-        `(N, 3, size, size)` uint8 RGB, in the order of `files`.
+        `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory.
 
     Raises:
         DataError: If images cannot be used; all of them are listed with the reason.
     """
-    batches = list(decode_stream(files, size, at_once=max(1, len(files))))
-    return batches[0] if batches else torch.empty(0, 3, size, size, dtype=torch.uint8)
+    out = np.empty((len(files), size, size, 3), dtype=np.uint8)
 
-
-def decode_stream(
-    files: Sequence[tuple[Path, Box | None]], size: int, at_once: int
-) -> Iterator[UInt8[Tensor, "n 3 size size"]]:
-    """Decode and resize images as `decode_resized`, batch after batch; the next one while the caller works on the last.
-
-    Args:
-        files: Path and crop box (or None) of each image.
-        size: Side of the result in pixels.
-        at_once: Images a batch.
-
-    Yields:
-        `(N, 3, size, size)` uint8 RGB, channels-last in memory, N at most `at_once`, in the order of `files`; no more after an
-        image that cannot be used.
-
-    Raises:
-        DataError: After the last image, if images cannot be used; all of them are listed with the reason.
-    """
-
-    def resized(path: Path, box: Box | None) -> npt.NDArray[np.uint8] | str:
+    def fill(index: int) -> str | None:
         try:
-            return np.asarray(_rgb(path, box).resize((size, size), Image.Resampling.BILINEAR))
+            resized = _rgb(*files[index]).resize((size, size), Image.Resampling.BILINEAR)
         except _UnusableError as error:
-            return f"{path}: {error}"
+            return str(error)
+        out[index] = np.asarray(resized)
+        return None
 
-    with _quiet(), ThreadPoolExecutor(max_workers=_THREADS) as pool:
-
-        def begin(start: int) -> list[Future[npt.NDArray[np.uint8] | str]]:
-            return [pool.submit(resized, *file) for file in files[start : start + at_once]]
-
-        problems: list[str] = []
-        coming = begin(0)
-        for start in range(0, len(files), at_once):
-            current, coming = coming, begin(start + at_once)
-            done = [job.result() for job in current]
-            problems += [result for result in done if isinstance(result, str)]
-            if not problems:
-                yield torch.from_numpy(np.stack(done)).permute(0, 3, 1, 2)
-    if problems:
+    reasons = _threaded(fill, len(files))
+    if reasons:
         raise DataError(
-            f"{len(problems)} of {len(files)} images cannot be used; mend or remove them.", problems
+            f"{len(reasons)} of {len(files)} images cannot be used; mend or remove them.",
+            [f"{files[index][0]}: {reason}" for index, reason in reasons.items()],
         )
+    return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
 def unusable(files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], None]) -> dict[int, str]:

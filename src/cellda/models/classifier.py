@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from cellda.datasets.decode import decode_stream
+from cellda.datasets.decode import decode_resized
 from cellda.device import plan_for
-from cellda.errors import DataError
+from cellda.errors import ConfigurationError, DataError
 from cellda.memory import keep_freed_memory
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
-from cellda.models.folding import Folded, Pair, find_pairs, sharing_copy
+from cellda.models.folding import Folded, Pair, find_pairs, hooked, sharing_copy
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
@@ -113,8 +113,7 @@ class CellClassifier(nn.Module):
         if isinstance(images, Tensor):
             batches = _from_tensor(images, at_once)
         else:
-            files = [images] if isinstance(images, str | Path) else images
-            batches = decode_stream([(Path(file).expanduser(), None) for file in files], size, at_once)
+            batches = _from_files([images] if isinstance(images, str | Path) else images, size, at_once)
         quick = self.for_inference()
         for pixels in batches:
             fitting = tuple(pixels.shape[-2:]) == (size, size)
@@ -127,15 +126,18 @@ class CellClassifier(nn.Module):
     def for_inference(self) -> Self:
         """A copy that predicts as fast as it can: in evaluation mode, BatchNorm folded into the convolutions.
 
-        It shares this model's weights, which must not be changed while it is used.
+        It shares this model's weights, which must not be changed while it is used, stays on its device and cannot be saved.
+        A model with hooks is not folded: they see what they were registered for.
         """
         if self.mean.device.type == "cpu":
             keep_freed_memory()
-        side = self.backbone.image_size
+        quick = sharing_copy(self).eval()
+        if hooked(self.encoder) or isinstance(self.encoder, Folded):
+            return quick
         if self._pairs is None:
+            side = self.backbone.image_size
             few = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.mean)
             self._pairs = find_pairs(self.encoder, few.contiguous(memory_format=torch.channels_last))
-        quick = sharing_copy(self).eval()
         if self._pairs:
             quick.encoder = Folded(quick.encoder, self._pairs).fixed()
         return quick
@@ -157,7 +159,15 @@ class CellClassifier(nn.Module):
         return self.normalizer(images).to(memory_format=torch.channels_last)  # type: ignore[no-any-return]
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and description (classes, backbone, normalizer) into `folder`, which is returned."""
+        """Write weights (safetensors) and description (classes, backbone, normalizer) into `folder`, which is returned.
+
+        Raises:
+            ConfigurationError: If this is a copy for inference.
+        """
+        if isinstance(self.encoder, Folded):
+            raise ConfigurationError(
+                "This is a copy for inference, whose layers are folded; save the model it was made from."
+            )
         path = Path(folder).expanduser()
         path.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, path / WEIGHTS)
@@ -214,3 +224,19 @@ def _from_tensor(images: Tensor, at_once: int) -> Iterator[Tensor]:
         check_images(images.float())
     for start in range(0, len(images), at_once):
         yield images[start : start + at_once]
+
+
+def _from_files(files: Sequence[str | Path], size: int, at_once: int) -> Iterator[Tensor]:
+    """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
+    paths = [Path(file).expanduser() for file in files]
+    bad: list[str] = []
+    for start in range(0, len(paths), at_once):
+        try:
+            batch = decode_resized([(path, None) for path in paths[start : start + at_once]], size)
+        except DataError as error:
+            bad.extend(error.problems)
+        else:
+            if not bad:
+                yield batch
+    if bad:
+        raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; mend or remove them.", bad)

@@ -23,6 +23,8 @@ Pair = tuple[str, str]
 TOLERANCE = 1e-3
 """Outputs of the folded module may differ by this share of the largest: float32 sums in another order."""
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -85,9 +87,14 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pai
     """Which convolutions and BatchNorms of a module can be folded.
 
     Which layers follow each other is seen by watching one pass over `images`. That folding them changes nothing is checked
-    there as well: if it does (a convolution that is read elsewhere too, or works its weights over), there are none.
+    there as well: if it does (a convolution that is read elsewhere too, or works its weights over), there are none. Nor are
+    there any in a module with hooks, which might look at what folding leaves out.
     """
-    watched = sharing_copy(module).eval()
+    if hooked(module):
+        return ()
+    watched = deepcopy(
+        module, {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
+    ).eval()
     names = {part: name for name, part in watched.named_modules()}
     convs = [part for part in watched.modules() if isinstance(part, nn.Conv2d)]
     norms = [part for part in watched.modules() if _is_frozen_norm(part)]
@@ -110,6 +117,8 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pai
     hooks += [norm.register_forward_pre_hook(read) for norm in norms]
     with torch.no_grad():
         expected = watched(images)
+        if not isinstance(expected, Tensor):
+            return ()
         for hook in hooks:
             hook.remove()
         uses = Counter(
@@ -120,10 +129,15 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pai
     return pairs if float(changed) <= TOLERANCE * float(expected.abs().max()) else ()
 
 
+def hooked(module: nn.Module) -> bool:
+    """Whether anybody looks into a module as it runs."""
+    return any(vars(part)[name] for part in module.modules() for name in _HOOKS)
+
+
 def sharing_copy(module: M) -> M:
-    """A copy of a module's layers around the very same parameters and buffers."""
-    tensors = chain(module.parameters(), module.buffers())
-    return deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    """A copy of a module's layers around the very same parameters, buffers and hooks."""
+    hooks = (vars(part)[name] for part in module.modules() for name in _HOOKS)
+    return deepcopy(module, {id(kept): kept for kept in chain(module.parameters(), module.buffers(), hooks)})
 
 
 def _is_frozen_norm(part: nn.Module) -> bool:

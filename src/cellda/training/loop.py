@@ -52,9 +52,9 @@ class Trainer:
             keep_freed_memory()
 
     def _accelerator(self) -> Accelerator:
+        # Precision is left to the loop: accelerate would leave it in the module, and allow one a process.
         return Accelerator(
             cpu=self._cpu,
-            mixed_precision=self.plan.precision,
             dataloader_config=DataLoaderConfiguration(non_blocking=self.plan.pinned),
         )
 
@@ -104,7 +104,7 @@ class Trainer:
         with progress.task(title, steps) as advance, torch.random.fork_rng():
             quick = self._quick(module, examples, settings, steps)
             prepared = accelerator.prepare(quick, optimizer, _schedule(optimizer, settings, steps), loader)
-            epoch_of = _Epoch(accelerator, examples, settings, *prepared)
+            epoch_of = _Epoch(accelerator, self.plan, examples, settings, *prepared)
             first = _resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
@@ -189,6 +189,7 @@ class _Epoch:
     def __init__(
         self,
         accelerator: Accelerator,
+        plan: DevicePlan,
         examples: Examples,
         settings: Training,
         module: nn.Module,
@@ -196,7 +197,8 @@ class _Epoch:
         scheduler: LRScheduler,
         loader: DataLoader[Batch],
     ) -> None:
-        self.accelerator, self.examples, self.settings = accelerator, examples, settings
+        self.accelerator, self.plan = accelerator, plan
+        self.examples, self.settings = examples, settings
         self.module, self.optimizer, self.scheduler, self.loader = module, optimizer, scheduler, loader
 
     def run(self, generator: Generator, advance: Callable[[int], None]) -> float:
@@ -208,8 +210,10 @@ class _Epoch:
         for batch in self.loader:
             labels = batch[1]
             self.optimizer.zero_grad()
-            with self.accelerator.autocast():
-                logits = self.module(self.examples.prepare(batch, generator))
+            inputs = self.examples.prepare(batch, generator)
+            bf16 = self.plan.precision == "bf16"
+            with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bf16):
+                logits = self.module(inputs)
                 loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
             self.accelerator.backward(loss)
             self.optimizer.step()

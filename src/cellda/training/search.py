@@ -1,5 +1,6 @@
 """Hyper-parameter search inside the support set: Optuna over the ranges an adapter declares (the paper's 3-fold step)."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -81,8 +82,6 @@ def search(
             study_name="search",
             direction="maximize",
             load_if_exists=True,
-            # A race: 0 is the share of the finished trials that may be better.
-            pruner=optuna.pruners.PercentilePruner(0.0, n_startup_trials=1),
         )
     if not any(trial.state in (*FINISHED, TrialState.WAITING) for trial in study.trials):
         study.enqueue_trial(own)
@@ -101,7 +100,7 @@ def search(
             found = context.trainer.probabilities(model, truth).argmax(1)
             scores.append(balanced_accuracy(truth.labels.numpy(), found.numpy()))
             trial.report(float(np.mean(scores)), number)
-            if number + 1 < len(folds) and trial.should_prune():
+            if number + 1 < len(folds) and np.mean(scores) < _best(study, number):
                 raise optuna.TrialPruned
         return float(np.mean(scores))
 
@@ -190,6 +189,12 @@ def _suggest(trial: optuna.Trial, name: str, allowed: Range, own: Any) -> Any:
     if allowed.integer:
         return trial.suggest_int(name, int(low), int(high), log=allowed.log)
     return trial.suggest_float(name, low, high, log=allowed.log)
+
+
+def _best(study: optuna.Study, fold: int) -> float:
+    """The best mean score that a finished trial had after this fold."""
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return max((trial.intermediate_values[fold] for trial in finished), default=-math.inf)
 
 
 def _finished(study: optuna.Study) -> int:
