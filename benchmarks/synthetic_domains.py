@@ -3,7 +3,8 @@
     python benchmarks/synthetic_domains.py
 
 For each of the ten domains: accuracy within the domain (held-out fifth of its own cells) and of the model trained on
-`synthetic/0` without adaptation. Preset `laptop` at 96 px, 100 cells a class, 8 epochs. About ten minutes on two CPU cores.
+`synthetic/0` without adaptation. Preset `laptop` at 96 px, 100 cells a class, 10 epochs with the
+statistics of BatchNorm frozen, because 300 steps are too few for them to settle. About eight minutes on two CPU cores.
 """
 
 import argparse
@@ -27,7 +28,9 @@ SOURCE = "synthetic/0"
 def recipe(source: str) -> Recipe:
     """Train on one domain, adapt nothing."""
     return Recipe.preset("laptop", "no_fine_tune").with_(
-        sources=[source], backbone={"image_size": 96}, training={"epochs": 8, "lr": 5e-4, "one_cycle": True}
+        sources=[source],
+        backbone={"image_size": 96},
+        training={"epochs": 10, "lr": 5e-4, "one_cycle": True, "bn": "frozen"},
     )
 
 
