@@ -31,16 +31,15 @@ M = TypeVar("M", bound=nn.Module)
 class Folded(nn.Module):
     """What a module computes with frozen BatchNorm statistics, its BatchNorms folded into the convolutions before them.
 
-    Parameters and buffers are those of the module itself, which is left as it is; only its layers are copied.
-
     Args:
-        module: Any module; its running statistics must not be moved through this one.
+        layers: A `sharing_copy` of the module, which this one takes over and changes. Running statistics must not be moved
+            through it.
         pairs: Which layers are folded, by name, as `find_pairs` gives them.
     """
 
-    def __init__(self, module: nn.Module, pairs: tuple[Pair, ...]) -> None:
+    def __init__(self, layers: nn.Module, pairs: tuple[Pair, ...]) -> None:
         super().__init__()
-        self.inner = sharing_copy(module)
+        self.inner = layers
         self.pairs = pairs
         self._fixed: dict[str, Tensor] | None = None
         for _, name in pairs:
@@ -80,7 +79,7 @@ def folded(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> nn.Module:
         images: A few of its inputs, to find its pairs on.
     """
     pairs = find_pairs(module, images)
-    return Folded(module, pairs) if pairs else module
+    return Folded(sharing_copy(module), pairs) if pairs else module
 
 
 def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pair, ...]:
@@ -121,9 +120,8 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pai
             return ()
         for hook in hooks:
             hook.remove()
-        uses = Counter(
-            name for pair in found for name in pair
-        )  # a layer used in two places belongs to no pair
+        # A layer that is used in two places belongs to no pair.
+        uses = Counter(name for pair in found for name in pair)
         pairs = tuple(pair for pair in found if uses[pair[0]] == uses[pair[1]] == 1)
         changed = (Folded(watched, pairs).eval()(images) - expected).abs().max()
     return pairs if float(changed) <= TOLERANCE * float(expected.abs().max()) else ()
