@@ -16,7 +16,7 @@ CONTESTS = {
     "source_training": "source training, Barcelona",
     "adaptation": "adaptation, 100 cells",
     "head_only": "`head_only`, 50 epochs, 100 cells",
-    "search": "search, 8 trials x 3 folds, 100 cells, 48 px",
+    "search": "search, 8 trials x 3 folds, 100 cells, a tenth of the epochs",
     "ablation": "six conditions x 4 targets x 5 draws, drawn cells, 48 px",
     "prediction": "prediction of a folder of jpgs",
 }
