@@ -36,6 +36,9 @@ def _contests() -> TextTable:
     rows = []
     machines = set()
     for name, title in CONTESTS.items():
+        if not (RESULTS / f"{name}.csv").exists():
+            rows.append((title, "not measured yet", *("-" for _ in range(7))))
+            continue
         for row in _rows(name):
             asked = "-" if pd.isna(row.asked) else f"{row.asked:g}"
             rate = f"{row.images / row.ours_seconds:.0f}" if row.images else "-"
