@@ -57,7 +57,11 @@ def _contests() -> TextTable:
 
 
 def _start() -> TextTable:
-    rows = [(str(row.what), f"{row.seconds:.2f} s", _cell(row.asked) + " s") for row in _rows("start")]
+    rows = [
+        (str(row.what), f"{row.seconds:.2f} s", _cell(row.asked) + " s")
+        for row in _rows("start")
+        if row.asked > 0
+    ]
     return TextTable("Start", ("command", "median", "asked"), rows)
 
 
