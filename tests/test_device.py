@@ -33,17 +33,39 @@ def test_each_device_has_its_plan(monkeypatch) -> None:
     assert plan_for(torch.device("mps")) == DevicePlan()
 
 
-def test_a_gpu_gets_its_plan_and_autotuned_convolutions(monkeypatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+def test_a_gpu_gets_its_plan(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr(loop, "PartialState", lambda cpu: SimpleNamespace(device=torch.device("cuda")))
-    trainer = Trainer("auto")
-    assert trainer.plan == plan_for(torch.device("cuda"), bf16=True)
-    assert torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = False
-    monkeypatch.setattr(loop, "PartialState", lambda cpu: SimpleNamespace(device=torch.device("cpu")))
-    Trainer("cpu")
-    assert not torch.backends.cudnn.benchmark
+    assert Trainer("auto").plan == plan_for(torch.device("cuda"), bf16=True)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_convolutions_are_autotuned_while_training_and_predicting_and_the_setting_put_back(
+    monkeypatch, own
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", own)
+    seen = []
+
+    class Looks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = small_net()
+
+        def forward(self, images):
+            seen.append(torch.backends.cudnn.benchmark)
+            return self.net(images)
+
+        def for_inference(self):
+            return self
+
+    trainer, net = Trainer("cpu"), Looks()
+    trainer.fit(net, ImageExamples(brightness_set()), quick(bn="train"), seed=0)
+    assert torch.backends.cudnn.benchmark is own
+    trained = len(seen)
+    trainer._map(net, brightness_set(), lambda model, raw: model(raw / 255), "")
+    assert len(seen) > trained > 0
+    assert all(seen)
+    assert torch.backends.cudnn.benchmark is own
 
 
 def trained(plan: DevicePlan, **fields: object) -> tuple[list[float], dict[str, torch.Tensor]]:
@@ -70,9 +92,23 @@ def test_compiled_training_is_the_same_training(monkeypatch, bn) -> None:
         torch.testing.assert_close(weights[name], value, atol=1e-4, rtol=1e-3)
 
 
-def test_a_compiled_training_resumes(tmp_path, monkeypatch) -> None:
-    plan = DevicePlan(compiler="eager", compile_from=0)
-    whole = trained(plan, epochs=3)[0]
+COMPILED = DevicePlan(compiler="eager", compile_from=0)
+
+
+@pytest.mark.parametrize(
+    ("bn", "before", "after"),
+    [
+        ("train", COMPILED, COMPILED),
+        ("train", COMPILED, CPU),
+        ("train", CPU, COMPILED),
+        ("frozen", CPU, COMPILED),
+        ("frozen", COMPILED, CPU),
+    ],
+)
+def test_a_training_that_was_interrupted_goes_on_under_any_plan(
+    tmp_path, monkeypatch, bn, before, after
+) -> None:
+    whole = trained(before, epochs=3, bn=bn)
     keep = loop._checkpoint
 
     def stop(accelerator, folder, epoch):
@@ -80,15 +116,16 @@ def test_a_compiled_training_resumes(tmp_path, monkeypatch) -> None:
         if epoch == 2:
             raise KeyboardInterrupt
 
-    examples, net = ImageExamples(brightness_set()), small_net()
+    examples, settings, folder = ImageExamples(brightness_set()), quick(epochs=3, bn=bn), tmp_path / "kept"
     monkeypatch.setattr(loop, "_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
-        Trainer("cpu", plan).fit(net, examples, quick(epochs=3), seed=0, checkpoints=tmp_path / "kept")
+        Trainer("cpu", before).fit(small_net(), examples, settings, seed=0, checkpoints=folder)
     monkeypatch.setattr(loop, "_checkpoint", keep)
-    resumed = Trainer("cpu", plan).fit(
-        small_net(), examples, quick(epochs=3), seed=0, checkpoints=tmp_path / "kept"
-    )
-    assert resumed == pytest.approx(whole, rel=1e-5)
+    net = small_net()
+    resumed = Trainer("cpu", after).fit(net, examples, settings, seed=0, checkpoints=folder)
+    assert resumed == pytest.approx(whole[0], rel=1e-4)
+    for name, value in whole[1].items():
+        torch.testing.assert_close(state(net)[name], value, atol=1e-4, rtol=1e-3)
 
 
 def test_pinned_batches_are_asked_for_where_the_plan_says_so(monkeypatch) -> None:

@@ -180,6 +180,12 @@ def test_an_adaptation_encodes_what_it_must_and_nothing_else_is_made(store, fres
     assert fresh == Work(trainings=Counter({f"adapting ({name})": 1}), encoded=images)
 
 
+def test_a_search_among_heads_encodes_the_support_once_for_all_trials_and_folds(store, fresh) -> None:
+    with_adapter("head_only").with_(search={"trials": 3}).run(target(), store=store, progress=False)
+    assert fresh.trainings["adapting (head_only)"] > 3
+    assert fresh.encoded == SUPPORT + SUPPORT + QUERY  # search, adaptation, prediction
+
+
 def test_predicting_with_the_source_model_encodes_the_query_only(store, fresh) -> None:
     recipe(adapter="none", few_shot={"draw": 1}).run(target(), store=store, progress=False)
     assert fresh == Work(encoded=QUERY)

@@ -1,5 +1,6 @@
 """The search inside the support set: its folds, its trials, and that it goes on where it stopped."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,12 +13,14 @@ from sklearn.metrics import recall_score
 from torch import nn
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.adapters.head_only import HeadOnly
 from cellda.errors import CelldaError, ConfigurationError
+from cellda.models.classifier import CellClassifier
 from cellda.settings import search_space, tunable
-from cellda.training.loop import DivergedError
+from cellda.training.loop import DivergedError, Trainer
 from cellda.training.search import balanced_accuracy, search, support_folds
 from cellda.training.settings import Search
-from tiny import brightness_set
+from tiny import brightness_set, recipe
 
 # ---------------------------------------------------------------------------------------------- folds
 
@@ -337,3 +340,44 @@ def test_other_errors_of_a_method_are_not_swallowed(view, tmp_path) -> None:
 
     with pytest.raises(ConfigurationError, match="this cannot work"):
         run(view, tmp_path, Broken())
+
+
+class AsImages(Adapter):
+    """Hands its images to `head_only`, whose values it has."""
+
+    name = "as_images"
+    needs: ClassVar[frozenset[Need]] = HeadOnly.needs
+
+    lr: float = tunable(1e-2, low=1e-5, high=1e-1, log=True)
+
+    def adapt(self, model, target: TargetView, context: AdaptContext):
+        return HeadOnly(epochs=30, batch_size=8, lr=self.lr).adapt(model, target, context)
+
+
+class AsFeatures(HeadOnly):
+    """`head_only` with one value to search for."""
+
+    name = "as_features"
+
+    epochs: int = 30
+    batch_size: int = 8
+    lr: float = tunable(1e-2, low=1e-5, high=1e-1, log=True)
+
+
+def test_heads_are_searched_on_shared_embeddings_with_the_scores_of_images(view, tmp_path) -> None:
+    """What is embedded once for all trials gives the very same trials as embedding in each."""
+    made = recipe()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CellClassifier(made.backbone, made.normalizer)
+    images = brightness_set(per_class=6, classes=3).subset(range(18))
+    trainer, asked = Trainer("cpu"), Search(trials=4, folds=3)
+    found = {}
+    for adapter in (AsImages(), AsFeatures()):
+        folder = tmp_path / adapter.name
+        folder.mkdir()
+        context = AdaptContext(trainer, 0)
+        result = search(adapter, lambda: deepcopy(model), TargetView(images), context, asked, folder)
+        found[adapter.name] = without_time(result.trials)
+    assert found["as_features"] == found["as_images"]
+    assert len({trial["score"] for trial in found["as_images"]}) > 1

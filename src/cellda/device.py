@@ -1,5 +1,7 @@
 """How each kind of device is kept busy; what is written here was measured (docs/speed.md)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,3 +50,14 @@ def plan_for(device: torch.device, *, bf16: bool | None = None) -> DevicePlan:
         return DevicePlan()
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if bf16 is None else bf16
     return CUDA if fast else DevicePlan(compiler="inductor", pinned=True, inference_batch=256)
+
+
+@contextmanager
+def tuned_convolutions() -> Iterator[None]:
+    """Let cuDNN, inside, time its algorithms for each convolution and keep the fastest: image sizes never change in a run."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.adapters.base import AdaptContext, Need
+from cellda.adapters.features import FeatureAdapter
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
 if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+    from jaxtyping import Float, Int
+    from torch import Tensor, nn
 
 
 @register("head_only")
-class HeadOnly(Training, Adapter):
+class HeadOnly(Training, FeatureAdapter):
     """Train only the head; encoder and embedding stay frozen (ablation 3).
 
     The embeddings of the support images are computed once, so that an epoch costs next to nothing; images are therefore
@@ -32,11 +34,15 @@ class HeadOnly(Training, Adapter):
     one_cycle: bool = True
     bn: Literal["frozen"] = "frozen"
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train `model.head` on the embeddings of the support images."""
+    def fit_head(
+        self,
+        head: "nn.Module",
+        features: "Float[Tensor, 'n d']",
+        labels: "Int[Tensor, ' n']",
+        context: AdaptContext,
+    ) -> None:
+        """Train `head` on the embeddings of the support images."""
         from cellda.training.examples import FeatureExamples
 
-        features = context.trainer.embeddings(model, target.support)
-        examples = FeatureExamples(features, target.support.labels)
-        context.trainer.fit(model.head, examples, self, seed=context.seed, title=f"adapting ({self.name})")
-        return model
+        examples = FeatureExamples(features, labels)
+        context.trainer.fit(head, examples, self, seed=context.seed, title=f"adapting ({self.name})")

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from cellda import progress
 from cellda.datasets.images import ImageSet
-from cellda.device import DevicePlan, plan_for
+from cellda.device import DevicePlan, plan_for, tuned_convolutions
 from cellda.errors import CelldaError
 from cellda.memory import keep_freed_memory
 from cellda.models.classifier import CellClassifier
@@ -46,9 +46,7 @@ class Trainer:
         self._cpu = device == "cpu"
         self.device: torch.device = PartialState(cpu=self._cpu).device
         self.plan = plan or plan_for(self.device)
-        if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # image sizes never change within a run
-        elif self.device.type == "cpu":
+        if self.device.type == "cpu":
             keep_freed_memory()
 
     def _accelerator(self) -> Accelerator:
@@ -101,10 +99,13 @@ class Trainer:
         steps = settings.epochs * len(batches)
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
-        with progress.task(title, steps) as advance, torch.random.fork_rng():
+        with progress.task(title, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
             quick = self._quick(module, examples, settings, steps)
-            prepared = accelerator.prepare(quick, optimizer, _schedule(optimizer, settings, steps), loader)
-            epoch_of = _Epoch(accelerator, self.plan, examples, settings, *prepared)
+            # What is prepared is what checkpoints hold: the module itself, so that any plan can go on from them.
+            _, *prepared = accelerator.prepare(
+                module, optimizer, _schedule(optimizer, settings, steps), loader
+            )
+            epoch_of = _Epoch(accelerator, self.plan, examples, settings, quick, *prepared)
             first = _resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
@@ -148,6 +149,11 @@ class Trainer:
         """Embeddings `(N, 128)` of raw images, on the CPU."""
         return self._map(model, images, CellClassifier.embedded, title)
 
+    @torch.no_grad()
+    def apply(self, head: nn.Module, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """What a head makes of embeddings `(N, D)`, on the CPU."""
+        return head.to(self.device).eval()(features.to(self.device)).cpu()  # type: ignore[no-any-return]
+
     def _map(
         self,
         model: CellClassifier,
@@ -158,7 +164,7 @@ class Trainer:
         to_device(model, self.device)
         quick = model.for_inference()
         parts, size = [], self.plan.inference_batch
-        with progress.task(title, len(images)) as advance:
+        with progress.task(title, len(images)) as advance, tuned_convolutions():
             for start in range(0, len(images), size):
                 positions = range(start, min(start + size, len(images)))
                 pixels = images.raw(positions)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
+from torch import Tensor
 
 from cellda import progress
 from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.features import FeatureAdapter
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.settings import Range, search_space
@@ -86,19 +89,18 @@ def search(
     if not any(trial.state in (*FINISHED, TrialState.WAITING) for trial in study.trials):
         study.enqueue_trial(own)
 
+    validate = _validation(adapter, make_model, target, context)
+
     def objective(trial: optuna.Trial) -> float:
         values = {name: _suggest(trial, name, allowed, own[name]) for name, allowed in space.items()}
         candidate = adapter.model_copy(update=values)
         scores: list[float] = []
         for number, (train, held) in enumerate(folds):
-            view = replace(target, support=support.subset(train)).seen_by(candidate)
             try:
-                model = candidate.adapt(make_model(), view, context)
+                found = validate(candidate, train, held)
             except DivergedError:
                 raise optuna.TrialPruned from None
-            truth = support.subset(held)
-            found = context.trainer.probabilities(model, truth).argmax(1)
-            scores.append(balanced_accuracy(truth.labels.numpy(), found.numpy()))
+            scores.append(balanced_accuracy(support.labels[held].numpy(), found.numpy()))
             trial.report(float(np.mean(scores)), number)
             if number + 1 < len(folds) and np.mean(scores) < _best(study, number):
                 raise optuna.TrialPruned
@@ -122,6 +124,35 @@ def search(
         )
     best = adapter.model_copy(update=study.best_params)
     return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
+
+
+def _validation(
+    adapter: Adapter, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
+) -> Callable[[Adapter, list[int], list[int]], Tensor]:
+    """A function that adapts, with a candidate, to some of the support images and predicts the classes of others.
+
+    What all trials and folds of the adapter share is computed here, once.
+    """
+    support, trainer = target.support, context.trainer
+    if not isinstance(adapter, FeatureAdapter):
+
+        def by_images(candidate: Adapter, train: list[int], held: list[int]) -> Tensor:
+            view = replace(target, support=support.subset(train)).seen_by(candidate)
+            model = candidate.adapt(make_model(), view, context)
+            return trainer.probabilities(model, support.subset(held)).argmax(1)
+
+        return by_images
+
+    untrained = make_model()
+    features = trainer.embeddings(untrained, support)
+
+    def by_features(candidate: Adapter, train: list[int], held: list[int]) -> Tensor:
+        assert isinstance(candidate, FeatureAdapter)
+        head = deepcopy(untrained.head)
+        candidate.fit_head(head, features[train], support.labels[train], context)
+        return trainer.apply(head, features[held]).argmax(1)
+
+    return by_features
 
 
 def support_folds(
