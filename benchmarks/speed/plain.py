@@ -17,6 +17,26 @@ from cellda.normalizers.reinhard import PAPER
 LMS_OF_RGB = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
 RGB_OF_LMS = ((4.4679, -3.5873, 0.1193), (-1.2186, 2.3809, -0.1624), (0.0497, -0.2439, 1.2045))
 SQRT_2, SQRT_3, SQRT_6 = 2**0.5, 3**0.5, 6**0.5
+TO_LMS, TO_RGB = torch.tensor(LMS_OF_RGB)[:, :, None, None], torch.tensor(RGB_OF_LMS)[:, :, None, None]
+ROTATION = torch.tensor(
+    (
+        (1 / SQRT_3, 1 / SQRT_3, 1 / SQRT_3),
+        (1 / SQRT_6, 1 / SQRT_6, -2 / SQRT_6),
+        (1 / SQRT_2, -1 / SQRT_2, 0.0),
+    )
+)
+TO_OPPONENT, FROM_OPPONENT = ROTATION[:, :, None, None], ROTATION.T[:, :, None, None]
+PAPER_MEAN, PAPER_STD = torch.tensor(PAPER.mean)[:, None, None], torch.tensor(PAPER.std)[:, None, None]
+
+
+def reinhard_by_sums(image: Tensor) -> Tensor:
+    """The paper's colour transform of one `(3, H, W)` image in [0, 1], step by step, every matrix a broadcast sum."""
+    log_lms = (TO_LMS * image.clamp(min=1 / 255)).sum(1).log()
+    planes = (TO_OPPONENT * log_lms).sum(1)
+    centred = planes - planes.mean((1, 2), keepdim=True)
+    moved = centred * (PAPER_STD / planes.std((1, 2), keepdim=True)) + PAPER_MEAN
+    lms = (FROM_OPPONENT * moved).sum(1).exp()
+    return (TO_RGB * lms).sum(1).clamp(0, 1)
 
 
 def reinhard(image: Tensor) -> Tensor:

@@ -24,7 +24,11 @@ def test_ablation(benchmark: Any, tmp_path: Path) -> None:
         few_shot={"n": 24},
         training={"epochs": 5},
     )
-    short = {"full": {"epochs": 3}, "from_scratch": {"epochs": 3}, "mixed_source": {"epochs": 3}}
+    short: dict[str, dict[str, int]] = {
+        "full": {"epochs": 3},
+        "from_scratch": {"epochs": 3},
+        "mixed_source": {"epochs": 3, "source_images": 24},
+    }
     recipes = {}
     for name in CONDITIONS:
         recipe = base.with_preset(name)
