@@ -1,0 +1,146 @@
+"""What the race of a search costs and saves, on drawn cells (`benchmarks/results/race/`).
+
+    python benchmarks/race.py [--targets synthetic/1 synthetic/2]
+
+The search gives a trial up after a fold unless it keeps up with the best finished one. Here every trial is scored on all
+folds, and adapted and measured on the query half as well; then three rules are replayed on the same trials: none is given
+up, those below the median of the finished ones are (Optuna's `MedianPruner` after two trials), the race. For each: how
+many trainings it needs, and how accurate the values it chooses are. Source `synthetic/0`; 48 px; `head_only` as it is, `full`
+with as many epochs as it says (no `min_steps`). About an hour on one CPU core; interrupted, it goes on where it stopped.
+"""
+
+import argparse
+import math
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
+
+from cellda import Recipe, adapters
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.full import Full
+from cellda.case import Case
+from cellda.models.classifier import CellClassifier
+from cellda.stages import source_model
+from cellda.store import Store
+from cellda.training import search as searching
+from cellda.training.loop import Trainer
+from cellda.training.settings import Search
+
+RESULTS = Path(__file__).parent / "results" / "race"
+TARGETS = [f"synthetic/{number}" for number in range(1, 10)]
+TRIALS, FOLDS = 8, 3
+
+
+class Brief(Full):
+    """`full` with the epochs it says and no others, so that a search ends in minutes."""
+
+    name = "brief"
+
+    min_steps: int = 0
+
+
+ADAPTERS: dict[str, Adapter] = {"head_only": adapters.create("head_only"), "full": Brief()}
+
+
+def study(target: str, name: str, store: Store, trainer: Trainer) -> pd.DataFrame:
+    """Every trial of one search: its mean score after each fold, and its accuracy on the query half."""
+    folder = store.root / "race" / f"{target.replace('/', '-')}-{name}"
+    measured = folder / "trials.csv"
+    if measured.exists():
+        return pd.read_csv(measured)
+    recipe = Recipe.preset("laptop").with_(
+        sources=["synthetic/0"],
+        backbone={"image_size": 48},
+        few_shot={"n": 48},
+        training={"epochs": 10, "lr": 5e-4, "one_cycle": True, "bn": "frozen"},
+    )
+    adapter = ADAPTERS[name]
+    case = Case.prepare(recipe, target, None, store)
+    model = CellClassifier.load(source_model(case, trainer))
+    view, query = TargetView(case.support(model.normalizer)), case.query(model.normalizer)
+    context = AdaptContext(trainer, case.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = Search(trials=TRIALS, folds=FOLDS)
+    searching.search(adapter, lambda: deepcopy(model), view, context, asked, folder)
+    storage = JournalStorage(JournalFileBackend(str(folder / searching.STUDY)))
+    trials = optuna.load_study(study_name="search", storage=storage).get_trials(
+        states=(optuna.trial.TrialState.COMPLETE,)
+    )
+    rows = []
+    for trial in trials[:TRIALS]:
+        adapted = adapter.model_copy(update=trial.params).adapt(deepcopy(model), view, context)
+        right = trainer.probabilities(adapted, query).argmax(1) == query.labels
+        scores = {f"score_{fold + 1}": value for fold, value in trial.intermediate_values.items()}
+        rows.append({"trial": trial.number, **scores, "query_accuracy": float(right.float().mean())})
+    table = pd.DataFrame(rows).assign(target=target, adapter=name)
+    table.to_csv(measured, index=False)
+    return table
+
+
+def replay(trials: pd.DataFrame, rule: str) -> dict[str, Any]:
+    """What one search comes to under a rule."""
+    scores = trials[[f"score_{fold + 1}" for fold in range(FOLDS)]].to_numpy()
+    finished: list[int] = []
+    trainings = 0
+    for trial, means in enumerate(scores):
+        for fold in range(FOLDS):
+            trainings += 1
+            before = scores[finished, fold]
+            last = fold + 1 == FOLDS
+            if rule == "race" and not last and len(before) and means[fold] < before.max():
+                break
+            if (
+                rule == "median"
+                and not last
+                and len(before) >= 2
+                and means[: fold + 1].max() < np.median(before)
+            ):
+                break
+        else:
+            finished.append(trial)
+    chosen = max(finished, key=lambda trial: scores[trial, -1])
+    query = trials["query_accuracy"].to_numpy()
+    return {
+        "rule": rule,
+        "trainings": trainings,
+        "chosen": chosen,
+        "accuracy": query[chosen],
+        "own_values": query[0],
+        "best_of_trials": query.max(),
+    }
+
+
+def main() -> None:
+    """Run all searches, replay the rules, write both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, default=None, help="where runs lie (default: the cache folder)")
+    parser.add_argument("--targets", nargs="+", default=TARGETS)
+    parser.add_argument("--only-run", action="store_true", help="write no results")
+    given = parser.parse_args()
+    searching._best = lambda study, fold: -math.inf  # no trial is given up
+    store, trainer = Store(given.store), Trainer("cpu")
+    studies = [study(target, name, store, trainer) for target in given.targets for name in ADAPTERS]
+    if given.only_run:
+        return
+    replayed = [
+        {"target": one["target"].iloc[0], "adapter": one["adapter"].iloc[0], **replay(one, rule)}
+        for one in studies
+        for rule in ("none", "median", "race")
+    ]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    pd.concat(studies).to_csv(RESULTS / "trials.csv", index=False, float_format="%.4f")
+    table = pd.DataFrame(replayed)
+    table.to_csv(RESULTS / "rules.csv", index=False, float_format="%.4f")
+    columns = ["trainings", "accuracy", "own_values", "best_of_trials"]
+    Console().print(table.groupby(["adapter", "rule"])[columns].mean().round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
