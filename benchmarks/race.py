@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=TARGETS)
     parser.add_argument("--only-run", action="store_true", help="write no results")
     given = parser.parse_args()
-    searching._best = lambda study, fold: -math.inf  # no trial is given up
+    searching._best = lambda study, fold: -math.inf  # noqa: ARG005 - no trial is given up
     store, trainer = Store(given.store), Trainer("cpu")
     studies = [study(target, name, store, trainer) for target in given.targets for name in ADAPTERS]
     if given.only_run:
