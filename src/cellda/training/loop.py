@@ -99,13 +99,11 @@ class Trainer:
         steps = settings.epochs * len(batches)
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
+        _keep_as(module, accelerator)
         with progress.task(title, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
             quick = self._quick(module, examples, settings, steps)
-            # What is prepared is what checkpoints hold: the module itself, so that any plan can go on from them.
-            _, *prepared = accelerator.prepare(
-                module, optimizer, _schedule(optimizer, settings, steps), loader
-            )
-            epoch_of = _Epoch(accelerator, self.plan, examples, settings, quick, *prepared)
+            prepared = accelerator.prepare(quick, optimizer, _schedule(optimizer, settings, steps), loader)
+            epoch_of = _Epoch(accelerator, self.plan, examples, settings, *prepared)
             first = _resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
@@ -256,6 +254,19 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: Training, steps: int) 
 
 def _as_is(batch: Batch) -> Batch:
     return batch
+
+
+def _keep_as(module: nn.Module, accelerator: Accelerator) -> None:
+    """Let checkpoints hold `module` itself and not what trains it, so that a training goes on under any plan."""
+
+    def save(_models: list[nn.Module], weights: list[dict[str, Tensor]], _folder: str) -> None:
+        weights[:] = [module.state_dict()]
+
+    def load(models: list[nn.Module], _folder: str) -> None:
+        models[:] = [module]
+
+    accelerator.register_save_state_pre_hook(save)
+    accelerator.register_load_state_pre_hook(load)
 
 
 def _checkpoint(accelerator: Accelerator, folder: Path | None, epoch: int) -> None:
