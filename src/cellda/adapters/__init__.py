@@ -13,6 +13,7 @@ from cellda.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
+    from cellda.adapters.features import FeatureAdapter
     from cellda.settings import tunable
 
 registry: "Registry[Adapter]" = Registry("adapter", "cellda.adapters")
@@ -24,6 +25,7 @@ summary = registry.summary
 __all__ = [
     "AdaptContext",
     "Adapter",
+    "FeatureAdapter",
     "Need",
     "Start",
     "TargetView",
@@ -62,6 +64,10 @@ def __getattr__(name: str) -> Any:
         from cellda.settings import tunable
 
         return tunable
+    if name == "FeatureAdapter":
+        from cellda.adapters.features import FeatureAdapter
+
+        return FeatureAdapter
     if name in {"AdaptContext", "Adapter", "Need", "Start", "TargetView"}:
         from cellda.adapters import base
 
