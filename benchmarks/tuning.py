@@ -2,8 +2,8 @@
 
     python benchmarks/tuning.py --data ~/wbc
 
-`our_workflow` and `head_only` with declared values, and with a search of 8 trials by 3-fold cross-validation inside the support
-set. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every search with its seconds; those that the
+`our_workflow` and `head_only` with declared values, and with a search of 8 trials by 3-fold cross-validation inside the
+support set. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every search with its seconds; those that the
 race gave up have the score they had then.
 """
 
@@ -39,7 +39,9 @@ def trials(study: Ablation, data: Path, store: Path | None) -> pd.DataFrame:
     for condition, case in study.cases(data, Store(store)):
         finished = case.finished()
         record = RunResult(finished).record if finished else {"trials": []}
-        best = max((trial["score"] or 0 for trial in record["trials"] if trial["state"] == "complete"), default=0)
+        best = max(
+            (trial["score"] or 0 for trial in record["trials"] if trial["state"] == "complete"), default=0
+        )
         rows += [
             {
                 "condition": condition,
