@@ -40,8 +40,12 @@ class Study:
     baseline: str
 
 
-def main(study: Study) -> None:
-    """Run the study and write `predictions.parquet`, `scores.csv` and `tables.md` into its results folder."""
+def main(study: Study) -> argparse.Namespace:
+    """Run the study and write `predictions.parquet`, `scores.csv` and `tables.md` into its results folder.
+
+    Returns:
+        What was given on the command line.
+    """
     parser = argparse.ArgumentParser(description=study.name)
     parser.add_argument(
         "--data", type=Path, required=True, help="folder that holds one folder per dataset name"
@@ -57,6 +61,7 @@ def main(study: Study) -> None:
     predictions = study.ablation(given.draws).run(given.data, store=given.store)
     if not given.only_run:
         report(study, predictions, RESULTS / study.name)
+    return given
 
 
 def report(study: Study, predictions: pd.DataFrame, folder: Path) -> None:
