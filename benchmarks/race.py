@@ -65,6 +65,7 @@ def study(target: str, name: str, store: Store, trainer: Trainer) -> pd.DataFram
     case = Case.prepare(recipe, target, None, store)
     model = CellClassifier.load(source_model(case, trainer))
     view, query = TargetView(case.support(model.normalizer)), case.query(model.normalizer)
+    truth = case.target.labels[list(case.draw.query)]
     context = AdaptContext(trainer, case.seed)
     folder.mkdir(parents=True, exist_ok=True)
     asked = Search(trials=TRIALS, folds=FOLDS)
@@ -76,7 +77,7 @@ def study(target: str, name: str, store: Store, trainer: Trainer) -> pd.DataFram
     rows = []
     for trial in trials[:TRIALS]:
         adapted = adapter.model_copy(update=trial.params).adapt(deepcopy(model), view, context)
-        right = trainer.probabilities(adapted, query).argmax(1) == query.labels
+        right = trainer.probabilities(adapted, query).argmax(1) == truth
         scores = {f"score_{fold + 1}": value for fold, value in trial.intermediate_values.items()}
         rows.append({"trial": trial.number, **scores, "query_accuracy": float(right.float().mean())})
     table = pd.DataFrame(rows).assign(target=target, adapter=name)
