@@ -1,6 +1,6 @@
 """What the race of a search costs and saves, on drawn cells (`benchmarks/results/race/`).
 
-    python benchmarks/race.py [--targets synthetic/1 synthetic/2]
+    python benchmarks/race.py [--targets synthetic/1 synthetic/2] [--draws 0 1] [--adapters head_only full]
 
 The search gives a trial up after a fold unless it keeps up with the best finished one. Here every trial is scored on all
 folds, and adapted and measured on the query half as well; then three rules are replayed on the same trials: none is given
@@ -10,6 +10,7 @@ with as many epochs as it says (no `min_steps`). About an hour on one CPU core; 
 """
 
 import argparse
+import itertools
 import math
 from copy import deepcopy
 from pathlib import Path
@@ -49,16 +50,16 @@ class Brief(Full):
 ADAPTERS: dict[str, Adapter] = {"head_only": adapters.create("head_only"), "full": Brief()}
 
 
-def study(target: str, name: str, store: Store, trainer: Trainer) -> pd.DataFrame:
+def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> pd.DataFrame:
     """Every trial of one search: its mean score after each fold, and its accuracy on the query half."""
-    folder = store.root / "race" / f"{target.replace('/', '-')}-{name}"
+    folder = store.root / "race" / f"{target.replace('/', '-')}-{draw}-{name}"
     measured = folder / "trials.csv"
     if measured.exists():
         return pd.read_csv(measured)
     recipe = Recipe.preset("laptop").with_(
         sources=["synthetic/0"],
         backbone={"image_size": 48},
-        few_shot={"n": 48},
+        few_shot={"n": 48, "draw": draw},
         training={"epochs": 10, "lr": 5e-4, "one_cycle": True, "bn": "frozen"},
     )
     adapter = ADAPTERS[name]
@@ -80,7 +81,7 @@ def study(target: str, name: str, store: Store, trainer: Trainer) -> pd.DataFram
         right = trainer.probabilities(adapted, query).argmax(1) == truth
         scores = {f"score_{fold + 1}": value for fold, value in trial.intermediate_values.items()}
         rows.append({"trial": trial.number, **scores, "query_accuracy": float(right.float().mean())})
-    table = pd.DataFrame(rows).assign(target=target, adapter=name)
+    table = pd.DataFrame(rows).assign(target=target, draw=draw, adapter=name)
     table.to_csv(measured, index=False)
     return table
 
@@ -123,15 +124,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, default=None, help="where runs lie (default: the cache folder)")
     parser.add_argument("--targets", nargs="+", default=TARGETS)
+    parser.add_argument("--draws", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--adapters", nargs="+", choices=ADAPTERS, default=list(ADAPTERS))
     parser.add_argument("--only-run", action="store_true", help="write no results")
     given = parser.parse_args()
     searching._best = lambda study, fold: -math.inf  # noqa: ARG005 - no trial is given up
     store, trainer = Store(given.store), Trainer("cpu")
-    studies = [study(target, name, store, trainer) for target in given.targets for name in ADAPTERS]
+    studies = [
+        study(target, draw, name, store, trainer)
+        for name, draw, target in itertools.product(given.adapters, given.draws, given.targets)
+    ]
     if given.only_run:
         return
     replayed = [
-        {"target": one["target"].iloc[0], "adapter": one["adapter"].iloc[0], **replay(one, rule)}
+        {**one[["target", "draw", "adapter"]].iloc[0], **replay(one, rule)}
         for one in studies
         for rule in ("none", "median", "race")
     ]
