@@ -145,12 +145,12 @@ _XYZ_STEPS_BACK, _XYZ_SCALE_BACK = _factor(_scaled(_RGB_OF_XYZ, _SRGB_SLOPE))
 def _spliced(
     values: Float[Tensor, "b 3 n"], start: float, factor: float, power: float, shift: float = 0.0
 ) -> Float[Tensor, "b 3 n"]:
-    """`factor * (values + shift) ** power` above `start`, continued below it by a line of slope 1; a fresh tensor.
+    """`factor * (values + shift) ** power` above `start`, continued below it by a line of slope 1; may overwrite its argument.
 
     Sum of the two parts, each held at `start` outside its range: `torch.where` alone takes as long as all of this.
     """
     upper = values.clamp(min=start)
-    lower = values - upper
+    lower = writable(values).sub_(upper)
     if shift:
         upper.add_(shift)
     upper = upper.pow_(3) if power == 3 else upper.log2_().mul_(power).exp2_()  # pow is slow but for a cube
@@ -159,7 +159,7 @@ def _spliced(
 
 def _lab_roots(rgb: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
     """f(X), f(Y), f(Z) of CIELAB over `_ROOT_SLOPE` from sRGB; the thresholds are kornia's."""
-    linear = _spliced(rgb, 0.04045, _SRGB_SLOPE / 1.055**2.4, 2.4, shift=0.055)
+    linear = _spliced(rgb.clone(), 0.04045, _SRGB_SLOPE / 1.055**2.4, 2.4, shift=0.055)
     xyz = shear(linear.mul_(linear.new_tensor(_XYZ_SCALE)[:, None]), _XYZ_STEPS)
     return _spliced(xyz, 0.008856, 1 / _ROOT_SLOPE, 1 / 3)
 
