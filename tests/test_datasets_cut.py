@@ -80,7 +80,7 @@ def test_specks_in_a_mask_do_not_move_the_window(tmp_path):
         tmp_path / "LISC Database" / "Ground Truth Segmentation" / "neut" / "areaforexpert1" / "1_expert.bmp"
     )
     pixels = np.array(Image.open(file))
-    pixels[570:573, 5:9] = 255
+    pixels[2:5, 700:704] = 255
     Image.fromarray(pixels).save(file)
     assert lisc_boxes(tmp_path) == before
 

@@ -141,7 +141,7 @@ def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:
             place = folder / entry.name
             if entry.is_dir():
                 if place not in passed:
-                    yield f"{place}/", "a folder that is not part of the layout"
+                    yield f"{place}/", "a folder that holds none of the cells"
             elif folder in holding and str(place) not in cells:
                 yield str(place), _why_ignored(entry.name)
 
