@@ -128,8 +128,30 @@ def test_list_of_one_kind(cellda_, kind: str):
     said = cellda_("list", kind)
     assert said.out.split()[0] == kind
     assert ("head_only" in said.out) == (kind in ("adapters", "presets"))
-    if kind == "datasets":
-        assert cellda_("datasets").out == said.out
+
+
+# --- datasets
+
+
+def test_the_data_cards(cellda_):
+    said = cellda_("datasets")
+    assert said.status == 0
+    first_words = [line.split()[0] for line in said.out.splitlines() if line.strip()]
+    assert all(name in first_words for name in datasets.names())
+    assert max(map(len, said.out.splitlines())) <= WIDTH
+
+
+def test_one_data_card_with_counts(cellda_, drawn: Path):
+    said = cellda_("datasets", "show", "tianjin")
+    assert said.status == 0
+    assert "Nikon DS-Ri2" in said.out
+    assert "4,100" in said.out
+    counted = cellda_("datasets", "show", "folder", drawn)
+    assert ["monocyte", "7"] in [line.replace("│", " ").split() for line in counted.out.splitlines()]
+    wrong = cellda_("datasets", "show", "lisc", drawn)
+    assert wrong.status == 2
+    assert "looked for Main Dataset" in wrong.err
+    assert "no published layout known here" in text(cellda_("datasets", "show", "ruijin").err)
 
 
 # --- datasets check

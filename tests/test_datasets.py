@@ -1,7 +1,5 @@
 """One contract for every registered dataset, on small trees in the published layouts."""
 
-import csv
-import hashlib
 import shutil
 
 import numpy as np
@@ -14,135 +12,7 @@ import cellda.datasets
 from cellda.datasets.base import COLUMNS
 from cellda.errors import ConfigurationError, DataError
 from cellda.taxonomy import CLASSES
-
-
-def picture(file, seed=None, size=(12, 10)):
-    """Write a small image; its pixels follow from the file's path unless a seed is given."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    seed = int(hashlib.sha256(str(file).encode()).hexdigest()[:8], 16) if seed is None else seed
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(file)
-
-
-def barcelona(root):
-    top = root / "PBC_dataset_normal_DIB"
-    for folder, names in {
-        "basophil": ["BA_10", "BA_9"], "eosinophil": ["EO_1"], "erythroblast": ["ERB_1"], "ig": ["MY_1", "PMY_2"],
-        "lymphocyte": ["LY_1"], "monocyte": ["MO_1"], "neutrophil": ["BNE_1", "SNE_2", "NEUTROPHIL_3"],
-        "platelet": ["PLATELET_1"],
-    }.items():  # fmt: skip
-        for name in names:
-            picture(top / folder / f"{name}.jpg")
-    (top / "neutrophil" / ".DS_169665.jpg").write_bytes(b"no image")
-    return {
-        "basophil": 2,
-        "eosinophil": 1,
-        "erythroblast": 1,
-        "lymphocyte": 1,
-        "monocyte": 1,
-        "neutrophil": 3,
-    }
-
-
-def munich_2019(root):
-    top = root / "AML-Cytomorphology_LMU"
-    codes = "BAS EBO EOS KSC LYA LYT MMZ MOB MON MYB MYO NGB NGS PMB PMO"
-    for code in codes.split():
-        picture(top / code / f"{code}_0001.tiff")
-    (root / "annotations.dat").write_text("")
-    return {
-        "basophil": 1,
-        "eosinophil": 1,
-        "erythroblast": 1,
-        "lymphocyte": 1,
-        "monocyte": 1,
-        "neutrophil": 2,
-    }
-
-
-def raabin(root):
-    for split in ("Train", "TestA", "TestB"):
-        for folder in ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil"):
-            picture(root / split / folder / "95-8-12-5_82_1.jpg")
-            picture(root / split / folder / "20190526_162951_0.jpg")
-    return {"basophil": 6, "eosinophil": 6, "lymphocyte": 6, "monocyte": 6, "neutrophil": 6}
-
-
-def bccd(root):
-    for split, photos in {"TRAIN": (0, 1), "TEST": (0,), "TEST_SIMPLE": (0,)}.items():
-        for folder in ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"):
-            for photo in photos:
-                for copy in (7, 1169)[: 1 if split == "TEST_SIMPLE" else 2]:
-                    picture(root / "dataset2-master" / "images" / split / folder / f"_{photo}_{copy}.jpeg")
-    return {"eosinophil": 6, "lymphocyte": 6, "monocyte": 6, "neutrophil": 6}
-
-
-def jin_woo_choi(root):
-    for stage in range(10):
-        for number in (1, 2, 10):
-            picture(root / "data_WBC_torch" / str(stage) / f"{number}.jpg")
-    return {"erythroblast": 9, "neutrophil": 6}
-
-
-def zheng(root, number, header):
-    codes = [2, 1, 1, 3, 4, 5]
-    for image, _ in enumerate(codes, start=1):
-        picture(root / f"Dataset {number}" / f"{image:03d}.bmp")
-        picture(root / f"Dataset {number}" / f"{image:03d}.png")
-    lines = [header, *(f"{image},{code}" for image, code in enumerate(codes, start=1))]
-    (root / f"Class Labels of Dataset {number}.csv").write_text("\r\n".join(lines) + "\r\n", newline="")
-    return {"basophil": 1, "eosinophil": 1, "lymphocyte": 1, "monocyte": 1, "neutrophil": 2}
-
-
-def jiangxi_tecom(root):
-    return zheng(root, 1, "image ID,class label")
-
-
-def cellavision_blog(root):
-    return zheng(root, 2, "image ID,class")
-
-
-def folder(root):
-    picture(root / "Neutrophils" / "a.png")
-    picture(root / "Neutrophils" / "patient 1" / "b.png")
-    picture(root / "NGB" / "patient 1" / "c.tif")
-    picture(root / "lymph" / "a.png")
-    picture(root / "other" / "smudge.png")
-    return {"lymphocyte": 1, "neutrophil": 3}
-
-
-def table(root):
-    picture(root / "images" / "field.png")
-    picture(root / "images" / "cell.png")
-    with (root / "cells.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows(
-            [
-                ("path", "label", "group", "x", "y", "w", "h", "remark"),
-                ("images/field.png", "seg", "p1", 0, 0, 5, 5, ""),
-                ("images/field.png", "band", "p1", 5, 5, 7, 5, "pale"),
-                ("images/cell.png", "LYT", "", "", "", "", "", ""),
-                ("images/cell.png", "platelet", "", 1, 1, 2, 2, ""),
-            ]
-        )
-    return {"lymphocyte": 1, "neutrophil": 2}
-
-
-TREES = {
-    f.__name__: f
-    for f in (
-        barcelona,
-        munich_2019,
-        raabin,
-        bccd,
-        jin_woo_choi,
-        jiangxi_tecom,
-        cellavision_blog,
-        folder,
-        table,
-    )
-}
-FILES = {"table": "cells.csv"}
-"""What is given as root where that is not the folder itself."""
+from trees import FILES, TREES, barcelona, bccd, jiangxi_tecom, jin_woo_choi, picture, raabin
 
 
 @pytest.fixture(params=cellda.datasets.names())
@@ -197,17 +67,6 @@ def test_groups_are_one_a_row_and_no_file_is_in_two(dataset):
         assert of_path.setdefault(path, group) == group
 
 
-def test_the_data_card_is_filled_in(dataset):
-    cls = type(dataset)
-    assert cellda.datasets.summary(cls.name).endswith(".")
-    assert cls.few_shot is None or cls.few_shot > 0
-    if cls.name not in ("folder", "table", "synthetic"):
-        assert cls.title
-        assert cls.licence
-        assert cls.citation
-        assert cls.published_counts is None or set(cls.published_counts) <= set(CLASSES)
-
-
 FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).drawn]
 
 
@@ -220,7 +79,7 @@ def test_the_fingerprint_knows_the_data_and_not_the_place(name, tmp_path):
     second = cellda.datasets.load(name, str(tmp_path / "elsewhere" / "two" / given))
     assert second.fingerprint == first.fingerprint
     assert second.table.equals(first.table)
-    path = second.root / second.table["path"][0]
+    path = second.root / second.files[0]
     path.write_bytes(path.read_bytes() + b"\0")
     third = cellda.datasets.load(name, tmp_path / "elsewhere" / "two" / given)
     assert third.fingerprint != first.fingerprint
@@ -247,6 +106,8 @@ def test_no_root_a_missing_root_and_a_foreign_layout_are_refused(name, tmp_path)
     [
         ("barcelona", "PBC_dataset_normal_DIB"),
         ("munich_2019", "AML-Cytomorphology_LMU"),
+        ("munich_2021", "BM_cytomorphology_data"),
+        ("lisc", "LISC Database"),
         ("jin_woo_choi", "data_WBC_torch"),
         ("bccd", "dataset2-master"),
         ("bccd", "dataset2-master/images"),

@@ -40,7 +40,7 @@ def test_a_report_holds_all_findings(tmp_path):
     assert report.identical == (("seg/p1/a.png", "seg/p2/b.png"),)
     assert report.groups == 3
     assert report.ignored == {
-        ".cache/": "a folder that is not part of the layout",
+        ".cache/": "a folder that holds none of the cells",
         "seg/.hidden.png": "a hidden file",
         "seg/notes.txt": "not an image by its suffix",
     }

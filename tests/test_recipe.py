@@ -21,6 +21,7 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.reinhard import PAPER
 from tiny import recipe as tiny
 from tiny import target
+from trees import TREES
 
 # One other value for every field there is.
 EDITS: dict[str, Any] = {
@@ -395,6 +396,23 @@ def test_the_sources_images_under_another_name_are_refused_first(untouched: Path
     cells = own_folder(tmp_path / "barcelona", {"basophil": 4, "monocyte": 4})
     with pytest.raises(ConfigurationError, match="holds the very images of the source 'barcelona'"):
         tiny(sources=["barcelona"]).run(f"folder={cells}", tmp_path, store=untouched, progress=False)
+    assert stored(untouched) == []
+
+
+@pytest.mark.parametrize(("source", "aim"), [("barcelona", "bloodmnist"), ("bloodmnist", "barcelona")])
+@pytest.mark.parametrize("adapter", ["full", "from_scratch"])
+def test_the_same_cells_in_other_files_are_refused_first(
+    untouched: Path, tmp_path: Path, source, aim, adapter
+):
+    for name in (source, aim):
+        TREES[name](tmp_path / name)
+    with pytest.raises(
+        ConfigurationError,
+        match=f"target '{aim}' shows the same cells as the source '{source}' in other files",
+    ):
+        tiny(sources=["synthetic/0", source], adapter=adapter).run(
+            aim, tmp_path, store=untouched, progress=False
+        )
     assert stored(untouched) == []
 
 

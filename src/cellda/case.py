@@ -53,8 +53,8 @@ class Case:
         """Load the tables (no image is decoded) and refuse what cannot work.
 
         Raises:
-            ConfigurationError: If the target is among the sources, the adapter's needs are not met, or the data are too few
-                for the draw, the search or the adapter.
+            ConfigurationError: If the target or its cells are among the sources, the adapter's needs are not met, or the
+                data are too few for the draw, the search or the adapter.
             DataError: If a dataset's layout is not there.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
@@ -63,6 +63,12 @@ class Case:
             raise ConfigurationError(
                 f"'{aim.full_name}' is the target and among the sources, so the source model would have seen the query "
                 f"images; take it out of the sources ({', '.join(source.name for source in recipe.sources)})."
+            )
+        twins = [spec.name for spec in recipe.sources if aim.shares_cells_with(spec.loader)]
+        if twins:
+            raise ConfigurationError(
+                f"The target '{aim.full_name}' shows the same cells as the source '{twins[0]}' in other files, so the source "
+                "model would have seen the query cells; choose another target or source."
             )
         sources: tuple[CellDataset, ...] = ()
         if needs_sources(recipe):

@@ -162,9 +162,30 @@ def list_(
 
 @datasets_app.callback(invoke_without_command=True)
 def datasets(context: typer.Context) -> None:
-    """List the datasets."""
+    """Print the data cards of all datasets in brief."""
     if context.invoked_subcommand is None:
-        list_("datasets")
+        from cellda.datasets import names, summary
+        from cellda.datasets.card import card
+        from cellda.datasets.cardprint import brief_cards
+
+        out.print(
+            brief_cards({name: card(name) for name in names()}, {name: summary(name) for name in names()})
+        )
+
+
+@datasets_app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
+    path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
+) -> None:
+    """Print the data card of a dataset; with PATH, count the cells there beside those of the paper."""
+    from cellda.datasets import load, summary
+    from cellda.datasets.card import card
+    from cellda.datasets.cardprint import full_card
+
+    base = name.partition("/")[0]
+    found = None if path is None and not card(base).drawn else load(name, path).class_counts()
+    out.print(full_card(card(base), summary(base), found))
 
 
 @datasets_app.command("check")

@@ -11,11 +11,12 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 
@@ -32,11 +33,13 @@ class Registry(Generic[T]):
     Args:
         kind: What a member is called in messages, for example `"normalizer"`.
         package: Dotted name of the package whose files are the built-in members; also the entry-point group.
+        absent: Names that users will look for in vain, each with a sentence that says what to do.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, absent: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.package = package
+        self._absent = absent or {}
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
@@ -107,8 +110,14 @@ class Registry(Generic[T]):
                 if name not in self._classes:
                     self.register(name)(cls)
             else:
-                raise UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
+                raise self.unknown(name)
         return self._classes[name]
+
+    def unknown(self, name: str) -> UnknownNameError:
+        """The error that no member has this name: what to do instead, or the near names."""
+        if name.lower() in self._absent:
+            return UnknownNameError(self._absent[name.lower()])
+        return UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
 
     def _load(self, point: EntryPoint) -> type[T]:
         try:
@@ -140,7 +149,19 @@ class Registry(Generic[T]):
             return (
                 _summary_in(Path(str(spec.origin))) if spec and found else "(installed, but cannot be loaded)"
             )
-        raise UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
+        raise self.unknown(name)
+
+    def literals(self, name: str) -> dict[str, Any] | None:
+        """The class attributes of a built-in member that its source gives as literals, read without importing it.
+
+        None for members of other packages and for those that are registered already: they are read from their class.
+
+        Raises:
+            UnknownNameError: If no member has this name.
+        """
+        if name not in self:
+            raise self.unknown(name)
+        return None if name in self._classes or name not in self._files else _literals_in(self._files[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -167,10 +188,25 @@ def _registered_names(file: Path) -> list[str]:
 def _summary_in(file: Path) -> str:
     """First docstring line of the registered class in a plug-in file, else of the file itself."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
+    return _first_line(ast.get_docstring(_registered_class(tree) or tree))
+
+
+def _literals_in(file: Path) -> dict[str, Any]:
+    """Class attributes of the registered class in a plug-in file, as far as they are literals."""
+    cls = _registered_class(ast.parse(file.read_text(encoding="utf-8")))
+    literals = {}
+    for node in cls.body if cls else ():
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with suppress(ValueError):
+                literals[node.targets[0].id] = ast.literal_eval(node.value)
+    return literals
+
+
+def _registered_class(tree: ast.Module) -> ast.ClassDef | None:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any("register" in ast.unparse(d) for d in node.decorator_list):
-            return _first_line(ast.get_docstring(node))
-    return _first_line(ast.get_docstring(tree))
+            return node
+    return None
 
 
 def source_digest(cls: type) -> str:

@@ -12,7 +12,14 @@ from cellda.registry import Registry
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
 
-registry: "Registry[CellDataset]" = Registry("dataset", "cellda.datasets")
+WITHOUT_LAYOUT = dict.fromkeys(
+    ("ruijin", "ruijing"),
+    "There is no dataset 'ruijin': the Ruijin set (Sheng et al. 2020; the paper sets it aside) has no published layout "
+    "known here. Read your copy with 'folder' (one folder a class) or 'table' (a CSV of paths and labels).",
+)
+"""Datasets of the paper's Table A.1 that cannot be loaded under their name, and what to do instead."""
+
+registry: "Registry[CellDataset]" = Registry("dataset", "cellda.datasets", WITHOUT_LAYOUT)
 register = registry.register
 names = registry.names
 get = registry.get

@@ -22,8 +22,15 @@ class Barcelona(CellDataset):
     """
 
     title = "Barcelona"
+    centre = "Core Laboratory the Hospital Clinic, Barcelona"
+    imaging = "CellaVision DM96 (.jpg)"
+    magnification = "0.1 µm per pixel (360 × 363 pixels)"
+    specimen = "blood smear"
+    patients = "healthy"
     licence = "CC BY 4.0"
     citation = "Acevedo et al., Data in Brief 30:105474 (2020), doi:10.17632/snkd93bnjr.1"
+    url = "https://data.mendeley.com/datasets/snkd93bnjr"
+    published_images = 17_092
     published_counts = {
         "basophil": 1218,
         "eosinophil": 3117,
@@ -32,6 +39,10 @@ class Barcelona(CellDataset):
         "monocyte": 1420,
         "neutrophil": 3329,
     }
+    note = (
+        "The folder `neutrophil` has one more file, the hidden `.DS_169665.jpg`, which is no image and is passed over. "
+        "BloodMNIST shows the same cells."
+    )
 
     def _locate(self, root: Path) -> Path:
         return locate(root, ["PBC_dataset_normal_DIB"], FOLDERS, f"dataset '{self.name}'")

@@ -3,10 +3,9 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from cellda.datasets.card import DataCard
 from cellda.datasets.celltable import COLUMNS, cell_table, checked
-from cellda.datasets.decode import Box, decode_resized
+from cellda.datasets.decode import Box, decode_resized, unusable
 from cellda.datasets.identical import identical_files, merged_groups
 from cellda.errors import DataError
 from cellda.taxonomy import CLASSES
@@ -23,12 +23,12 @@ from cellda.taxonomy import CLASSES
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
 
-class CellDataset(ABC):
+class CellDataset(DataCard, ABC):
     """Cells of one laboratory.
 
     A new dataset reads its published layout in `_index` (`cellda.datasets.layout` helps with folders) and
-    states its data card in class attributes. Options are typed keyword arguments of `__init__`, stored
-    before `super().__init__(root)` is called.
+    states its data card in class attributes, as literals (`cellda.datasets.card.DataCard`). Options are typed
+    keyword arguments of `__init__`, stored before `super().__init__(root)` is called.
 
     Args:
         root: The dataset's own folder, or a folder around it that the download makes.
@@ -44,22 +44,6 @@ class CellDataset(ABC):
     Raises:
         DataError: If the layout is not there or rows are wrong; all problems are listed.
     """
-
-    name: ClassVar[str]
-    title: ClassVar[str] = ""
-    """Name in print, as in the paper's Table 1."""
-    licence: ClassVar[str] = ""
-    """Terms under which the images were published."""
-    citation: ClassVar[str] = ""
-    """Whom to cite, in short."""
-    drawn: ClassVar[bool] = False
-    """Whether images are drawn by the loader instead of read from a folder."""
-    few_shot: ClassVar[int | None] = None
-    """Number of fine-tuning images in the paper's Table 3; None where the paper has none."""
-    published_counts: ClassVar[dict[str, int] | None] = None
-    """Cells of each class in the paper's Table 2; None where the paper has none."""
-    note: ClassVar[str] = ""
-    """What a reader of the counts must know, one or two sentences."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = None if root is None else self._locate(Path(root).expanduser())
@@ -111,6 +95,11 @@ class CellDataset(ABC):
             )
         return self.root
 
+    @property
+    def files(self) -> list[str]:
+        """Paths of the files that hold the table's cells, relative to `root`, each once; none for drawn datasets."""
+        return [] if self.root is None else list(dict.fromkeys(self.table["path"]))
+
     def __len__(self) -> int:
         return len(self.table)
 
@@ -159,6 +148,17 @@ class CellDataset(ABC):
         files = [self.folder / path for path in rows["path"]]
         return decode_resized(list(zip(files, rows["box"], strict=True)), size)
 
+    def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
+        """Decode every cell completely and say which cannot be used: row of the table -> reason.
+
+        Args:
+            advance: Called with 1 after each cell.
+        """
+        if self.root is None:
+            return {}
+        cells = zip(self.table["path"], self.table["box"], strict=True)
+        return unusable([(self.root / path, box) for path, box in cells], advance)
+
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -174,7 +174,7 @@ class CellDataset(ABC):
             return {}
         missing = []
         sizes: dict[str, int] = {}
-        for path in dict.fromkeys(self.table["path"]):
+        for path in self.files:
             try:
                 # os, because a Path for each file costs a second on 170,000 of them.
                 sizes[path] = os.stat(os.path.join(self.root, path)).st_size  # noqa: PTH116, PTH118

@@ -29,12 +29,19 @@ class Bccd(CellDataset):
     """
 
     title = "BCCD"
+    centre = "Roboflow"
+    magnification = "not stated (320 × 240 pixels)"
+    imaging = "not stated (.jpeg)"
+    specimen = "blood smear"
     licence = "MIT"
     citation = "Shenggan, BCCD_Dataset (2017); Mooney, Kaggle paultimothymooney/blood-cells (2018)"
+    url = "https://www.kaggle.com/datasets/paultimothymooney/blood-cells"
+    published_images = 3500
     few_shot = 100
     published_counts = {"eosinophil": 3133, "lymphocyte": 3108, "monocyte": 3095, "neutrophil": 3171}
     note = (
-        "Augmented copies of few photographs: image-level draws put copies of one photograph on both sides."
+        "The paper counts 3,500 images (Table 1), 12,507 (Table 2) and 8,611 (Table 3) without saying why. The published "
+        "12,4xx are augmented copies of 348 photographs: image-level draws put copies of one on both sides."
     )
 
     def __init__(self, root: Path | None = None, test_simple: bool = False) -> None:

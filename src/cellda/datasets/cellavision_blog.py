@@ -17,8 +17,12 @@ class CellavisionBlog(CellDataset):
     """
 
     title = "CellaVision blog"
-    licence = zheng.LICENCE
-    citation = f"{zheng.CITATION}; images from the CellaVision blog"
+    imaging = "CellaVision (.bmp)"
+    magnification = "not stated (300 × 300 pixels)"
+    licence = "not stated by its authors; research use, with acknowledgement"
+    citation = "Zheng et al., Micron 107:55 (2018); images from the CellaVision blog"
+    url = "https://github.com/zxaoyou/segmentation_WBC"
+    note = "The paper's Table A.1 counts 100; its authors set them aside as very few, with several annotation mistakes."
 
     def _locate(self, root: Path) -> Path:
         return zheng.located(root, 2, f"dataset '{self.name}'")

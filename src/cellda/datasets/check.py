@@ -7,16 +7,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from cellda import progress
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
-from cellda.datasets.decode import unusable
+from cellda.datasets.cardprint import counts_table
 from cellda.datasets.layout import is_image
 from cellda.errors import DataError
-from cellda.taxonomy import CLASSES
 
 _SHOWN = 20
 
@@ -60,7 +58,7 @@ class CheckReport:
         """Counts, then one list for each kind of finding, then the verdict."""
         parts: list[RenderableType] = [Text(f"{self.name}: {self.root or 'drawn, no folder'}", style="bold")]
         if self.counts:
-            parts.append(self._counts_table())
+            parts.append(counts_table(self.counts, self.published))
         if self.note:
             parts.append(Text(self.note))
         if self.groups is not None:
@@ -83,17 +81,6 @@ class CheckReport:
             Text("ready to use", style="green") if self.ok else Text("not usable as it is", style="red")
         )
         return Group(*parts)
-
-    def _counts_table(self) -> Table:
-        table = Table("class", "found")
-        if self.published is not None:
-            table.add_column("paper, Table 2")
-        for name in CLASSES:
-            row = [name, str(self.counts.get(name, 0))]
-            if self.published is not None:
-                row.append(str(self.published.get(name, 0)))
-            table.add_row(*row)
-        return table
 
 
 def check(dataset: CellDataset | str, path: str | Path | None = None, **options: Any) -> CheckReport:
@@ -133,15 +120,12 @@ def check(dataset: CellDataset | str, path: str | Path | None = None, **options:
 
 
 def _unreadable(dataset: CellDataset) -> dict[str, str]:
-    if dataset.root is None:
-        return {}
-    cells = list(zip(dataset.table["path"], dataset.table["box"], strict=True))
-    with progress.task(f"reading {dataset.full_name}", len(cells)) as advance:
-        reasons = unusable([(dataset.root / path, box) for path, box in cells], advance)
+    with progress.task(f"reading {dataset.full_name}", len(dataset)) as advance:
+        reasons = dataset.unusable(advance)
     named = {}
-    for index, reason in reasons.items():
-        path, box = cells[index]
-        named[path if box is None else f"{path} {box}"] = reason
+    for row, reason in reasons.items():
+        path, box = dataset.table.loc[row, ["path", "box"]]
+        named[str(path) if box is None else f"{path} {box}"] = reason
     return named
 
 
@@ -149,7 +133,7 @@ def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:
     """Files beside the dataset's images, and folders beside its folders, that are not among its cells."""
     if dataset.root is None:
         return
-    cells = {*dataset.table["path"], *dataset.dropped["path"]}
+    cells = {*dataset.files, *dataset.dropped["path"]}
     holding = {PurePosixPath(path).parent for path in cells}
     passed = {above for folder in holding for above in folder.parents} | holding
     for folder in sorted(passed):
@@ -157,7 +141,7 @@ def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:
             place = folder / entry.name
             if entry.is_dir():
                 if place not in passed:
-                    yield f"{place}/", "a folder that is not part of the layout"
+                    yield f"{place}/", "a folder that holds none of the cells"
             elif folder in holding and str(place) not in cells:
                 yield str(place), _why_ignored(entry.name)
 

@@ -107,7 +107,7 @@ def unusable(files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], 
 
 
 def frame_size(path: Path) -> tuple[int, int]:
-    """`(width, height)` of the upright image, read from the file's header alone.
+    """`(width, height)` of the upright image, read from the file's header alone (where its EXIF is, too).
 
     Raises:
         DataError: If the file is missing, empty or no image.
@@ -115,7 +115,8 @@ def frame_size(path: Path) -> tuple[int, int]:
     try:
         with _quiet(), _opened(path) as image:
             width, height = image.size
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            # The base class's, because that of PNG decodes the pixels in search of EXIF after them.
+            orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
             # Orientations 5 to 8 swap the sides; Pillow reports TIFF sizes upright already.
             turned = image.format != "TIFF" and orientation >= 5
     except _UnusableError as error:

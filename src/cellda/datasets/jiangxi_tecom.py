@@ -25,8 +25,13 @@ class JiangxiTecom(CellDataset):
     """
 
     title = "Jiangxi Tecom"
-    licence = zheng.LICENCE
-    citation = f"{zheng.CITATION}; images by Jiangxi Tecom Science Corporation"
+    centre = "Jiangxi Tecom Science Corporation"
+    imaging = "Motic Moticam Pro 252A optical microscope camera (.bmp)"
+    magnification = "not stated (120 × 120 pixels)"
+    licence = "not stated by its authors; research use, with acknowledgement"
+    citation = "Zheng et al., Micron 107:55 (2018); images by Jiangxi Tecom Science Corporation"
+    url = "https://github.com/zxaoyou/segmentation_WBC"
+    published_images = 300
     few_shot = 25
     published_counts = {"basophil": 1, "eosinophil": 22, "lymphocyte": 48, "monocyte": 53, "neutrophil": 176}
     note = (

@@ -33,8 +33,14 @@ class JinWooChoi(CellDataset):
     """
 
     title = "Jin Woo Choi"
+    centre = "Seoul National University Hospital"
+    imaging = "not stated (.jpg)"
+    magnification = "x1000 (144 × 144 pixels)"
+    specimen = "bone marrow smear"
     licence = "not stated by its authors"
     citation = "Choi et al., PLoS ONE 12(12):e0189259 (2017)"
+    url = "https://github.com/JinwooChoi9/wbc_plosone"
+    published_images = 2174
     few_shot = 20
     published_counts = {"erythroblast": 150, "neutrophil": 100}
     note = "The public copy holds 627 of the 2,174 images of the publication."

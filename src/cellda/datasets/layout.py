@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cellda.errors import DataError
@@ -31,16 +31,26 @@ def is_image(name: str) -> bool:
 
 def images(folder: Path) -> list[str]:
     """Names of the visible image files in `folder`, in natural order."""
-    with os.scandir(folder) as entries:
-        return sorted((e.name for e in entries if is_image(e.name) and e.is_file()), key=natural)
+    return _files(folder, is_image)
 
 
 def images_below(folder: Path) -> list[str]:
     """Paths relative to `folder` of the visible image files in it and its visible sub-folders."""
-    found = images(folder)
+    return files_below(folder, is_image)
+
+
+def files_below(folder: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """Paths relative to `folder` of the visible files with a wanted name in it and its visible sub-folders."""
+    found = _files(folder, wanted)
     for name in subfolders(folder):
-        found += [f"{name}/{path}" for path in images_below(folder / name)]
+        found += [f"{name}/{path}" for path in files_below(folder / name, wanted)]
     return found
+
+
+def _files(folder: Path, wanted: Callable[[str], bool]) -> list[str]:
+    with os.scandir(folder) as entries:
+        names = (e.name for e in entries if not e.name.startswith(".") and wanted(e.name) and e.is_file())
+        return sorted(names, key=natural)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -63,14 +73,29 @@ def locate(root: Path, wrappers: Sequence[str], wanted: Iterable[str], owner: st
         DataError: If no place holds any of `wanted`, with what was looked for and what was found.
     """
     wanted = list(wanted)
-    if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "is not there"
-        raise DataError(f"The folder {root} of {owner} {what}.")
+    existing_folder(root, owner)
     places = [root, *(root / wrapper for wrapper in wrappers)]
     for place in places:
         if place.is_dir() and any((place / name).exists() for name in wanted):
             return place
-    raise DataError(
+    raise not_published(root, owner, wanted, places)
+
+
+def existing_folder(root: Path, owner: str) -> Path:
+    """`root`, if it is a folder.
+
+    Raises:
+        DataError: If it is not.
+    """
+    if not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "is not there"
+        raise DataError(f"The folder {root} of {owner} {what}.")
+    return root
+
+
+def not_published(root: Path, owner: str, wanted: Sequence[str], places: Sequence[Path]) -> DataError:
+    """The error that a folder does not hold a published layout: what was looked for, where, and what was found."""
+    return DataError(
         f"{root} does not hold {owner} as it is published.",
         [
             f"looked for {', '.join(wanted)}",

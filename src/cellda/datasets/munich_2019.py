@@ -22,8 +22,15 @@ class Munich2019(CellDataset):
     """
 
     title = "Munich 2019"
+    centre = "Helmholtz Zentrum München-German Research Center for Environmental Health"
+    imaging = "M8 digital microscope Scanner (Precipoint GmbH, Freising) (.tiff)"
+    magnification = "x100 (400 × 400 pixels)"
+    specimen = "blood smear"
+    patients = "pathological"
     licence = "CC BY 3.0"
     citation = "Matek et al., Nature Machine Intelligence 1:538 (2019), doi:10.7937/tcia.2019.36f5o9ld"
+    url = "https://doi.org/10.7937/tcia.2019.36f5o9ld"
+    published_images = 18_365
     published_counts = {
         "basophil": 79,
         "eosinophil": 424,

@@ -22,8 +22,15 @@ class Raabin(CellDataset):
     """
 
     title = "Raabin"
+    centre = "Razi Hospital in Rasht; Gholhak, Shahr-e-Qods and Takht-e Tavous Laboratories in Tehran"
+    imaging = "Smartphones on the ocular lenses of microscopes (Olympus CX18 and Zeiss) (.jpg)"
+    magnification = "x100 (575 × 575 pixels)"
+    specimen = "blood smear"
+    patients = "healthy and pathological"
     licence = "free for research, with citation"
     citation = "Kouzehkanan et al., Scientific Reports 12:1123 (2022)"
+    url = "raabindata.com"
+    published_images = 4514
     few_shot = 100
     published_counts = {
         "basophil": 301,
@@ -33,8 +40,8 @@ class Raabin(CellDataset):
         "neutrophil": 10862,
     }
     note = (
-        "The paper's tables call it Rabin; its counts are those of all three splits together. All basophils "
-        "come from 4 smears that hold no other class."
+        "The paper's tables call it Rabin. Its 16,633 cells (Tables 2, 3 and A.1) are all three splits together; it does "
+        "not say what the 4,514 of Table 1 are. All basophils come from 4 smears that hold no other class."
     )
 
     def _locate(self, root: Path) -> Path:

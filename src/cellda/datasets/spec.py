@@ -1,13 +1,16 @@
 """Which source datasets a recipe trains on, and how a support set is drawn."""
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cellda.datasets import registry
-from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.errors import ConfigurationError
 from cellda.options import checked_options
 from cellda.settings import Settings
+
+if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
 
 SHARP = frozenset({"barcelona"})
 """Sources whose images are sharper than those of the targets (paper, Fig. 4)."""
@@ -40,19 +43,23 @@ class Source(Settings):
     @classmethod
     def _known(cls, name: str) -> str:
         if name.partition("/")[0] not in registry:
-            raise UnknownNameError(f"There is no dataset '{name}'; {nearest(name, registry.names())}")
+            raise registry.unknown(name)
         return name
 
     @model_validator(mode="after")
     def _loadable(self) -> Self:
         """Options and variant are those of the loader; a drawn dataset is made, which costs nothing."""
-        base, _, variant = self.name.partition("/")
+        variant = self.name.partition("/")[2]
         given = {**self.options, **({"variant": variant} if variant else {})}
-        loader = registry.get(base)
-        options = checked_options(loader, given, owner=f"dataset '{self.name}'")
-        if loader.drawn:
-            loader(**options)
+        options = checked_options(self.loader, given, owner=f"dataset '{self.name}'")
+        if self.loader.drawn:
+            self.loader(**options)
         return self
+
+    @property
+    def loader(self) -> "type[CellDataset]":
+        """The class that loads it."""
+        return registry.get(self.name.partition("/")[0])
 
     @field_validator("options")
     @classmethod
@@ -68,8 +75,8 @@ class FewShot(Settings):
     """How the support set is drawn from the target.
 
     Attributes:
-        n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none 100
-            from 1,000 images on, else a tenth.
+        n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none (or,
+            for JSLH, drew none) 100 from 1,000 images on, else a tenth.
         draw: Which draw; every method sees the same support set in the same draw.
         kind: `"balanced"` (as many of each class as possible), `"stratified"` (in proportion) or `"random"`.
     """

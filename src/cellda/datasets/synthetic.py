@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import pandas as pd
 from jaxtyping import UInt8
@@ -35,7 +34,7 @@ class Synthetic(CellDataset):
         ConfigurationError: If there is no such variant, a folder is given, or `per_class` is below 1.
     """
 
-    drawn: ClassVar[bool] = True
+    drawn = True
     title = "Synthetic smears"
     licence = "Apache-2.0"
     citation = "cellda"

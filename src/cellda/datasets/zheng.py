@@ -13,9 +13,6 @@ from cellda.errors import DataError
 CODES = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}
 """The class codes of the published label files, as their README defines them."""
 
-LICENCE = "not stated by its authors; research use, with acknowledgement"
-CITATION = "Zheng et al., Micron 107:55 (2018), GitHub zxaoyou/segmentation_WBC"
-
 
 def located(root: Path, number: int, owner: str) -> Path:
     """The folder that holds `Dataset <number>` and its label file."""

@@ -1,0 +1,178 @@
+"""BloodMNIST: the cells of Barcelona, cut and resized, as the package medmnist downloads them."""
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from cellda.datasets import register
+from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.layout import existing_folder, not_published
+from cellda.datasets.npz import NpzRows
+from cellda.errors import DataError
+
+SIZES = (224, 128, 64, 28)
+CHUNK = 128
+SPLITS = ("train", "val", "test")
+LABELS = (
+    "basophil", "eosinophil", "erythroblast", "immature granulocyte", "lymphocyte", "monocyte", "neutrophil",
+    "platelet",
+)  # fmt: skip
+"""What the label codes 0 to 7 mean, as medmnist states them."""
+
+
+@register("bloodmnist")
+class Bloodmnist(CellDataset):
+    """BloodMNIST: the 17,092 cells of Barcelona, cut and resized to 28, 64, 128 or 224. Yang et al. 2023.
+
+    Layout: `bloodmnist.npz` (28x28; also as `bloodmnist_28.npz`), `bloodmnist_64.npz`, `bloodmnist_128.npz` or
+    `bloodmnist_224.npz`, as medmnist downloads them; one of them is enough. All three splits are taken. Cells are
+    named after their place in the file: `bloodmnist_64.npz#train=17`. No groups are published.
+
+    The arrays are read row by row as images are asked for and never held in memory, also not at 224.
+
+    Args:
+        root: The folder that holds the files.
+        size: Side of the published images, in pixels; by default the largest that is there.
+
+    Raises:
+        DataError: If the file is not there, or does not hold the published arrays; all problems are listed.
+    """
+
+    title = "BloodMNIST"
+    centre = "Core Laboratory the Hospital Clinic, Barcelona"
+    imaging = "CellaVision DM96"
+    magnification = "that of Barcelona, resized (28 × 28 to 224 × 224 pixels)"
+    specimen = "blood smear"
+    patients = "healthy"
+    licence = "CC BY 4.0"
+    citation = "Yang et al., Scientific Data 10:41 (2023); Acevedo et al., Data in Brief 30:105474 (2020)"
+    url = "https://zenodo.org/records/10519652"
+    note = "The same cells as Barcelona, so never target and source at once. The paper does not use it."
+    same_cells_as = ("barcelona",)
+
+    def __init__(self, root: Path | None = None, size: Literal[28, 64, 128, 224] | None = None) -> None:
+        self.size = size
+        super().__init__(root)
+
+    def _locate(self, root: Path) -> Path:
+        return existing_folder(root, f"dataset '{self.name}'")
+
+    @cached_property
+    def file(self) -> Path:
+        """The npz file that is read.
+
+        Raises:
+            DataError: If it is not there.
+        """
+        sizes = SIZES if self.size is None else (self.size,)
+        names = [f"bloodmnist_{size}.npz" for size in sizes] + ["bloodmnist.npz"] * (28 in sizes)
+        for name in names:
+            if (self.folder / name).is_file():
+                return self.folder / name
+        raise not_published(self.folder, f"dataset '{self.name}'", names, [self.folder])
+
+    @property
+    def files(self) -> list[str]:
+        """The npz file."""
+        return [self.file.name]
+
+    @cached_property
+    def _images(self) -> dict[str, NpzRows]:
+        return {split: NpzRows(self.file, f"{split}_images") for split in SPLITS}
+
+    def _index(self) -> pd.DataFrame:
+        paths: list[str] = []
+        codes: list[int] = []
+        problems = []
+        for split in SPLITS:
+            try:
+                images = self._images[split]
+                labels = NpzRows(self.file, f"{split}_labels")
+                found = labels.read(range(len(labels))).ravel()
+            except DataError as error:
+                problems.append(error.summary)
+                continue
+            side = images.shape[1]
+            if images.shape[1:] != (side, side, 3) or images.dtype != np.uint8:
+                problems.append(
+                    f"{split}_images has rows {images.shape[1:]} of {images.dtype}, not square RGB in uint8"
+                )
+            if len(found) != len(images) or not np.isin(found, range(len(LABELS))).all():
+                problems.append(
+                    f"{split}_labels holds {len(found)} labels for {len(images)} images, or others than 0 to 7"
+                )
+                continue
+            paths += [f"{self.file.name}#{split}={row}" for row in range(len(images))]
+            codes += found.tolist()
+        if problems:
+            raise DataError(f"{self.file} is not BloodMNIST as it is published.", problems)
+        return cell_table(paths, [LABELS[code] for code in codes])
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the rows, the file's size and the checksums of the arrays that it states."""
+        try:
+            with zipfile.ZipFile(self.file) as archive:
+                arrays = [(entry.filename, entry.CRC) for entry in archive.infolist()]
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{self.file} of dataset '{self.name}' cannot be read any more: {error}."
+            ) from error
+        parts = (self._fingerprint, self.file.stat().st_size, arrays)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
+        """Read cells and resize them to `size` x `size`: bilinear, antialiased.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        out = np.empty((len(indices), size, size, 3), np.uint8)
+        for place, pixels in self._pixels(indices):
+            out[place] = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+        return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+    def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
+        """Read every array to its end and say which cells cannot be used: row of the table -> reason.
+
+        A checksum is that of a whole array, so damage is said of all cells in it.
+        """
+        reasons: dict[int, str] = {}
+        for split in SPLITS:
+            rows = np.flatnonzero(self.table["path"].str.contains(f"#{split}=", regex=False)).tolist()
+            try:
+                self._images[split].verify()
+            except DataError as error:
+                reasons |= dict.fromkeys(rows, error.summary)
+            advance(len(rows))
+        return reasons
+
+    def _pixels(self, indices: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """The published pixels of cells, split by split, each with its place among `indices`."""
+        names = [path.rpartition("#")[2].partition("=") for path in self.table["path"].iloc[list(indices)]]
+        for split in SPLITS:
+            places = [place for place, name in enumerate(names) if name[0] == split]
+            rows = [int(names[place][2]) for place in places]
+            yield from zip(places, self._images[split].read(rows), strict=True)
+
+    @cached_property
+    def _identical(self) -> list[list[int]]:
+        """Sets of cells with the same pixels; the whole file is read for it."""
+        digests = [
+            hashlib.sha256(pixels.tobytes()).digest()
+            for start in range(0, len(self), CHUNK)
+            for _, pixels in self._pixels(range(start, min(start + CHUNK, len(self))))
+        ]
+        twins = pd.Series(range(len(self))).groupby(digests, sort=False).agg(list)
+        return [rows for rows in twins if len(rows) > 1]

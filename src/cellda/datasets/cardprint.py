@@ -1,0 +1,100 @@
+"""Data cards on a terminal: all of them in brief, one of them in full, and counts beside the paper's."""
+
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cellda.datasets.card import NOT_STATED, DataCard
+from cellda.taxonomy import CLASSES
+
+
+def brief_cards(cards: Mapping[str, type[DataCard]], summaries: Mapping[str, str]) -> RenderableType:
+    """All data cards in brief, with what is not stated left out, then the paper's Table 2.
+
+    Args:
+        cards: By the dataset's name.
+        summaries: What each dataset is, in one line, by name.
+    """
+    listing = Table(title="datasets", title_justify="left", title_style="bold", box=None, show_header=False)
+    listing.add_column(style="cyan", no_wrap=True)
+    listing.add_column()
+    for name, card in cards.items():
+        facts = (card.centre, _smear(card), card.imaging, card.magnification)
+        origin = "; ".join(fact for fact in facts if not fact.startswith(NOT_STATED))
+        terms = "" if card.licence == NOT_STATED else f"Licence: {card.licence}. Cite: {card.citation}."
+        listing.add_row(name, Text("\n".join(filter(None, [summaries[name], origin, terms]))))
+    counts = Table(title="cells in the paper's Table 2", title_justify="left", title_style="bold", box=None)
+    counts.padding = (0, 0, 0, 1)  # 80 columns
+    counts.add_column("", style="cyan", no_wrap=True)
+    for label in CLASSES:
+        counts.add_column(label, justify="right")
+    for name, card in cards.items():
+        if card.published_counts is not None:
+            counts.add_row(name, *(f"{card.published_counts.get(label, 0):,}" for label in CLASSES))
+    return Group(listing, Text(), counts)
+
+
+def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | None = None) -> RenderableType:
+    """One data card with all its fields.
+
+    Args:
+        card: Of the dataset.
+        summary: What the dataset is, in one line.
+        found: Cells of each class on disk, to be shown beside the paper's.
+    """
+    fields = Table(box=None, show_header=False)
+    fields.add_column(style="bold", no_wrap=True)
+    fields.add_column()
+    for title, value in (
+        ("centre", card.centre),
+        ("imaging", card.imaging),
+        ("magnification", card.magnification),
+        ("specimen", _smear(card)),
+        ("licence", card.licence),
+        ("citation", card.citation),
+        ("where", card.url),
+        ("images", _number(card.published_images, "in the paper's Table 1", "not in the paper's Table 1")),
+        (
+            "fine-tuning",
+            _number(card.few_shot, "images in the paper's Table 3", "not in the paper's Table 3"),
+        ),
+        ("same cells", ", ".join(card.same_cells_as)),
+        ("note", card.note),
+    ):
+        if value:
+            fields.add_row(title, Text(value))
+    parts: list[RenderableType] = [Text(card.name, style="bold cyan"), Text(summary), fields]
+    if found is not None or card.published_counts is not None:
+        parts.append(counts_table(found, card.published_counts))
+    return Group(*parts)
+
+
+def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] | None) -> Table:
+    """Cells of each class: found, in the paper's Table 2, and, where both are known, the difference."""
+    table = Table("class")
+    columns = []
+    if found is not None:
+        columns.append(("found", [found.get(name, 0) for name in CLASSES], ","))
+    if published is not None:
+        columns.append(("paper, Table 2", [published.get(name, 0) for name in CLASSES], ","))
+    if found is not None and published is not None:
+        differences = [found.get(name, 0) - published.get(name, 0) for name in CLASSES]
+        columns.append(("difference", differences, "+,"))
+    for title, _, _ in columns:
+        table.add_column(title, justify="right")
+    for row, name in enumerate(CLASSES):
+        table.add_row(
+            name, *(format(values[row], style) if values[row] else "0" for _, values, style in columns)
+        )
+    return table
+
+
+def _smear(card: type[DataCard]) -> str:
+    known = [fact for fact in (card.specimen, card.patients) if fact != NOT_STATED]
+    return ", ".join(known) or NOT_STATED
+
+
+def _number(value: int | None, where: str, nowhere: str) -> str:
+    return nowhere if value is None else f"{value:,} {where}"
