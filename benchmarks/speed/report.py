@@ -36,13 +36,10 @@ def _contests() -> TextTable:
     rows = []
     machines = set()
     for name, title in CONTESTS.items():
-        if not (RESULTS / f"{name}.csv").exists():
-            rows.append((title, "not measured yet", *("-" for _ in range(7))))
-            continue
         for row in _rows(name):
             asked = "-" if pd.isna(row.asked) else f"{row.asked:g}"
             rate = f"{row.images / row.ours_seconds:.0f}" if row.images else "-"
-            ratio = f"{row.ratio:.2g}" if row.ratio < 10 else f"{row.ratio:.0f}"
+            ratio = f"{row.ratio:.3g}"
             cells = (title, str(row.peer), ratio, asked)
             met = "-" if pd.isna(row.asked) else "yes" if row.ratio >= row.asked else "no"
             seconds = (f"{row.ours_seconds:.3g} s", f"{row.peer_seconds:.3g} s")
