@@ -5,8 +5,9 @@
 The search gives a trial up after a fold unless it keeps up with the best finished one. Here every trial is scored on all
 folds, and adapted and measured on the query half as well; then three rules are replayed on the same trials: none is given
 up, those below the median of the finished ones are (Optuna's `MedianPruner` after two trials), the race. For each: how
-many trainings it needs, and how accurate the values it chooses are. Source `synthetic/0`; 48 px; `head_only` as it is (seconds a search),
-`full` with as many epochs as it says and no `min_steps` (a quarter of an hour a search on one CPU core). Interrupted, it goes on where it stopped.
+many trainings it needs, and how accurate the values it chooses are. Source `synthetic/0`; 48 px; `head_only` as it is (half a
+minute a search), `full` with as many epochs as it says and no `min_steps` (a quarter of an hour a search on one CPU core).
+Interrupted, it goes on where it stopped.
 """
 
 import argparse
