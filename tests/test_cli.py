@@ -416,7 +416,7 @@ def test_figure_is_written(cellda_, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["table", "per_clas", RESULTS], "There is no table 'per_clas'; did you mean 'per_class'"),
+        (["table", "sumary", RESULTS], "There is no table 'sumary'; did you mean 'summary'"),
         (["figure", "prr", RESULTS, "--out", "x.png"], "There is no figure 'prr'; did you mean 'pr'"),
         (["table", "summary", "nowhere"], "No predictions to read"),
         (

@@ -209,8 +209,8 @@ def test_every_table_and_figure_is_made_by_its_name(predictions, sized, tmp_path
             with pytest.raises(ConfigurationError, match=r"clean, paper|several sizes"):
                 make(both, "our_workflow")
     assert all(line.endswith(".") and len(line) < 100 for line in summaries(FIGURES | TABLES).values())
-    with pytest.raises(UnknownNameError, match="no table 'per_clas'; did you mean 'per_class'"):
-        named("per_clas", TABLES, "table")
+    with pytest.raises(UnknownNameError, match="no table 'sumary'; did you mean 'summary'"):
+        named("sumary", TABLES, "table")
 
 
 def test_bars_of_figure_6_are_ours_and_the_papers(predictions):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cellda import published
 from cellda.errors import ConfigurationError
@@ -177,8 +178,11 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
     figure = _panels(
         distinct(sized, "target"), draw, _titled(sized, condition), "labelled cells of the target, n", rate
     )
-    lines = {
-        line.get_label(): line for axes in figure.axes for line in axes.lines if line.get_label()[0] != "_"
+    lines: dict[str, Line2D] = {
+        str(line.get_label()): line
+        for axes in figure.axes
+        for line in axes.lines
+        if not str(line.get_label()).startswith("_")
     }
     shown = [name for name in CLASSES if name in lines]
     # At the side: below, it would lie on the label that the panels share.

@@ -40,7 +40,7 @@ def per_class_table(
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
     """
     predictions = of_condition(predictions, condition)
-    paper = published.per_class().set_index(["target", "class"])
+    paper = published.PER_CLASS
     rows, few = [], False
     for target in distinct(predictions, "target"):
         part = predictions[(predictions["target"] == target).to_numpy(dtype=bool)]
@@ -48,8 +48,8 @@ def per_class_table(
             thin = measured.support < MIN_CELLS
             few |= thin
             cells = [words(target), name + "*" * thin, str(measured.support)]
-            for rate in ("precision", "recall"):
-                theirs = float(paper.loc[(target, name), rate]) if (target, name) in paper.index else math.nan
+            beside = paper.get((target, name), (math.nan, math.nan))
+            for rate, theirs in zip(("precision", "recall"), beside, strict=True):
                 cells += _beside(getattr(measured, rate), theirs)
             rows.append(cells)
     heads = [f"{rate}: {who}" for rate in ("precision", "recall") for who in ("ours", "paper", "difference")]
@@ -93,7 +93,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
     for condition in conditions:
         cells = [condition]
         for name in PUBLISHED.values():
-            ours, theirs, difference = means.loc[(condition, name)]
+            ours, theirs, difference = means.loc[[(condition, name)]].to_numpy()[0]
             cells += [f"{ours:.3f}", f"{theirs:.3f}", f"{difference:+.3f}"]
         rows.append(cells)
     return TextTable(
@@ -120,12 +120,14 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
         ConfigurationError: If protocols are mixed, or nothing is in the paper too.
     """
     beside = beside_paper(predictions, published.ablation()).set_index(["condition", "target", "measure"])
+    beside = beside[["paper", "difference"]]
     measured = score(with_views(predictions), resamples=0)
-    known = set(beside.index.get_level_values("target"))
+    pairs = set(beside.index.droplevel("measure"))
+    known = {target for _, target in pairs}
     views = {f"{target} without {CONFOUNDED[target]}" for target in known & set(CONFOUNDED)}
     rows = []
     for (condition, target), runs in measured.groupby(["condition", "target"], sort=False):
-        if target not in known | views or (target in known and (condition, target) not in beside.index):
+        if target not in views and (condition, target) not in pairs:
             continue
         cells = [str(condition), words(str(target))]
         for name in PUBLISHED.values():
@@ -133,8 +135,8 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
             if target in views:
                 cells += ["–", "–"]
             else:
-                row = beside.loc[(condition, target, name)]
-                cells += [f"{row['paper']:.2f}", f"{row['difference']:+.2f}"]
+                theirs, difference = beside.loc[[(condition, target, name)]].to_numpy()[0]
+                cells += [f"{theirs:.2f}", f"{difference:+.2f}"]
         rows.append(cells)
     return TextTable(
         title=f"Every target, protocol '{single(predictions, 'protocol')}'",

@@ -86,7 +86,7 @@ def condition_table(
         columns=["condition", *map(words, columns), "mean"],
         rows=rows,
         notes=[
-            f"Mean ± standard deviation over {runs_inwords(predictions)}; "
+            f"Mean ± standard deviation over {runs_in_words(predictions)}; "
             f"'mean' is over {', '.join(map(words, targets))}."
         ],
     )
@@ -132,7 +132,7 @@ def summary_table(
         columns=["condition", *map(words, SUMMARY)],
         rows=rows,
         notes=[
-            f"Mean over {runs_inwords(predictions)}; "
+            f"Mean over {runs_in_words(predictions)}; "
             "95 % bootstrap intervals over groups of images, stratified by target."
         ],
     )
@@ -273,7 +273,7 @@ def distinct(frame: pd.DataFrame, column: str) -> list[str]:
     return list(dict.fromkeys(frame[column].astype(str)))
 
 
-def runs_inwords(predictions: pd.DataFrame) -> str:
+def runs_in_words(predictions: pd.DataFrame) -> str:
     """How many draws and source seeds each condition has on each target, in words."""
     runs = predictions[list(RUN)].drop_duplicates().groupby(["condition", "target"])
 
