@@ -122,7 +122,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
     beside = beside_paper(predictions, published.ablation()).set_index(["condition", "target", "measure"])
     beside = beside[["paper", "difference"]]
     measured = score(with_views(predictions), resamples=0)
-    pairs = set(beside.index.droplevel("measure"))
+    pairs = {(condition, target) for condition, target, _ in beside.index}
     known = {target for _, target in pairs}
     views = {f"{target} without {CONFOUNDED[target]}" for target in known & set(CONFOUNDED)}
     rows = []
