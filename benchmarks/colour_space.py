@@ -7,11 +7,8 @@ l-alpha-beta and CIELAB each fitted on the source. Otherwise as in
 `first_light.py`; every normalizer has a source model of its own.
 """
 
-from first_light import TARGETS
+from first_light import BASE, TARGETS
 from study import Study, main
-
-from cellda import Recipe
-from cellda.ablation import Ablation
 
 NORMALIZERS = {
     "lalphabeta_paper": {"name": "reinhard"},
@@ -19,13 +16,12 @@ NORMALIZERS = {
     "lab_source": {"name": "reinhard", "space": "lab", "reference": "source"},
 }
 
-
-def ablation(draws: list[int]) -> Ablation:
-    """The same workflow behind different normalizers."""
-    base = Recipe.preset("laptop").with_(sources=["barcelona"])
-    recipes = {name: base.with_(normalizer=spec) for name, spec in NORMALIZERS.items()}
-    return Ablation(recipes, TARGETS, draws)
-
+STUDY = Study(
+    "colour_space",
+    {name: BASE.with_(normalizer=spec) for name, spec in NORMALIZERS.items()},
+    TARGETS,
+    main="lalphabeta_paper",
+)
 
 if __name__ == "__main__":
-    main(Study("colour_space", ablation, tuple(NORMALIZERS), baseline="lalphabeta_paper"))
+    main(STUDY)

@@ -9,16 +9,19 @@ protocol `clean`; three draws. About 50 minutes on two CPU cores; interrupted, i
 from study import Study, main
 
 from cellda import Recipe
-from cellda.ablation import Ablation
 from cellda.presets import CONDITIONS
 
 TARGETS = ("jiangxi_tecom", "jin_woo_choi", "raabin", "bccd")
+BASE = Recipe.preset("laptop").with_(sources=["barcelona"])
+RECIPES = {name: BASE.with_preset(name) for name in CONDITIONS}
 
-
-def ablation(draws: list[int]) -> Ablation:
-    """The paper's conditions on the four targets."""
-    return Ablation.of_paper(Recipe.preset("laptop").with_(sources=["barcelona"]), TARGETS, draws)
-
+STUDY = Study(
+    "first_light",
+    RECIPES,
+    TARGETS,
+    main="our_workflow",
+    tables=("summary", "conditions", "comparison", "paper_targets"),
+)
 
 if __name__ == "__main__":
-    main(Study("first_light", ablation, tuple(CONDITIONS), baseline="our_workflow"))
+    main(STUDY)

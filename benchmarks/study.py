@@ -1,26 +1,25 @@
-"""What every study here shares: its command line, its files, its tables."""
+"""What every study here shares: its command line, its files, its tables and figures."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from cellda import Recipe
 from cellda.ablation import Ablation
-from cellda.evaluation.compare import compare
 from cellda.evaluation.predictions import write_predictions
-from cellda.presets import published_frame
-from cellda.reporting.tables import (
-    beside_paper_table,
-    comparison_table,
-    condition_table,
-    scores,
-    summary_table,
-)
+from cellda.reporting.catalogue import FIGURES, TABLES
+from cellda.reporting.figures import save_figure
+from cellda.reporting.tables import scores
+from cellda.results import RunResult
+from cellda.store import Store
 
 RESULTS = Path(__file__).parent / "results"
+DPI = 110
 
 
 @dataclass(frozen=True)
@@ -29,56 +28,101 @@ class Study:
 
     Attributes:
         name: Folder of its results.
-        ablation: Makes the runs for some draws.
-        conditions: Order of the conditions in tables.
-        baseline: Condition that the others are compared with.
+        recipes: Condition -> recipe, in the order of tables; draw, seed and protocol are set from the fields
+            below.
+        targets: Targets, by name.
+        main: Condition that the others are compared with, and the one shown where only one is.
+        draws, seeds, protocols: What is run unless the command line says otherwise.
+        tables, figures: Names in `cellda.reporting.catalogue`; each is made for every protocol.
     """
 
     name: str
-    ablation: Callable[[list[int]], Ablation]
-    conditions: tuple[str, ...]
-    baseline: str
+    recipes: Mapping[str, Recipe]
+    targets: tuple[str, ...]
+    main: str
+    draws: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0,)
+    protocols: tuple[str, ...] = ("clean",)
+    tables: tuple[str, ...] = ("summary", "conditions", "comparison")
+    figures: tuple[str, ...] = ()
 
 
-def main(study: Study) -> argparse.Namespace:
-    """Run the study and write `predictions.parquet`, `scores.csv` and `tables.md` into its results folder.
+def main(study: Study) -> None:
+    """Run the study, or the part that the command line names, and report it into its results folder.
 
-    Returns:
-        What was given on the command line.
+    Finished runs lie in the store: parts can be run over several sittings with `--only-run`, and a last call
+    without it, which finds them all, reports them together.
     """
     parser = argparse.ArgumentParser(description=study.name)
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder that holds one folder per dataset name"
+        "--data", type=Path, default=None, help="folder that holds one folder per dataset name"
     )
     parser.add_argument(
         "--store", type=Path, default=None, help="where runs lie (default: the user's cache folder)"
     )
+    parser.add_argument("--results", type=Path, default=RESULTS / study.name, help="folder of the results")
+    parser.add_argument("--draws", type=int, nargs="+", default=study.draws, help="which draws")
+    parser.add_argument("--seeds", type=int, nargs="+", default=study.seeds, help="which source seeds")
+    parser.add_argument("--protocol", nargs="+", default=study.protocols, choices=study.protocols)
+    parser.add_argument("--targets", nargs="+", default=study.targets, help="which targets")
     parser.add_argument(
-        "--draws", type=int, nargs="+", default=[0, 1, 2], help="which draws (default: 0 1 2)"
+        "--conditions", nargs="+", default=list(study.recipes), choices=study.recipes, metavar="CONDITION"
     )
     parser.add_argument("--only-run", action="store_true", help="fill the store, write no results")
     given = parser.parse_args()
-    predictions = study.ablation(given.draws).run(given.data, store=given.store)
+    parts, trials = {}, []
+    for protocol in given.protocol:
+        recipes = {name: study.recipes[name].with_(protocol=protocol) for name in given.conditions}
+        runs = Ablation(recipes, given.targets, given.draws, given.seeds)
+        parts[protocol] = runs.run(given.data, store=given.store)
+        trials += search_trials(runs, given.data, given.store)
     if not given.only_run:
-        report(study, predictions, RESULTS / study.name)
-    return given
+        report(study, parts, given.results)
+        if trials:
+            pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4f")
 
 
-def report(study: Study, predictions: pd.DataFrame, folder: Path) -> None:
-    """Write a study's predictions and what is computed from them, and print its tables."""
+def search_trials(runs: Ablation, data: Path | None, store: Path | None) -> list[dict[str, Any]]:
+    """One row a trial of all searches that finished runs have made, chosen or not."""
+    rows = []
+    for condition, case in runs.cases(data, Store(store)):
+        finished = case.finished()
+        record = RunResult(finished).record if finished else {"trials": []}
+        complete = [trial for trial in record["trials"] if trial["state"] == "complete"]
+        chosen = max(complete, key=lambda trial: trial["score"], default=None)
+        rows += [
+            {
+                "condition": condition,
+                "target": record["target"],
+                "draw": record["draw"],
+                "seed": record["seed"],
+                "protocol": record["protocol"],
+                **{name: value for name, value in trial.items() if name != "values"},
+                "chosen": trial is chosen,
+                **trial["values"],
+            }
+            for trial in record["trials"]
+        ]
+    return rows
+
+
+def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write predictions (by protocol) and what is computed from them, and print the tables.
+
+    Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several),
+    `scores.csv`, `tables.md`, and a png a figure.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_predictions(predictions, folder / "predictions.parquet")
-    measured = scores(predictions)
-    measured.to_csv(folder / "scores.csv", index=False, float_format="%.4f")
-    tables = [
-        summary_table(predictions, study.conditions),
-        condition_table(predictions, conditions=study.conditions),
-        comparison_table(compare(measured, study.baseline)),
-    ]
-    published = published_frame()
-    if set(published["condition"]) & set(study.conditions):
-        tables.append(beside_paper_table(predictions, published, study.conditions))
-    console = Console()
-    for table in tables:
-        console.print(table)
-    (folder / "tables.md").write_text("\n".join(table.to_markdown() for table in tables), encoding="utf-8")
+    console, texts, measured = Console(), [], []
+    for protocol, predictions in parts.items():
+        suffix = f"_{protocol}" if len(study.protocols) > 1 else ""
+        write_predictions(predictions, folder / f"predictions{suffix}.parquet")
+        measured.append(scores(predictions))
+        for name in study.tables:
+            table = TABLES[name](predictions, study.main)
+            console.print(table)
+            texts.append(table.to_markdown())
+        for name in study.figures:
+            save_figure(FIGURES[name](predictions, study.main), folder / f"{name}{suffix}.png", DPI)
+    pd.concat(measured).to_csv(folder / "scores.csv", index=False, float_format="%.4f")
+    (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")

@@ -19,6 +19,7 @@ from cellda import CellClassifier, Recipe, RunResult, adapters, cli, datasets, n
 from cellda.clock import Clock
 from cellda.estimate import estimate
 from cellda.evaluation.predictions import read_predictions
+from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.training.loop import Trainer
 from tiny import prepared
 from tiny import recipe as tiny
@@ -85,11 +86,13 @@ def text(said: str) -> str:
 # --- help and lists
 
 
-def test_help_names_the_four_commands(cellda_):
+def test_help_names_the_commands(cellda_):
     for arguments in (["--help"], []):
         said = cellda_(*arguments)
         shown = said.out + said.err
-        assert all(f" {command} " in shown for command in ("run", "ablate", "list", "datasets"))
+        assert all(
+            f" {command} " in shown for command in ("run", "ablate", "table", "figure", "list", "datasets")
+        )
     assert cellda_("--help").status == 0
     assert all(
         option in cellda_("run", "--help").out for option in ("--target", "--data", "--preset", "--save")
@@ -114,7 +117,7 @@ def test_help_and_lists_import_no_torch():
 def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
     said = cellda_("list")
     assert said.status == 0
-    known = [*normalizers.names(), *adapters.names(), *datasets.names(), *presets.names()]
+    known = [*normalizers.names(), *adapters.names(), *datasets.names(), *presets.names(), *TABLES, *FIGURES]
     first_words = [line.split()[0] for line in said.out.splitlines() if line.strip()]
     assert all(name in first_words for name in known)
     assert "Two cores, offline: tf_efficientnet_lite0" in text(said.out)
@@ -123,7 +126,7 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
     assert max(map(len, said.out.splitlines())) <= WIDTH
 
 
-@pytest.mark.parametrize("kind", ["normalizers", "adapters", "datasets", "presets"])
+@pytest.mark.parametrize("kind", ["normalizers", "adapters", "datasets", "presets", "tables", "figures"])
 def test_list_of_one_kind(cellda_, kind: str):
     said = cellda_("list", kind)
     assert said.out.split()[0] == kind
@@ -400,3 +403,51 @@ def test_the_clock_adds_up_by_stage(monkeypatch):
 def test_the_installed_command_is_this_one():
     (command,) = entry_points(group="console_scripts", name="cellda")
     assert command.load() is cli.main
+
+
+# --- tables and figures -----------------------------------------------------------------------------------------
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "first_light"
+
+
+def test_table_prints_beside_the_paper_and_writes_csv(cellda_, tmp_path: Path):
+    arguments = ["table", "paper_targets", RESULTS, "--target", "bccd", "--condition", "our_workflow"]
+    said = cellda_(*arguments, "--markdown", "--csv", tmp_path / "new" / "table.csv")
+    assert said.status == 0
+    row = next(line for line in said.out.splitlines() if line.startswith("| our_workflow"))
+    # The numbers of benchmarks/results/first_light/scores.csv and of the paper's Table C.1.
+    scores = [line.split(",") for line in (RESULTS / "scores.csv").read_text().splitlines()]
+    column = scores[0].index("accuracy")
+    values = [float(line[column]) for line in scores if line[:2] == ["our_workflow", "bccd"]]
+    mean, sd = map(float, row.split(" | ")[2].split(" ±"))
+    assert (mean, sd) == pytest.approx((sum(values) / 3, torch.tensor(values).std().item()), abs=1e-3)
+    assert row.split(" | ")[3] == "0.81"
+    written = (tmp_path / "new" / "table.csv").read_text().splitlines()
+    assert written[0].startswith("condition,target,accuracy: ours")
+    assert len(written) == 2
+
+
+def test_figure_is_written(cellda_, tmp_path: Path):
+    file = tmp_path / "figure.png"
+    arguments = ["figure", "accuracy", RESULTS, "--target", "jiangxi_tecom", "--out", file]
+    assert cellda_(*arguments).status == 0
+    with Image.open(file) as image:
+        assert min(image.size) > 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table", "sumary", RESULTS], "There is no table 'sumary'; did you mean 'summary'"),
+        (["figure", "prr", RESULTS, "--out", "x.png"], "There is no figure 'prr'; did you mean 'pr'"),
+        (["table", "summary", "nowhere"], "No predictions to read"),
+        (
+            ["table", "summary", RESULTS, "--target", "bcd"],
+            "no predictions of target 'bcd'; did you mean 'bccd'",
+        ),
+    ],
+)
+def test_what_a_table_cannot_be_made_of_is_said(cellda_, arguments: list[str], message: str):
+    said = cellda_(*arguments)
+    assert said.status == 2
+    assert message in said.err

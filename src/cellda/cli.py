@@ -120,8 +120,10 @@ def ablate(
     """Run the paper's six conditions on targets and draws, resumable, and print the tables."""
     from cellda.ablation import Ablation
     from cellda.evaluation.predictions import write_predictions
-    from cellda.presets import CONDITIONS, published_frame
-    from cellda.reporting.tables import beside_paper_table, condition_table, summary_table
+    from cellda.presets import CONDITIONS
+    from cellda.published import ablation
+    from cellda.reporting.paper_tables import paper_targets_table
+    from cellda.reporting.tables import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
     base = _recipe(recipe, preset, source, protocol, {"n": n})
@@ -129,24 +131,93 @@ def ablate(
     predictions = study.run(data, store=store)
     out.print(summary_table(predictions, conditions))
     out.print(condition_table(predictions, conditions=conditions))
-    published = published_frame()
-    if set(published["target"]) & set(predictions["target"]):
-        out.print(beside_paper_table(predictions, published, conditions))
+    if set(ablation()["target"]) & set(predictions["target"]):
+        out.print(paper_targets_table(predictions))
     if save is not None:
         save.parent.mkdir(parents=True, exist_ok=True)
         write_predictions(predictions, save)
         _say(f"Saved {len(predictions)} predictions in {save}")
 
 
+Predictions = Annotated[
+    list[Path], typer.Argument(help="Prediction files (parquet), or folders that hold them.")
+]
+Shown = Annotated[
+    list[str], typer.Option("--condition", help="Condition to show; may be repeated; default: all.")
+]
+Aims = Annotated[list[str], typer.Option("--target", help="Target to show; may be repeated; default: all.")]
+Main = Annotated[
+    str,
+    typer.Option(
+        "--main", help="Condition that others are compared with, or the one shown where only one is."
+    ),
+]
+KINDS = "See `cellda list tables` and `cellda list figures`."
+
+
+@app.command(epilog=KINDS)
+def table(
+    kind: Annotated[str, typer.Argument(help="Name of the table.")],
+    predictions: Predictions,
+    condition: Shown = [],  # noqa: B006
+    target: Aims = [],  # noqa: B006
+    protocol: ProtocolOption = None,
+    main: Main = "our_workflow",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Also write the cells, as shown, to this file.")
+    ] = None,
+) -> None:
+    """Print a table computed from stored predictions, one for each protocol."""
+    from cellda.evaluation.predictions import read_predictions
+    from cellda.reporting.catalogue import TABLES, named
+    from cellda.reporting.tables import select
+
+    make = named(kind, TABLES, "table")
+    rows = select(read_predictions(*predictions), protocol, target, condition)
+    made = [make(part, main) for _, part in rows.groupby("protocol", sort=True)]
+    for one in made:
+        if markdown:
+            typer.echo(one.to_markdown())
+        else:
+            out.print(one)
+    if csv is not None:
+        csv.parent.mkdir(parents=True, exist_ok=True)
+        csv.write_text("\n".join(one.to_csv() for one in made), encoding="utf-8")
+
+
+@app.command(epilog=KINDS)
+def figure(
+    kind: Annotated[str, typer.Argument(help="Name of the figure.")],
+    predictions: Predictions,
+    file: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write: png, svg or pdf.")],
+    condition: Shown = [],  # noqa: B006
+    target: Aims = [],  # noqa: B006
+    protocol: ProtocolOption = None,
+    main: Main = "our_workflow",
+) -> None:
+    """Draw a figure from stored predictions of one protocol."""
+    from cellda.evaluation.predictions import read_predictions
+    from cellda.reporting.catalogue import FIGURES, named
+    from cellda.reporting.figures import save_figure
+    from cellda.reporting.tables import select
+
+    make = named(kind, FIGURES, "figure")
+    rows = select(read_predictions(*predictions), protocol, target, condition)
+    _say(f"Saved {save_figure(make(rows, main), file)}")
+
+
 @app.command("list")
 def list_(
     kind: Annotated[
-        Literal["all", "normalizers", "adapters", "datasets", "presets"], typer.Argument(help="What to list.")
+        Literal["all", "normalizers", "adapters", "datasets", "presets", "tables", "figures"],
+        typer.Argument(help="What to list."),
     ] = "all",
 ) -> None:
-    """List normalizers, adapters, datasets and presets with one line each."""
+    """List normalizers, adapters, datasets, presets, tables and figures with one line each."""
     from cellda import adapters, datasets, normalizers, presets
     from cellda.registry import Registry
+    from cellda.reporting.catalogue import FIGURES, TABLES, summaries
 
     registries: dict[str, Registry[Any]] = {
         "normalizers": normalizers.registry,
@@ -158,6 +229,9 @@ def list_(
             _print_list(title, {name: registry.summary(name) for name in registry.names()})
     if kind in ("all", "presets"):
         _print_list("presets", {name: presets.summary(name) for name in presets.names()})
+    for title, kinds in (("tables", TABLES), ("figures", FIGURES)):
+        if kind in ("all", title):
+            _print_list(title, summaries(kinds))
 
 
 @datasets_app.callback(invoke_without_command=True)

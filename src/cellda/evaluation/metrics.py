@@ -244,17 +244,18 @@ def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRec
         )
     if curves:
         grid = np.linspace(1, 0, 101)
-        levels = [_interpolated(curve, grid) for curve in curves.values()]
+        levels = [interpolated(curve, grid) for curve in curves.values()]
         area = float(np.mean([c.average_precision for c in curves.values()]))
         support = sum(c.support for c in curves.values())
         curves["macro"] = PrecisionRecallCurve(np.mean(levels, axis=0), grid, area, support)
     return curves
 
 
-def _interpolated(curve: PrecisionRecallCurve, recalls: Floats) -> Floats:
+def interpolated(curve: PrecisionRecallCurve, recalls: Floats) -> Floats:
     """The best precision that a curve reaches at each of `recalls` or more."""
     best: Floats = np.maximum.accumulate(curve.precision)
-    return best[np.searchsorted(-curve.recall, -recalls, side="right") - 1]
+    # The curve's recalls are float32 shares: equal ones may differ in the last bit.
+    return best[np.searchsorted(-curve.recall, 1e-6 - recalls, side="right") - 1]
 
 
 def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:

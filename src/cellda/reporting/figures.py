@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, uint8
@@ -37,7 +38,7 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
             f"A bar chart shows at most {len(PALETTE)} conditions, not {len(conditions)}; select some."
         )
     width = 0.84 / len(conditions)
-    figure = _figure(max(5.0, 1.2 + len(targets) * (0.45 + 0.24 * len(conditions))), 3.8)
+    figure = empty_figure(max(5.0, 1.2 + len(targets) * (0.45 + 0.24 * len(conditions))), 3.8)
     axes = figure.subplots()
     for index, (condition, colour) in enumerate(zip(conditions, PALETTE, strict=False)):
         shift = (index - (len(conditions) - 1) / 2) * width
@@ -56,11 +57,8 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
     axes.set_xticks(range(len(targets)), [target.replace("_", " ") for target in targets])
     axes.set_ylim(0, 1)
     axes.set_ylabel(measure.replace("_", " "))
-    axes.yaxis.grid(True, color="#dddddd", lw=0.8)
-    axes.set_axisbelow(True)
+    plain_axes(axes)
     axes.tick_params(axis="x", length=0)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
     figure.legend(loc="outside upper center", ncols=min(len(conditions), 3), frameon=False)
     return figure
 
@@ -91,7 +89,9 @@ def contact_sheet(
             f"A contact sheet of {len(rows)} rows and {columns} columns got {len(row_titles)} row titles and "
             f"{len(column_titles)} column titles; it needs images, and one title for each row and column."
         )
-    figure = _figure(1.2 + 1.15 * columns, 0.35 * bool(title) + 0.25 * bool(column_titles) + 1.2 * len(rows))
+    figure = empty_figure(
+        1.2 + 1.15 * columns, 0.35 * bool(title) + 0.25 * bool(column_titles) + 1.2 * len(rows)
+    )
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes_row, batch, name in zip(grid, rows, row_titles, strict=True):
         images = _displayable(batch)
@@ -118,11 +118,19 @@ def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
     return target
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches, laid out without overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def plain_axes(axes: Axes) -> None:
+    """Light horizontal lines behind the data, no frame at the top and right."""
+    axes.yaxis.grid(True, color="#dddddd", lw=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
 
 
 def _displayable(batch: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -9,7 +9,8 @@ from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.compare import Comparison, across_draws
 from cellda.evaluation.metrics import average, measure
 from cellda.evaluation.predictions import RUN, single, without_class
-from cellda.evaluation.rates import MEASURES, MIN_CELLS
+from cellda.evaluation.rates import MEASURES
+from cellda.presets import CONDITIONS
 from cellda.reporting.text_table import TextTable
 
 CONFOUNDED = {"raabin": "basophil"}
@@ -65,11 +66,8 @@ def condition_table(
         raise ConfigurationError(f"Tables know no measure '{measure}'; {nearest(measure, MEASURES)}")
     predictions = _in_order(predictions, conditions)
     protocol = single(predictions, "protocol")
-    targets = _distinct(predictions, "target")
-    extra = [
-        without_class(predictions, target, CONFOUNDED[target]) for target in targets if target in CONFOUNDED
-    ]
-    spread = across_draws(scores(pd.concat([predictions, *extra]), resamples=0), measure)
+    targets = distinct(predictions, "target")
+    spread = across_draws(scores(with_views(predictions), resamples=0), measure)
     keys = zip(spread["condition"], spread["target"], strict=True)
     cells = dict(zip(keys, zip(spread["mean"], spread["sd"], strict=True), strict=True))
     columns: list[str] = []
@@ -77,19 +75,19 @@ def condition_table(
         columns += [target] + ([f"{target} without {CONFOUNDED[target]}"] if target in CONFOUNDED else [])
 
     rows = []
-    for condition in _distinct(predictions, "condition"):
+    for condition in distinct(predictions, "condition"):
         found = [cells.get((condition, column)) for column in columns]
         means = [cells[condition, target][0] for target in targets if (condition, target) in cells]
         # A mean over other targets than the next row's would not be comparable.
         overall = f"{sum(means) / len(means):.3f}" if len(means) == len(targets) else "–"
-        rows.append([condition, *("–" if c is None else _with_sd(*c) for c in found), overall])
+        rows.append([condition, *("–" if c is None else with_sd(*c) for c in found), overall])
     return TextTable(
-        title=f"{_words(measure).capitalize()}, protocol '{protocol}'",
-        columns=["condition", *map(_words, columns), "mean"],
+        title=f"{words(measure).capitalize()}, protocol '{protocol}'",
+        columns=["condition", *map(words, columns), "mean"],
         rows=rows,
         notes=[
-            f"Mean ± standard deviation over {_runs(predictions)}; "
-            f"'mean' is over {', '.join(map(_words, targets))}."
+            f"Mean ± standard deviation over {runs_in_words(predictions)}; "
+            f"'mean' is over {', '.join(map(words, targets))}."
         ],
     )
 
@@ -118,7 +116,7 @@ def summary_table(
     """
     predictions = _in_order(predictions, conditions)
     protocol = single(predictions, "protocol")
-    targets = _distinct(predictions, "target")
+    targets = distinct(predictions, "target")
     rows = []
     for condition, part in predictions.groupby("condition", sort=False):
         missing = [target for target in targets if target not in set(part["target"])]
@@ -130,11 +128,11 @@ def summary_table(
         estimates = average(part, resamples, seed)
         rows.append([str(condition), *(str(estimates[name]) for name in SUMMARY)])
     return TextTable(
-        title=f"Mean over {', '.join(map(_words, targets))}, protocol '{protocol}'",
-        columns=["condition", *map(_words, SUMMARY)],
+        title=f"Mean over {', '.join(map(words, targets))}, protocol '{protocol}'",
+        columns=["condition", *map(words, SUMMARY)],
         rows=rows,
         notes=[
-            f"Mean over {_runs(predictions)}; "
+            f"Mean over {runs_in_words(predictions)}; "
             "95 % bootstrap intervals over groups of images, stratified by target."
         ],
     )
@@ -178,39 +176,10 @@ def beside_paper(
     return table[["condition", "target", "measure", "ours", "sd", "runs", "paper", "difference"]]
 
 
-def beside_paper_table(
-    predictions: pd.DataFrame,
-    published: pd.DataFrame,
-    conditions: Sequence[str] | None = None,
-    measures: Sequence[str] = ("accuracy",),
-) -> TextTable:
-    """`beside_paper` as text: a row a condition and target, ours, paper and difference of each measure."""
-    predictions = _in_order(predictions, conditions)
-    table = beside_paper(predictions, published)
-    absent = [name for name in measures if name not in set(table["measure"])]
-    if absent:
-        known = ", ".join(_distinct(table, "measure"))
-        raise ConfigurationError(f"The published numbers hold no {', '.join(absent)}; they hold {known}.")
-    rows: dict[tuple[str, str], list[str]] = {}
-    for row in (row for name in measures for row in table[table["measure"] == name].to_dict("records")):
-        cells = rows.setdefault((row["condition"], row["target"]), [row["condition"], row["target"]])
-        cells += [_with_sd(row["ours"], row["sd"]), f"{row['paper']:.2f}", f"{row['difference']:+.2f}"]
-    heads = [f"{_words(name)}: {who}" for name in measures for who in ("ours", "paper", "difference")]
-    return TextTable(
-        title=f"Beside the published numbers, protocol '{single(predictions, 'protocol')}'",
-        columns=["condition", "target", *heads],
-        rows=list(rows.values()),
-        notes=[
-            f"Ours: mean ± standard deviation over {_runs(predictions)}.",
-            f"Ours averages classes with at least {MIN_CELLS} query cells; one never predicted scores 0.",
-        ],
-    )
-
-
 def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
     """Tests against one baseline as text."""
     tests = list(comparisons)
-    title = f"{_words(tests[0].measure).capitalize()} against {tests[0].baseline}" if tests else "No tests"
+    title = f"{words(tests[0].measure).capitalize()} against {tests[0].baseline}" if tests else "No tests"
     notes = dict.fromkeys(
         f"{test.condition}: {test.note}" for test in tests if test.note and test.independent
     )
@@ -237,11 +206,60 @@ def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
     )
 
 
+def with_views(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions, and once more those of each target in `CONFOUNDED` without its class.
+
+    The second view is a target of its own, `"raabin without basophil"` (docs/protocol.md).
+    """
+    views = [
+        without_class(predictions, target, CONFOUNDED[target])
+        for target in distinct(predictions, "target")
+        if target in CONFOUNDED
+    ]
+    return pd.concat([predictions, *views])
+
+
+def select(
+    predictions: pd.DataFrame,
+    protocol: str | None = None,
+    targets: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+) -> pd.DataFrame:
+    """The rows of a protocol, targets and conditions, in the order given.
+
+    Args:
+        predictions: A prediction table.
+        protocol: None takes all.
+        targets: None given takes all, in order of appearance.
+        conditions: None given takes all, the paper's first, in its order.
+
+    Raises:
+        ConfigurationError: If there are no predictions of a name; the message names the near ones.
+    """
+    present = distinct(predictions, "condition")
+    ordered = [name for name in CONDITIONS if name in present]
+    wanted = {
+        "protocol": [protocol] if protocol else [],
+        "target": list(targets),
+        "condition": list(conditions) or [*ordered, *(name for name in present if name not in CONDITIONS)],
+    }
+    for column, names in wanted.items():
+        known = distinct(predictions, column)
+        for name in names:
+            if name not in known:
+                raise ConfigurationError(
+                    f"There are no predictions of {column} '{name}'; {nearest(name, known)}"
+                )
+        if names:
+            predictions = pd.concat([predictions[predictions[column] == name] for name in names])
+    return predictions
+
+
 def _in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd.DataFrame:
     """The rows of `conditions`, in that order."""
     if conditions is None:
         return predictions
-    known = _distinct(predictions, "condition")
+    known = distinct(predictions, "condition")
     for condition in conditions:
         if condition not in known:
             raise ConfigurationError(
@@ -250,11 +268,12 @@ def _in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd
     return pd.concat([predictions[predictions["condition"] == condition] for condition in conditions])
 
 
-def _distinct(frame: pd.DataFrame, column: str) -> list[str]:
+def distinct(frame: pd.DataFrame, column: str) -> list[str]:
+    """The values of a column as text, in order of appearance."""
     return list(dict.fromkeys(frame[column].astype(str)))
 
 
-def _runs(predictions: pd.DataFrame) -> str:
+def runs_in_words(predictions: pd.DataFrame) -> str:
     """How many draws and source seeds each condition has on each target, in words."""
     runs = predictions[list(RUN)].drop_duplicates().groupby(["condition", "target"])
 
@@ -266,9 +285,11 @@ def _runs(predictions: pd.DataFrame) -> str:
     return f"{counted('draw', 'draw')} with {counted('seed', 'source seed')}"
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A name as it is read: `macro_f1` is "macro F1"."""
     return name.replace("_", " ").replace(" f1", " F1")
 
 
-def _with_sd(mean: float, sd: float) -> str:
+def with_sd(mean: float, sd: float) -> str:
+    """A mean with its standard deviation, where there is one."""
     return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ±{sd:.3f}"

@@ -1,5 +1,6 @@
 """A table of text that prints in a terminal (rich) and in a document (Markdown)."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -51,3 +52,9 @@ class TextTable:
         notes = ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         lines = [f"**{self.title}**", "", line(self.columns), ruler, *map(line, self.rows), *notes]
         return "\n".join(lines) + "\n"
+
+    def to_csv(self) -> str:
+        """Heads and cells as comma-separated values, without title and notes."""
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.columns, *self.rows])
+        return text.getvalue()

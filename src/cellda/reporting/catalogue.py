@@ -1,0 +1,170 @@
+"""The tables and figures that can be asked for by name: what `cellda table`, `cellda figure` and studies share.
+
+Each is a function of a prediction table of one protocol and of the main condition: the one that others are compared
+with, and the one shown where only one is. Its docstring is what `cellda list` shows. pandas, torch and matplotlib are
+imported when one is made, not when they are listed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from cellda.errors import UnknownNameError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from cellda.reporting.text_table import TextTable
+
+Made = TypeVar("Made")
+
+
+def summary(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """Means over targets with 95 % intervals, a row a condition."""
+    from cellda.reporting.tables import summary_table
+
+    return summary_table(predictions)
+
+
+def conditions(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """Accuracy of conditions by targets, mean ± standard deviation; Raabin also without basophils."""
+    from cellda.reporting.tables import condition_table
+
+    return condition_table(predictions)
+
+
+def comparison(predictions: "pd.DataFrame", main: str) -> "TextTable":
+    """Wilcoxon tests against the main condition over paired runs, with Holm's correction."""
+    from cellda.evaluation.compare import compare
+    from cellda.reporting.tables import comparison_table, scores
+
+    return comparison_table(compare(scores(predictions, resamples=0), main))
+
+
+def comparison_per_image(predictions: "pd.DataFrame", main: str) -> "TextTable":
+    """The same tests image by image, as in the paper's Table 5; p is too small."""
+    from cellda.evaluation.compare import compare_per_image
+    from cellda.reporting.tables import comparison_table
+
+    return comparison_table(compare_per_image(predictions, main))
+
+
+def paper_means(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """Table 5: conditions, mean over targets; ours, paper, difference."""
+    from cellda.reporting.paper_tables import paper_means_table
+
+    return paper_means_table(predictions)
+
+
+def paper_targets(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """Table C.1: conditions on every target; ours, paper, difference."""
+    from cellda.reporting.paper_tables import paper_targets_table
+
+    return paper_targets_table(predictions)
+
+
+def per_class(predictions: "pd.DataFrame", main: str) -> "TextTable":
+    """Table 4: precision and recall of every class; ours, paper, difference."""
+    from cellda.reporting.paper_tables import per_class_table
+
+    return per_class_table(predictions, main)
+
+
+def sample_size(predictions: "pd.DataFrame", main: str) -> "TextTable":
+    """Fig. D.1 as a table: accuracy by number of labelled cells."""
+    from cellda.evaluation.sample_size import with_sizes
+    from cellda.reporting.tables import condition_table
+
+    return condition_table(with_sizes(predictions, main))
+
+
+def bars(predictions: "pd.DataFrame", _: str) -> "Figure":
+    """Table C.1 as bars: accuracy of conditions by targets, a dot a run."""
+    from cellda.evaluation.predictions import single
+    from cellda.reporting.figures import condition_bars
+    from cellda.reporting.tables import scores
+
+    single(predictions, "protocol")
+    return condition_bars(scores(predictions, resamples=0))
+
+
+def accuracy(predictions: "pd.DataFrame", main: str) -> "Figure":
+    """Fig. 6: accuracy by target with 95 % intervals, beside the paper's."""
+    from cellda.reporting.paper_figures import accuracy_bars
+
+    return accuracy_bars(predictions, main)
+
+
+def pr(predictions: "pd.DataFrame", main: str) -> "Figure":
+    """Fig. 7: precision against recall, a curve a target."""
+    from cellda.reporting.paper_figures import precision_recall
+
+    return precision_recall(predictions, main)
+
+
+def pr_per_class(predictions: "pd.DataFrame", main: str) -> "Figure":
+    """Fig. B.1: precision against recall, a panel a target, a curve a class."""
+    from cellda.reporting.paper_figures import precision_recall_per_class
+
+    return precision_recall_per_class(predictions, main)
+
+
+def accuracy_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
+    """Fig. D.1: accuracy by number of labelled cells, a line a target."""
+    from cellda.reporting.paper_figures import accuracy_by_size as draw
+
+    return draw(predictions, main)
+
+
+def precision_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
+    """Fig. D.2: precision of every class by number of labelled cells."""
+    from cellda.reporting.paper_figures import class_rates_by_size
+
+    return class_rates_by_size(predictions, main, "precision")
+
+
+def recall_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
+    """Fig. D.3: recall of every class by number of labelled cells."""
+    from cellda.reporting.paper_figures import class_rates_by_size
+
+    return class_rates_by_size(predictions, main, "recall")
+
+
+TABLES: "Mapping[str, Callable[[pd.DataFrame, str], TextTable]]" = {
+    one.__name__: one
+    for one in (
+        summary,
+        conditions,
+        comparison,
+        comparison_per_image,
+        paper_means,
+        paper_targets,
+        per_class,
+        sample_size,
+    )
+}
+"""Tables by name."""
+
+FIGURES: "Mapping[str, Callable[[pd.DataFrame, str], Figure]]" = {
+    one.__name__: one
+    for one in (bars, accuracy, pr, pr_per_class, accuracy_by_size, precision_by_size, recall_by_size)
+}
+"""Figures by name."""
+
+
+def named(
+    name: str, makers: "Mapping[str, Callable[[pd.DataFrame, str], Made]]", noun: str
+) -> "Callable[[pd.DataFrame, str], Made]":
+    """The table or figure of a name.
+
+    Raises:
+        UnknownNameError: If there is none; the message names the near ones.
+    """
+    if name not in makers:
+        raise UnknownNameError(f"There is no {noun} '{name}'; {nearest(name, makers)}")
+    return makers[name]
+
+
+def summaries(makers: Mapping[str, object]) -> dict[str, str]:
+    """What each table or figure shows, in one line."""
+    return {name: str(maker.__doc__) for name, maker in makers.items()}
