@@ -3,7 +3,7 @@
     python benchmarks/tuning.py --data ~/wbc
 
 `our_workflow` and `head_only` with declared values, and with a search of 8 trials by 3-fold cross-validation inside the
-support set. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every search with its values and seconds; those
+support set. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every search with values and seconds; those
 that the race gave up have the score they had then.
 """
 
