@@ -197,7 +197,7 @@ def test_jin_woo_choi_reads_named_folders_too(tmp_path):
 def test_jiangxi_tecom_labels_as_published_or_as_the_authors_have_them(tmp_path):
     jiangxi_tecom(tmp_path)
     published = cellda.datasets.load("jiangxi_tecom", tmp_path)
-    authors = cellda.datasets.load("jiangxi_tecom", tmp_path, labels="authors")
+    authors = cellda.datasets.load("jiangxi_tecom/authors", tmp_path)
     assert list(published.table["label"][:4]) == ["lymphocyte", "neutrophil", "neutrophil", "monocyte"]
     assert list(authors.table["label"][:4]) == ["monocyte", "neutrophil", "neutrophil", "lymphocyte"]
     assert authors.fingerprint != published.fingerprint

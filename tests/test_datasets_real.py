@@ -48,5 +48,5 @@ def test_the_twins_of_jiangxi_tecom_are_one_group(data_root):
     assert dataset.identical_images() == [["Dataset 1/112.bmp", "Dataset 1/139.bmp"]]
     group = dict(zip(dataset.table["path"], dataset.effective_groups(), strict=True))
     assert group["Dataset 1/112.bmp"] == group["Dataset 1/139.bmp"]
-    authors = load("jiangxi_tecom", data_root / "jiangxi_tecom", labels="authors")
+    authors = load("jiangxi_tecom/authors", data_root / "jiangxi_tecom")
     assert authors.class_counts() == type(authors).published_counts

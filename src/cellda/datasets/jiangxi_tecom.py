@@ -20,7 +20,7 @@ class JiangxiTecom(CellDataset):
 
     Args:
         root: The folder that holds `Dataset 1`.
-        labels: `"published"` reads the label file as its README defines it; `"authors"` swaps lymphocytes and
+        variant: `"published"` reads the label file as its README defines it; `"authors"` swaps lymphocytes and
             monocytes, as the lists of the paper's authors do.
     """
 
@@ -40,18 +40,18 @@ class JiangxiTecom(CellDataset):
     )
 
     def __init__(
-        self, root: Path | None = None, labels: Literal["published", "authors"] = "published"
+        self, root: Path | None = None, variant: Literal["published", "authors"] = "published"
     ) -> None:
-        self.labels_from = labels
+        self.variant = variant
         super().__init__(root)
 
     @property
     def full_name(self) -> str:
         """`jiangxi_tecom`, or `jiangxi_tecom/authors` with the swapped labels, so that results tell them apart."""
-        return self.name if self.labels_from == "published" else f"{self.name}/{self.labels_from}"
+        return self.name if self.variant == "published" else f"{self.name}/{self.variant}"
 
     def _locate(self, root: Path) -> Path:
         return zheng.located(root, 1, f"dataset '{self.name}'")
 
     def _index(self) -> pd.DataFrame:
-        return zheng.labelled_cells(self.folder, 1, SWAPPED if self.labels_from == "authors" else zheng.CODES)
+        return zheng.labelled_cells(self.folder, 1, SWAPPED if self.variant == "authors" else zheng.CODES)
