@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
         self.etag: str | None = '"one"'
         self.ranges = True
         self.heeds_if_range = True
+        self.step = 1  # ranges begin at multiples of it, whatever was asked for
         self.chunked = False
         self.statuses: list[int] = []  # answers to give instead, in turn
         self.cuts: list[int] = []  # after how many bytes the connection ends, in turn; then never
@@ -49,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and server.ranges else 0
         if server.heeds_if_range and self.headers["If-Range"] != server.etag:
             start = 0
+        start -= start % server.step
         if start and start >= len(server.content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(server.content)}")

@@ -107,7 +107,7 @@ def test_a_server_that_always_cuts_at_the_same_place_is_given_up(
 def test_halves_of_two_files_are_never_joined(server: Server, publish, tmp_path: Path, heeds: bool):
     """Also where a server sends the rest of the new file, although it was asked for that of the old one."""
     server.cuts = [CUT, *[0] * 3]
-    publish(zipped({**TECOM, "old": b"x" * 100_000}))
+    publish(zipped({"old": b"x" * 100_000, **TECOM}))
     with pytest.raises(DataError):
         fetch("jiangxi_tecom", tmp_path)
     server.etag, server.heeds_if_range = '"two"', heeds
@@ -116,6 +116,16 @@ def test_halves_of_two_files_are_never_joined(server: Server, publish, tmp_path:
     fetch("jiangxi_tecom", tmp_path)
     record = json.loads((tmp_path / "jiangxi_tecom.download.json").read_text())
     assert record["sha256"] == hashlib.sha256(new).hexdigest()
+
+
+def test_another_range_than_was_asked_for_is_not_used(server: Server, tecom: bytes, tmp_path: Path):
+    server.cuts, server.step = [CUT], 1000
+    fetch("jiangxi_tecom", tmp_path)
+    assert [(answer.status, answer.asked) for answer in server.answers] == [
+        (200, None),
+        (206, f"bytes={CUT}-"),
+        (200, None),
+    ]
 
 
 def test_a_part_that_is_whole_is_not_fetched_again(server: Server, tecom: bytes, tmp_path: Path):
