@@ -1,7 +1,10 @@
 """What every test gets: no screen, one thread, checked shapes, and real images where there are any."""
 
 import os
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before torch and matplotlib are imported, and inherited by the processes that tests start. One thread a
 # process, because pytest-xdist already runs a process a core.
@@ -11,6 +14,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+from served import TECOM, Server, zipped
 
 # Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has
 # an error of its own, which the check would come before.
@@ -37,3 +42,40 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.fail(f"CELLDA_DATA is '{folder}', which is not a folder.")
     return root
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    """A server of this machine; downloads do not wait before they try again."""
+    from cellda.datasets import transfer
+
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
+    with Server() as served:
+        thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield served
+        served.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def publish(server: Server, monkeypatch) -> Callable[..., None]:
+    """Let the server publish dataset `name` as these bytes."""
+    from cellda.datasets import published
+
+    def serve(
+        content: bytes, name: str = "jiangxi_tecom", kind: type = published.Archive, **fields: Any
+    ) -> None:
+        server.content = content
+        source = kind(url=server.url, page="https://example.org/page", **{"file": "file.zip", **fields})
+        monkeypatch.setitem(published.PUBLISHED, name, source)
+
+    return serve
+
+
+@pytest.fixture
+def tecom(publish) -> bytes:
+    """The server publishes `jiangxi_tecom` as GitHub does."""
+    content = zipped(TECOM, ("segmentation_WBC-master/", "segmentation_WBC-master/Dataset 1/"))
+    publish(content)
+    return content

@@ -283,6 +283,27 @@ def check(
         raise typer.Exit(1)
 
 
+@datasets_app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
+    data: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder that holds one folder per dataset name.")
+    ],
+) -> None:
+    """Download a published dataset into the folder of data, or say how to get it by hand."""
+    from cellda import progress
+    from cellda.datasets.fetch import fetch as fetch_dataset
+
+    with progress.display(unit="bytes"):
+        fetched = fetch_dataset(name, data)
+    if fetched.record is None:
+        _say(f"{fetched.path} is there already; nothing was downloaded.")
+        return
+    _say(f"{fetched.path} is ready; {fetched.record.bytes:,} bytes were downloaded from {fetched.record.url}")
+    _say(f"sha256 {fetched.record.sha256}, kept in {fetched.record_file}")
+    _say(f"Look it over: cellda datasets check {name} {fetched.path}")
+
+
 def main() -> None:
     """Entry point of the command `cellda`."""
     app()

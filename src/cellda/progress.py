@@ -3,36 +3,42 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=None)
 
 
 @contextmanager
-def display(enabled: bool = True) -> Iterator[None]:
+def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> Iterator[None]:
     """Show the bars of everything inside, on standard error; an outer display is used where there is one.
 
-    Where standard error is a file, as in a log of a long run, nothing is shown.
+    Where standard error is a file, as in a log of a long run, nothing is shown. Bytes are shown with their speed.
     """
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter
     if not enabled or not seen or _display.get() is not None:
         yield
         return
+    counts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TimeElapsedColumn())
+    if unit == "bytes":
+        counts = (DownloadColumn(), TransferSpeedColumn())
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *counts,
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
@@ -45,8 +51,11 @@ def display(enabled: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def task(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar with `total` steps; yields a function that advances it. Nothing is drawn outside a `display`."""
+def task(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar with `total` steps; yields a function that advances it. Nothing is drawn outside a `display`.
+
+    A `total` of None is not known yet: the bar then moves without an end.
+    """
     progress = _display.get()
     if progress is None:
         yield lambda _steps: None
