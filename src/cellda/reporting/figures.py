@@ -11,9 +11,15 @@ from torch import Tensor, uint8
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
+from cellda.taxonomy import CLASSES
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
 """Eight colours that colour-blind readers tell apart (Okabe and Ito 2008)."""
+
+CLASS_COLOURS = dict(
+    zip(CLASSES, ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"), strict=True)
+)
+"""A colour of `PALETTE` for each class, the same in every figure; without yellow, which is lost on white."""
 
 
 def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
@@ -37,7 +43,7 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
             f"A bar chart shows at most {len(PALETTE)} conditions, not {len(conditions)}; select some."
         )
     width = 0.84 / len(conditions)
-    figure = _figure(max(5.0, 1.2 + len(targets) * (0.45 + 0.24 * len(conditions))), 3.8)
+    figure = blank_figure(max(5.0, 1.2 + len(targets) * (0.45 + 0.24 * len(conditions))), 3.8)
     axes = figure.subplots()
     for index, (condition, colour) in enumerate(zip(conditions, PALETTE, strict=False)):
         shift = (index - (len(conditions) - 1) / 2) * width
@@ -91,7 +97,9 @@ def contact_sheet(
             f"A contact sheet of {len(rows)} rows and {columns} columns got {len(row_titles)} row titles and "
             f"{len(column_titles)} column titles; it needs images, and one title for each row and column."
         )
-    figure = _figure(1.2 + 1.15 * columns, 0.35 * bool(title) + 0.25 * bool(column_titles) + 1.2 * len(rows))
+    figure = blank_figure(
+        1.2 + 1.15 * columns, 0.35 * bool(title) + 0.25 * bool(column_titles) + 1.2 * len(rows)
+    )
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes_row, batch, name in zip(grid, rows, row_titles, strict=True):
         images = _displayable(batch)
@@ -118,7 +126,7 @@ def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
     return target
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches, laid out without overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
