@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 
 import cellda.datasets
 from cellda import Recipe
+from cellda.case import Case
 from cellda.datasets.base import CellDataset
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
+from cellda.store import Store
 
 DRAWN = ("synthetic/0", "synthetic/1", "synthetic/3", "synthetic/6", "synthetic/7", "synthetic/9")
 """What is shown where no folder is given: laboratories whose difference is easily seen."""
@@ -84,6 +85,13 @@ def datasets_of(
     return [root.load(name) for name in names]
 
 
+def source_case(recipe: Recipe, data: Path | DataRoot | None, store: Store) -> Case:
+    """The case of a source model alone; it depends on no target, so that a drawn one stands in."""
+    used = [source.name for source in recipe.sources]
+    stand_in = next(name for name in DRAWN if name not in used)
+    return Case.prepare(recipe.with_(adapter="none"), stand_in, data, store)
+
+
 def title_of(dataset: CellDataset) -> str:
     """How figures call a dataset: its name in print, or that of a drawn laboratory."""
     return dataset.full_name if dataset.drawn or not dataset.title else dataset.title
@@ -93,7 +101,7 @@ def write_table(table: pd.DataFrame, file: Path) -> None:
     """Print a table and write it as csv."""
     file.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(file, index=False, float_format="%.4f")
-    Console().print(table.round(3).to_string(index=False), markup=False, highlight=False)
+    print(table.round(3).to_string(index=False))
 
 
 def command(main: Callable[[], None]) -> None:

@@ -59,7 +59,7 @@ def main(given: Sequence[str] | None = None) -> None:
         found = domain_separation(vectors, names, groups, chosen.seed)
         title = (
             f"{stage} the transform\ndataset recognised: {found.accuracy:.2f} (chance {found.chance:.2f}), "
-            f"silhouette {found.silhouette:.2f}"
+            f"silhouette {found.silhouette:z.2f}"
         )
         maps.append(Map(title, tsne(vectors, chosen.seed), names))
         numbers.append({"transform": stage, "cells": len(names), **asdict(found)})

@@ -74,6 +74,11 @@ def encoder_width(encoder: nn.Module) -> int:
     return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
 
 
+def native_size(name: str) -> int:
+    """Side in pixels of the images that a timm model's own weights were trained on."""
+    return int(timm.get_pretrained_cfg(name).input_size[-1])
+
+
 def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, `(3, 1, 1)` each, that the backbone's own weights expect of RGB in [0, 1]."""
     config = resolve_model_data_config(encoder)  # type: ignore[no-untyped-call]

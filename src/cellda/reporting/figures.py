@@ -72,7 +72,11 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
 
 
 def contact_sheet(
-    rows: Sequence[Tensor], row_titles: Sequence[str], column_titles: Sequence[str] = (), title: str = ""
+    rows: Sequence[Tensor],
+    row_titles: Sequence[str],
+    column_titles: Sequence[str] = (),
+    title: str = "",
+    captions: Sequence[Sequence[str]] = (),
 ) -> Figure:
     """Cells side by side, for example before and after normalization.
 
@@ -82,9 +86,10 @@ def contact_sheet(
         row_titles: One title a row.
         column_titles: One title a column, or none.
         title: Title of the sheet.
+        captions: A line under each image, row by row, or none.
 
     Raises:
-        ConfigurationError: If titles and images do not match in number, or a batch is not `(B, 3, H, W)`.
+        ConfigurationError: If titles, captions and images do not match in number, or a batch is not `(B, 3, H, W)`.
     """
     for number, batch in enumerate(rows):
         if batch.ndim != 4 or batch.shape[1] != 3:
@@ -110,6 +115,9 @@ def contact_sheet(
         for axes, image in zip(axes_row, images, strict=False):
             axes.imshow(image)
         axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
+    for axes_row, texts in zip(grid, captions, strict=False):
+        for axes, text in zip(axes_row, texts, strict=False):
+            axes.set_xlabel(text, fontsize=7, labelpad=2)
     for axes, name in zip(grid[0], column_titles, strict=False):
         axes.set_title(name, fontsize=9)
     if title:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,12 @@ from matplotlib.lines import Line2D
 
 from cellda.errors import ConfigurationError
 from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure
+from cellda.taxonomy import CLASSES
 
 MARKERS = ("o", "X", "s", "^", "D", "v", "P", "<", ">", "p", "h", "d")
 """Shapes, so that categories are told apart without colour as well."""
 
 _COLOURS = (*(colour for colour in PALETTE if colour != "#F0E442"), "#F0E442")
-_POINT = {"s": 16, "linewidths": 0.25, "edgecolors": "#333333", "alpha": 0.8}
 _PER_ROW = 2
 
 
@@ -48,7 +49,8 @@ def cell_maps(
 ) -> Figure:
     """Maps side by side, two in a row, with one legend.
 
-    Classes have their colours of `CLASS_COLOURS`; other categories take colours in order of appearance.
+    Classes have the same colours (`CLASS_COLOURS`) and shapes in every figure; other categories take theirs in order
+    of appearance.
 
     Args:
         maps: The panels.
@@ -63,11 +65,15 @@ def cell_maps(
     """
     colours = list(dict.fromkeys(name for one in maps for name in one.colours))
     shapes = list(dict.fromkeys(name for one in maps for name in one.shapes))
-    if set(colours) <= set(CLASS_COLOURS):
-        colours = [name for name in CLASS_COLOURS if name in colours]
     _check(maps, colours, shapes)
-    shade = {name: CLASS_COLOURS.get(name, _COLOURS[i % len(_COLOURS)]) for i, name in enumerate(colours)}
-    marker = dict(zip(shapes or colours, MARKERS, strict=False))
+    shade, marker = (
+        dict(zip(colours, cycle(_COLOURS), strict=False)),
+        dict(zip(shapes or colours, MARKERS, strict=False)),
+    )
+    if set(colours) <= set(CLASSES):
+        colours = [name for name in CLASSES if name in colours]
+        shade = CLASS_COLOURS
+        marker = marker if shapes else dict(zip(CLASSES, MARKERS, strict=False))
     columns = min(_PER_ROW, len(maps))
     rows = math.ceil(len(maps) / columns)
     figure = blank_figure(4.3 * columns + 1.8, 4.4 * rows + 0.35 * bool(title))
@@ -119,14 +125,17 @@ def _draw(axes: Axes, one: Map, shade: Mapping[str, str], marker: Mapping[str, s
     colours, shapes = np.asarray(one.colours), np.asarray(one.shapes or one.colours)
     for shape in marker:
         inside = shapes == shape
+        x, y = one.points[inside].T
         axes.scatter(
-            *one.points[inside].T, marker=marker[shape], c=[shade[name] for name in colours[inside]], **_POINT
-        )
+            x, y, s=16, c=[shade[name] for name in colours[inside]], marker=marker[shape],
+            linewidths=0.25, edgecolors="#333333", alpha=0.8,
+        )  # fmt: skip
     if np.any(one.ringed):
-        axes.scatter(*one.points[np.asarray(one.ringed)].T, s=60, fc="none", ec="black", lw=0.9)
-    for text, (x, y) in one.notes.items():
+        x, y = one.points[np.asarray(one.ringed)].T
+        axes.scatter(x, y, s=60, facecolors="none", edgecolors="black", linewidths=0.9)
+    for text, place in one.notes.items():
         axes.annotate(
-            text, (x, y), ha="center", va="center", fontsize=11, fontweight="bold",
+            text, place, ha="center", va="center", fontsize=11, fontweight="bold",
             bbox={"boxstyle": "circle,pad=0.25", "fc": "white", "ec": "black", "alpha": 0.9},
         )  # fmt: skip
     axes.set_title(one.title, fontsize=10)

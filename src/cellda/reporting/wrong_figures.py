@@ -60,6 +60,7 @@ def wrong_probabilities(predictions: pd.DataFrame) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("probability")
+    figure.supxlabel("class (outlined: the true one)", fontsize=9)
     for axes in grid.ravel()[len(profiles) :]:
         axes.set_axis_off()
     return figure
