@@ -6,7 +6,8 @@ The paper's five by default; `--backbones` takes any names of timm. Weights come
 networks, which tells nothing but that all of it works. A backbone whose weights cannot be had is left out, and the table
 says so. Each gets images of the size its weights were trained on (Inception v3: 299 px), unless `--image-size` is given. For
 each: a source model on at most 200 cells of each class, its accuracy on the held-out fifth, then the recipe without
-search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. Interrupted, it goes on where it stopped.
+search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. Interrupted, it goes
+on where it stopped.
 """
 
 import argparse
@@ -138,7 +139,8 @@ def main(given: Sequence[str] | None = None) -> None:
     for name, recipe in recipes.items():
         row, held = measured(recipe, root, store, trainer)
         part = spread[spread["condition"] == name].set_index("target")["mean"]
-        rows.append({**row, **part.to_dict(), "mean": part.mean()})
+        row |= {str(target): accuracy for target, accuracy in part.items()}
+        rows.append(row | {"mean": part.mean()})
         held_out.append(held)
     table = pd.DataFrame(rows)
     notes = [

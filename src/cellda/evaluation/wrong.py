@@ -14,7 +14,7 @@ def wrong(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def second_class(predictions: pd.DataFrame) -> "pd.Series[str]":
     """The most probable class of each row after the predicted one; of equal ones the first in class order."""
-    p = probabilities(predictions)
+    p = probabilities(predictions).copy()
     p[np.arange(len(p)), class_indices(predictions["predicted"])] = -1
     names = np.array(CLASSES)[p.argmax(1)]
     return pd.Series(names, index=predictions.index, name="second", dtype="string")

@@ -102,9 +102,13 @@ def contact_sheet(
             f"A contact sheet of {len(rows)} rows and {columns} columns got {len(row_titles)} row titles and "
             f"{len(column_titles)} column titles; it needs images, and one title for each row and column."
         )
-    figure = blank_figure(
-        1.2 + 1.15 * columns, 0.35 * bool(title) + 0.25 * bool(column_titles) + 1.2 * len(rows)
-    )
+    if captions and [len(texts) for texts in captions] != [len(batch) for batch in rows]:
+        raise ConfigurationError(
+            f"A contact sheet of rows with {', '.join(str(len(batch)) for batch in rows)} images got rows with "
+            f"{', '.join(str(len(texts)) for texts in captions)} captions; each image needs one."
+        )
+    height = len(rows) * (1.38 if captions else 1.2) + 0.35 * bool(title) + 0.25 * bool(column_titles)
+    figure = blank_figure(1.2 + 1.15 * columns, height)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes_row, batch, name in zip(grid, rows, row_titles, strict=True):
         images = _displayable(batch)
