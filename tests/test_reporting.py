@@ -239,6 +239,14 @@ def test_contact_sheet_shows_the_images_it_is_given():
     assert red / blue == pytest.approx(1.5, abs=0.1)
 
 
+def test_captions_stand_under_their_images():
+    rows = [torch.zeros(2, 3, 8, 8), torch.zeros(1, 3, 8, 8)]
+    figure = contact_sheet(rows, ["a", "b"], captions=[["NEU", "EOS"], ["LYM"]])
+    assert [axes.get_xlabel() for axes in figure.axes] == ["NEU", "EOS", "LYM", ""]
+    with pytest.raises(ConfigurationError, match="rows with 2, 1 images got rows with 2 captions"):
+        contact_sheet(rows, ["a", "b"], captions=[["NEU", "EOS"]])
+
+
 @pytest.mark.parametrize(
     ("rows", "titles", "columns"),
     [

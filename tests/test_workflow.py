@@ -21,13 +21,13 @@ from cellda.case import Case
 from cellda.datasets.base import CellDataset
 from cellda.datasets.draws import draw_support
 from cellda.datasets.synthetic import Synthetic
-from cellda.errors import ConfigurationError
+from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import probabilities, validate
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers.identity import Identity
 from cellda.results import RunResult
 from cellda.settings import tunable
-from cellda.stages import source_model
+from cellda.stages import held_out_predictions, source_model
 from cellda.store import Store
 from cellda.taxonomy import CLASSES
 from cellda.training import loop
@@ -505,6 +505,35 @@ def test_all_of_a_source_is_trained_on_where_nothing_is_held_out(tmp_path, monke
     run(recipe(training={"holdout": 0}, adapter="none"), tmp_path)
     assert lengths == [[36]]
     assert json.loads(next(tmp_path.glob("source/*/source.json")).read_text())["held_out_accuracy"] == {}
+
+
+def test_all_measures_of_the_source_model_follow_from_its_held_out_predictions(tmp_path, fields) -> None:
+    aim = target()
+    chosen = recipe(sources=["synthetic/0", "synthetic/2"])
+    other = cellda.datasets.load("synthetic/2", per_class=6)
+    case = Case(chosen, (fields, other), aim, draw_support(aim, 18), Store(tmp_path))
+    folder = source_model(case, Trainer("cpu"))
+    table = held_out_predictions(folder)
+    record = json.loads((folder / "source.json").read_text())
+    accuracy = (table["label"] == table["predicted"]).groupby(table["target"], sort=False).mean()
+    assert list(accuracy) == pytest.approx(list(record["held_out_accuracy"].values()))
+    assert list(accuracy.index) == [fields.full_name, "synthetic/2"]
+    assert set(table[["condition", "draw", "seed", "protocol"]].itertuples(index=False, name=None)) == {
+        ("source", 0, 0, "clean")
+    }
+    # Cells of one field share its file, so their names carry the box; all of a held-out field is there.
+    cut = table[table["target"] == fields.full_name]
+    assert set(cut["path"]) == {f"{g}#xywh={40 * i},0,40,40" for g in set(cut["group"]) for i in range(6)}
+    model = CellClassifier.load(folder)
+    rows = [int(path[-5:]) + 6 * CLASSES.index(path.partition("/")[0]) for path in table["path"][len(cut) :]]
+    again = model.predict(other.read(rows, SIDE)).probabilities.numpy()
+    np.testing.assert_allclose(probabilities(table)[len(cut) :], again, atol=1e-5)
+
+
+def test_a_source_without_a_held_out_part_has_no_predictions_of_one(tmp_path) -> None:
+    case = prepared(recipe(training={"holdout": 0}), tmp_path)
+    with pytest.raises(DataError, match=r"holdout=0.*Set training\.holdout"):
+        held_out_predictions(source_model(case, Trainer("cpu")))
 
 
 def test_a_source_too_small_to_hold_out_from_is_refused(tmp_path, fields) -> None:

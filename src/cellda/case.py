@@ -1,6 +1,5 @@
 """A recipe brought together with its target and data, checked before anything is trained."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -158,20 +157,6 @@ class Case:
     def seed(self) -> int:
         """Seed of the adaptation: every draw has its own."""
         return self.recipe.seed * 1000 + self.recipe.few_shot.draw
-
-    def paths(self, rows: Sequence[int]) -> list[str]:
-        """Paths of target images, relative to the dataset's folder.
-
-        Cells cut from one picture are told apart by their box, as a media fragment: `field.png#xywh=10,20,64,64`.
-        """
-        table = self.target.table
-        shared = table["path"].duplicated(keep=False)
-        cells = zip(table["path"], table["box"], shared, strict=True)
-        names = [
-            f"{path}#xywh={','.join(map(str, box))}" if several and box is not None else str(path)
-            for path, box, several in cells
-        ]
-        return [names[row] for row in rows]
 
     @property
     def support_groups(self) -> tuple[str, ...]:

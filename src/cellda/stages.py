@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from sklearn.model_selection import StratifiedGroupKFold
@@ -17,16 +18,19 @@ from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
 from cellda.case import Case
 from cellda.clock import Clock
 from cellda.datasets.images import ImageSet
-from cellda.errors import ConfigurationError
+from cellda.errors import ConfigurationError, DataError
+from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.predicted import prediction_table
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.search import search
 
 SOURCE_RECORD = "source.json"
+HELD_OUT = "held_out.parquet"
 NORMALIZER = "normalizer.safetensors"
 SEARCH_RECORD = "search.json"
 FIT_BATCH = 64
@@ -83,7 +87,8 @@ def fresh_model(case: Case) -> CellClassifier:
 def source_model(case: Case, trainer: Trainer) -> Path:
     """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
 
-    Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds.
+    Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds, and
+    `held_out.parquet` the predictions of those parts.
     """
     recipe = case.recipe
 
@@ -108,15 +113,37 @@ def source_model(case: Case, trainer: Trainer) -> Path:
                 checkpoints=folder / "checkpoints",
             )
         held = {
-            source.name: _accuracy(trainer, model, images.subset(rows))
-            for source, images, (_, rows) in zip(recipe.sources, whole, splits, strict=True)
-            if len(rows)
+            recipe.sources[number].name: _predicted(case, trainer, model, number, images, rows)
+            for number, (images, (_, rows)) in enumerate(zip(whole, splits, strict=True))
+            if rows
         }
+        if held:
+            write_predictions(pd.concat(held.values()), folder / HELD_OUT)
         model.save(folder)
-        record = {"held_out_accuracy": held, "losses": losses, "seconds": clock.seconds}
+        accuracy = {name: float((part["predicted"] == part["label"]).mean()) for name, part in held.items()}
+        record = {"held_out_accuracy": accuracy, "losses": losses, "seconds": clock.seconds}
         (folder / SOURCE_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     return case.store.build("source", case.source_key, make)
+
+
+def held_out_predictions(source: Path) -> pd.DataFrame:
+    """Predictions of the cells that a source model was not trained on: a prediction table with condition `source`.
+
+    Its `target` is the source that a cell is of; groups are whole in it, so its protocol is `clean`.
+
+    Args:
+        source: The folder that `source_model` returned.
+
+    Raises:
+        DataError: If nothing was held out, or the model is of a version that kept no predictions.
+    """
+    if not (source / HELD_OUT).is_file():
+        raise DataError(
+            f"The source model in {source} has no {HELD_OUT}: it was trained with training.holdout=0, or before these "
+            "predictions were kept. Set training.holdout, or remove that folder to train it anew."
+        )
+    return read_predictions(source / HELD_OUT)
 
 
 def searched(
@@ -168,6 +195,17 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
     return train.tolist(), held.tolist()
 
 
-def _accuracy(trainer: Trainer, model: CellClassifier, images: ImageSet) -> float:
-    found = trainer.probabilities(model, images, "measuring the source model").argmax(1)
-    return float((found == images.labels).float().mean())
+def _predicted(
+    case: Case, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
+) -> pd.DataFrame:
+    """Predictions of the held-out rows of a source."""
+    return prediction_table(
+        case.sources[number],
+        rows,
+        trainer.probabilities(model, images.subset(rows), "measuring the source model"),
+        condition="source",
+        draw=0,
+        seed=case.recipe.seed,
+        protocol="clean",
+        groups=images.groups,
+    )

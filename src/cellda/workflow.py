@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
-import pandas as pd
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from cellda import progress as bars
 from cellda.adapters.base import AdaptContext, Need, Start, TargetView
@@ -16,10 +14,11 @@ from cellda.case import WITH_MODEL, WITHOUT_MODEL, Case
 from cellda.clock import Clock
 from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import decode_all
+from cellda.datasets.celltable import cell_names
 from cellda.datasets.root import DataRoot
 from cellda.estimate import estimate
-from cellda.evaluation.predictions import PROBABILITIES
 from cellda.models.classifier import CellClassifier
+from cellda.predicted import prediction_table
 from cellda.presets import condition_of
 from cellda.recipe import Recipe
 from cellda.results import MODEL, RunResult
@@ -32,7 +31,6 @@ from cellda.stages import (
     source_model,
 )
 from cellda.store import VERSIONS, Store
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -116,30 +114,20 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         "protocol": recipe.protocol,
         "versions": VERSIONS,
         "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "support_files": case.paths(case.draw.support),
+        "support_files": cell_names(case.target.table, case.draw.support),
         "unsupported": list(case.draw.unsupported),
         "labels_used": len(case.draw.support) if Need.LABELS in needs or trials else 0,
         "seconds": clock.seconds,
         "trials": trials,
     }
-    RunResult.write(folder, record, _prediction_table(case, condition, probabilities))
-
-
-def _prediction_table(case: Case, condition: str, probabilities: Tensor) -> pd.DataFrame:
-    """One row a query image; this is the one place where query labels meet predictions."""
-    rows = list(case.draw.query)
-    cells = case.target.table.iloc[rows]
-    table = pd.DataFrame(
-        {
-            "condition": condition,
-            "target": case.target.full_name,
-            "draw": case.recipe.few_shot.draw,
-            "seed": case.recipe.seed,
-            "protocol": case.recipe.protocol,
-            "path": case.paths(rows),
-            "group": [case.draw.groups[row] for row in rows],
-            "label": cells["label"].to_numpy(),
-            "predicted": [CLASSES[index] for index in probabilities.argmax(1).tolist()],
-        }
+    predictions = prediction_table(
+        case.target,
+        case.draw.query,
+        probabilities,
+        condition=condition,
+        draw=recipe.few_shot.draw,
+        seed=recipe.seed,
+        protocol=recipe.protocol,
+        groups=case.draw.groups,
     )
-    return table.assign(**dict(zip(PROBABILITIES, probabilities.numpy().T, strict=True)))
+    RunResult.write(folder, record, predictions)

@@ -49,6 +49,20 @@ def cell_table(
     )
 
 
+def cell_names(table: pd.DataFrame, rows: Sequence[int]) -> list[str]:
+    """A name for each cell of a dataset's table: its path, as prediction tables have it.
+
+    Cells cut from one picture are told apart by their box, as a media fragment: `field.png#xywh=10,20,64,64`.
+    """
+    shared = table["path"].duplicated(keep=False)
+    cells = zip(table["path"], table["box"], shared, strict=True)
+    names = [
+        f"{path}#xywh={','.join(map(str, box))}" if several and box is not None else str(path)
+        for path, box, several in cells
+    ]
+    return [names[row] for row in rows]
+
+
 def checked(table: pd.DataFrame, owner: str) -> pd.DataFrame:
     """The table in canonical form: `COLUMNS`, nulls as None, boxes as tuples of ints.
 

@@ -11,6 +11,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 from timm.data.config import resolve_model_data_config
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
@@ -27,16 +28,7 @@ def check_backbone(backbone: Backbone) -> None:
         UnknownNameError: If timm has no such model, or no such weights of it.
         ConfigurationError: If the packaged weights are not those of this backbone.
     """
-    architecture = backbone.name.split(".")[0]
-    if not timm.is_model(architecture):
-        raise UnknownNameError(f"timm has no model '{backbone.name}'; {_near_models(architecture)}")
-    try:
-        timm.get_pretrained_cfg(backbone.name)
-    except RuntimeError as error:  # an unknown tag behind the dot
-        tags = timm.list_models(f"{architecture}.*", pretrained=True)
-        raise UnknownNameError(
-            f"timm has no weights '{backbone.name}'; {nearest(backbone.name, tags)}"
-        ) from error
+    _configuration(backbone.name)
     if backbone.weights == "packaged" and backbone.name != PACKAGED:
         raise ConfigurationError(
             f"The packaged weights are those of '{PACKAGED}', not of '{backbone.name}': set backbone.name='{PACKAGED}', "
@@ -74,10 +66,35 @@ def encoder_width(encoder: nn.Module) -> int:
     return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
 
 
+def native_size(name: str) -> int:
+    """Side in pixels of the images that a timm model's own weights were trained on.
+
+    Raises:
+        UnknownNameError: If timm has no such model, or no such weights of it.
+    """
+    return int(_configuration(name).input_size[-1])
+
+
 def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, `(3, 1, 1)` each, that the backbone's own weights expect of RGB in [0, 1]."""
     config = resolve_model_data_config(encoder)  # type: ignore[no-untyped-call]
     return torch.tensor(config["mean"]).view(3, 1, 1), torch.tensor(config["std"]).view(3, 1, 1)
+
+
+def _configuration(name: str) -> PretrainedCfg:
+    """What timm knows of a model's weights.
+
+    Raises:
+        UnknownNameError: If timm has no such model, or no such weights of it.
+    """
+    architecture = name.split(".")[0]
+    if not timm.is_model(architecture):
+        raise UnknownNameError(f"timm has no model '{name}'; {_near_models(architecture)}")
+    try:
+        return timm.get_pretrained_cfg(name) or PretrainedCfg()  # a model without weights has timm's defaults
+    except RuntimeError as error:  # an unknown tag behind the dot
+        tags = timm.list_models(f"{architecture}.*", pretrained=True)
+        raise UnknownNameError(f"timm has no weights '{name}'; {nearest(name, tags)}") from error
 
 
 def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:

@@ -12,9 +12,15 @@ from torch import Tensor, uint8
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
+from cellda.taxonomy import CLASSES
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
 """Eight colours that colour-blind readers tell apart (Okabe and Ito 2008)."""
+
+CLASS_COLOURS = dict(
+    zip(CLASSES, ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"), strict=True)
+)
+"""A colour of `PALETTE` for each class, the same in every figure; without yellow, which is lost on white."""
 
 
 def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
@@ -38,7 +44,7 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
             f"A bar chart shows at most {len(PALETTE)} conditions, not {len(conditions)}; select some."
         )
     width = 0.84 / len(conditions)
-    figure = empty_figure(max(5.0, 1.2 + len(targets) * (0.45 + 0.24 * len(conditions))), 3.8)
+    figure = blank_figure(max(5.0, 1.2 + len(targets) * (0.45 + 0.24 * len(conditions))), 3.8)
     axes = figure.subplots()
     for index, (condition, colour) in enumerate(zip(conditions, PALETTE, strict=False)):
         shift = (index - (len(conditions) - 1) / 2) * width
@@ -64,7 +70,11 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
 
 
 def contact_sheet(
-    rows: Sequence[Tensor], row_titles: Sequence[str], column_titles: Sequence[str] = (), title: str = ""
+    rows: Sequence[Tensor],
+    row_titles: Sequence[str],
+    column_titles: Sequence[str] = (),
+    title: str = "",
+    captions: Sequence[Sequence[str]] = (),
 ) -> Figure:
     """Cells side by side, for example before and after normalization.
 
@@ -74,9 +84,10 @@ def contact_sheet(
         row_titles: One title a row.
         column_titles: One title a column, or none.
         title: Title of the sheet.
+        captions: A line under each image, row by row, or none.
 
     Raises:
-        ConfigurationError: If titles and images do not match in number, or a batch is not `(B, 3, H, W)`.
+        ConfigurationError: If titles, captions and images do not match in number, or a batch is not `(B, 3, H, W)`.
     """
     for number, batch in enumerate(rows):
         if batch.ndim != 4 or batch.shape[1] != 3:
@@ -89,9 +100,13 @@ def contact_sheet(
             f"A contact sheet of {len(rows)} rows and {columns} columns got {len(row_titles)} row titles and "
             f"{len(column_titles)} column titles; it needs images, and one title for each row and column."
         )
-    figure = empty_figure(
-        1.2 + 1.15 * columns, 0.35 * bool(title) + 0.25 * bool(column_titles) + 1.2 * len(rows)
-    )
+    if captions and [len(texts) for texts in captions] != [len(batch) for batch in rows]:
+        raise ConfigurationError(
+            f"A contact sheet of rows with {', '.join(str(len(batch)) for batch in rows)} images got rows with "
+            f"{', '.join(str(len(texts)) for texts in captions)} captions; each image needs one."
+        )
+    height = len(rows) * (1.38 if captions else 1.2) + 0.35 * bool(title) + 0.25 * bool(column_titles)
+    figure = blank_figure(1.2 + 1.15 * columns, height)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes_row, batch, name in zip(grid, rows, row_titles, strict=True):
         images = _displayable(batch)
@@ -102,6 +117,9 @@ def contact_sheet(
         for axes, image in zip(axes_row, images, strict=False):
             axes.imshow(image)
         axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
+    for axes_row, texts in zip(grid, captions, strict=False):
+        for axes, text in zip(axes_row, texts, strict=False):
+            axes.set_xlabel(text, fontsize=7, labelpad=2)
     for axes, name in zip(grid[0], column_titles, strict=False):
         axes.set_title(name, fontsize=9)
     if title:
@@ -118,7 +136,7 @@ def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
     return target
 
 
-def empty_figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches, laid out without overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)

@@ -16,7 +16,7 @@ from cellda.evaluation.metrics import average
 from cellda.evaluation.per_class import class_scores
 from cellda.evaluation.predictions import single
 from cellda.evaluation.sample_size import with_sizes
-from cellda.reporting.figures import PALETTE, empty_figure, plain_axes
+from cellda.reporting.figures import PALETTE, blank_figure, plain_axes
 from cellda.reporting.paper_tables import of_condition
 from cellda.reporting.tables import distinct, scores, words
 from cellda.taxonomy import CLASSES
@@ -49,7 +49,7 @@ def accuracy_bars(
         ]
         for target in targets
     ]
-    figure = empty_figure(max(4.5, 1.5 + 1.15 * len(targets)), 3.6)
+    figure = blank_figure(max(4.5, 1.5 + 1.15 * len(targets)), 3.6)
     axes = figure.subplots()
     at = np.arange(len(targets))
     values = [estimate.value for estimate in ours]
@@ -93,7 +93,7 @@ def precision_recall(predictions: pd.DataFrame, condition: str) -> Figure:
     if not curves:
         raise ConfigurationError("No class has enough query cells for a precision-recall curve.")
     _enough_colours(len(curves))
-    figure = empty_figure(5.4, 4.6)
+    figure = blank_figure(5.4, 4.6)
     axes = figure.subplots()
     for index, (target, curve) in enumerate(curves.items()):
         _draw_curve(axes, curve, words(target), index)
@@ -139,7 +139,7 @@ def accuracy_by_size(predictions: pd.DataFrame, condition: str) -> Figure:
     size_of = dict(zip(sized["condition"], sized["size"], strict=True))
     measured = scores(sized, resamples=0)
     measured["size"] = measured["condition"].map(size_of)
-    figure = empty_figure(5.4, 4.0)
+    figure = blank_figure(5.4, 4.0)
     axes = figure.subplots()
     for index, target in enumerate(targets):
         _draw_sizes(axes, measured[measured["target"] == target], "accuracy", words(target), index)
@@ -261,7 +261,7 @@ def _panels(
     """A grid of panels, one a target, at most four abreast."""
     columns = min(len(targets), 2 if len(targets) <= 4 else 4)
     rows = -(-len(targets) // columns)
-    figure = empty_figure(max(4.2, 3.6 * columns), 0.9 + 3.1 * rows)
+    figure = blank_figure(max(4.2, 3.6 * columns), 0.9 + 3.1 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes, target in zip(grid.flat, targets, strict=False):
         draw(axes, target)

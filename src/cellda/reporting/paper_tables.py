@@ -149,6 +149,32 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
     )
 
 
+def source_table(predictions: pd.DataFrame) -> TextTable:
+    """The held-out fifth of every source that the paper reports too, beside its numbers (section "Classification").
+
+    Args:
+        predictions: Held-out predictions, as `cellda.stages.held_out_predictions` gives them.
+
+    Raises:
+        ConfigurationError: If the paper reports none of the sources.
+    """
+    rows = [
+        [
+            words(str(row["target"])),
+            words(row["measure"]),
+            f"{row['ours']:.3f}",
+            f"{row['paper']:.2f}",
+            f"{row['difference']:+.3f}",
+        ]
+        for row in beside_paper(predictions, published.source()).to_dict("records")
+    ]
+    return TextTable(
+        title="Held-out fifth of the sources",
+        columns=["source", "measure", "ours", "paper", "difference"],
+        rows=rows,
+    )
+
+
 def of_condition(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
     """The rows of one condition.
 

@@ -1,0 +1,113 @@
+"""What the scripts of the paper's figures ask for: datasets, recipe, and where results go."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import cellda.datasets
+from cellda import Recipe
+from cellda.case import Case
+from cellda.datasets.base import CellDataset
+from cellda.datasets.root import DataRoot
+from cellda.errors import CelldaError, ConfigurationError
+from cellda.store import Store
+
+DRAWN = ("synthetic/0", "synthetic/1", "synthetic/3", "synthetic/6", "synthetic/7", "synthetic/9")
+"""What is shown where no folder is given: laboratories whose difference is easily seen."""
+
+FIGURES = Path("cellda-results")
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A command line with `--data` and `--out`."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder that holds one folder per dataset name (default: drawn cells)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FIGURES, help=f"folder of the results (default: {FIGURES})"
+    )
+    return parser
+
+
+def with_recipe(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add `--recipe`, `--preset`, `--sources`, `--draw`, `--seed` and `--store`."""
+    parser.add_argument("--recipe", type=Path, help="YAML file of a recipe (default: the paper's)")
+    parser.add_argument("--preset", nargs="+", default=[], help="presets, for example laptop")
+    parser.add_argument("--sources", nargs="+", help="sources instead of the recipe's")
+    parser.add_argument("--draw", type=int, default=0, help="number of the draw (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the source model (default: 0)")
+    parser.add_argument("--store", type=Path, help="where runs lie (default: the user's cache folder)")
+    return parser
+
+
+def recipe_of(given: argparse.Namespace) -> Recipe:
+    """The recipe that `with_recipe`'s options name."""
+    recipe = Recipe() if given.recipe is None else Recipe.from_yaml(given.recipe)
+    recipe = recipe.with_preset(*given.preset)
+    if given.sources is not None:
+        recipe = recipe.with_(sources=given.sources)
+    return recipe.with_(seed=given.seed, few_shot={"draw": given.draw})
+
+
+def datasets_of(
+    data: Path | None, names: Sequence[str] | None = None, without: Sequence[str] = ()
+) -> list[CellDataset]:
+    """The datasets named, or else all that the folder holds, or else drawn ones.
+
+    Args:
+        data: Folder that holds one folder per dataset name.
+        names: Names of datasets; each must be there.
+        without: Names to leave out of what is found.
+
+    Raises:
+        ConfigurationError: If none is named and none is found.
+    """
+    root = DataRoot(data)
+    if names is None and data is None:
+        names = [name for name in DRAWN if name not in without]
+    elif names is None:
+        names = [
+            name
+            for name in cellda.datasets.names()
+            if name not in without and (Path(data or "").expanduser() / name).is_dir()
+        ]
+        if not names:
+            raise ConfigurationError(
+                f"There is no dataset in {data}: it needs a folder named after one of "
+                f"{', '.join(cellda.datasets.names())}."
+            )
+    return [root.load(name) for name in names]
+
+
+def source_case(recipe: Recipe, data: Path | DataRoot | None, store: Store) -> Case:
+    """The case of a source model alone; it depends on no target, so that a drawn one stands in."""
+    used = [source.name for source in recipe.sources]
+    stand_in = next(name for name in DRAWN if name not in used)
+    return Case.prepare(recipe.with_(adapter="none"), stand_in, data, store)
+
+
+def title_of(dataset: CellDataset) -> str:
+    """How figures call a dataset: its name in print, or that of a drawn laboratory."""
+    return dataset.full_name if dataset.drawn or not dataset.title else dataset.title
+
+
+def write_table(table: pd.DataFrame, file: Path) -> None:
+    """Print a table and write it as csv."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(file, index=False, float_format="%.4f")
+    print(table.round(3).to_string(index=False))
+
+
+def command(main: Callable[[], None]) -> None:
+    """Run a script; a user's mistake is printed as its sentence, and the status is 2."""
+    try:
+        main()
+    except CelldaError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
