@@ -61,14 +61,14 @@ def server(monkeypatch) -> Iterator[Server]:
 @pytest.fixture
 def publish(server: Server, monkeypatch) -> Callable[..., None]:
     """Let the server publish dataset `name` as these bytes."""
-    from cellda.datasets import published
+    from cellda.datasets import places
 
     def serve(
-        content: bytes, name: str = "jiangxi_tecom", kind: type = published.Archive, **fields: Any
+        content: bytes, name: str = "jiangxi_tecom", kind: type = places.Archive, **fields: Any
     ) -> None:
         server.content = content
         source = kind(url=server.url, page="https://example.org/page", **{"file": "file.zip", **fields})
-        monkeypatch.setitem(published.PUBLISHED, name, source)
+        monkeypatch.setitem(places.PUBLISHED, name, source)
 
     return serve
 
