@@ -14,8 +14,8 @@ def changed(recipe: Recipe, base: Recipe) -> dict[str, object]:
     return {name: value for name, value in after.items() if value != before[name]}
 
 
-def test_there_are_the_six_conditions_of_the_paper_and_the_laptop():
-    assert presets.names() == ["laptop", *SIX]
+def test_there_are_the_six_conditions_of_the_paper_its_training_and_the_laptop():
+    assert presets.names() == ["laptop", "published_training", *SIX]
     assert list(presets.CONDITIONS) == SIX
 
 
@@ -139,3 +139,12 @@ def test_published_classes_average_to_the_published_macro_recall():
     # Two independent tables of the paper; Jiangxi Tecom and Tianjin differ there by more than rounding.
     for target in ("raabin", "munich_2021", "lisc", "jslh", "jin_woo_choi", "bccd"):
         assert means[target] == pytest.approx(macro[target], abs=0.011)
+
+
+def test_published_training_is_the_papers_and_combines_with_the_others() -> None:
+    training = Recipe.preset("laptop", "published_training", "head_only").training
+    # Section "Training strategy": batches of 16, Adam at 1e-4, 15 epochs, label smoothing, 80/20.
+    assert (training.batch_size, training.optimizer, training.lr, training.epochs) == (16, "adam", 1e-4, 15)
+    assert (training.weight_decay, training.one_cycle, training.bn) == (0, False, "train")
+    assert (training.label_smoothing, training.holdout) == (0.1, 0.2)
+    assert Recipe.preset("laptop", "published_training", "head_only").adapter.name == "head_only"

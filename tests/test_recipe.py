@@ -35,11 +35,11 @@ EDITS: dict[str, Any] = {
     "training.epochs": 3,
     "training.batch_size": 32,
     "training.lr": 1e-3,
-    "training.optimizer": "adamw",
+    "training.optimizer": "adam",
     "training.weight_decay": 0.1,
     "training.label_smoothing": 0.2,
-    "training.one_cycle": True,
-    "training.bn": "frozen",
+    "training.one_cycle": False,
+    "training.bn": "train",
     "training.holdout": 0.0,
     "few_shot.n": 48,
     "few_shot.draw": 2,
@@ -114,7 +114,7 @@ def test_missing_fields_of_a_file_take_their_defaults():
     assert Recipe.from_yaml("seed: 3\nbackbone:\n  image_size: 96\n") == Recipe(
         seed=3, backbone={"image_size": 96}
     )
-    assert Recipe.from_yaml("training: {lr: 1e-4}") == Recipe()  # YAML takes 1e-4 for a text
+    assert Recipe.from_yaml("training: {lr: 3e-4}") == Recipe()  # YAML takes 3e-4 for a text
 
 
 def test_every_field_is_edited_above():
@@ -138,7 +138,7 @@ def test_equal_recipes_are_equal_however_they_were_written():
         == Recipe(sources=[{"name": "barcelona"}])
     )
     assert Recipe(adapter="full") == Recipe(adapter={"name": "full"}) == Recipe(adapter=Full())
-    assert Recipe(training={"lr": "1e-4"}).digest == Recipe().digest
+    assert Recipe(training={"lr": "3e-4"}).digest == Recipe().digest
     assert Recipe(backbone=Backbone()) == Recipe()
 
 

@@ -26,9 +26,22 @@ SIZES: dict[str, Mapping[str, Any]] = {
 }
 """Smaller machines: `laptop` runs offline on two cores in minutes instead of hours."""
 
+TRAINING: dict[str, Mapping[str, Any]] = {
+    "published_training": {
+        "training": {
+            "lr": 1e-4,
+            "optimizer": "adam",
+            "weight_decay": 0.0,
+            "one_cycle": False,
+            "bn": "train",
+        },
+    },
+}
+"""Source training by the letter of the paper, where cellda's defaults differ."""
 
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
+    "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
     "no_source_train": "Ablation 1: ImageNet weights tuned on the support alone (adapter from_scratch).",
     "no_fine_tune": "Ablation 2: the source model as it is (adapter none).",
     "head_only": "Ablation 3: only the head is trained (adapter head_only).",
@@ -40,8 +53,8 @@ SUMMARIES = {
 
 
 def names() -> list[str]:
-    """All preset names: sizes first, then the conditions in the paper's order."""
-    return [*SIZES, *CONDITIONS]
+    """All preset names: sizes and training first, then the conditions in the paper's order."""
+    return [*SIZES, *TRAINING, *CONDITIONS]
 
 
 def edits_of(name: str) -> Mapping[str, Any]:
@@ -52,7 +65,7 @@ def edits_of(name: str) -> Mapping[str, Any]:
     """
     if name not in names():
         raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, names())}")
-    return {**SIZES, **CONDITIONS}[name]
+    return {**SIZES, **TRAINING, **CONDITIONS}[name]
 
 
 def summary(name: str) -> str:
