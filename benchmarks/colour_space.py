@@ -4,12 +4,13 @@
 
 The proposed workflow with three normalizers of source and target: l-alpha-beta with the paper's reference (the default),
 l-alpha-beta and CIELAB each fitted on the source. Otherwise as in
-`first_light.py`; every normalizer has a source model of its own.
+`first_light.py`, with its source training; every normalizer has a source model of its own.
 """
 
 from first_light import BASE, TARGETS
 from study import Study, main
 
+PUBLISHED = BASE.with_preset("published_training")
 NORMALIZERS = {
     "lalphabeta_paper": {"name": "reinhard"},
     "lalphabeta_source": {"name": "reinhard", "reference": "source"},
@@ -18,7 +19,7 @@ NORMALIZERS = {
 
 STUDY = Study(
     "colour_space",
-    {name: BASE.with_(normalizer=spec) for name, spec in NORMALIZERS.items()},
+    {name: PUBLISHED.with_(normalizer=spec) for name, spec in NORMALIZERS.items()},
     TARGETS,
     main="lalphabeta_paper",
 )
