@@ -45,8 +45,9 @@ def main() -> None:
         dataset = cells.some("barcelona", parser.parse_args().data, 40, Path(folder) / "barcelona")
         images = cells.decoded(dataset, cells.model())
     rates = {"matmul": _matmul_rate(), "copy": _copy_rate()}
+    published = cells.LAPTOP.with_preset("published_training").training
     stages = [
-        _training("source training", images, cells.LAPTOP.training.model_copy(update={"epochs": 2}), rates),
+        _training("source training", images, published.model_copy(update={"epochs": 2}), rates),
         _training("adaptation", images, _short_adaptation(), rates),
         _prediction(images, rates),
     ]

@@ -13,7 +13,8 @@ RESULTS = Path(__file__).parent.parent / "results" / "speed"
 CONTESTS = {
     "reinhard_lalphabeta": "Reinhard l-alpha-beta, 64 images at 224 px",
     "reinhard_lab": "Reinhard CIELAB, 64 images at 224 px",
-    "source_training": "source training, Barcelona",
+    "source_training": "source training as in the paper, Barcelona",
+    "source_training_default": "source training by default (BatchNorm statistics frozen)",
     "adaptation": "adaptation, 100 cells",
     "head_only": "`head_only`, 50 epochs, 100 cells",
     "search": "search, 8 trials x 3 folds, 100 cells, a tenth of the epochs",
