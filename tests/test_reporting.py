@@ -1,5 +1,7 @@
 """Tables and figures: every number is the one its predictions give."""
 
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,6 +172,25 @@ def test_text_tables_as_markdown():
         "- note",
     ]
     assert table.to_csv() == "a,b\nx|y,1\nz,2\n"
+
+
+@pytest.mark.parametrize("width", [44, 60, 80, 200])
+def test_a_narrow_terminal_gets_blocks_of_columns_and_no_cell_is_cut(width):
+    heads = ["target", "class", *(f"measure {n}: ours" for n in range(6))]
+    rows = [[f"target {r}", f"class {r}", *(f"0.{r}{c} [0.10–0.99]" for c in range(6))] for r in range(3)]
+    console = Console(file=StringIO(), width=width)
+    console.print(TextTable("Title", heads, rows, ["note"], names=2))
+    said = console.file.getvalue()
+    assert all(len(line.rstrip()) <= width for line in said.splitlines())
+    assert "…" not in said
+    for row in rows:
+        for cell in row[2:]:
+            # Every cell once, in a line that names its row.
+            (line,) = [line for line in said.splitlines() if cell in line]
+            assert row[0] in line
+            assert row[1] in line
+    assert said.count("Title") == said.count("note") == 1
+    assert (said.count("target 1") == 1) == (width == 200)
 
 
 def test_text_tables_print_whole_on_80_columns(predictions):

@@ -51,6 +51,7 @@ def _contests() -> TextTable:
         ("what", "compared with", "times faster", "asked", "met", "images/s", "cellda", "peer", "repeats"),
         rows,
         ["Medians of repeats in turn, in one process; " + "; ".join(sorted(machines)) + "."],
+        names=2,
     )
 
 

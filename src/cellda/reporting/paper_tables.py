@@ -63,6 +63,7 @@ def per_class_table(
         title=f"Per class, {condition}, protocol '{single(predictions, 'protocol')}'",
         columns=["target", "class", "cells", *heads],
         rows=rows,
+        names=2,
         notes=notes,
     )
 
@@ -142,6 +143,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
         title=f"Every target, protocol '{single(predictions, 'protocol')}'",
         columns=["condition", "target", *_heads()],
         rows=rows,
+        names=2,
         notes=[
             f"Ours: mean ± standard deviation over {runs_in_words(predictions)}.",
             f"Ours averages classes with at least {MIN_CELLS} query cells; one never predicted scores 0.",
@@ -172,6 +174,7 @@ def source_table(predictions: pd.DataFrame) -> TextTable:
         title="Held-out fifth of the sources",
         columns=["source", "measure", "ours", "paper", "difference"],
         rows=rows,
+        names=2,
     )
 
 

@@ -6,35 +6,70 @@ from dataclasses import dataclass
 from io import StringIO
 
 from rich import box
-from rich.console import Console, Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+PADDING, EDGES = 3, 1
+"""Characters that a column takes beside its cells, and a table beside its columns."""
+
 
 @dataclass(frozen=True)
 class TextTable:
-    """Cells as they are shown; the first column is left-aligned, the others right.
+    """Cells as they are shown; those that name the row are left-aligned, the others right.
+
+    A terminal that is too narrow gets the columns in blocks, each with the names of its rows: no cell is cut.
 
     Attributes:
         title: One line above the table.
         columns: Column heads.
         rows: Cells, as many in each row as there are columns.
         notes: Lines below the table: what a reader must know to read it.
+        names: How many of the first columns name the row.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    names: int = 1
 
-    def __rich__(self) -> Group:
-        table = Table(title=escape(self.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        for index, column in enumerate(self.columns):
-            table.add_column(escape(column), justify="right" if index else "left", no_wrap=not index)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number, columns in enumerate(self._blocks(options.max_width)):
+            yield self._block(columns, self.title if number == 0 else None)
+        yield from (Text(note, style="dim") for note in self.notes)
+
+    def _blocks(self, width: int) -> list[list[int]]:
+        """Which columns are printed together: as many as fit, behind those that name the row."""
+        names = list(range(self.names))
+        blocks = [list(names)]
+        for column in range(self.names, len(self.columns)):
+            together = [*blocks[-1], column]
+            if len(blocks[-1]) > self.names and sum(map(self._width, together)) + EDGES > width:
+                blocks.append([*names, column])
+            else:
+                blocks[-1] = together
+        return blocks
+
+    def _width(self, column: int) -> int:
+        """Characters that a column takes with the space around it: cells whole, heads broken between words."""
+        head = max(map(cell_len, self.columns[column].split()), default=0)
+        return max(head, *(cell_len(row[column]) for row in self.rows), 0) + PADDING
+
+    def _block(self, columns: Sequence[int], title: str | None) -> Table:
+        table = Table(
+            title=title and escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+        )
+        for column in columns:
+            named = column < self.names
+            table.add_column(
+                escape(self.columns[column]), justify="left" if named else "right", no_wrap=named
+            )
         for row in self.rows:
-            table.add_row(*map(escape, row))
-        return Group(table, *(Text(note, style="dim") for note in self.notes))
+            table.add_row(*(escape(row[column]) for column in columns))
+        return table
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=200)
@@ -48,7 +83,7 @@ class TextTable:
         def line(cells: Sequence[str]) -> str:
             return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
-        ruler = "|:--|" + "--:|" * (len(self.columns) - 1)
+        ruler = "|" + ":--|" * self.names + "--:|" * (len(self.columns) - self.names)
         notes = ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         lines = [f"**{self.title}**", "", line(self.columns), ruler, *map(line, self.rows), *notes]
         return "\n".join(lines) + "\n"
