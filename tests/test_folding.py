@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from cellda.models.folding import Folded, folded
+from cellda.models.folding import Folded, find_pairs
+from cellda.models.folding import folded as folded_by
 from cellda.training.batches import Batches
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
@@ -28,6 +29,10 @@ def scrambled(net: nn.Module, seed: int = 0) -> nn.Module:
 
 def images(count: int = 4, side: int = 48) -> Tensor:
     return torch.rand(count, 3, side, side, generator=Generator().manual_seed(1))
+
+
+def folded(net: nn.Module, few: Tensor) -> nn.Module:
+    return folded_by(net, find_pairs(net, few))
 
 
 @pytest.fixture
@@ -218,3 +223,103 @@ def test_a_copy_for_inference_predicts_the_same_and_is_not_saved(tmp_path) -> No
     assert list(model.state_dict()) == names
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(images()).softmax(1), wanted, atol=1e-5, rtol=1e-4)
+
+
+def classifier():
+    from cellda.models import Backbone, CellClassifier
+    from cellda.normalizers.spec import NormalizerSpec
+
+    backbone = Backbone(name="test_efficientnet", weights="none", image_size=48)
+    model = CellClassifier(backbone, NormalizerSpec(name="identity"))
+    scrambled(model.encoder)
+    return model.eval()
+
+
+class Shifted(nn.BatchNorm2d):
+    """A BatchNorm of somebody's own."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return super().forward(values) + 1
+
+
+def changed_norms(model: nn.Module) -> None:
+    for part in list(model.encoder.modules()):
+        for name, norm in list(part.named_children()):
+            if isinstance(norm, nn.BatchNorm2d):
+                other = Shifted(norm.num_features)
+                other.load_state_dict(norm.state_dict())
+                setattr(part, name, other.eval())
+
+
+def statistics_removed(model: nn.Module) -> None:
+    for part in model.encoder.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean = part.running_var = None
+            part.track_running_stats = False
+
+
+def wrapped_stem(model: nn.Module) -> None:
+    model.encoder.conv_stem = nn.Sequential(model.encoder.conv_stem, nn.Hardtanh())
+
+
+def parametrized(kind):
+    def change(model: nn.Module) -> None:
+        for part in list(model.encoder.modules()):
+            if isinstance(part, nn.Conv2d):
+                kind(part)
+
+    return change
+
+
+class Doubled(nn.Module):
+    """A parametrization that cannot be undone, as low-rank additions are."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return 2 * weight
+
+
+CHANGES = {
+    "norms of one's own": changed_norms,
+    "without statistics": statistics_removed,
+    "a layer in between": wrapped_stem,
+    "parametrized": parametrized(
+        lambda conv: nn.utils.parametrize.register_parametrization(conv, "weight", Doubled())
+    ),
+    "spectral norm": parametrized(nn.utils.parametrizations.spectral_norm),
+    "weight norm": parametrized(nn.utils.parametrizations.weight_norm),
+    "weight norm of old": parametrized(nn.utils.weight_norm),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("predicted_before", [False, True])
+def test_a_model_that_was_changed_predicts_what_it_computes(change, predicted_before) -> None:
+    model = classifier()
+    if predicted_before:
+        model.predict(images())
+    change(model)
+    model.eval()
+    with torch.no_grad():
+        wanted = model(images()).softmax(1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = model.predict(images()).probabilities
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    after = model.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_pairs_are_looked_for_once_and_travel_with_copies(monkeypatch) -> None:
+    from copy import deepcopy
+
+    from cellda.models import classifier as module
+
+    looked = []
+    monkeypatch.setattr(module, "find_pairs", lambda *given: (looked.append(1), find_pairs(*given))[1])
+    model = classifier()
+    model.predict(images())
+    assert isinstance(model.for_inference().encoder, Folded)
+    other = deepcopy(model)
+    assert isinstance(other.for_inference().encoder, Folded)
+    assert isinstance(other.folded().encoder, Folded)
+    assert looked == [1]

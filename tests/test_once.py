@@ -15,6 +15,7 @@ from cellda.ablation import Ablation
 from cellda.datasets.base import CellDataset
 from cellda.datasets.synthetic import Synthetic
 from cellda.models import classifier
+from cellda.models.folding import Pairs
 from cellda.presets import CONDITIONS
 from cellda.training.loop import Trainer
 from tiny import SIDE, recipe, target
@@ -69,9 +70,9 @@ def work():
         patch.setattr(Synthetic, "read", counted_read(Synthetic.read))
         patch.setattr(CellDataset, "read", counted_read(CellDataset.read))
         patch.setattr(classifier, "build_encoder", counted_encoder)
-        for user in ("cellda.models.folding", "cellda.models.classifier"):
-            # Folding tries itself on two images of its own; what is counted here are the data's.
-            patch.setattr(f"{user}.find_pairs", lambda _module, _images: ())
+        for user in ("cellda.training.loop", "cellda.models.classifier"):
+            # Folding tries itself on an image of its own; what is counted here are the data's.
+            patch.setattr(f"{user}.find_pairs", lambda _module, _images: Pairs())
         yield done
 
 

@@ -381,3 +381,43 @@ def test_heads_are_searched_on_shared_embeddings_with_the_scores_of_images(view,
         found[adapter.name] = without_time(result.trials)
     assert found["as_features"] == found["as_images"]
     assert len({trial["score"] for trial in found["as_images"]}) > 1
+
+
+@pytest.mark.parametrize("cut", [1, 30, 120])
+def test_a_journal_that_ends_in_half_a_line_goes_on_from_its_last_whole_one(view, tmp_path, cut) -> None:
+    whole = run(view, tmp_path / "whole", trials=4)
+    run(view, tmp_path / "cut", trials=2)
+    log = tmp_path / "cut" / "study.log"
+    log.write_bytes(log.read_bytes()[:-cut])
+    for trials in (3, 4):
+        resumed = run(view, tmp_path / "cut", trials=trials)
+    done = [trial for trial in resumed.trials if trial["state"] in ("complete", "pruned")]
+    assert len(done) == 4
+    assert done[0]["values"] == whole.trials[0]["values"]
+
+
+class Quiet(HeadOnly):
+    """A method on embeddings that does more than fit the head."""
+
+    name = "quiet"
+    calls: ClassVar[list[int]] = []
+
+    def adapt(self, model, target: TargetView, context: AdaptContext):
+        self.calls.append(len(target.support))
+        return super().adapt(model, target, context)
+
+
+def test_a_method_with_its_own_way_of_adapting_is_searched_by_it(tmp_path) -> None:
+    made = recipe()
+    model = CellClassifier(made.backbone, made.normalizer)
+    images = brightness_set(per_class=6, classes=3).subset(range(18))
+    context = AdaptContext(Trainer("cpu"), 0)
+    search(
+        Quiet(epochs=1),
+        lambda: deepcopy(model),
+        TargetView(images),
+        context,
+        Search(trials=1, folds=3),
+        tmp_path,
+    )
+    assert Quiet.calls == [12, 12, 12]

@@ -1,9 +1,9 @@
 """Methods that leave the encoder as it is and work on embeddings."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -18,6 +18,8 @@ class FeatureAdapter(Adapter):
     The embeddings are computed once, in evaluation mode and without augmentation; a search computes them once for all its
     trials and folds.
     """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
 
     @abstractmethod
     def fit_head(

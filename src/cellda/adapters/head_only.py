@@ -1,11 +1,11 @@
 """Training the head on frozen embeddings."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Need
+from cellda.adapters.base import AdaptContext
 from cellda.adapters.features import FeatureAdapter
 from cellda.settings import tunable
 from cellda.training.settings import Training
@@ -22,8 +22,6 @@ class HeadOnly(Training, FeatureAdapter):
     The embeddings of the support images are computed once, so that an epoch costs next to nothing; images are therefore
     not augmented. The encoder is in evaluation mode throughout.
     """
-
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
 
     epochs: int = tunable(50, low=20, high=200, ge=1)
     batch_size: int = tunable(16, choices=(8, 16, 32), ge=2)

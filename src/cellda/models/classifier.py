@@ -18,7 +18,7 @@ from cellda.device import plan_for
 from cellda.errors import ConfigurationError, DataError
 from cellda.memory import keep_freed_memory
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
-from cellda.models.folding import Folded, Pair, find_pairs, hooked, sharing_copy
+from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
@@ -26,6 +26,9 @@ from cellda.taxonomy import CLASSES
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "classifier.json"
+
+DECODED_AT_ONCE = 256
+"""Files decoded together: starting threads for every batch of the network would cost as much as decoding small images."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class CellClassifier(nn.Module):
         self.backbone = backbone
         self.classes = tuple(classes)
         self.encoder = build_encoder(backbone, weights=weights)
-        self._pairs: tuple[Pair, ...] | None = None  # found when the model first predicts
+        self._pairs: Pairs | None = None  # found when they are first asked for
         self.embedding = nn.Linear(encoder_width(self.encoder), backbone.embedding)
         self.head = nn.Sequential(
             nn.BatchNorm1d(backbone.embedding),
@@ -109,17 +112,21 @@ class CellClassifier(nn.Module):
             DataError: If files cannot be decoded (all of them are listed), or a tensor is no batch of such images.
         """
         size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
-        parts = [torch.empty(0, len(self.classes))]
-        if isinstance(images, Tensor):
-            batches = _from_tensor(images, at_once)
-        else:
-            batches = _from_files([images] if isinstance(images, str | Path) else images, size, at_once)
+        if isinstance(images, str | Path):
+            images = [images]
+        batches = (
+            _from_tensor(images, at_once)
+            if isinstance(images, Tensor)
+            else _from_files(images, size, at_once)
+        )
+        # One block, filled batch by batch: many small results would not give their memory back.
+        probabilities, done = torch.empty(len(images), len(self.classes)), 0
         quick = self.for_inference()
         for pixels in batches:
             fitting = tuple(pixels.shape[-2:]) == (size, size)
             resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
-            parts.append(quick.probabilities(resized).cpu())
-        probabilities = torch.cat(parts)
+            probabilities[done : done + len(pixels)] = quick.probabilities(resized)
+            done += len(pixels)
         labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
         return Prediction(labels, probabilities, self.classes)
 
@@ -131,15 +138,25 @@ class CellClassifier(nn.Module):
         """
         if self.mean.device.type == "cpu":
             keep_freed_memory()
-        quick = sharing_copy(self).eval()
-        if hooked(self.encoder) or isinstance(self.encoder, Folded):
-            return quick
-        if self._pairs is None:
+        quick = self.folded().eval()
+        if isinstance(quick.encoder, Folded):
+            quick.encoder.fixed()
+        return quick
+
+    def folded(self) -> Self:
+        """A copy around the same weights, its BatchNorms folded into the convolutions where nothing else is changed by that.
+
+        It computes what this model does with frozen BatchNorm statistics, and gradients reach the weights of this model.
+        """
+        if isinstance(self.encoder, Folded):
+            return sharing_copy(self)
+        if self._pairs is None or not self._pairs.fit(self.encoder):
             side = self.backbone.image_size
-            few = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.mean)
-            self._pairs = find_pairs(self.encoder, few.contiguous(memory_format=torch.channels_last))
-        if self._pairs:
-            quick.encoder = Folded(quick.encoder, self._pairs).fixed()
+            self._pairs = find_pairs(
+                self.encoder, torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+            )
+        quick = sharing_copy(self)
+        quick.encoder = folded(quick.encoder, self._pairs)
         return quick
 
     def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
@@ -230,13 +247,14 @@ def _from_files(files: Sequence[str | Path], size: int, at_once: int) -> Iterato
     """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
     paths = [Path(file).expanduser() for file in files]
     bad: list[str] = []
-    for start in range(0, len(paths), at_once):
+    block = max(DECODED_AT_ONCE, at_once)
+    for start in range(0, len(paths), block):
         try:
-            batch = decode_resized([(path, None) for path in paths[start : start + at_once]], size)
+            decoded = decode_resized([(path, None) for path in paths[start : start + block]], size)
         except DataError as error:
             bad.extend(error.problems)
         else:
             if not bad:
-                yield batch
+                yield from torch.split(decoded, at_once)
     if bad:
         raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; mend or remove them.", bad)

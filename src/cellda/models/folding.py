@@ -8,6 +8,7 @@ as it would have gone (Jacob et al. 2018, section 3.2, without the quantisation)
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self, TypeVar
 
@@ -20,8 +21,8 @@ from torch.func import functional_call
 Pair = tuple[str, str]
 """Names of a convolution and of the BatchNorm that alone reads what it gives."""
 
-TOLERANCE = 1e-3
-"""Outputs of the folded module may differ by this share of the largest: float32 sums in another order."""
+TOLERANCE = 1e-6
+"""Outputs of the folded module may differ by this share of the largest, in float64."""
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -69,36 +70,57 @@ class Folded(nn.Module):
         return self
 
 
-def folded(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> nn.Module:
+@dataclass(frozen=True)
+class Pairs:
+    """What can be folded in a module.
+
+    Attributes:
+        names: Which layers, by name.
+        layers: The layers themselves, to notice if others take their place.
+    """
+
+    names: tuple[Pair, ...] = ()
+    layers: tuple[nn.Module, ...] = ()
+
+    def fit(self, module: nn.Module) -> bool:
+        """Whether these are still the layers of `module`, and still such as can be folded; there are some, that is."""
+        known = dict(module.named_modules())
+        there = [known.get(name) for pair in self.names for name in pair]
+        return (
+            bool(self.names)
+            and not hooked(module)
+            and all(one is other for one, other in zip(there, self.layers, strict=True))
+            and all(_is_plain_conv(layer) or _is_frozen_norm(layer) for layer in self.layers)
+        )
+
+
+def folded(module: M, pairs: Pairs) -> "M | Folded":
     """A module that computes what `module` does with frozen BatchNorm statistics, only faster; it shares its parameters.
 
     Where nothing can be folded, it is `module` itself.
+    """
+    return Folded(sharing_copy(module), pairs.names) if pairs.names else module
+
+
+@torch.no_grad()
+def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> Pairs:
+    """Which convolutions and BatchNorms of a module can be folded.
+
+    Which layers follow each other is seen by watching a copy, in float64 on the CPU, at work on `images`. That folding them
+    changes nothing is checked there as well: if it does (a convolution that is read elsewhere too, or works its weights over),
+    there are none. Nor are there any in a module with hooks, which might look at what folding leaves out.
 
     Args:
         module: Any module that takes images.
-        images: A few of its inputs, to find its pairs on.
+        images: One or a few of its inputs.
     """
-    pairs = find_pairs(module, images)
-    return Folded(sharing_copy(module), pairs) if pairs else module
-
-
-def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pair, ...]:
-    """Which convolutions and BatchNorms of a module can be folded.
-
-    Which layers follow each other is seen by watching one pass over `images`. That folding them changes nothing is checked
-    there as well: if it does (a convolution that is read elsewhere too, or works its weights over), there are none. Nor are
-    there any in a module with hooks, which might look at what folding leaves out.
-    """
-    if hooked(module):
-        return ()
-    watched = deepcopy(
-        module, {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
-    ).eval()
+    candidates = [part for part in module.modules() if _is_plain_conv(part)]
+    if hooked(module) or not candidates or not any(map(_is_frozen_norm, module.modules())):
+        return Pairs()
+    watched = deepcopy(module).cpu().double().eval()
     names = {part: name for name, part in watched.named_modules()}
-    convs = [part for part in watched.modules() if isinstance(part, nn.Conv2d)]
+    convs = [part for part in watched.modules() if _is_plain_conv(part)]
     norms = [part for part in watched.modules() if _is_frozen_norm(part)]
-    if not (convs and norms):
-        return ()
     maker: dict[int, nn.Module] = {}
     outputs = []  # kept, so that no identity is used twice
     found: list[Pair] = []
@@ -114,17 +136,19 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Pai
 
     hooks = [conv.register_forward_hook(made) for conv in convs]
     hooks += [norm.register_forward_pre_hook(read) for norm in norms]
-    with torch.no_grad():
-        expected = watched(images)
-        if not isinstance(expected, Tensor):
-            return ()
-        for hook in hooks:
-            hook.remove()
-        # A layer that is used in two places belongs to no pair.
-        uses = Counter(name for pair in found for name in pair)
-        pairs = tuple(pair for pair in found if uses[pair[0]] == uses[pair[1]] == 1)
-        changed = (Folded(watched, pairs).eval()(images) - expected).abs().max()
-    return pairs if float(changed) <= TOLERANCE * float(expected.abs().max()) else ()
+    inputs = images.cpu().double()
+    expected = watched(inputs)
+    if not isinstance(expected, Tensor):
+        return Pairs()
+    for hook in hooks:
+        hook.remove()
+    # A layer that is used in two places belongs to no pair.
+    uses = Counter(name for pair in found for name in pair)
+    pairs = tuple(pair for pair in found if uses[pair[0]] == uses[pair[1]] == 1)
+    changed = (Folded(watched, pairs).eval()(inputs) - expected).abs().max()
+    if float(changed) > TOLERANCE * float(expected.abs().max()):
+        return Pairs()
+    return Pairs(pairs, tuple(module.get_submodule(name) for pair in pairs for name in pair))
 
 
 def hooked(module: nn.Module) -> bool:
@@ -135,7 +159,16 @@ def hooked(module: nn.Module) -> bool:
 def sharing_copy(module: M) -> M:
     """A copy of a module's layers around the very same parameters, buffers and hooks."""
     hooks = (vars(part)[name] for part in module.modules() for name in _HOOKS)
-    return deepcopy(module, {id(kept): kept for kept in chain(module.parameters(), module.buffers(), hooks)})
+    tensors = (
+        value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)
+    )
+    kept = chain(module.parameters(), module.buffers(), tensors, hooks)
+    return deepcopy(module, {id(one): one for one in kept})
+
+
+def _is_plain_conv(part: nn.Module) -> bool:
+    """Whether a convolution's weight is its own parameter, and not computed from others at each use."""
+    return isinstance(part, nn.Conv2d) and "weight" in part._parameters
 
 
 def _is_frozen_norm(part: nn.Module) -> bool:

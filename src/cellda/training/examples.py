@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 from cellda.datasets.images import ImageSet
 from cellda.training.augment import random_degrade, random_dihedral, random_zoom
 
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Inputs, class indices, and the index of the set each input comes from."""
+Batch = tuple[Tensor, Tensor, tuple[int, ...]]
+"""Inputs, class indices, and the index of the set each input comes from (plain numbers: no device is waited for)."""
 
 
 class Examples(Protocol):
@@ -52,15 +52,15 @@ class ImageExamples:
             inside = parts == index
             if inside.any():
                 pixels[inside] = images.raw(self._position[chosen[inside]])
-        return pixels, self._labels[chosen], parts
+        return pixels, self._labels[chosen], tuple(parts.tolist())
 
     def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b 3 s s"]:
         """Degrade and zoom where a set asks for it, normalise each set with its own normalizer, flip and turn all."""
         pixels, _, parts = batch
         images = pixels.to(torch.float32) / 255
-        for index in torch.unique(parts).tolist():
-            inside = parts == index
-            chosen, whole = self.sets[index], bool(inside.all())
+        for index in sorted(set(parts)):
+            inside = torch.tensor([part == index for part in parts], device=images.device)
+            chosen, whole = self.sets[index], len(set(parts)) == 1
             part = images if whole else images[inside]
             if chosen.degrade:
                 part = random_zoom(random_degrade(part, generator), generator)
@@ -89,7 +89,7 @@ class FeatureExamples:
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(positions)
-        return self.features[chosen], self.labels[chosen], torch.zeros_like(chosen)
+        return self.features[chosen], self.labels[chosen], (0,) * len(chosen)
 
     def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b d"]:
         """The features as they are."""

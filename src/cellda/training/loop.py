@@ -22,7 +22,7 @@ from cellda.device import DevicePlan, plan_for, tuned_convolutions
 from cellda.errors import CelldaError
 from cellda.memory import keep_freed_memory
 from cellda.models.classifier import CellClassifier
-from cellda.models.folding import folded
+from cellda.models.folding import find_pairs, folded
 from cellda.training.batches import Batches
 from cellda.training.examples import Batch, Examples
 from cellda.training.settings import Training
@@ -69,6 +69,9 @@ class Trainer:
         checkpoints: Path | None = None,
     ) -> list[float]:
         """Train `module` in place by cross-entropy and leave it in evaluation mode.
+
+        With `bn="frozen"` a copy around the same parameters and buffers works in its place: what `forward` assigns to the
+        module itself is lost.
 
         Args:
             module: Inputs to logits; parameters with `requires_grad=False` stay as they are.
@@ -126,9 +129,12 @@ class Trainer:
     def _quick(self, module: nn.Module, examples: Examples, settings: Training, steps: int) -> nn.Module:
         """What trains the same parameters as `module` would, in less time."""
         if settings.bn == "frozen":
-            pixels, labels, parts = examples.__getitems__(range(min(2, len(examples))))
-            few = examples.prepare((pixels.to(self.device), labels, parts), Generator().manual_seed(0))
-            module = folded(module, few)
+            if isinstance(module, CellClassifier):
+                module = module.folded()
+            else:
+                pixels, labels, parts = examples.__getitems__(range(1))
+                few = examples.prepare((pixels.to(self.device), labels, parts), Generator().manual_seed(0))
+                module = folded(module, find_pairs(module, few))
         if self.plan.compiler is not None and self.plan.compiles(steps):
             module = torch.compile(module, backend=self.plan.compiler)  # type: ignore[assignment]
         return module
@@ -160,18 +166,24 @@ class Trainer:
         title: str,
     ) -> Float[Tensor, "n k"]:
         to_device(model, self.device)
-        quick = model.for_inference()
-        parts, size = [], self.plan.inference_batch
+        quick, size = model.for_inference(), self.plan.inference_batch
+        # One block, filled batch by batch: many small results would not give their memory back. It is fetched at the end,
+        # because a GPU would have to finish every batch before the next one is sent.
+        result: Tensor | None = None
         with progress.task(title, len(images)) as advance, tuned_convolutions():
             for start in range(0, len(images), size):
                 positions = range(start, min(start + size, len(images)))
                 pixels = images.raw(positions)
                 if self.plan.pinned:
                     pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-                parts.append(function(quick, pixels))
+                found = function(quick, pixels)
+                if result is None:
+                    result = found.new_empty(len(images), found.shape[1])
+                result[start : start + len(found)] = found
                 advance(len(positions))
-        # Fetched at the end, because a GPU would have to finish every batch before the next one is sent.
-        return torch.cat(parts).cpu()
+        if result is None:
+            raise CelldaError(f"{title}: there are no images.")
+        return result.cpu()
 
 
 class _Losses:

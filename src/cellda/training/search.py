@@ -77,6 +77,7 @@ def search(
     folds = support_folds(support.labels.numpy(), support.groups, settings.folds, context.seed)
     own = {name: getattr(adapter, name) for name in space}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _drop_broken_line(folder / STUDY)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
@@ -126,6 +127,13 @@ def search(
     return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
 
 
+def _drop_broken_line(log: Path) -> None:
+    """Cut a journal behind its last whole line: a process that was killed may have written half of one."""
+    if log.exists():
+        whole = log.read_bytes().rpartition(b"\n")
+        log.write_bytes(whole[0] + whole[1])
+
+
 def _validation(
     adapter: Adapter, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
 ) -> Callable[[Adapter, list[int], list[int]], Tensor]:
@@ -134,7 +142,7 @@ def _validation(
     What all trials and folds of the adapter share is computed here, once.
     """
     support, trainer = target.support, context.trainer
-    if not isinstance(adapter, FeatureAdapter):
+    if not isinstance(adapter, FeatureAdapter) or type(adapter).adapt is not FeatureAdapter.adapt:
 
         def by_images(candidate: Adapter, train: list[int], held: list[int]) -> Tensor:
             view = replace(target, support=support.subset(train)).seen_by(candidate)
