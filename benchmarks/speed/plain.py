@@ -89,11 +89,15 @@ def train(
     workers: int,
     smoothing: float = 0.1,
     lr: float = 1e-4,
+    frozen: bool = False,
 ) -> None:
-    """The usual loop: all weights, Adam, BatchNorm as `train()` leaves it."""
+    """The usual loop: all weights, Adam, BatchNorm as `train()` leaves it, or its statistics frozen."""
     loader = DataLoader(cells, batch_size, shuffle=True, num_workers=workers)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()
+    for part in model.modules():
+        if frozen and isinstance(part, nn.BatchNorm2d):
+            part.eval()
     for _ in range(epochs):
         for images, labels in loader:
             optimizer.zero_grad()

@@ -25,7 +25,12 @@ CONTESTS = {
 
 def main() -> None:
     """Write `table.md` and `floor.md` beside the measurements, and print them."""
-    tables = {"table": [_contests(), _start()], "floor": [_floor()], "growth": [_growth()]}
+    tables = {
+        "table": [_contests(), _start()],
+        "floor": [_floor()],
+        "growth": [_growth()],
+        "operations": [_operations()],
+    }
     for name, parts in tables.items():
         text = "\n".join(part.to_markdown() for part in parts)
         (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
@@ -81,6 +86,17 @@ def _floor() -> TextTable:
             f"{first.matmul_gflop_per_second:.0f} GFLOP/s in matrix products, {first.copy_gb_per_second:.0f} GB/s in copies; "
             f"{first.machine}."
         ],
+    )
+
+
+def _operations() -> TextTable:
+    parts: dict[str, list[str]] = {}
+    for row in _rows("operations"):
+        name = row.operation.removeprefix("aten::").strip("_")
+        parts.setdefault(row.what, []).append(f"{name} {100 * row.share:.0f} %")
+    rows = [(what, ", ".join(shares[:6])) for what, shares in parts.items()]
+    return TextTable(
+        "Operations with the largest share of the processor's time", ("what", "operations"), rows
     )
 
 

@@ -66,9 +66,12 @@ def test_adaptation(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
         images = cells.decoded(dataset, mine)
         adapter.adapt(mine, TargetView(images), AdaptContext(trainer, seed=0))
 
-    def user(workers: int) -> Peer:
+    def user(workers: int, frozen: bool = False) -> Peer:
         examples = plain.CellFiles(files, labels, cells.SIZE, degrade=False)
-        return Peer(lambda: plain.train(theirs, examples, epochs=3, batch_size=8, workers=workers), asked=1.5)
+        return Peer(
+            lambda: plain.train(theirs, examples, epochs=3, batch_size=8, workers=workers, frozen=frozen),
+            asked=1.5,
+        )
 
     learner = _fastai(files, labels)
 
@@ -78,6 +81,7 @@ def test_adaptation(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
 
     peers = {
         "plain loop": user(0),
+        "plain loop, BatchNorm frozen": user(0, frozen=True),
         "plain loop, 2 workers": user(2),
         "fastai fine_tune": Peer(fastai, asked=1.5),
     }

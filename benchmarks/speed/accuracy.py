@@ -1,0 +1,30 @@
+"""Whether the accuracy paid for speed: `our_workflow` on four targets in five draws, before and after.
+
+`python benchmarks/speed/accuracy.py` computes `results/speed/accuracy.csv` from `results/speed/accuracy.parquet`, predictions
+of the commits named in `results/README.md` with the source training of the paper. To make the half of another commit,
+run `benchmarks/first_light.py --conditions our_workflow --draws 0 1 2 3 4` there.
+"""
+
+from pathlib import Path
+
+from rich.console import Console
+from scipy.stats import wilcoxon
+
+from cellda.evaluation.predictions import read_predictions
+
+RESULTS = Path(__file__).parent.parent / "results" / "speed"
+
+
+def main() -> None:
+    """Write the accuracy of every run, and print the means and the test."""
+    predictions = read_predictions(RESULTS / "accuracy.parquet")
+    right = predictions["label"] == predictions["predicted"]
+    keys = [predictions[name] for name in ("target", "draw", "condition")]
+    table = right.astype(float).groupby(keys).mean().unstack("condition")[["before", "after"]]
+    table.to_csv(RESULTS / "accuracy.csv", float_format="%.4f")
+    test = wilcoxon(table["before"], table["after"])
+    Console().print(f"{table.mean().round(4).to_dict()}, {len(table)} pairs, Wilcoxon p = {test.pvalue:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Which operations the time goes to: the profile behind `docs/speed.md`.
+
+`python benchmarks/speed/operations.py --data ~/wbc` writes `benchmarks/results/speed/operations.csv`: share of the processor's
+time and number of calls of the largest operations, in one epoch of source training, a short adaptation, a short search, a
+prediction, and Reinhard in both spaces.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import cells
+import pandas as pd
+import torch
+from contest import THREADS, record
+from rich.console import Console
+from torch.profiler import ProfilerActivity, profile
+
+from cellda.adapters import create
+from cellda.adapters.base import AdaptContext, TargetView
+from cellda.normalizers import create as normalizer
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import Trainer
+from cellda.training.search import search
+from cellda.training.settings import Search
+
+LARGEST = 12
+LAB = {"mean": (60.0, 10.0, -10.0), "std": (20.0, 10.0, 10.0)}
+
+
+def main() -> None:
+    """Profile everything, record it and print it."""
+    parser = argparse.ArgumentParser(description="Operations that the time goes to.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with one folder per dataset name")
+    data = parser.parse_args().data
+    torch.set_num_threads(THREADS)
+    trainer, model = Trainer("cpu"), cells.model()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = cells.decoded(cells.some("barcelona", data, 20, folder / "barcelona"), model)
+        target = cells.decoded(cells.some("raabin", data, 10, folder / "raabin"), model)
+        view, context = TargetView(target), AdaptContext(trainer, seed=0)
+        training = cells.LAPTOP.training.model_copy(update={"epochs": 1})
+        published = cells.LAPTOP.with_preset("published_training").training.model_copy(update={"epochs": 1})
+        adapter = create("full", epochs=2)
+        large = torch.nn.functional.interpolate(source.raw(range(32)).float() / 255, 224)
+        rows: list[dict[str, Any]] = []
+        stages: dict[str, Callable[[], object]] = {
+            "source training": lambda: trainer.fit(model, ImageExamples(source), training, seed=0),
+            "source training as in the paper": lambda: trainer.fit(
+                model, ImageExamples(source), published, seed=0
+            ),
+            "adaptation": lambda: adapter.adapt(model, view, context),
+            "search, 2 trials x 2 folds": lambda: search(
+                adapter,
+                lambda: deepcopy(model),
+                view,
+                context,
+                Search(trials=2, folds=2),
+                Path(tempfile.mkdtemp(dir=folder)),
+            ),
+            "prediction": lambda: trainer.probabilities(model, source),
+            "Reinhard l-alpha-beta": lambda: normalizer("reinhard")(large),
+            "Reinhard CIELAB": lambda: normalizer("reinhard", space="lab", reference=LAB)(large),
+        }
+        for what, work in stages.items():
+            work()  # warm-up
+            rows += _largest(what, work)
+    record("operations", rows)
+    Console().print(pd.DataFrame(rows).round(3).to_string(index=False))
+
+
+def _largest(what: str, work: Callable[[], object]) -> list[dict[str, Any]]:
+    """The operations with the largest share of the processor's time, their children not counted."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        work()
+    events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return [
+        {
+            "what": what,
+            "operation": event.key,
+            "share": event.self_cpu_time_total / total,
+            "calls": event.count,
+        }
+        for event in events[:LARGEST]
+    ]
+
+
+if __name__ == "__main__":
+    main()
