@@ -26,19 +26,19 @@ def test_the_largest_file_is_read_unless_a_size_is_asked_for(tmp_path):
     for side in (28, 128, 64):
         bloodmnist(tmp_path, side)
     assert load("bloodmnist", tmp_path).files == ["bloodmnist_128.npz"]
-    small = load("bloodmnist", tmp_path, size=64)
+    small = load("bloodmnist/64", tmp_path)
     assert small.files == ["bloodmnist_64.npz"]
     assert small.fingerprint != load("bloodmnist", tmp_path).fingerprint
     with pytest.raises(DataError, match=r"looked for bloodmnist_224\.npz"):
-        load("bloodmnist", tmp_path, size=224)
-    with pytest.raises(ConfigurationError, match="size"):
-        load("bloodmnist", tmp_path, size=100)
+        load("bloodmnist/224", tmp_path)
+    with pytest.raises(ConfigurationError, match="variant"):
+        load("bloodmnist/100", tmp_path)
 
 
 def test_the_smallest_goes_by_the_name_medmnist_gives_it(tmp_path):
     counts = bloodmnist(tmp_path, name="bloodmnist.npz")
     assert load("bloodmnist", tmp_path).class_counts() == counts
-    assert load("bloodmnist", tmp_path, size=28).files == ["bloodmnist.npz"]
+    assert load("bloodmnist/28", tmp_path).files == ["bloodmnist.npz"]
 
 
 def test_pixels_and_labels_are_those_of_the_arrays(tmp_path):

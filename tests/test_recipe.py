@@ -416,6 +416,25 @@ def test_the_same_cells_in_other_files_are_refused_first(
     assert stored(untouched) == []
 
 
+def test_sources_that_show_the_same_cells_are_refused_first(untouched: Path, tmp_path: Path):
+    for name in ("barcelona", "bloodmnist"):
+        TREES[name](tmp_path / name)
+    with pytest.raises(ConfigurationError, match="sources 'barcelona' and 'bloodmnist' show the same cells"):
+        tiny(sources=["barcelona", "bloodmnist"]).run(
+            "synthetic/1", tmp_path, store=untouched, progress=False
+        )
+    assert stored(untouched) == []
+
+
+def test_variants_of_one_set_are_never_source_and_target(untouched: Path, tmp_path: Path):
+    TREES["jiangxi_tecom"](tmp_path / "jiangxi_tecom")
+    with pytest.raises(ConfigurationError, match="shows the same cells as the source 'jiangxi_tecom'"):
+        tiny(sources=["jiangxi_tecom"]).run(
+            "jiangxi_tecom/authors", tmp_path, store=untouched, progress=False
+        )
+    assert stored(untouched) == []
+
+
 def test_a_target_without_labelled_cells_is_refused_first(untouched: Path, tmp_path: Path):
     cells = own_folder(tmp_path / "few", {"monocyte": 4})  # a tenth of 4 cells is none
     with pytest.raises(ConfigurationError, match=r"needs labelled images.* holds 0; set few_shot.n"):

@@ -1,6 +1,7 @@
 """A recipe brought together with its target and data, checked before anything is trained."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,7 +54,7 @@ class Case:
 
         Raises:
             ConfigurationError: If the target or its cells are among the sources, the adapter's needs are not met, or the
-                data are too few for the draw, the search or the adapter.
+                data are too few for the draw, the search or the adapter; if two sources show the same cells.
             DataError: If a dataset's layout is not there.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
@@ -69,6 +70,12 @@ class Case:
                 f"The target '{aim.full_name}' shows the same cells as the source '{twins[0]}' in other files, so the source "
                 "model would have seen the query cells; choose another target or source."
             )
+        for one, other in combinations(recipe.sources, 2):
+            if one.loader.shares_cells_with(other.loader):
+                raise ConfigurationError(
+                    f"The sources '{one.name}' and '{other.name}' show the same cells, so that cells held out of one would be "
+                    "trained on in the other; name one of them."
+                )
         sources: tuple[CellDataset, ...] = ()
         if needs_sources(recipe):
             sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)

@@ -43,7 +43,7 @@ class Bloodmnist(CellDataset):
 
     Args:
         root: The folder that holds the files.
-        size: Side of the published images, in pixels; by default the largest that is there.
+        variant: Side of the published images, in pixels (`bloodmnist/64`); by default the largest that is there.
 
     Raises:
         DataError: If the file is not there, or does not hold the published arrays; all problems are listed.
@@ -59,11 +59,18 @@ class Bloodmnist(CellDataset):
     citation = "Yang et al., Scientific Data 10:41 (2023); Acevedo et al., Data in Brief 30:105474 (2020)"
     url = "https://zenodo.org/records/10519652"
     note = "The same cells as Barcelona, so never target and source at once. The paper does not use it."
-    same_cells_as = ("barcelona",)
+    same_cells_as = ("barcelona", "bloodmnist")
 
-    def __init__(self, root: Path | None = None, size: Literal[28, 64, 128, 224] | None = None) -> None:
-        self.size = size
+    def __init__(
+        self, root: Path | None = None, variant: Literal["28", "64", "128", "224"] | None = None
+    ) -> None:
+        self.variant = variant
         super().__init__(root)
+
+    @property
+    def full_name(self) -> str:
+        """`bloodmnist`, or with the side that was asked for, as `bloodmnist/64`."""
+        return self.name if self.variant is None else f"{self.name}/{self.variant}"
 
     def _locate(self, root: Path) -> Path:
         return existing_folder(root, f"dataset '{self.name}'")
@@ -75,7 +82,7 @@ class Bloodmnist(CellDataset):
         Raises:
             DataError: If it is not there.
         """
-        sizes = SIZES if self.size is None else (self.size,)
+        sizes = SIZES if self.variant is None else (int(self.variant),)
         names = [f"bloodmnist_{size}.npz" for size in sizes] + ["bloodmnist.npz"] * (28 in sizes)
         for name in names:
             if (self.folder / name).is_file():

@@ -42,7 +42,8 @@ class DataCard:
     note: ClassVar[str] = ""
     """What a reader of the counts must know: why they differ from the paper's, a few sentences."""
     same_cells_as: ClassVar[tuple[str, ...]] = ()
-    """Other datasets that show the very same cells in other files, so that one must not be tested on the other."""
+    """Datasets that show the very same cells in other files, so that one must not be tested on the other; the set
+    itself where its variants do."""
     drawn: ClassVar[bool] = False
     """Whether images are drawn by the loader instead of read from a folder."""
 

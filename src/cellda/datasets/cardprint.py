@@ -60,7 +60,7 @@ def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | Non
             "fine-tuning",
             _number(card.few_shot, "images in the paper's Table 3", "not in the paper's Table 3"),
         ),
-        ("same cells", ", ".join(card.same_cells_as)),
+        ("same cells", ", ".join(other for other in card.same_cells_as if other != card.name)),
         ("note", card.note),
     ):
         if value:

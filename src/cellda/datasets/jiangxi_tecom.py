@@ -33,6 +33,7 @@ class JiangxiTecom(CellDataset):
     url = "https://github.com/zxaoyou/segmentation_WBC"
     published_images = 300
     few_shot = 25
+    same_cells_as = ("jiangxi_tecom",)
     published_counts = {"basophil": 1, "eosinophil": 22, "lymphocyte": 48, "monocyte": 53, "neutrophil": 176}
     note = (
         "The paper counts lymphocytes as monocytes and the reverse; by the published label file they are "

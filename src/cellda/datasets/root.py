@@ -55,7 +55,8 @@ class DataRoot:
                 else "there is no such folder"
             )
             raise ConfigurationError(
-                f"There is no folder '{base}' for dataset '{name}' in {self.root} ({held}); put the dataset there, or, for a "
-                f"target, name its folder: '{base}=<path>'."
+                f"There is no folder '{base}' for dataset '{name}' in {self.root} ({held}); put the dataset there "
+                f"(`cellda datasets fetch {base}` downloads it or says how), or, for a target, name its folder: "
+                f"'{base}=<path>'."
             )
         return load(name, self.root / base, **options)
