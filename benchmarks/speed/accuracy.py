@@ -2,7 +2,7 @@
 
 `python benchmarks/speed/accuracy.py` computes `results/speed/accuracy.csv` from `results/speed/accuracy.parquet`, predictions
 of the commits named in `results/README.md` with the source training of the paper. To make the half of another commit,
-run `benchmarks/first_light.py --conditions our_workflow --draws 0 1 2 3 4` there.
+run the condition `our_workflow` of its `benchmarks/first_light.py` on draws 0 to 4.
 """
 
 from pathlib import Path
