@@ -1,0 +1,22 @@
+"""The command line: a thin layer over the same calls; heavy imports happen inside the commands."""
+
+from cellda.cli.app import app
+from cellda.cli.datasets import datasets_app
+from cellda.cli.lists import list_
+from cellda.cli.reports import figure, table
+from cellda.cli.runs import ablate, run
+
+KINDS = "See `cellda list tables` and `cellda list figures`."
+
+# In the order in which the help shows them.
+app.command()(run)
+app.command()(ablate)
+app.command(epilog=KINDS)(table)
+app.command(epilog=KINDS)(figure)
+app.command("list")(list_)
+app.add_typer(datasets_app, name="datasets")
+
+
+def main() -> None:
+    """Entry point of the command `cellda`."""
+    app()

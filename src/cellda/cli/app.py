@@ -1,0 +1,40 @@
+"""The command `cellda` itself: how errors, interruptions and lines are shown."""
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from cellda.errors import CelldaError
+
+
+class Commands(TyperGroup):
+    """Prints the user's errors without a traceback (status 2), and says what an interruption leaves (status 130)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was given."""
+        errors = Console(stderr=True)
+        try:
+            return super().invoke(ctx)
+        except CelldaError as error:
+            errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            errors.print("Interrupted. What is finished is kept; the same command goes on from there.")
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Make a white-blood-cell classifier work on your own microscope with at most 100 labelled cells.",
+)
+out = Console()
+
+
+def say(line: str) -> None:
+    """Print one line as it is."""
+    out.print(line, soft_wrap=True, highlight=False, markup=False)

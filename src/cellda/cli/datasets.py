@@ -1,0 +1,83 @@
+"""`cellda datasets`: data cards, downloads, and whether a copy is read as one expects."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cellda.cli.app import out, say
+from cellda.errors import ConfigurationError
+
+datasets_app = typer.Typer(
+    no_args_is_help=False, help="Datasets: what there is, and whether yours is read as you expect."
+)
+
+
+@datasets_app.callback(invoke_without_command=True)
+def datasets(context: typer.Context) -> None:
+    """Print the data cards of all datasets in brief."""
+    if context.invoked_subcommand is None:
+        from cellda.datasets import names, summary
+        from cellda.datasets.card import card
+        from cellda.datasets.cardprint import brief_cards
+
+        out.print(
+            brief_cards({name: card(name) for name in names()}, {name: summary(name) for name in names()})
+        )
+
+
+@datasets_app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
+    path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
+) -> None:
+    """Print the data card of a dataset; with PATH, count the cells there beside those of the paper."""
+    from cellda.datasets import load, summary
+    from cellda.datasets.card import card
+    from cellda.datasets.cardprint import full_card
+
+    base = name.partition("/")[0]
+    found = None if path is None and not card(base).drawn else load(name, path).class_counts()
+    out.print(full_card(card(base), summary(base), found))
+
+
+@datasets_app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
+    path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
+) -> None:
+    """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
+    from cellda import progress
+    from cellda.datasets import get
+    from cellda.datasets.check import check as check_dataset
+
+    if path is None and not get(name.partition("/")[0]).drawn:
+        raise ConfigurationError(
+            f"Dataset '{name}' is read from files: say where they are, as in `cellda datasets check {name} PATH`."
+        )
+    with progress.display():
+        report = check_dataset(name, path)
+    out.print(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@datasets_app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
+    data: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder that holds one folder per dataset name.")
+    ],
+) -> None:
+    """Download a published dataset into the folder of data, or say how to get it by hand."""
+    from cellda import progress
+    from cellda.datasets.fetch import fetch as fetch_dataset
+
+    with progress.display(unit="bytes"):
+        fetched = fetch_dataset(name, data)
+    if fetched.record is None:
+        say(f"{fetched.path} is there already; nothing was downloaded.")
+        return
+    say(f"{fetched.path} is ready; {fetched.record.bytes:,} bytes were downloaded from {fetched.record.url}")
+    say(f"sha256 {fetched.record.sha256}, kept in {fetched.record_file}")
+    say(f"Look it over: cellda datasets check {name} {fetched.path}")

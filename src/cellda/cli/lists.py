@@ -1,0 +1,45 @@
+"""`cellda list`: what there is to choose from."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cellda.cli.app import out
+
+
+def list_(
+    kind: Annotated[
+        Literal["all", "normalizers", "adapters", "datasets", "presets", "tables", "figures"],
+        typer.Argument(help="What to list."),
+    ] = "all",
+) -> None:
+    """List normalizers, adapters, datasets, presets, tables and figures with one line each."""
+    from cellda import adapters, datasets, normalizers, presets
+    from cellda.registry import Registry
+    from cellda.reporting.catalogue import FIGURES, TABLES, summaries
+
+    registries: dict[str, Registry[Any]] = {
+        "normalizers": normalizers.registry,
+        "adapters": adapters.registry,
+        "datasets": datasets.registry,
+    }
+    for title, registry in registries.items():
+        if kind in ("all", title):
+            _print_list(title, {name: registry.summary(name) for name in registry.names()})
+    if kind in ("all", "presets"):
+        _print_list("presets", {name: presets.summary(name) for name in presets.names()})
+    for title, kinds in (("tables", TABLES), ("figures", FIGURES)):
+        if kind in ("all", title):
+            _print_list(title, summaries(kinds))
+
+
+def _print_list(title: str, lines: dict[str, str]) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    for name, line in lines.items():
+        table.add_row(name, escape(line))
+    out.print(table)
+    out.print()
