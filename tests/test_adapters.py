@@ -244,7 +244,7 @@ def test_full_trains_the_whole_model_on_the_support_alone(tiny, name) -> None:
 @pytest.mark.parametrize(
     ("given", "steps"),
     [
-        ({}, 400),  # few images: epochs are added
+        ({}, 200),  # few images: epochs are added
         ({"min_steps": 800}, 800),
         ({"epochs": 3}, 0),  # whoever names epochs gets those
         ({"epochs": 3, "min_steps": 50}, 50),
@@ -257,6 +257,7 @@ def test_few_images_get_steps_enough_unless_epochs_are_named(tiny, name, given, 
     call, _, view = spied(tiny, adapter)
     images, epochs = len(call["examples"]), call["settings"].epochs
     assert images == 18 + own.get("source_images", 0)
+    assert call["examples"].stain_jitter == adapter.stain_jitter == 1.0
     an_epoch = len(Batches([images], adapter.batch_size, 0))
     assert epochs == max(adapter.epochs, -(-steps // an_epoch))
     assert adapter.image_passes(len(view.support)) == epochs * images

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 
 from cellda.training.augment import (
     DEGRADED_SIDE,
+    STAIN,
     ZOOM,
     degrade,
     random_degrade,
     random_dihedral,
+    random_stain,
     random_zoom,
     zoom,
 )
@@ -174,3 +176,31 @@ def test_shape_dtype_and_range_stay(operation, dtype) -> None:
     assert after.dtype == dtype
     assert float(after.min()) >= -1e-6
     assert float(after.max()) <= 1 + 1e-6
+
+
+def test_stain_multiplies_densities_by_image_and_channel_and_intensities_by_the_light() -> None:
+    # Dark enough that no factor reaches 1: nothing is clipped.
+    before = torch.rand(400, 3, 2, 2, generator=Generator().manual_seed(3)).double() * 0.5 + 0.1
+    after = random_stain(before, Generator().manual_seed(4), 1.0)
+    old, new = before.log().flatten(2), after.log().flatten(2)
+    # In each channel of each image the new log-intensity is a line in the old one, through all four pixels.
+    slope = (new[..., 0] - new[..., 1]) / (old[..., 0] - old[..., 1])
+    light = new[..., 0] - slope * old[..., 0]
+    torch.testing.assert_close(new, slope[..., None] * old + light[..., None], atol=1e-6, rtol=0)
+    torch.testing.assert_close(light, light[:, :1].expand(-1, 3), atol=1e-6, rtol=0)  # one light an image
+    assert float(light[:, 0].std()) == pytest.approx(STAIN["exposure"] / math.sqrt(3), rel=0.1)
+    # Variance of a channel's factor: that of the image and its own, both uniform; two channels share the image's.
+    logs = slope.log()
+    assert float(logs.var()) == pytest.approx((STAIN["density"] ** 2 + STAIN["balance"] ** 2) / 3, rel=0.15)
+    assert float((logs[:, 0] - logs[:, 1]).var()) == pytest.approx(2 * STAIN["balance"] ** 2 / 3, rel=0.2)
+
+
+@QUICK
+@given(seeds, st.floats(0, 3))
+def test_stain_stays_in_range_and_strength_none_changes_nothing(seed: int, strength: float) -> None:
+    before = images(3, 5, seed)
+    after = random_stain(before, Generator().manual_seed(seed), strength)
+    assert float(after.min()) >= 0
+    assert float(after.max()) <= 1
+    assert torch.equal(after, random_stain(before, Generator().manual_seed(seed), strength))
+    torch.testing.assert_close(random_stain(before, Generator().manual_seed(seed), 0.0), before)

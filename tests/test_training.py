@@ -10,7 +10,7 @@ from cellda.datasets.images import ImageSet
 from cellda.device import DevicePlan
 from cellda.errors import CelldaError
 from cellda.normalizers.base import Normalizer
-from cellda.training.augment import random_degrade, random_dihedral, random_zoom
+from cellda.training.augment import random_degrade, random_dihedral, random_stain, random_zoom
 from cellda.training.batches import Batches
 from cellda.training.examples import FeatureExamples, ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
@@ -293,6 +293,20 @@ def test_image_examples_fetch_what_they_are_asked_for() -> None:
     assert pixels.dtype == torch.uint8
     assert labels.tolist() == [0, 0, 5, 2]
     assert parts == (1, 0, 1, 0)
+
+
+def test_stain_is_jittered_after_normalization() -> None:
+    from dataclasses import replace
+
+    examples = ImageExamples(replace(brightness_set(), normalizer=Halve()), stain_jitter=2.0)
+    batch = examples.__getitems__([0, 3, 5])
+    found = examples.prepare(batch, Generator().manual_seed(3))
+    generator = Generator().manual_seed(3)
+    wanted = random_dihedral(random_stain(batch[0].float() / 255 / 2, generator, 2.0), generator)
+    torch.testing.assert_close(found, wanted)
+    assert not torch.allclose(
+        found, ImageExamples(*examples.sets).prepare(batch, Generator().manual_seed(3)), atol=0.02
+    )
 
 
 def test_each_set_keeps_its_own_normalizer_and_only_sharp_ones_are_degraded() -> None:

@@ -21,12 +21,14 @@ class Full(Training, Adapter):
     Section "Fine-tuning strategy" of the paper. Its authors' one published example trains 50 epochs at 7e-5 with BatchNorm
     statistics moving; here the encoder's statistics stay frozen by default, because batches of a few cells estimate them
     badly (`bn="train"` is the paper's way). A support set of 20 images would get too few optimizer steps in `epochs`
-    epochs, so epochs are added until there are `min_steps`; given `epochs` alone, exactly those are made.
+    epochs, so epochs are added until there are `min_steps`; given `epochs` alone, exactly those are made. Images are
+    flipped, turned and, by `stain_jitter`, stained a little differently each time (`cellda.training.augment`), so that a
+    class of a few cells is not told by the colour that normalization happened to leave them.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
 
-    epochs: int = tunable(30, low=10, high=60, ge=1)
+    epochs: int = tunable(15, low=5, high=60, ge=1)
     batch_size: int = tunable(8, choices=(4, 8, 16), ge=2)
     lr: float = tunable(3e-4, low=3e-5, high=6e-4, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -34,7 +36,8 @@ class Full(Training, Adapter):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
-    min_steps: int = tunable(400, choices=(0, 200, 400, 800), ge=0)
+    min_steps: int = tunable(200, choices=(0, 100, 200, 400), ge=0)
+    stain_jitter: float = tunable(1.0, choices=(0.0, 0.5, 1.0, 2.0), ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +53,7 @@ class Full(Training, Adapter):
         """Train every weight of `model` on the support images."""
         from cellda.training.examples import ImageExamples
 
-        examples = ImageExamples(target.support)
+        examples = ImageExamples(target.support, stain_jitter=self.stain_jitter)
         settings = self.for_images(len(examples))
         context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
         return model

@@ -25,7 +25,7 @@ class MixedSource(Full):
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
 
-    epochs: int = tunable(15, low=5, high=30, ge=1)
+    epochs: int = tunable(8, low=3, high=30, ge=1)
     source_images: int = Field(
         100, ge=1, description="Source images in all, balanced over sources and classes."
     )
@@ -37,7 +37,9 @@ class MixedSource(Full):
         drawn = [
             source.subset(rows) for source, rows in zip(context.source, self._draw(context), strict=True)
         ]
-        examples = ImageExamples(target.support, *[part for part in drawn if len(part)])
+        examples = ImageExamples(
+            target.support, *[part for part in drawn if len(part)], stain_jitter=self.stain_jitter
+        )
         settings = self.for_images(len(examples))
         context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
         return model

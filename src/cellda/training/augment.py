@@ -1,5 +1,7 @@
 """Augmentation as batched tensor operations on `(B, 3, H, W)` images in [0, 1]."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -10,6 +12,10 @@ DEGRADED_SIDE = (0.22, 0.9)
 
 ZOOM = (0.6, 1.4)
 """Magnification of the random zoom; below 1 the cell shrinks and the frame is filled by reflection."""
+
+
+STAIN = {"density": math.log(1.25), "balance": 0.1, "exposure": 0.15}
+"""Largest change, as a logarithm, of all optical densities together, of each channel's density, and of the light."""
 
 
 def random_dihedral(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
@@ -49,3 +55,26 @@ def degrade(images: Float[Tensor, "b 3 s s"], share: float) -> Float[Tensor, "b 
     side = images.shape[-1]
     small = F.interpolate(images, size=max(1, round(side * share)), mode="bilinear", antialias=True)
     return F.interpolate(small, size=side, mode="bilinear").clamp(0, 1)
+
+
+def random_stain(
+    images: Float[Tensor, "b 3 s s"], generator: Generator, strength: float
+) -> Float[Tensor, "b 3 s s"]:
+    """Stain each image more or less, shift its balance of colours, and change the light.
+
+    By Beer and Lambert an intensity is `exp(-density)`: densities are multiplied by one factor an image and one a channel,
+    which is a power of the intensity, and the light by another factor. Factors are drawn log-uniformly, up to
+    `strength` times those in `STAIN`; with `strength=0` images stay as they are.
+
+    Args:
+        images: `(B, 3, S, S)` in [0, 1].
+        generator: A generator on the CPU.
+        strength: At least 0.
+    """
+    density, balance, exposure = (
+        ((2 * torch.rand(len(images), channels, 1, 1, generator=generator) - 1) * strength * STAIN[name])
+        .exp()
+        .to(images)
+        for name, channels in (("density", 1), ("balance", 3), ("exposure", 1))
+    )
+    return (images.pow(density * balance) * exposure).clamp(0, 1)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from cellda.datasets.images import ImageSet
-from cellda.training.augment import random_degrade, random_dihedral, random_zoom
+from cellda.training.augment import random_degrade, random_dihedral, random_stain, random_zoom
 
 Batch = tuple[Tensor, Tensor, tuple[int, ...]]
 """Inputs, class indices, and the index of the set each input comes from (plain numbers: no device is waited for)."""
@@ -31,10 +31,12 @@ class ImageExamples:
 
     Args:
         sets: Labelled image sets of one image size.
+        stain_jitter: Strength of random changes of stain and light after normalization (`augment.random_stain`).
     """
 
-    def __init__(self, *sets: ImageSet) -> None:
+    def __init__(self, *sets: ImageSet, stain_jitter: float = 0.0) -> None:
         self.sets = sets
+        self.stain_jitter = stain_jitter
         self.lengths = [len(part) for part in sets]
         self._part = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor(self.lengths))
         self._position = torch.cat([torch.arange(length) for length in self.lengths])
@@ -55,7 +57,7 @@ class ImageExamples:
         return pixels, self._labels[chosen], tuple(parts.tolist())
 
     def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b 3 s s"]:
-        """Degrade and zoom where a set asks for it, normalise each set with its own normalizer, flip and turn all."""
+        """Degrade and zoom where a set asks for it, normalise each set with its own normalizer, jitter, flip and turn all."""
         pixels, _, parts = batch
         images = pixels.to(torch.float32) / 255
         for index in sorted(set(parts)):
@@ -69,6 +71,8 @@ class ImageExamples:
                 images = part
             else:
                 images[inside] = part
+        if self.stain_jitter:
+            images = random_stain(images, generator, self.stain_jitter)
         return random_dihedral(images, generator).contiguous(memory_format=torch.channels_last)
 
 
