@@ -12,7 +12,7 @@ from pydantic import ValidationError
 import cellda.adapters
 from cellda import CellClassifier, Recipe
 from cellda.adapters import Adapter
-from cellda.adapters.base import AdaptContext, Need, Start, TargetView
+from cellda.adapters.base import AdaptContext, Need, Offer, Start, TargetView
 from cellda.adapters.mixed_source import MixedSource
 from cellda.case import Case
 from cellda.errors import ConfigurationError
@@ -20,12 +20,16 @@ from cellda.normalizers.identity import Identity
 from cellda.normalizers.reinhard import Reinhard
 from cellda.settings import search_space
 from cellda.stages import fresh_model, normalizer_state, source_model
+from cellda.taxonomy import CLASSES
 from cellda.training.batches import Batches
 from cellda.training.loop import Trainer
+from cellda.training.settings import Training
 from tiny import brightness_set, prepared, recipe, same, state, target
 
 NAMES = cellda.adapters.names()
 SMALL = {"epochs": 2, "source_images": 12}
+OFFER = Offer((3,) * 6, 24, 36, CLASSES, (), True)
+"""What the tiny case below offers."""
 
 
 def small(name: str) -> Adapter:
@@ -48,8 +52,13 @@ class Tiny:
         return start.with_normalizer(spec, normalizer_state(self.case, spec))
 
     def view(self, adapter: Adapter, model: CellClassifier) -> TargetView:
-        pool = self.case.query(model.normalizer) if Need.UNLABELLED in adapter.needs else None
+        pool = self.case.pool(model.normalizer) if Need.UNLABELLED in adapter.needs else None
         return TargetView(self.case.support(model.normalizer), pool).seen_by(adapter)
+
+    def offer(self, adapter: Adapter) -> Offer:
+        return replace(
+            self.case, recipe=self.case.recipe.with_(adapter=cellda.adapters.described(adapter))
+        ).offer
 
     def context(self, adapter: Adapter, seed: int = 0) -> AdaptContext:
         wanted = Need.SOURCE in adapter.needs
@@ -144,9 +153,13 @@ def test_a_recipe_with_it_survives_yaml(name) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_time_it_takes_can_be_told_beforehand(name) -> None:
     adapter = small(name)
-    passes = adapter.image_passes(18)
+    passes = adapter.image_passes(OFFER)
     assert isinstance(passes, int)
     assert passes >= 0
+    # The defaults keep to the budget on which methods are compared (docs/zoo.md).
+    for support, pool in ((20, 230), (100, 1000)):
+        offer = replace(OFFER, support=(support,), unlabelled=pool, source=2000)
+        assert cellda.adapters.create(name).image_passes(offer) <= 3000
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -179,7 +192,7 @@ def test_a_seed_decides_what_it_does(tiny, name) -> None:
     first = state(tiny.adapted(adapter, seed=3))
     torch.manual_seed(2)
     assert same(first, state(tiny.adapted(adapter, seed=3)))
-    trains = adapter.image_passes(18) > 0 or "epochs" in type(adapter).model_fields
+    trains = isinstance(adapter, Training)
     assert same(first, state(tiny.adapted(adapter, seed=4))) == (not trains)
 
 
@@ -260,7 +273,8 @@ def test_few_images_get_steps_enough_unless_epochs_are_named(tiny, name, given, 
     assert call["examples"].stain_jitter == adapter.stain_jitter == 1.0
     an_epoch = len(Batches([images], adapter.batch_size, 0))
     assert epochs == max(adapter.epochs, -(-steps // an_epoch))
-    assert adapter.image_passes(len(view.support)) == epochs * images
+    assert len(view.support) == OFFER.labelled
+    assert adapter.image_passes(OFFER) == epochs * images
     rest = {key: value for key, value in call["settings"].model_dump().items() if key != "epochs"}
     assert rest == {key: value for key, value in adapter.model_dump().items() if key != "epochs"}
 

@@ -11,10 +11,12 @@ import cellda.datasets
 import tiny
 from cellda import Recipe
 from cellda.ablation import Ablation
+from cellda.adapters import Offer
 from cellda.case import Case
 from cellda.errors import ConfigurationError
 from cellda.registry import Registry, source_digest
 from cellda.store import Store
+from cellda.taxonomy import CLASSES
 
 PLUGIN = """
 from {package} import registry
@@ -100,9 +102,10 @@ def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
 
 
 def test_epochs_alone_are_exact_also_in_an_edit() -> None:
+    offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), True)
     for recipe in (Recipe().with_(adapter={"epochs": 5}), Recipe(adapter={"name": "full", "epochs": 5})):
-        assert recipe.adapter.image_passes(100) == 500
-    assert Recipe().with_(adapter={"epochs": 5, "min_steps": 400}).adapter.image_passes(100) == 3100
+        assert recipe.adapter.image_passes(offer) == 500
+    assert Recipe().with_(adapter={"epochs": 5, "min_steps": 400}).adapter.image_passes(offer) == 3100
 
 
 def test_two_own_folders_are_told_apart(tmp_path: Path) -> None:

@@ -305,6 +305,8 @@ def test_an_unlabelled_pool_is_handed_through(view, tmp_path) -> None:
     pool = replace(brightness_set(), known_labels=None)
 
     class Pooled(Thresholds):
+        needs = frozenset({Need.LABELS, Need.UNLABELLED})
+
         def adapt(self, model, target, context):
             assert target.unlabelled is pool
             return super().adapt(model, target, context)

@@ -1,26 +1,28 @@
 """A recipe brought together with its target and data, checked before anything is trained."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
-from cellda.adapters.base import Need, Start
+from cellda.adapters.base import Need, Offer, Start
 from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import cached_pixels
-from cellda.datasets.draws import Draw, draw_support
+from cellda.datasets.draws import Draw, draw_support, split_query
 from cellda.datasets.images import ImageSet
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
+from cellda.models.encoder import has_batchnorm
 from cellda.normalizers import get as get_normalizer
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
 from cellda.registry import source_digest
-from cellda.settings import search_space
 from cellda.store import VERSIONS, Store, digest
+from cellda.taxonomy import CLASSES
 from cellda.training.search import support_folds
 from cellda.training.settings import Search
 
@@ -79,7 +81,6 @@ class Case:
         sources: tuple[CellDataset, ...] = ()
         if needs_sources(recipe):
             sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
-        recipe.adapter.check(sum(len(source) for source in sources))
         # A dataset may go by two names (`synthetic` is `synthetic/0`), or lie under two.
         shared = [
             source.full_name
@@ -99,6 +100,12 @@ class Case:
                 f"{len(draw.support)}; set few_shot.n to at least 2, or adapter='none'."
             )
         case = cls(recipe, sources, aim, draw, store)
+        if Need.UNLABELLED in recipe.adapter.needs and not case.pool_rows:
+            raise ConfigurationError(
+                f"The adapter '{recipe.adapter.name}' needs unlabelled images; {aim.full_name} has none beside its support: "
+                "choose another adapter."
+            )
+        recipe.adapter.check(case.offer)
         if case.search is not None:
             labels = aim.labels[list(draw.support)].numpy()
             support_folds(labels, case.support_groups, case.search.folds, case.seed)
@@ -107,7 +114,7 @@ class Case:
     @property
     def search(self) -> Search | None:
         """The search to be made: None where the recipe wants none or its adapter declares no range (`none`)."""
-        return self.recipe.search if search_space(type(self.recipe.adapter)) else None
+        return self.recipe.search if self.recipe.adapter.search_space() else None
 
     @property
     def source_key(self) -> dict[str, Any]:
@@ -144,7 +151,7 @@ class Case:
             "fingerprints": [dataset.fingerprint for dataset in (self.target, *self.sources)],
             "weights": self.recipe.backbone.weights_digest,
             "code": [
-                source_digest(type(self.recipe.adapter)),
+                *(source_digest(type(part)) for part in self.recipe.adapter.parts()),
                 *(source_digest(get_normalizer(spec.name)) for spec in normalizers),
             ],
         }
@@ -183,11 +190,44 @@ class Case:
             self._pixels(self.target), rows, normalizer, self.target.labels[rows], self.support_groups
         )
 
-    def query(self, normalizer: Normalizer) -> ImageSet:
-        """The query images; they carry no labels."""
-        return ImageSet(
-            self._pixels(self.target), torch.tensor(self.draw.query, dtype=torch.int64), normalizer
+    @cached_property
+    def halves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The query in two halves that share no group: the disjoint pool, and what is predicted with it."""
+        return split_query(self.draw)
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """Rows that are predicted and measured on."""
+        return self.draw.query if self.recipe.pool == "query" else self.halves[1]
+
+    @property
+    def pool_rows(self) -> tuple[int, ...]:
+        """Rows of the unlabelled pool."""
+        return self.draw.query if self.recipe.pool == "query" else self.halves[0]
+
+    @cached_property
+    def offer(self) -> Offer:
+        """What the run has for its adapter."""
+        labels = self.target.labels[list(self.draw.support)]
+        return Offer(
+            support=tuple(torch.bincount(labels, minlength=len(CLASSES)).tolist()),
+            unlabelled=len(self.pool_rows) if Need.UNLABELLED in self.recipe.adapter.needs else 0,
+            source=sum(len(source) for source in self.sources),
+            classes=CLASSES,
+            missing=self.draw.unsupported,
+            batchnorm=has_batchnorm(self.recipe.backbone.name),
         )
+
+    def query(self, normalizer: Normalizer) -> ImageSet:
+        """The images that are predicted; they carry no labels."""
+        return self._unlabelled(self.scored, normalizer)
+
+    def pool(self, normalizer: Normalizer) -> ImageSet:
+        """The unlabelled images that adapters may see."""
+        return self._unlabelled(self.pool_rows, normalizer)
+
+    def _unlabelled(self, rows: tuple[int, ...], normalizer: Normalizer) -> ImageSet:
+        return ImageSet(self._pixels(self.target), torch.tensor(rows, dtype=torch.int64), normalizer)
 
     def source_sets(self, normalizer: Normalizer) -> tuple[ImageSet, ...]:
         """All labelled images of every source."""

@@ -29,19 +29,19 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
     seconds = dict.fromkeys(("source training", "search (at most)", "adaptation", "prediction"), 0.0)
     sources = set()
     for case in cases:
-        recipe, support = case.recipe, len(case.draw.support)
+        recipe = case.recipe
         source = case.store.path("source", case.source_key)
         if recipe.adapter.start is Start.SOURCE and source not in sources and not source.is_dir():
             sources.add(source)
             largest = max(len(dataset) for dataset in case.sources) * len(case.sources)
             passes = recipe.training.epochs * largest * (1 - recipe.training.holdout)
             seconds["source training"] += passes / train
-        passes = recipe.adapter.image_passes(support)
+        passes = recipe.adapter.image_passes(case.offer)
         if case.search is not None:
             share = 1 - 1 / case.search.folds
             seconds["search (at most)"] += case.search.trials * case.search.folds * passes * share / train
         seconds["adaptation"] += passes / train
-        seconds["prediction"] += len(case.draw.query) / infer
+        seconds["prediction"] += len(case.scored) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
     size = cases[0].recipe.backbone.image_size
     return (

@@ -31,7 +31,7 @@ class Recipe(Settings):
 
     `Recipe()` is the paper's workflow at full size (224 px, EfficientNet-B0, two sources, search); every ablation is that
     recipe with one field changed. Plug-ins are given by name (`adapter="head_only"`) or with options
-    (`adapter={"name": "full", "epochs": 20}`).
+    (`adapter={"name": "full", "epochs": 20}`); adapters may be given in a row (`adapter=("adabn", "lp_ft")`).
 
     Attributes:
         sources: Datasets the source model is trained on.
@@ -40,7 +40,9 @@ class Recipe(Settings):
         backbone: Encoder, weights and image size.
         training: How the source model is trained.
         few_shot: How the support set is drawn.
-        adapter: What is done with the support set.
+        adapter: What is done with the support set: one method, or several in their order.
+        pool: Where the unlabelled images of adapters that need them come from: `"query"`, the very images that are predicted
+            (transductive), or `"disjoint"`, half of their groups, while the other half is predicted (inductive).
         search: Hyper-parameter search inside the support set; None tries nothing but the adapter's own values.
         protocol: `"clean"` keeps the groups of a dataset apart; `"paper"` draws single images as the paper did.
         seed: Seed of source training and adaptation.
@@ -59,6 +61,7 @@ class Recipe(Settings):
     few_shot: FewShot = FewShot()
     adapter: Adapter = "full"  # type: ignore[assignment]
     search: Search | None = Search()
+    pool: Literal["query", "disjoint"] = "query"
     protocol: Literal["clean", "paper"] = "clean"
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu"] = "auto"
@@ -86,20 +89,11 @@ class Recipe(Settings):
     @field_validator("adapter", mode="before")
     @classmethod
     def _build_adapter(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            return adapters.create(given)
-        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
-            return adapters.create(**{str(option): value for option, value in given.items()})
-        if not isinstance(given, Adapter):
-            raise ConfigurationError(
-                f"give the name of an adapter, or a mapping with its 'name' and options (got {given!r}). "
-                f"Known: {', '.join(adapters.names())}."
-            )
-        return given
+        return adapters.build(given)
 
     @field_serializer("adapter")
-    def _name_adapter(self, adapter: Adapter) -> dict[str, Any]:
-        return {"name": adapter.name, **adapter.model_dump(mode="json")}
+    def _name_adapter(self, adapter: Adapter) -> Any:
+        return adapters.described(adapter)
 
     @property
     def used_target_normalizer(self) -> NormalizerSpec:

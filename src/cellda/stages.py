@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from cellda.adapters import create
+from cellda.adapters import build, described
 from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
 from cellda.case import Case
 from cellda.clock import Clock
@@ -156,13 +156,12 @@ def searched(
 
     def make(folder: Path) -> None:
         result = search(adapter, make_model, target, context, settings, folder)
-        chosen = {"name": result.adapter.name, **result.adapter.model_dump(mode="json")}
-        text = json.dumps({"adapter": chosen, "trials": result.trials}, indent=2)
+        text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 
     folder = case.store.build("search", case.key, make)
     found = json.loads((folder / SEARCH_RECORD).read_text(encoding="utf-8"))
-    return create(**found["adapter"]), found["trials"]
+    return build(found["adapter"]), found["trials"]
 
 
 def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from cellda import progress as bars
+from cellda.adapters import described
 from cellda.adapters.base import AdaptContext, Need, Start, TargetView
 from cellda.case import WITH_MODEL, WITHOUT_MODEL, Case
 from cellda.clock import Clock
@@ -89,7 +90,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     needs = adapter.needs
     target = TargetView(
         support=case.support(model.normalizer),
-        unlabelled=case.query(model.normalizer) if Need.UNLABELLED in needs else None,
+        unlabelled=case.pool(model.normalizer) if Need.UNLABELLED in needs else None,
     )
     sources = case.source_sets(fitted_normalizer(case, recipe.normalizer)) if Need.SOURCE in needs else ()
     context = AdaptContext(trainer, case.seed, sources)
@@ -107,11 +108,12 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         "digest": case.digest,
         "condition": condition,
         "recipe": recipe.model_dump(mode="json"),
-        "adapter": {"name": adapter.name, **adapter.model_dump(mode="json")},
+        "adapter": described(adapter),
         "target": case.target.full_name,
         "draw": recipe.few_shot.draw,
         "seed": recipe.seed,
         "protocol": recipe.protocol,
+        "pool": recipe.pool if Need.UNLABELLED in needs else None,
         "versions": VERSIONS,
         "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         "support_files": cell_names(case.target.table, case.draw.support),
@@ -122,7 +124,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     }
     predictions = prediction_table(
         case.target,
-        case.draw.query,
+        case.scored,
         probabilities,
         condition=condition,
         draw=recipe.few_shot.draw,

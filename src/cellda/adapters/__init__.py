@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cellda.registry import Registry
 
 if TYPE_CHECKING:
-    from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
-    from cellda.adapters.features import FeatureAdapter
+    from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+    from cellda.adapters.features import FeatureAdapter, Features
     from cellda.settings import tunable
 
 registry: "Registry[Adapter]" = Registry("adapter", "cellda.adapters")
@@ -26,10 +26,14 @@ __all__ = [
     "AdaptContext",
     "Adapter",
     "FeatureAdapter",
+    "Features",
     "Need",
+    "Offer",
     "Start",
     "TargetView",
+    "build",
     "create",
+    "described",
     "get",
     "names",
     "register",
@@ -58,17 +62,51 @@ def create(name: str, **options: Any) -> "Adapter":
         raise ConfigurationError(describe(error, f"adapter '{name}'", cls.model_fields)) from None
 
 
+def build(given: Any) -> "Adapter":
+    """The adapter that is meant by a name, a mapping with its `name` and options, or several of these in their order.
+
+    Raises:
+        UnknownNameError: If no adapter has such a name.
+        ConfigurationError: If a hyper-parameter is unknown or mistyped, or it is none of these.
+    """
+    from collections.abc import Mapping
+
+    from cellda.adapters.base import Adapter
+    from cellda.adapters.chain import Chain
+    from cellda.errors import ConfigurationError
+
+    if isinstance(given, Adapter):
+        return given
+    if isinstance(given, str):
+        return create(given)
+    if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+        return create(**{str(option): value for option, value in given.items()})
+    if isinstance(given, list | tuple):
+        steps = tuple(build(step) for step in given)
+        return steps[0] if len(steps) == 1 else Chain(steps=steps)
+    raise ConfigurationError(
+        f"give the name of an adapter, a mapping with its 'name' and options, or a list of these (got {given!r}). "
+        f"Known: {', '.join(names())}."
+    )
+
+
+def described(adapter: "Adapter") -> "dict[str, Any] | list[dict[str, Any]]":
+    """Names and options of an adapter as plain data, which `build` takes back."""
+    steps = [{"name": step.name, **step.model_dump(mode="json")} for step in adapter.parts()]
+    return steps[0] if len(steps) == 1 else steps
+
+
 def __getattr__(name: str) -> Any:
     # What a plug-in author imports from here; pydantic is not needed for listing names.
     if name == "tunable":
         from cellda.settings import tunable
 
         return tunable
-    if name == "FeatureAdapter":
-        from cellda.adapters.features import FeatureAdapter
+    if name in {"FeatureAdapter", "Features"}:
+        from cellda.adapters import features
 
-        return FeatureAdapter
-    if name in {"AdaptContext", "Adapter", "Need", "Start", "TargetView"}:
+        return getattr(features, name)
+    if name in {"AdaptContext", "Adapter", "Need", "Offer", "Start", "TargetView"}:
         from cellda.adapters import base
 
         return getattr(base, name)

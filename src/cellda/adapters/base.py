@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from cellda.settings import Settings
+from cellda.settings import Range, Settings, search_space
 
 if TYPE_CHECKING:
     from cellda.datasets.images import ImageSet
@@ -47,10 +47,17 @@ class TargetView:
     unlabelled: "ImageSet | None" = None
 
     def seen_by(self, adapter: "Adapter") -> "TargetView":
-        """This view without the support labels where the adapter did not declare `Need.LABELS`."""
+        """This view without what the adapter did not declare: the support labels, the unlabelled pool."""
+        view = self if Need.UNLABELLED in adapter.needs else replace(self, unlabelled=None)
         if Need.LABELS in adapter.needs:
-            return self
-        return replace(self, support=replace(self.support, known_labels=None))
+            return view
+        return replace(view, support=replace(view.support, known_labels=None))
+
+    @property
+    def pool(self) -> "ImageSet":
+        """The unlabelled pool of an adapter that declared `Need.UNLABELLED`."""
+        assert self.unlabelled is not None
+        return self.unlabelled
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,36 @@ class AdaptContext:
     trainer: "Trainer"
     seed: int
     source: "tuple[ImageSet, ...]" = ()
+
+    def seen_by(self, adapter: "Adapter") -> "AdaptContext":
+        """This context without the source images where the adapter did not declare `Need.SOURCE`."""
+        return self if Need.SOURCE in adapter.needs else replace(self, source=())
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a run has for an adapter, known before any training.
+
+    Attributes:
+        support: Number of labelled support images of each of the model's classes, in their order.
+        unlabelled: Number of images in the unlabelled pool.
+        source: Number of labelled source images in all.
+        classes: Names of the model's classes.
+        missing: Classes that the target's dataset holds and the support does not.
+        batchnorm: Whether the encoder has BatchNorm layers.
+    """
+
+    support: tuple[int, ...]
+    unlabelled: int
+    source: int
+    classes: tuple[str, ...]
+    missing: tuple[str, ...]
+    batchnorm: bool
+
+    @property
+    def labelled(self) -> int:
+        """Number of labelled support images in all."""
+        return sum(self.support)
 
 
 class Adapter(Settings, ABC):
@@ -90,11 +127,11 @@ class Adapter(Settings, ABC):
             context: Trainer, seed and, if declared, the source images.
         """
 
-    def check(self, source_images: int) -> None:
-        """Refuse hyper-parameters that cannot work with this many source images in all; asked before any training.
+    def check(self, offer: Offer) -> None:
+        """Refuse what cannot work with what the run has; asked before any training.
 
         Raises:
-            ConfigurationError: If they cannot; the message says what would.
+            ConfigurationError: If it cannot; the message says what would.
         """
 
     @classmethod
@@ -102,7 +139,23 @@ class Adapter(Settings, ABC):
         """What a user who names these hyper-parameters means: the same, and what follows from them."""
         return dict(changes)
 
-    def image_passes(self, support: int) -> int:
-        """Number of images sent through the backbone for training with `support` labelled images, for time estimates."""
-        del support
+    def image_passes(self, offer: Offer) -> int:
+        """Number of images sent through the backbone while adapting, labelled, unlabelled and source together."""
+        del offer
         return 0
+
+    def parts(self) -> "tuple[Adapter, ...]":
+        """The adapters that this one is composed of: itself, unless it is a chain."""
+        return (self,)
+
+    def search_space(self) -> dict[str, Range]:
+        """What a search may change: name of a value -> the values it may try."""
+        return search_space(type(self))
+
+    def searched(self) -> dict[str, Any]:
+        """The present values of what a search may change."""
+        return {name: getattr(self, name) for name in self.search_space()}
+
+    def tuned(self, values: Mapping[str, Any]) -> Self:
+        """This adapter with other values of what a search may change."""
+        return self.model_copy(update=dict(values))

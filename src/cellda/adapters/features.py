@@ -1,19 +1,36 @@
 """Methods that leave the encoder as it is and work on embeddings."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from cellda.models.classifier import CellClassifier
+    from cellda.models.heads.base import Head
+
+
+@dataclass(frozen=True)
+class Features:
+    """Embeddings of the target, on the CPU, in evaluation mode and without augmentation.
+
+    Attributes:
+        support: `(N, D)`, of the labelled images; empty where the adapter did not declare `Need.LABELS`.
+        labels: `(N,)` their class indices.
+        pool: `(M, D)`, of the unlabelled images; empty where the adapter did not declare `Need.UNLABELLED`.
+    """
+
+    support: "Float[Tensor, 'n d']"
+    labels: "Int[Tensor, ' n']"
+    pool: "Float[Tensor, 'm d']"
 
 
 class FeatureAdapter(Adapter):
-    """An adaptation method that changes the head alone, given the embeddings of the support images.
+    """An adaptation method that changes the head alone, given the embeddings of the target's images.
 
     The embeddings are computed once, in evaluation mode and without augmentation; a search computes them once for all its
     trials and folds.
@@ -22,24 +39,34 @@ class FeatureAdapter(Adapter):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
 
     @abstractmethod
-    def fit_head(
-        self,
-        head: "nn.Module",
-        features: "Float[Tensor, 'n d']",
-        labels: "Int[Tensor, ' n']",
-        context: AdaptContext,
-    ) -> None:
-        """Fit `head` in place.
+    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+        """The adapted head: `head` itself, fitted in place, or another one.
 
         Args:
-            head: Embeddings `(B, D)` to logits `(B, classes)`.
-            features: `(N, D)` embeddings of the support images, on the CPU.
-            labels: `(N,)` their class indices.
+            head: The head of the model to be adapted, the adapter's own copy: embeddings `(B, D)` to logits `(B, classes)`.
+            features: Embeddings of the target's images.
             context: Trainer and seed.
         """
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Fit the head on the embeddings of the support images."""
-        features = context.trainer.embeddings(model, target.support)
-        self.fit_head(model.head, features, target.support.labels, context)
-        return model
+        """Fit the head on the embeddings of the target's images."""
+        model.head = self.fit_head(model.head, self.embedded(model, target, context), context)
+        return model.eval()
+
+    def embedded(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> Features:
+        """The embeddings of what the adapter declared that it needs."""
+        from torch import empty, int64
+
+        none = empty(0, model.backbone.embedding), empty(0, dtype=int64)
+        labelled = Need.LABELS in self.needs
+        return Features(
+            context.trainer.embeddings(model, target.support) if labelled else none[0],
+            target.support.labels if labelled else none[1],
+            context.trainer.embeddings(model, target.pool) if Need.UNLABELLED in self.needs else none[0],
+        )
+
+    def image_passes(self, offer: Offer) -> int:
+        """Every image that is needed is embedded once."""
+        return offer.labelled * (Need.LABELS in self.needs) + offer.unlabelled * (
+            Need.UNLABELLED in self.needs
+        )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
@@ -65,6 +65,6 @@ class Full(Training, Adapter):
         steps_an_epoch = len(Batches([images], self.batch_size, seed=0))
         return self.model_copy(update={"epochs": max(self.epochs, -(-self.min_steps // steps_an_epoch))})
 
-    def image_passes(self, support: int) -> int:
+    def image_passes(self, offer: Offer) -> int:
         """Every epoch sends every support image through the backbone."""
-        return self.for_images(support).epochs * support
+        return self.for_images(offer.labelled).epochs * offer.labelled

@@ -6,13 +6,12 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
-from cellda.adapters.features import FeatureAdapter
+from cellda.adapters.features import FeatureAdapter, Features
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
-    from torch import Tensor, nn
+    from cellda.models.heads.base import Head
 
 
 @register("head_only")
@@ -32,15 +31,10 @@ class HeadOnly(Training, FeatureAdapter):
     one_cycle: bool = True
     bn: Literal["frozen"] = "frozen"
 
-    def fit_head(
-        self,
-        head: "nn.Module",
-        features: "Float[Tensor, 'n d']",
-        labels: "Int[Tensor, ' n']",
-        context: AdaptContext,
-    ) -> None:
+    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
         """Train `head` on the embeddings of the support images."""
         from cellda.training.examples import FeatureExamples
 
-        examples = FeatureExamples(features, labels)
+        examples = FeatureExamples(features.support, features.labels)
         context.trainer.fit(head, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        return head

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Need, TargetView
+from cellda.adapters.base import AdaptContext, Need, Offer, TargetView
 from cellda.adapters.full import Full
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
@@ -44,24 +44,27 @@ class MixedSource(Full):
         context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
         return model
 
-    def check(self, source_images: int) -> None:
+    def check(self, offer: Offer) -> None:
         """Refuse to draw more source images than there are."""
+        self._check(offer.source)
+
+    def _check(self, source_images: int) -> None:
         if source_images < self.source_images:
             raise ConfigurationError(
                 f"mixed_source wants source_images={self.source_images}, but the sources hold {source_images}; "
                 f"set adapter.source_images to at most {source_images}."
             )
 
-    def image_passes(self, support: int) -> int:
+    def image_passes(self, offer: Offer) -> int:
         """Every epoch sends every support and every drawn source image through the backbone."""
-        images = support + self.source_images
+        images = offer.labelled + self.source_images
         return self.for_images(images).epochs * images
 
     def _draw(self, context: AdaptContext) -> list[list[int]]:
         """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
         from torch import Generator, randperm, unique
 
-        self.check(sum(len(source) for source in context.source))
+        self._check(sum(len(source) for source in context.source))
         generator = Generator().manual_seed(context.seed)
         piles: list[tuple[int, list[int]]] = []
         for index, source in enumerate(context.source):

@@ -224,3 +224,26 @@ def _round_robin(rows: Ints, codes: Ints, rng: np.random.Generator) -> Ints:
 
 def _ascending(rows: Ints) -> tuple[int, ...]:
     return tuple(int(row) for row in np.sort(rows))
+
+
+def split_query(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Halve the query of a draw, whole groups at a time and without a look at labels: a pool, and what is measured on.
+
+    Groups are shuffled by the draw's number and go to the pool until it holds half of the images.
+
+    Raises:
+        ConfigurationError: If the query is a single group.
+    """
+    groups = np.asarray(draw.groups)[list(draw.query)]
+    names, sizes = np.unique(groups, return_counts=True)
+    if len(names) < 2:
+        raise ConfigurationError(
+            "The query holds a single group, which cannot be halved into a disjoint pool; set pool='query'."
+        )
+    order = np.random.default_rng(draw.draw).permutation(len(names))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    chosen = set(names[order[before < sizes.sum() / 2]])
+    if len(chosen) == len(names):  # the last group is larger than all others together
+        chosen.remove(names[order[-1]])
+    pool = tuple(row for row, group in zip(draw.query, groups, strict=True) if group in chosen)
+    return pool, tuple(row for row, group in zip(draw.query, groups, strict=True) if group not in chosen)

@@ -17,8 +17,10 @@ from cellda.datasets.decode import decode_resized
 from cellda.device import plan_for
 from cellda.errors import ConfigurationError, DataError
 from cellda.memory import keep_freed_memory
+from cellda.models import heads
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
+from cellda.models.heads.base import Head
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
@@ -47,7 +49,7 @@ class Prediction:
 
 
 class CellClassifier(nn.Module):
-    """Encoder -> linear embedding -> BatchNorm, Dropout .25, Linear 512, ReLU, BatchNorm, Dropout .5, Linear.
+    """Encoder -> linear embedding -> head; a fresh one has the head of the paper (`heads.mlp`), an adapter may put in another.
 
     `forward` and `embed` take images that are already stain-normalised and of the model's size; `predict` does all of it.
 
@@ -78,15 +80,7 @@ class CellClassifier(nn.Module):
         self.encoder = build_encoder(backbone, weights=weights)
         self._pairs: Pairs | None = None  # found when they are first asked for
         self.embedding = nn.Linear(encoder_width(self.encoder), backbone.embedding)
-        self.head = nn.Sequential(
-            nn.BatchNorm1d(backbone.embedding),
-            nn.Dropout(0.25),
-            nn.Linear(backbone.embedding, 512),
-            nn.ReLU(),
-            nn.BatchNorm1d(512),
-            nn.Dropout(0.5),
-            nn.Linear(512, len(self.classes)),
-        )
+        self.head: Head = heads.create("mlp", backbone.embedding, len(self.classes))
         self.normalizer_spec = normalizer
         self.normalizer = normalizer.build()
         mean, std = pixel_statistics(self.encoder)
@@ -176,7 +170,7 @@ class CellClassifier(nn.Module):
         return self.normalizer(images).to(memory_format=torch.channels_last)  # type: ignore[no-any-return]
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and description (classes, backbone, normalizer) into `folder`, which is returned.
+        """Write weights (safetensors) and description (classes, backbone, normalizer, head) into `folder`, which is returned.
 
         Raises:
             ConfigurationError: If this is a copy for inference.
@@ -192,6 +186,7 @@ class CellClassifier(nn.Module):
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
+            "head": {"name": self.head.name, **self.head.options()},
         }
         (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         return path
@@ -215,6 +210,8 @@ class CellClassifier(nn.Module):
                 description["classes"],
                 weights="none",
             )
+            head = description.get("head", {"name": "mlp"})  # models saved before there were others
+            model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
             model.load_state_dict(load_file(path / WEIGHTS))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise DataError(f"The classifier in {path} could not be read: {error}") from error

@@ -4,6 +4,7 @@ import difflib
 import importlib.util
 import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
     elif source != "none":
         _load(encoder, _file_state(Path(source).expanduser()), source, ordered=False)
     return encoder
+
+
+@cache
+def has_batchnorm(name: str) -> bool:
+    """Whether a timm model has BatchNorm2d layers; nothing but its structure is built."""
+    with torch.device("meta"):
+        encoder = timm.create_model(name, pretrained=False, num_classes=0)
+    return any(isinstance(part, nn.BatchNorm2d) for part in encoder.modules())
 
 
 def encoder_width(encoder: nn.Module) -> int:

@@ -14,26 +14,34 @@ REPEATS = 20
 class Batches(Sampler[list[int]]):
     """Shuffled batches that mix several sets of examples in equal parts (paper, "Training strategy").
 
-    An epoch sees every example of the largest set once; smaller sets are repeated, each time in a new order. With one set
-    this is plain shuffling. A last batch of a single example joins the batch before it, because BatchNorm cannot train
-    on one.
+    An epoch sees every example of the largest set once, unless `per_epoch` says otherwise; smaller sets are repeated, each
+    time in a new order. With one set this is plain shuffling. A last batch of a single example joins the batch before it,
+    because BatchNorm cannot train on one.
 
     Args:
         lengths: Number of examples of each set, in the order of their positions.
         batch_size: Examples a batch.
         seed: Seed of the order; every epoch has its own.
         names: Names of the sets for the warning.
+        per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
 
     Warns:
         UserWarning: If a set is repeated more than 20 times an epoch.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        names: Sequence[str] = (),
+        per_epoch: int | None = None,
+    ) -> None:
         self.lengths = list(lengths)
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
-        longest = max(self.lengths)
+        self.per_epoch = longest = per_epoch or max(self.lengths)
         for index, length in enumerate(self.lengths):
             if longest > REPEATS * length:
                 name = names[index] if names else f"set {index}"
@@ -46,7 +54,7 @@ class Batches(Sampler[list[int]]):
 
     @property
     def _bounds(self) -> list[tuple[int, int]]:
-        total = len(self.lengths) * max(self.lengths)
+        total = len(self.lengths) * self.per_epoch
         starts = list(range(0, total, self.batch_size))
         if len(starts) > 1 and total - starts[-1] == 1:
             starts.pop()
@@ -57,7 +65,7 @@ class Batches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        longest, offset, columns = max(self.lengths), 0, []
+        longest, offset, columns = self.per_epoch, 0, []
         for length in self.lengths:
             rounds = [torch.randperm(length, generator=generator) for _ in range(-(-longest // length))]
             columns.append(torch.cat(rounds)[:longest] + offset)

@@ -9,9 +9,11 @@ from torch import Generator, Tensor
 
 from cellda.datasets.images import ImageSet
 from cellda.training.augment import random_degrade, random_dihedral, random_stain, random_zoom
+from cellda.training.objective import UNLABELLED
 
 Batch = tuple[Tensor, Tensor, tuple[int, ...]]
-"""Inputs, class indices, and the index of the set each input comes from (plain numbers: no device is waited for)."""
+"""Inputs, class indices (`UNLABELLED` where there is none), and the index of the set each input comes from (plain numbers: no
+device is waited for)."""
 
 
 class Examples(Protocol):
@@ -27,10 +29,10 @@ class Examples(Protocol):
 
 
 class ImageExamples:
-    """The images of one or more labelled sets, one after the other.
+    """The images of one or more sets, one after the other.
 
     Args:
-        sets: Labelled image sets of one image size.
+        sets: Image sets of one image size; those without labels get the class index `UNLABELLED`.
         stain_jitter: Strength of random changes of stain and light after normalization (`augment.random_stain`).
     """
 
@@ -40,7 +42,12 @@ class ImageExamples:
         self.lengths = [len(part) for part in sets]
         self._part = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor(self.lengths))
         self._position = torch.cat([torch.arange(length) for length in self.lengths])
-        self._labels = torch.cat([part.labels for part in sets])
+        self._labels = torch.cat(
+            [
+                torch.full((len(part),), UNLABELLED) if part.known_labels is None else part.known_labels
+                for part in sets
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self._labels)

@@ -3,7 +3,7 @@
 import math
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,6 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration, PartialState
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader
 
@@ -25,6 +24,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.models.folding import find_pairs, folded
 from cellda.training.batches import Batches
 from cellda.training.examples import Batch, Examples
+from cellda.training.objective import CrossEntropy, Objective, Step
 from cellda.training.settings import Training
 
 EPOCH_SEEDS = 1_000_003
@@ -65,10 +65,13 @@ class Trainer:
         seed: int,
         lengths: Sequence[int] | None = None,
         names: Sequence[str] = (),
+        per_epoch: int | None = None,
+        objective: Objective | None = None,
+        rates: Mapping[str, float] | None = None,
         title: str = "training",
         checkpoints: Path | None = None,
     ) -> list[float]:
-        """Train `module` in place by cross-entropy and leave it in evaluation mode.
+        """Train `module` in place and leave it in evaluation mode.
 
         With `bn="frozen"` a copy around the same parameters and buffers works in its place: what `forward` assigns to the
         module itself is lost.
@@ -80,6 +83,9 @@ class Trainer:
             seed: Seed of the order, the augmentation and dropout; the caller's random state is left alone.
             lengths: Sizes of the sets that batches mix in equal parts; by default all examples are one set.
             names: Names of those sets, for warnings.
+            per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
+            objective: What is minimised; by default the cross-entropy with the label smoothing of `settings`.
+            rates: Factors of the learning rate by the beginning of a parameter's name; the longest that fits counts.
             title: What the progress bar is called.
             checkpoints: Folder for a checkpoint after every epoch, from which an interrupted call goes on.
 
@@ -90,7 +96,8 @@ class Trainer:
             DivergedError: If the loss is no longer finite.
         """
         accelerator = self._accelerator()
-        batches = Batches(lengths or [len(examples)], settings.batch_size, seed, names)
+        batches = Batches(lengths or [len(examples)], settings.batch_size, seed, names, per_epoch)
+        objective = objective or CrossEntropy(settings.label_smoothing)
         loader: DataLoader[Batch] = DataLoader(
             examples,  # type: ignore[arg-type]
             batch_sampler=batches,
@@ -98,7 +105,7 @@ class Trainer:
             pin_memory=self.plan.pinned,
         )
         to_device(module, self.device)
-        optimizer = _optimizer(module, settings)
+        optimizer = _optimizer(module, objective, settings, rates or {})
         steps = settings.epochs * len(batches)
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
@@ -106,14 +113,15 @@ class Trainer:
         with progress.task(title, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
             quick = self._quick(module, examples, settings, steps)
             prepared = accelerator.prepare(quick, optimizer, _schedule(optimizer, settings, steps), loader)
-            epoch_of = _Epoch(accelerator, self.plan, examples, settings, *prepared)
+            epoch_of = _Epoch(accelerator, self.plan, examples, objective, settings, *prepared)
             first = _resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
                 batches.epoch = epoch
                 # Every epoch has its own seeds, so that a resumed run goes on exactly as an uninterrupted one.
                 torch.manual_seed(seed * EPOCH_SEEDS + epoch)
-                loss = epoch_of.run(Generator().manual_seed(seed * EPOCH_SEEDS + epoch), advance)
+                generator = Generator().manual_seed(seed * EPOCH_SEEDS + epoch)
+                loss = epoch_of.run(generator, epoch * len(batches) / steps, 1 / steps, advance)
                 losses.values.append(loss)
                 if not math.isfinite(loss):
                     raise DivergedError(
@@ -207,6 +215,7 @@ class _Epoch:
         accelerator: Accelerator,
         plan: DevicePlan,
         examples: Examples,
+        objective: Objective,
         settings: Training,
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
@@ -214,26 +223,36 @@ class _Epoch:
         loader: DataLoader[Batch],
     ) -> None:
         self.accelerator, self.plan = accelerator, plan
-        self.examples, self.settings = examples, settings
+        self.examples, self.objective, self.settings = examples, objective, settings
         self.module, self.optimizer, self.scheduler, self.loader = module, optimizer, scheduler, loader
 
-    def run(self, generator: Generator, advance: Callable[[int], None]) -> float:
-        """Train for one epoch; the mean loss over its examples."""
+    def run(
+        self, generator: Generator, progress: float, share: float, advance: Callable[[int], None]
+    ) -> float:
+        """Train for one epoch; the mean loss over its examples.
+
+        Args:
+            generator: Draws the augmentation.
+            progress: Share of all steps that are done.
+            share: A step's share of all steps.
+            advance: Told after every step.
+        """
         self.module.train()
         if self.settings.bn == "frozen":
             freeze_batchnorm(self.module)
         total, seen = torch.zeros((), device=self.accelerator.device), 0
         for batch in self.loader:
-            labels = batch[1]
+            _, labels, parts = batch
             self.optimizer.zero_grad()
             inputs = self.examples.prepare(batch, generator)
             bf16 = self.plan.precision == "bf16"
             with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bf16):
-                logits = self.module(inputs)
-                loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+                loss = self.objective.loss(self.module, Step(inputs, labels, parts, progress))
             self.accelerator.backward(loss)
             self.optimizer.step()
             self.scheduler.step()
+            self.objective.after_step()
+            progress += share
             total += loss.detach() * len(labels)
             seen += len(labels)
             advance(1)
@@ -252,15 +271,30 @@ def freeze_batchnorm(module: nn.Module) -> None:
             part.eval()
 
 
-def _optimizer(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
+def _optimizer(
+    module: nn.Module, objective: Objective, settings: Training, rates: Mapping[str, float]
+) -> torch.optim.Optimizer:
+    """The optimizer of all weights that train, in one group for every factor of the learning rate."""
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    return kind(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, weight in module.named_parameters():
+        if weight.requires_grad:
+            fitting = max((prefix for prefix in rates if name.startswith(prefix)), key=len, default=None)
+            groups.setdefault(1.0 if fitting is None else rates[fitting], []).append(weight)
+    own = list(objective.parameters())
+    if own:
+        groups.setdefault(1.0, []).extend(own)
+    return kind(
+        [{"params": weights, "lr": settings.lr * factor} for factor, weights in groups.items()],
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
 
 
 def _schedule(optimizer: torch.optim.Optimizer, settings: Training, steps: int) -> LRScheduler:
     if settings.one_cycle:
-        return OneCycleLR(optimizer, settings.lr, total_steps=steps)
+        return OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
     return ConstantLR(optimizer, factor=1.0)
 
 

@@ -24,7 +24,7 @@ from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.adapters.features import FeatureAdapter
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.classifier import CellClassifier
-from cellda.settings import Range, search_space
+from cellda.settings import Range
 from cellda.training.loop import DivergedError
 from cellda.training.settings import Search
 
@@ -72,10 +72,10 @@ def search(
         ConfigurationError: If the support set cannot be split into folds.
         CelldaError: If the loss was not finite in any trial.
     """
-    space = search_space(type(adapter))
+    space = adapter.search_space()
     support = target.support
     folds = support_folds(support.labels.numpy(), support.groups, settings.folds, context.seed)
-    own = {name: getattr(adapter, name) for name in space}
+    own = adapter.searched()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _drop_broken_line(folder / STUDY)
     with warnings.catch_warnings():
@@ -94,7 +94,7 @@ def search(
 
     def objective(trial: optuna.Trial) -> float:
         values = {name: _suggest(trial, name, allowed, own[name]) for name, allowed in space.items()}
-        candidate = adapter.model_copy(update=values)
+        candidate = adapter.tuned(values)
         scores: list[float] = []
         for number, (train, held) in enumerate(folds):
             try:
@@ -123,7 +123,7 @@ def search(
             f"None of the {settings.trials} trials of the search for '{adapter.name}' could be trained: the loss was not "
             "finite in any. Look at the images and the adapter's own values, which are the first trial."
         )
-    best = adapter.model_copy(update=study.best_params)
+    best = adapter.tuned(study.best_params)
     return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
 
 
@@ -146,19 +146,23 @@ def _validation(
 
         def by_images(candidate: Adapter, train: list[int], held: list[int]) -> Tensor:
             view = replace(target, support=support.subset(train)).seen_by(candidate)
-            model = candidate.adapt(make_model(), view, context)
+            model = candidate.adapt(make_model(), view, context.seen_by(candidate))
             return trainer.probabilities(model, support.subset(held)).argmax(1)
 
         return by_images
 
     untrained = make_model()
-    features = trainer.embeddings(untrained, support)
+    features = adapter.embedded(untrained, target.seen_by(adapter), context)
+    # What is held out is predicted also by a method that does not look at labelled images itself.
+    embedded = features.support if len(features.support) else trainer.embeddings(untrained, support)
 
     def by_features(candidate: Adapter, train: list[int], held: list[int]) -> Tensor:
         assert isinstance(candidate, FeatureAdapter)
-        head = deepcopy(untrained.head)
-        candidate.fit_head(head, features[train], support.labels[train], context)
-        return trainer.apply(head, features[held]).argmax(1)
+        part = features
+        if len(features.support):
+            part = replace(features, support=features.support[train], labels=features.labels[train])
+        head = candidate.fit_head(deepcopy(untrained.head), part, context)
+        return trainer.apply(head, embedded[held]).argmax(1)
 
     return by_features
 

@@ -1,0 +1,109 @@
+"""Several adapters, one after the other."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import SerializeAsAny, field_validator, model_serializer
+
+from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+from cellda.errors import ConfigurationError
+from cellda.settings import Range
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+class Chain(Adapter):
+    """Adapters in the order in which they are applied; each receives the model that the one before returned.
+
+    `Recipe(adapter=("adabn", "lp_ft"))` makes one. Each sees only what it declared itself. The first decides where the chain
+    starts. In a search, and in its records, a value is called `<adapter>.<field>`.
+
+    Attributes:
+        steps: Two or more adapters with different names.
+
+    Raises:
+        ConfigurationError: If an adapter that starts anew comes later than first, or one comes twice.
+    """
+
+    steps: tuple[SerializeAsAny[Adapter], ...]
+
+    @field_validator("steps")
+    @classmethod
+    def _in_order(cls, steps: tuple[Adapter, ...]) -> tuple[Adapter, ...]:
+        names = [step.name for step in steps]
+        if len(steps) < 2 or len(set(names)) < len(names):
+            raise ConfigurationError(
+                f"An adapter is one, or several different ones in their order; got {', '.join(names) or 'none'}."
+            )
+        for step in steps[1:]:
+            if step.start is not Start.SOURCE:
+                raise ConfigurationError(
+                    f"The adapter '{step.name}' does not go on from a model but starts anew, so that what comes before it "
+                    "would be lost; put it first."
+                )
+        return steps
+
+    @model_serializer
+    def _as_list(self) -> list[dict[str, Any]]:
+        return [{"name": step.name, **step.model_dump(mode="json")} for step in self.steps]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The names of the steps, joined by `+`."""
+        return "+".join(step.name for step in self.steps)
+
+    @property
+    def needs(self) -> frozenset[Need]:  # type: ignore[override]
+        """All that any step needs."""
+        return frozenset().union(*(step.needs for step in self.steps))
+
+    @property
+    def start(self) -> Start:  # type: ignore[override]
+        """Where the first step starts."""
+        return self.steps[0].start
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Apply the steps in their order."""
+        for step in self.steps:
+            model = step.adapt(model, target.seen_by(step), context.seen_by(step))
+        return model
+
+    def check(self, offer: Offer) -> None:
+        """Ask every step."""
+        for step in self.steps:
+            step.check(offer)
+
+    def image_passes(self, offer: Offer) -> int:
+        """What all steps together send through the backbone."""
+        return sum(step.image_passes(offer) for step in self.steps)
+
+    def parts(self) -> tuple[Adapter, ...]:
+        """The steps."""
+        return self.steps
+
+    def search_space(self) -> dict[str, Range]:
+        """The values of all steps, each called `<adapter>.<field>`."""
+        return {
+            f"{step.name}.{name}": allowed
+            for step in self.steps
+            for name, allowed in step.search_space().items()
+        }
+
+    def searched(self) -> dict[str, Any]:
+        """The present values of all steps."""
+        return {
+            f"{step.name}.{name}": value for step in self.steps for name, value in step.searched().items()
+        }
+
+    def tuned(self, values: Mapping[str, Any]) -> Self:
+        """This chain with other values in its steps."""
+        changed = []
+        for step in self.steps:
+            own = {
+                name.partition(".")[2]: value
+                for name, value in values.items()
+                if name.startswith(f"{step.name}.")
+            }
+            changed.append(step.tuned(own))
+        return type(self)(steps=tuple(changed))

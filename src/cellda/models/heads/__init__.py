@@ -1,0 +1,31 @@
+"""Heads: what makes class logits of embeddings. A classifier is saved with the name and options of its head.
+
+    >>> import cellda.models.heads
+    >>> cellda.models.heads.names()
+    ['linear', 'mlp']
+
+A new head is one file in this folder, named after it, holding one class (see `base.Head`).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from cellda.registry import Registry
+
+if TYPE_CHECKING:
+    from cellda.models.heads.base import Head
+
+registry: "Registry[Head]" = Registry("head", "cellda.models.heads")
+register = registry.register
+names = registry.names
+get = registry.get
+
+__all__ = ["create", "get", "names", "register", "registry"]
+
+
+def create(name: str, width: int, classes: int, **options: Any) -> "Head":
+    """Build the head `name` for embeddings of `width` numbers and so many classes, with the options that it was saved with.
+
+    Raises:
+        UnknownNameError: If no head has this name.
+    """
+    return registry.get(name)(width, classes, **options)

@@ -1,0 +1,43 @@
+"""A linear classifier on embeddings."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cellda.models.heads import register
+from cellda.models.heads.base import Head
+
+
+@register("linear")
+class Linear(Head):
+    """Linear map of embeddings that are shifted, scaled and, if asked, brought to length 1.
+
+    Logits are `W n((z - shift) / scale) + b`, where `n` divides by the length if `unit`.
+
+    Args:
+        width: Length of an embedding.
+        classes: Number of classes.
+        unit: Whether embeddings are brought to length 1 after shift and scale.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, classes: int, *, unit: bool = False) -> None:
+        super().__init__(width, classes)
+        self.unit = unit
+        self.register_buffer("shift", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.linear = nn.Linear(width, classes)
+
+    def options(self) -> dict[str, Any]:
+        """Whether embeddings are brought to length 1."""
+        return {"unit": self.unit}
+
+    def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
+        """Logits `(B, classes)`."""
+        scaled = (embeddings - self.shift) / self.scale
+        return self.linear(F.normalize(scaled, dim=1) if self.unit else scaled)  # type: ignore[no-any-return]

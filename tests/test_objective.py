@@ -1,0 +1,113 @@
+"""What the loop minimises, at which rates, and how much of a set an epoch takes."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cellda.training.batches import Batches
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import Trainer
+from cellda.training.objective import UNLABELLED, CrossEntropy, Step
+from tiny import brightness_set, quick, same, small_net, state
+
+
+class Counting(CrossEntropy):
+    """Notes the steps, and trains a number of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(0.1)
+        self.own = nn.Parameter(torch.tensor(3.0))
+        self.steps: list[Step] = []
+        self.after = 0
+
+    def loss(self, module: nn.Module, step: Step) -> torch.Tensor:
+        self.steps.append(step)
+        return super().loss(module, step) + self.own**2
+
+    def parameters(self):
+        return [self.own]
+
+    def after_step(self) -> None:
+        self.after += 1
+
+
+def test_an_objective_sees_every_step_and_its_own_parameters_train() -> None:
+    from dataclasses import replace
+
+    labelled, pool = brightness_set(per_class=2), replace(brightness_set(seed=1), known_labels=None)
+    examples, objective = ImageExamples(labelled, pool), Counting()
+    Trainer("cpu").fit(
+        small_net(), examples, quick(epochs=3), seed=0, lengths=[12, 24], per_epoch=16, objective=objective
+    )
+    assert len(objective.steps) == objective.after == 3 * (2 * 16 // 8)
+    assert objective.own.item() < 3
+    progress = torch.tensor([step.progress for step in objective.steps])
+    torch.testing.assert_close(progress, torch.arange(12) / 12)
+    for step in objective.steps:
+        assert step.parts.count(0) == step.parts.count(1) == 4
+        assert set(step.labels[step.of(1)].tolist()) == {UNLABELLED}
+        assert UNLABELLED not in step.labels[step.of(0)].tolist()
+
+
+def test_cross_entropy_leaves_unlabelled_examples_out() -> None:
+    logits, labels = torch.randn(5, 6), torch.tensor([1, UNLABELLED, 3, UNLABELLED, 0])
+    found = CrossEntropy(0.1).loss(nn.Identity(), Step(logits, labels, (0,) * 5, 0.0))
+    log = logits[[0, 2, 4]].log_softmax(1)
+    wanted = -(0.9 * log[range(3), [1, 3, 0]] + 0.1 * log.mean(1)).mean()
+    torch.testing.assert_close(found, wanted)
+
+
+def test_the_objective_left_out_is_cross_entropy() -> None:
+    nets = [small_net(), small_net()]
+    for net, objective in zip(nets, (None, CrossEntropy(0.2)), strict=True):
+        Trainer("cpu").fit(
+            net, ImageExamples(brightness_set()), quick(label_smoothing=0.2), seed=0, objective=objective
+        )
+    assert same(state(nets[0]), state(nets[1]))
+
+
+@pytest.mark.parametrize("one_cycle", [False, True])
+def test_rates_slow_down_what_their_name_begins_with(one_cycle) -> None:
+    net = small_net()
+    before = state(net)
+    settings = quick(
+        epochs=6, batch_size=24, lr=1e-2, optimizer="adamw", weight_decay=0.0, one_cycle=one_cycle
+    )
+    Trainer("cpu").fit(
+        net, ImageExamples(brightness_set()), settings, seed=0, rates={"0": 0.0, "7": 0.1, "7.bias": 1.0}
+    )
+    moved = {
+        name: float((value.detach() - before[name]).abs().max()) for name, value in net.named_parameters()
+    }
+    assert moved["0.weight"] == moved["0.bias"] == 0
+    # At first Adam moves every weight by about the rate, whatever its gradient.
+    assert 0.05 < moved["7.weight"] / moved["7.bias"] < 0.15
+
+
+def test_an_epoch_takes_as_many_as_it_is_told_of_every_set() -> None:
+    batches = Batches([5, 100], 10, seed=0, per_epoch=20)
+    seen = [i for batch in batches for i in batch]
+    assert len(batches) == 4
+    assert sorted(i for i in seen if i < 5) == sorted(list(range(5)) * 4)
+    pool = [i for i in seen if i >= 5]
+    assert len(pool) == len(set(pool)) == 20
+    batches.epoch = 1
+    assert set(pool) != {i for batch in batches for i in batch if i >= 5}
+
+
+def test_several_views_of_an_image_reach_the_objective() -> None:
+    class TwoViews(ImageExamples):
+        def prepare(self, batch, generator):
+            return torch.cat([super(TwoViews, self).prepare(batch, generator) for _ in range(2)])
+
+    class Agreement(CrossEntropy):
+        def loss(self, module: nn.Module, step: Step) -> torch.Tensor:
+            one, other = module(step.inputs).chunk(2)
+            assert len(one) == len(step.labels)
+            return F.mse_loss(one, other) + F.cross_entropy(one, step.labels)
+
+    losses = Trainer("cpu").fit(
+        small_net(), TwoViews(brightness_set()), quick(epochs=4), seed=0, objective=Agreement()
+    )
+    assert losses[-1] < losses[0]
