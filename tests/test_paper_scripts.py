@@ -115,6 +115,30 @@ def test_laboratories_come_nearer_by_the_transform(script, tmp_path, monkeypatch
         assert list(one.colours) == ["synthetic/0"] * 30 + ["synthetic/3"] * 30 + ["synthetic/7"] * 30
 
 
+def test_a_slide_that_goes_with_a_class_is_a_shortcut_that_the_transform_takes_away(
+    script, tmp_path, monkeypatch
+):
+    """Cells of two classes from two slides of different light: the frame alone tells them until colours are normalised."""
+    module = script("colour_shortcuts")
+    dataset = cellda.datasets.load("synthetic/1", per_class=20)
+    dataset.table = dataset.table[dataset.table["label"].isin(["monocyte", "neutrophil"])].reset_index(
+        drop=True
+    )
+    lit = torch.where(dataset.labels == 4, 0.6, 1.0).view(-1, 1, 1, 1)
+    read = type(dataset).read
+    monkeypatch.setattr(
+        type(dataset),
+        "read",
+        lambda self, rows, size: (read(self, rows, size) * lit[list(rows)]).to(torch.uint8),
+    )
+    monkeypatch.setattr(module, "datasets_of", lambda *given: [dataset])
+    module.main(["--draws", "0", "1", "--out", str(tmp_path)])
+    table = pd.read_csv(tmp_path / "colour_shortcuts.csv")
+    assert set(table["chance"]) == {0.5}
+    frame = table[table["region"] == "frame"].groupby("transform")["balanced_accuracy"].mean()
+    assert frame["identity"] > 0.95 > 0.8 > frame["reinhard"]
+
+
 # --- embeddings
 
 
