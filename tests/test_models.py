@@ -307,6 +307,32 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, kind: str):
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize("wrapped", ["dinobloom", "cellda", "plain"])
+def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wrapped: str):
+    """As DINOv2 and DinoBloom are published: a teacher with prefixed names, a mask token and heads of self-distillation."""
+    trained = timm.create_model("test_vit", num_classes=0, img_size=64)
+    own = trained.state_dict()
+    if wrapped == "dinobloom":
+        inner = {f"backbone.{name}": value for name, value in own.items()}
+        inner |= {"backbone.mask_token": torch.zeros(1, 64), "dino_head.mlp.0.weight": torch.zeros(3, 3)}
+        state: dict[str, Any] = {"teacher": inner}
+    elif wrapped == "cellda":
+        state = {f"encoder.{name}": value for name, value in own.items()} | {"head.0.weight": torch.zeros(2)}
+    else:
+        state = dict(own)
+    file = tmp_path / "weights.pth"
+    torch.save(state, file)
+    same_size = build_encoder(Backbone(name="test_vit", weights=str(file), image_size=64))
+    for name, value in same_size.state_dict().items():
+        assert torch.equal(value, own[name])
+    # Other patches in number: the position embedding is resampled, nothing else changes.
+    smaller = build_encoder(Backbone(name="test_vit", weights=str(file), image_size=32))
+    assert smaller.pos_embed.shape[1] == 1 + (32 // 16) ** 2 != own["pos_embed"].shape[1]
+    assert torch.equal(smaller.cls_token, own["cls_token"])
+    with torch.no_grad():
+        assert smaller(torch.rand(2, 3, 32, 32)).isfinite().all()
+
+
 def test_no_weights_are_random_weights():
     with torch.random.fork_rng():
         torch.manual_seed(1)

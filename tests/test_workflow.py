@@ -595,3 +595,13 @@ def test_what_cannot_work_is_refused_before_anything_is_done(tmp_path, edits, ai
 def test_a_method_without_need_of_labels_runs_where_there_are_none_to_speak_of(store) -> None:
     few = {"n": 1, "kind": "random"}
     assert run(recipe(adapter="none", few_shot=few, search={"trials": 1}), store).labels_used == 0
+
+
+def test_a_transformer_runs_from_end_to_end(tmp_path) -> None:
+    chosen = recipe(backbone={"name": "test_vit"}, adapter={"name": "full", "epochs": 1})
+    case = prepared(chosen, tmp_path)
+    assert not case.offer.batchnorm
+    assert prepared(recipe(), tmp_path).offer.batchnorm
+    result = chosen.run(target(), store=tmp_path)
+    assert len(result.predictions) == len(case.scored)
+    assert np.isfinite(probabilities(result.predictions)).all()

