@@ -154,6 +154,7 @@ def test_comparison_table_shows_tests_and_their_caveats(predictions):
     table = comparison_table(compare(scores(predictions, resamples=0), "our_workflow"))
     assert table.rows[0][:2] == ["no_fine_tune", "6"]
     assert table.rows[0][4] == "0.0312"
+    assert table.title == "Accuracy against our_workflow, protocol 'clean'"
     per_image = comparison_table(compare_per_image(predictions, "our_workflow"))
     assert any("not independent" in note for note in per_image.notes)
     assert comparison_table([]).rows == []
