@@ -194,6 +194,20 @@ def test_a_narrow_terminal_gets_blocks_of_columns_and_no_cell_is_cut(width):
     assert (said.count("target 1") == 1) == (width == 200)
 
 
+@pytest.mark.parametrize("width", [44, 80, 120])
+def test_no_word_of_a_head_is_cut(width):
+    heads = [
+        f"{measure}: {who}" for measure in ("accuracy", "macro precision") for who in ("ours", "difference")
+    ]
+    console = Console(file=StringIO(), width=width)
+    console.print(TextTable("Title", ["condition", *heads], [["our_workflow", *["0.5"] * len(heads)]]))
+    said = console.file.getvalue()
+    assert "…" not in said
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= width
+    for word in ("accuracy:", "precision:", "difference"):
+        assert said.split().count(word) == 2
+
+
 def test_text_tables_print_whole_on_80_columns(predictions):
     for table in (condition_table(predictions), summary_table(predictions, resamples=50)):
         console = Console(width=80)

@@ -12,7 +12,7 @@ from cellda.evaluation.per_class import average_classes, class_scores
 from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.evaluation.sample_size import parse_size, sized_name, with_sizes
 from cellda.reporting.catalogue import FIGURES, TABLES, named, summaries
-from cellda.reporting.figures import save_figure
+from cellda.reporting.figures import CLASS_COLOURS, save_figure
 from cellda.reporting.paper_figures import LINES, precision_recall
 from cellda.reporting.paper_tables import paper_means_table, paper_targets_table, per_class_table
 from cellda.reporting.tables import select
@@ -219,6 +219,30 @@ def test_bars_of_figure_6_are_ours_and_the_papers(predictions):
     expected = [ours(predictions, t).eval("label == predicted").mean() for t in ("raabin", "bccd", "my_lab")]
     assert heights[0] == pytest.approx(expected)
     assert heights[1] == [0.92, 0.81]
+
+
+def test_a_class_has_the_same_colour_in_every_figure(predictions, sized):
+    for figure in (
+        FIGURES["pr_per_class"](predictions, "our_workflow"),
+        FIGURES["recall_by_size"](sized, "our_workflow"),
+    ):
+        lines = [line for axes in figure.axes for line in axes.lines]
+        drawn = {str(line.get_label()).split()[0]: line.get_color() for line in lines}
+        shown = {name: colour for name, colour in drawn.items() if name in CLASSES}
+        assert set(shown) == {
+            "basophil",
+            "eosinophil",
+            "lymphocyte",
+            "monocyte",
+        }  # three neutrophils are too few
+        assert shown == {name: CLASS_COLOURS[name] for name in shown}
+
+
+def test_bars_say_under_which_protocol_and_mix_none(predictions):
+    other = predictions.assign(protocol="paper")
+    assert "'paper'" in FIGURES["bars"](other, "our_workflow").axes[0].get_title()
+    with pytest.raises(ConfigurationError, match="clean, paper"):
+        FIGURES["bars"](pd.concat([predictions, other]), "our_workflow")
 
 
 def test_too_many_lines_are_refused(predictions):
