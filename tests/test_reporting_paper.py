@@ -131,6 +131,8 @@ def test_every_target_beside_table_c1_and_raabin_without_basophils(predictions):
     assert len(table.columns) == 11
     found = {tuple(row[:2]): row for row in table.rows}
     assert ("our_workflow", "my lab") not in found
+    # Conditions of one target stand together, and the view without basophils follows its target.
+    assert [row[1] for row in table.rows] == ["raabin"] * 2 + ["raabin without basophil"] * 2 + ["bccd"] * 2
     row = found["our_workflow", "bccd"]
     assert (row[3], row[6], row[9]) == ("0.81", "0.81", "0.81")
     view = found["our_workflow", "raabin without basophil"]

@@ -72,7 +72,7 @@ def condition_table(
     cells = dict(zip(keys, zip(spread["mean"], spread["sd"], strict=True), strict=True))
     columns: list[str] = []
     for target in targets:
-        columns += [target] + ([f"{target} without {CONFOUNDED[target]}"] if target in CONFOUNDED else [])
+        columns += [target] + ([view_of(target)] if target in CONFOUNDED else [])
 
     rows = []
     for condition in distinct(predictions, "condition"):
@@ -223,6 +223,11 @@ def with_views(predictions: pd.DataFrame) -> pd.DataFrame:
         if target in CONFOUNDED
     ]
     return pd.concat([predictions, *views])
+
+
+def view_of(target: str) -> str:
+    """What a target of `CONFOUNDED` is called without its class, as `without_class` names it."""
+    return f"{target} without {CONFOUNDED[target]}"
 
 
 def select(
