@@ -1,7 +1,8 @@
 """What every study here shares: its command line, its files, its tables and figures."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from cellda import Recipe
 from cellda.ablation import Ablation
+from cellda.errors import ConfigurationError
 from cellda.evaluation.predictions import write_predictions
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
@@ -149,7 +151,8 @@ def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> Non
     """Write predictions (by protocol) and what is computed from them, and print the tables.
 
     Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several),
-    `scores.csv`, `tables.md`, and a png a figure.
+    `scores.csv`, `tables.md`, and a png a figure. What cannot be made of these predictions, such as a table beside the
+    paper's where it reports none of the targets, is left out, and a line says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console, texts, measured = Console(), [], []
@@ -157,14 +160,28 @@ def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> Non
         suffix = f"_{protocol}" if len(study.protocols) > 1 else ""
         write_predictions(predictions, folder / f"predictions{suffix}.parquet")
         measured.append(scores(predictions))
-        tables = [TABLES[name](predictions, study.main) for name in study.tables]
+        asked = [(name, predictions, study.main) for name in study.tables]
         for family in study.families:
-            rows = predictions["condition"].isin(family).to_numpy(dtype=bool)
-            tables.append(TABLES["comparison"](predictions[rows], family[0]))
-        for table in tables:
-            console.print(table)
-            texts.append(table.to_markdown())
+            inside = predictions["condition"].isin(family).to_numpy(dtype=bool)
+            asked.append(("comparison", predictions[inside], family[0]))
+        for name, rows, baseline in asked:
+            with left_out(f"table {name}", protocol):
+                table = TABLES[name](rows, baseline)
+                console.print(table)
+                texts.append(table.to_markdown())
         for name in study.figures:
-            save_figure(FIGURES[name](predictions, study.main), folder / f"{name}{suffix}.png", DPI)
+            with left_out(f"figure {name}", protocol):
+                save_figure(FIGURES[name](predictions, study.main), folder / f"{name}{suffix}.png", DPI)
     pd.concat(measured).to_csv(folder / "scores.csv", index=False, float_format="%.4f")
     (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
+
+
+@contextmanager
+def left_out(what: str, protocol: str) -> Iterator[None]:
+    """Say why a table or figure cannot be made, and go on to the next: the runs behind them took hours."""
+    try:
+        yield
+    except ConfigurationError as error:
+        Console(stderr=True).print(
+            f"No {what}, protocol '{protocol}': {error}", markup=False, highlight=False
+        )

@@ -138,6 +138,20 @@ def test_a_search_is_compared_with_its_own_method(scripts, tmp_path: Path):
         assert [row.split(" | ")[0] for row in rows] == [f"| {searched}"]
 
 
+def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(scripts, tmp_path: Path, capsys):
+    study, ablation, _ = scripts
+    stored = read_predictions(BENCHMARKS / "results" / "conditions")
+    mine = stored[stored["target"] == "bccd"].assign(target="my_lab")
+    study.report(ablation.STUDY, {"clean": mine[mine["condition"] == "head_only"]}, tmp_path)
+    said = capsys.readouterr().err
+    assert "No table paper_means, protocol 'clean': No condition and target are in both" in said
+    assert "No table comparison, protocol 'clean': There is no condition 'our_workflow'" in said
+    assert "No figure pr, protocol 'clean'" in said
+    assert (tmp_path / "tables.md").read_text().count("my lab") >= 2
+    assert (tmp_path / "bars_clean.png").exists()
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+
+
 def test_no_study_counts_cells_twice(scripts):
     for name in ("ablation", "published_protocol", "tuning", "sample_size", "colour_space", "defaults"):
         targets = importlib.import_module(name).STUDY.targets
