@@ -91,6 +91,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
         table[table["target"].isin(targets)]
         .groupby(["condition", "measure"], sort=False)[["ours", "paper", "difference"]]
         .mean()
+        .round(9)  # else the order of targets decides how a half is rounded
     )
     rows = []
     for condition in conditions:
