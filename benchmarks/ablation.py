@@ -8,6 +8,10 @@ Six conditions, four targets, five draws, two source seeds, protocols `clean` an
     python benchmarks/ablation.py --data ~/wbc --protocol clean --seeds 0 --draws 0 1 2 --only-run
 
 A last call without options finds all runs in the store and writes `benchmarks/results/ablation/`.
+
+With all datasets, both of the paper's sources and its backbone (for a GPU):
+
+    python benchmarks/ablation.py --data ~/wbc --targets all --sources barcelona munich_2019 --backbone paper --results mine
 """
 
 from first_light import RECIPES, TARGETS
@@ -34,4 +38,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    main(STUDY)
+    main(STUDY, __doc__)

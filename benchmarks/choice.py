@@ -11,6 +11,7 @@ import cellda.datasets
 from cellda import Recipe
 from cellda.case import Case
 from cellda.datasets.base import CellDataset
+from cellda.datasets.card import card
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.store import Store
@@ -63,26 +64,43 @@ def datasets_of(
     Args:
         data: Folder that holds one folder per dataset name.
         names: Names of datasets; each must be there.
-        without: Names to leave out of what is found.
+        without: Names to leave out of what is found, such as those of the sources.
 
     Raises:
         ConfigurationError: If none is named and none is found.
     """
     root = DataRoot(data)
-    if names is None and data is None:
-        names = [name for name in DRAWN if name not in without]
-    elif names is None:
-        names = [
-            name
-            for name in cellda.datasets.names()
-            if name not in without and (Path(data or "").expanduser() / name).is_dir()
-        ]
-        if not names:
-            raise ConfigurationError(
-                f"There is no dataset in {data}: it needs a folder named after one of "
-                f"{', '.join(cellda.datasets.names())}."
-            )
-    return [root.load(name) for name in names]
+    return [root.load(name) for name in (names_of(data, without) if names is None else names)]
+
+
+def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
+    """Names of all datasets that the folder holds, or else of drawn ones.
+
+    Args:
+        data: Folder that holds one folder per dataset name.
+        without: Names to leave out, together with datasets that show their cells in other files.
+
+    Raises:
+        ConfigurationError: If none is found.
+    """
+    if data is None:
+        return [name for name in DRAWN if name not in without]
+    cards = {name: card(name) for name in cellda.datasets.names()}
+    left_out = [cards[name.partition("/")[0]] for name in without]
+    names = [
+        name
+        for name, one in cards.items()
+        if name not in without
+        and not any(one.shares_cells_with(other) for other in left_out)
+        and (data.expanduser() / name).is_dir()
+    ]
+    if not names:
+        raise ConfigurationError(
+            f"There is no dataset in {data}"
+            + (f" besides {', '.join(without)}" if without else "")
+            + f": it needs a folder named after one of {', '.join(cards)}."
+        )
+    return names
 
 
 def source_case(recipe: Recipe, data: Path | DataRoot | None, store: Store) -> Case:

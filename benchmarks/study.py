@@ -1,16 +1,19 @@
 """What every study here shares: its command line, its files, its tables and figures."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from choice import command, names_of
 from rich.console import Console
 
 from cellda import Recipe
 from cellda.ablation import Ablation
+from cellda.errors import ConfigurationError
 from cellda.evaluation.predictions import write_predictions
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
@@ -34,6 +37,8 @@ class Study:
         main: Condition that the others are compared with, and the one shown where only one is.
         draws, seeds, protocols: What is run unless the command line says otherwise.
         tables, figures: Names in `cellda.reporting.catalogue`; each is made for every protocol.
+        families: Conditions that are compared with the first of them, a table of tests each, where the question is
+            not what `main` is worth against all others.
     """
 
     name: str
@@ -45,15 +50,27 @@ class Study:
     protocols: tuple[str, ...] = ("clean",)
     tables: tuple[str, ...] = ("summary", "conditions", "comparison")
     figures: tuple[str, ...] = ()
+    families: tuple[tuple[str, ...], ...] = ()
 
 
-def main(study: Study) -> None:
+def main(study: Study, description: str | None = None) -> None:
     """Run the study, or the part that the command line names, and report it into its results folder.
 
     Finished runs lie in the store: parts can be run over several sittings with `--only-run`, and a last call
     without it, which finds them all, reports them together.
+
+    Args:
+        study: What is run.
+        description: What `--help` says of it.
     """
-    parser = argparse.ArgumentParser(description=study.name)
+    command(lambda: run(study, options(study, description)))
+
+
+def options(study: Study, description: str | None) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--data", type=Path, default=None, help="folder that holds one folder per dataset name"
     )
@@ -64,16 +81,40 @@ def main(study: Study) -> None:
     parser.add_argument("--draws", type=int, nargs="+", default=study.draws, help="which draws")
     parser.add_argument("--seeds", type=int, nargs="+", default=study.seeds, help="which source seeds")
     parser.add_argument("--protocol", nargs="+", default=study.protocols, choices=study.protocols)
-    parser.add_argument("--targets", nargs="+", default=study.targets, help="which targets")
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        default=study.targets,
+        help=f"which targets; 'all': every dataset in --data but the sources (default: {' '.join(study.targets)})",
+    )
+    parser.add_argument("--sources", nargs="+", help="sources instead of the study's")
+    parser.add_argument(
+        "--backbone",
+        choices=("study", "paper"),
+        default="study",
+        help="'paper': EfficientNet-B0 at 224 px with weights from timm (default: the study's)",
+    )
     parser.add_argument(
         "--conditions", nargs="+", default=list(study.recipes), choices=study.recipes, metavar="CONDITION"
     )
     parser.add_argument("--only-run", action="store_true", help="fill the store, write no results")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def run(study: Study, given: argparse.Namespace) -> None:
+    """Run what the command line names, and report it."""
+    edits: dict[str, Any] = {} if given.sources is None else {"sources": given.sources}
+    if given.backbone == "paper":
+        edits["backbone"] = Recipe().backbone.model_dump()
+    chosen = {name: study.recipes[name].with_(**edits) for name in given.conditions}
+    targets = given.targets
+    if list(targets) == ["all"]:
+        sources = [source.name for recipe in chosen.values() for source in recipe.sources]
+        targets = names_of(given.data, without=list(dict.fromkeys(sources)))
     parts, trials = {}, []
     for protocol in given.protocol:
-        recipes = {name: study.recipes[name].with_(protocol=protocol) for name in given.conditions}
-        runs = Ablation(recipes, given.targets, given.draws, given.seeds)
+        recipes = {name: recipe.with_(protocol=protocol) for name, recipe in chosen.items()}
+        runs = Ablation(recipes, targets, given.draws, given.seeds)
         parts[protocol] = runs.run(given.data, store=given.store)
         trials += search_trials(runs, given.data, given.store)
     if not given.only_run:
@@ -110,7 +151,8 @@ def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> Non
     """Write predictions (by protocol) and what is computed from them, and print the tables.
 
     Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several),
-    `scores.csv`, `tables.md`, and a png a figure.
+    `scores.csv`, `tables.md`, and a png a figure. What cannot be made of these predictions, such as a table beside the
+    paper's where it reports none of the targets, is left out, and a line says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console, texts, measured = Console(), [], []
@@ -118,11 +160,28 @@ def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> Non
         suffix = f"_{protocol}" if len(study.protocols) > 1 else ""
         write_predictions(predictions, folder / f"predictions{suffix}.parquet")
         measured.append(scores(predictions))
-        for name in study.tables:
-            table = TABLES[name](predictions, study.main)
-            console.print(table)
-            texts.append(table.to_markdown())
+        asked = [(name, predictions, study.main) for name in study.tables]
+        for family in study.families:
+            inside = predictions["condition"].isin(family).to_numpy(dtype=bool)
+            asked.append(("comparison", predictions[inside], family[0]))
+        for name, rows, baseline in asked:
+            with left_out(f"table {name}", protocol):
+                table = TABLES[name](rows, baseline)
+                console.print(table)
+                texts.append(table.to_markdown())
         for name in study.figures:
-            save_figure(FIGURES[name](predictions, study.main), folder / f"{name}{suffix}.png", DPI)
+            with left_out(f"figure {name}", protocol):
+                save_figure(FIGURES[name](predictions, study.main), folder / f"{name}{suffix}.png", DPI)
     pd.concat(measured).to_csv(folder / "scores.csv", index=False, float_format="%.4f")
     (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
+
+
+@contextmanager
+def left_out(what: str, protocol: str) -> Iterator[None]:
+    """Say why a table or figure cannot be made, and go on to the next: the runs behind them took hours."""
+    try:
+        yield
+    except ConfigurationError as error:
+        Console(stderr=True).print(
+            f"No {what}, protocol '{protocol}': {error}", markup=False, highlight=False
+        )

@@ -3,8 +3,8 @@
     python benchmarks/tuning.py --data ~/wbc
 
 `our_workflow` and `head_only` with declared values, and with a search of 8 trials by 3-fold cross-validation inside the
-support set. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every search with values and seconds; those
-that the race gave up have the score they had then.
+support set; each method is compared with itself. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every
+search with values and seconds; those that the race gave up have the score they had then.
 """
 
 from first_light import RECIPES, TARGETS
@@ -14,7 +14,14 @@ TRIALS = 8
 CHOSEN = {name: RECIPES[name] for name in ("our_workflow", "head_only")}
 SEARCHED = {f"{name}+search": recipe.with_(search={"trials": TRIALS}) for name, recipe in CHOSEN.items()}
 
-STUDY = Study("search", {**CHOSEN, **SEARCHED}, TARGETS, main="our_workflow")
+STUDY = Study(
+    "search",
+    {**CHOSEN, **SEARCHED},
+    TARGETS,
+    main="our_workflow",
+    tables=("summary", "conditions"),
+    families=tuple(zip(CHOSEN, SEARCHED, strict=True)),
+)
 
 if __name__ == "__main__":
-    main(STUDY)
+    main(STUDY, __doc__)

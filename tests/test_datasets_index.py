@@ -1,11 +1,13 @@
 """Indexing decodes no image, however many there are."""
 
+import shutil
+
 import pytest
 from PIL import ImageFile
 
 import cellda.datasets
 from cellda.errors import DataError
-from trees import FILES, TREES, munich_2021
+from trees import FILES, TREES, barcelona, bccd, jslh, lisc, munich_2019, munich_2021, raabin
 
 FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).drawn]
 COUNTS = {"ABE": 8, "BLA": 11_973, "EBO": 27_395, "LYT": 26_242, "NGS": 29_424, "OTH": 76_331}
@@ -55,6 +57,54 @@ def test_images_that_lie_in_the_class_folder_itself_are_taken(tmp_path):
     (folder / "0001-1000" / "BAS_00001.jpg").rename(folder / "BAS_00001.jpg")
     (folder / "0001-1000").rmdir()
     assert "BAS/BAS_00001.jpg" in list(cellda.datasets.load("munich_2021", tmp_path).table["path"])
+
+
+def test_images_beside_folders_of_a_thousand_are_taken_too(tmp_path):
+    munich_2021(tmp_path)
+    folder = tmp_path / "BM_cytomorphology_data" / "BAS"
+    shutil.copy(folder / "0001-1000" / "BAS_00001.jpg", folder / "BAS_09999.jpg")
+    paths = list(cellda.datasets.load("munich_2021", tmp_path).table["path"])
+    assert {"BAS/0001-1000/BAS_00001.jpg", "BAS/BAS_09999.jpg"} <= set(paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "tree", "old", "new"),
+    [
+        ("raabin", raabin, "Train", "train"),
+        ("raabin", raabin, "TestA/Basophil", "TestA/basophil"),
+        ("bccd", bccd, "dataset2-master", "Dataset2-Master"),
+        ("lisc", lisc, "LISC Database/Main Dataset/Baso", "LISC Database/Main Dataset/baso"),
+        ("munich_2021", munich_2021, "BM_cytomorphology_data/EBO", "BM_cytomorphology_data/ebo"),
+        ("jslh", jslh, "band neutrophil", "Band Neutrophil"),
+    ],
+)
+def test_capitals_of_folders_do_not_matter(name, tree, old, new, tmp_path):
+    tree(tmp_path)
+    before = cellda.datasets.load(name, tmp_path).table
+    (tmp_path / old).rename(tmp_path / new)
+    after = cellda.datasets.load(name, tmp_path).table
+    assert sorted(after["path"].str.lower()) == sorted(before["path"].str.lower())
+    assert after["label"].value_counts().equals(before["label"].value_counts())
+
+
+@pytest.mark.parametrize(
+    ("name", "tree", "old", "new"),
+    [
+        ("raabin", raabin, "Train", "Train/Train"),
+        ("raabin", raabin, "Train/Basophil", "Train/Basophils"),
+        ("barcelona", barcelona, "PBC_dataset_normal_DIB/neutrophil", "PBC_dataset_normal_DIB/Neutrophils"),
+        ("lisc", lisc, "LISC Database/Main Dataset/neut", "LISC Database/Main Dataset/Neutrophil"),
+        ("munich_2019", munich_2019, "AML-Cytomorphology_LMU/BAS", "AML-Cytomorphology_LMU/basophil"),
+    ],
+)
+def test_cells_in_folders_of_other_names_are_not_passed_over_in_silence(name, tree, old, new, tmp_path):
+    tree(tmp_path)
+    (tmp_path / old).rename(tmp_path / "aside")
+    (tmp_path / new).parent.mkdir(exist_ok=True)
+    (tmp_path / "aside").rename(tmp_path / new)
+    with pytest.raises(DataError, match="not as in the published layout") as caught:
+        cellda.datasets.load(name, tmp_path)
+    assert any(str(tmp_path / old).rpartition("/")[0] in problem for problem in caught.value.problems)
 
 
 def test_an_empty_folder_of_a_thousand_is_an_interrupted_download(tmp_path):

@@ -455,6 +455,20 @@ def test_equal_differences_tie_in_spite_of_rounding():
     assert test.effect_size == pytest.approx(1 / 3)
 
 
+def test_source_seeds_of_a_draw_are_one_pair():
+    rng = np.random.default_rng(3)
+    base, other = rng.uniform(0.5, 0.9, (2, 2, 8))
+    table = pd.concat(
+        [score_table(base=base[s], x=other[s]).assign(seed=s) for s in (0, 1)], ignore_index=True
+    )
+    test = compare(table, "base")[0]
+    assert test.pairs == 8
+    assert test.p_value == pytest.approx(wilcoxon(np.round(other.mean(0) - base.mean(0), 12)).pvalue)
+    # A seed that one condition lacks does not enter the other's mean.
+    lacking = table[(table["condition"] == "base") | (table["seed"] == 0)]
+    assert compare(lacking, "base")[0].mean_difference == pytest.approx((other[0] - base[0]).mean())
+
+
 def test_only_shared_pairs_are_compared():
     table = score_table(base=[0.5, 0.6, 0.7, 0.8, 0.9, 0.7, 0.6], x=[0.6, 0.9, 0.8, 0.7, 0.95, 0.8])
     assert compare(table, "base")[0].pairs == 6

@@ -73,6 +73,25 @@ def test_a_single_file_is_put_as_it_is(server: Server, publish, tmp_path: Path):
     assert left(tmp_path) == ["bloodmnist", "bloodmnist_64.download.json"]
 
 
+def test_a_broken_copy_of_a_single_file_is_not_taken_for_it(server: Server, publish, tmp_path: Path):
+    md5 = hashlib.md5(b"whole").hexdigest()
+    publish(b"whole", "bloodmnist/64", Download, file="bloodmnist_64.npz", known_hash=f"md5:{md5}")
+    mine = tmp_path / "bloodmnist" / "bloodmnist_64.npz"
+    mine.parent.mkdir()
+    mine.write_bytes(b"who")
+    with pytest.raises(DataError, match=f"is not the published file .*{md5}.* move it away"):
+        fetch("bloodmnist/64", tmp_path)
+    assert mine.read_bytes() == b"who"
+    mine.unlink()
+    assert fetch("bloodmnist/64", tmp_path).path.read_bytes() == b"whole"
+
+
+def test_a_file_in_the_place_of_a_folder_is_not_the_dataset(tmp_path: Path):
+    (tmp_path / "raabin").write_text("notes")
+    with pytest.raises(DataError, match="is there, but is not the dataset"):
+        fetch("raabin", tmp_path)
+
+
 @pytest.mark.parametrize("wrapper", ["", "A dataset of cells/"])
 def test_an_archive_in_the_archive_is_unpacked_where_its_dataset_has_one(
     publish, tmp_path: Path, wrapper: str

@@ -377,6 +377,20 @@ def test_datasets_are_those_that_are_there(script, tmp_path):
         choice.datasets_of(tmp_path, ["raabin"])
 
 
+def test_what_shows_the_cells_of_a_source_is_no_target(script, tmp_path):
+    for name in ("barcelona", "bloodmnist", "raabin"):
+        (tmp_path / name).mkdir()
+    names_of = script("choice").names_of
+    assert names_of(tmp_path) == ["barcelona", "bloodmnist", "raabin"]
+    assert (
+        names_of(tmp_path, without=["barcelona"])
+        == names_of(tmp_path, without=["bloodmnist/64"])
+        == ["raabin"]
+    )
+    with pytest.raises(ConfigurationError, match="besides barcelona, raabin"):
+        names_of(tmp_path, without=["barcelona", "raabin"])
+
+
 @pytest.mark.real
 def test_datasets_of_a_real_folder(script, data_root):
     found = [one.name for one in script("choice").datasets_of(data_root, without=["barcelona"])]

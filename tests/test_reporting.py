@@ -154,6 +154,7 @@ def test_comparison_table_shows_tests_and_their_caveats(predictions):
     table = comparison_table(compare(scores(predictions, resamples=0), "our_workflow"))
     assert table.rows[0][:2] == ["no_fine_tune", "6"]
     assert table.rows[0][4] == "0.0312"
+    assert table.title == "Accuracy against our_workflow, protocol 'clean'"
     per_image = comparison_table(compare_per_image(predictions, "our_workflow"))
     assert any("not independent" in note for note in per_image.notes)
     assert comparison_table([]).rows == []
@@ -191,6 +192,20 @@ def test_a_narrow_terminal_gets_blocks_of_columns_and_no_cell_is_cut(width):
             assert row[1] in line
     assert said.count("Title") == said.count("note") == 1
     assert (said.count("target 1") == 1) == (width == 200)
+
+
+@pytest.mark.parametrize("width", [44, 80, 120])
+def test_no_word_of_a_head_is_cut(width):
+    heads = [
+        f"{measure}: {who}" for measure in ("accuracy", "macro precision") for who in ("ours", "difference")
+    ]
+    console = Console(file=StringIO(), width=width)
+    console.print(TextTable("Title", ["condition", *heads], [["our_workflow", *["0.5"] * len(heads)]]))
+    said = console.file.getvalue()
+    assert "…" not in said
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= width
+    for word in ("accuracy:", "precision:", "difference"):
+        assert said.split().count(word) == 2
 
 
 def test_text_tables_print_whole_on_80_columns(predictions):

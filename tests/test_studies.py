@@ -1,10 +1,13 @@
 """Scripts of studies: parts that are run apart are reported together, in files of prediction tables only."""
 
+import importlib
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from cellda import Recipe
 from cellda.evaluation.predictions import read_predictions
 from cellda.presets import CONDITIONS
 from tiny import recipe
@@ -70,3 +73,86 @@ def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tm
     assert len(list(results.glob("*.png"))) == 6
     assert "our_workflow@n=12" in (results / "tables.md").read_text()
     assert "protocol 'paper'" in capsys.readouterr().out
+
+
+def test_a_users_mistake_is_a_sentence_and_a_status(scripts, monkeypatch, tmp_path: Path, capsys):
+    study, ablation, _ = scripts
+    monkeypatch.setattr(sys, "argv", ["ablation", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        study.main(ablation.STUDY, ablation.__doc__)
+    assert caught.value.code == 2
+    assert "no folder 'jiangxi_tecom'" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["ablation", "--help"])
+    with pytest.raises(SystemExit):
+        study.main(ablation.STUDY, ablation.__doc__)
+    assert "The paper's ablation" in capsys.readouterr().out
+
+
+def test_a_study_runs_on_all_targets_from_other_sources(scripts, monkeypatch, tmp_path: Path):
+    study, ablation, _ = scripts
+    seen = []
+
+    class Runs:
+        def __init__(self, recipes, targets, draws, seeds):
+            seen.append((recipes, list(targets)))
+
+        def run(self, data, store):
+            return None
+
+    monkeypatch.setattr(study, "Ablation", Runs)
+    monkeypatch.setattr(study, "search_trials", lambda *_: [])
+    for name in ("barcelona", "bloodmnist", "bccd", "lisc", "munich_2019", "notes"):
+        (tmp_path / name).mkdir()
+    options = ["--only-run", "--targets", "all", "--protocol", "clean"]
+    monkeypatch.setattr(sys, "argv", ["ablation", "--data", str(tmp_path), *options])
+    study.main(ablation.STUDY)
+    recipes, targets = seen.pop()
+    # BloodMNIST shows the cells of the source.
+    assert targets == ["bccd", "lisc", "munich_2019"]
+    assert recipes["our_workflow"].digest == ablation.STUDY.recipes["our_workflow"].digest
+    sources = ["--sources", "barcelona", "munich_2019", "--backbone", "paper"]
+    monkeypatch.setattr(sys, "argv", ["ablation", "--data", str(tmp_path), *options, *sources])
+    study.main(ablation.STUDY)
+    recipes, targets = seen.pop()
+    assert targets == ["bccd", "lisc"]
+    for name, one in recipes.items():
+        assert [source.name for source in one.sources] == ["barcelona", "munich_2019"]
+        assert one.backbone == Recipe().backbone
+        assert one.adapter == ablation.STUDY.recipes[name].adapter
+
+
+def test_a_search_is_compared_with_its_own_method(scripts, tmp_path: Path):
+    study, *_ = scripts
+    import tuning
+
+    conditions = ("our_workflow", "head_only", "our_workflow+search", "head_only+search")
+    assert tuple(tuning.STUDY.recipes) == conditions
+    stored = read_predictions(BENCHMARKS / "results" / "conditions")
+    names = dict(zip(conditions, ("our_workflow", "head_only", "mixed_train", "no_transform"), strict=True))
+    made = [stored[stored["condition"] == name].assign(condition=new) for new, name in names.items()]
+    study.report(tuning.STUDY, {"clean": pd.concat(made)}, tmp_path)
+    tests = (tmp_path / "tables.md").read_text().split("**Accuracy against ")[1:]
+    assert [test.partition(",")[0] for test in tests] == ["our_workflow", "head_only"]
+    for test, searched in zip(tests, ("our_workflow+search", "head_only+search"), strict=True):
+        rows = [line for line in test.splitlines() if line.startswith("| ") and "pairs" not in line]
+        assert [row.split(" | ")[0] for row in rows] == [f"| {searched}"]
+
+
+def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(scripts, tmp_path: Path, capsys):
+    study, ablation, _ = scripts
+    stored = read_predictions(BENCHMARKS / "results" / "conditions")
+    mine = stored[stored["target"] == "bccd"].assign(target="my_lab")
+    study.report(ablation.STUDY, {"clean": mine[mine["condition"] == "head_only"]}, tmp_path)
+    said = capsys.readouterr().err
+    assert "No table paper_means, protocol 'clean': No condition and target are in both" in said
+    assert "No table comparison, protocol 'clean': There is no condition 'our_workflow'" in said
+    assert "No figure pr, protocol 'clean'" in said
+    assert (tmp_path / "tables.md").read_text().count("my lab") >= 2
+    assert (tmp_path / "bars_clean.png").exists()
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+
+
+def test_no_study_counts_cells_twice(scripts):
+    for name in ("ablation", "published_protocol", "tuning", "sample_size", "colour_space", "defaults"):
+        targets = importlib.import_module(name).STUDY.targets
+        assert len({target.partition("/")[0] for target in targets}) == len(targets)

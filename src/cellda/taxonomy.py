@@ -147,6 +147,11 @@ def fold(raw_label: str) -> str | None:
     raise UnknownNameError(f"'{raw_label}' names no known cell type; {_near(key)}")
 
 
+def names_a_class(name: str) -> bool:
+    """Whether `fold` knows a name as one of the six classes."""
+    return name not in unknown_names([name]) and fold(name) is not None
+
+
 def unknown_names(raw_labels: Iterable[str]) -> dict[str, str]:
     """Those of `raw_labels` that `fold` refuses, each with the sentence that says so and names near ones."""
     problems = {}

@@ -13,7 +13,7 @@ import requests
 from filelock import FileLock, Timeout
 
 from cellda.datasets import load
-from cellda.datasets.places import Archive, ByHand, Download, place
+from cellda.datasets.places import Archive, ByHand, Download, Place, place
 from cellda.datasets.transfer import ResumingDownloader, reason
 from cellda.datasets.unpack import unpack
 from cellda.errors import ConfigurationError, DataError
@@ -74,13 +74,8 @@ def fetch(name: str, root: str | Path) -> Fetched:
     path = source.result(folder)
     key = name.replace("/", "_")
     work, record_file = root / f"{key}.partial", root / f"{key}.download.json"
-    if path.is_dir():
-        _check(
-            folder,
-            folder,
-            f"{folder} is there, but is not the dataset; complete it, or move it away to fetch it.",
-        )
     if path.exists():
+        _check_there(source, folder, path)
         return Fetched(path, None, record_file)
     if isinstance(source, ByHand):
         raise _to_be_got(name, source, folder)
@@ -184,6 +179,21 @@ def _unpacked(source: Archive, file: Path, folder: Path) -> Path:
         problems = [*error.problems, "the download was removed", source.by_hand(folder)]
         raise DataError(error.summary, problems) from error
     return ready
+
+
+def _check_there(source: Place, folder: Path, path: Path) -> None:
+    """Refuse what is there but is not the dataset, such as a copy that broke off."""
+    if path == folder:
+        message = f"{folder} is there, but is not the dataset; complete it, or move it away to fetch it."
+        _check(folder, folder, message)
+    elif isinstance(source, Download) and source.known_hash is not None:
+        algorithm, _, expected = source.known_hash.partition(":")
+        found = pooch.file_hash(str(path), alg=algorithm)
+        if found != expected:
+            raise DataError(
+                f"{path} is there, but is not the published file (its {algorithm} is {found} instead of {expected}); "
+                "move it away to fetch it."
+            )
 
 
 def _check(folder: Path, where: Path, message: str) -> None:

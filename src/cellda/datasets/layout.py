@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cellda.errors import DataError
+from cellda.taxonomy import names_a_class
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -74,11 +75,23 @@ def locate(root: Path, wrappers: Sequence[str], wanted: Iterable[str], owner: st
     """
     wanted = list(wanted)
     existing_folder(root, owner)
-    places = [root, *(root / wrapper for wrapper in wrappers)]
+    places = [root, *(named(root, wrapper) for wrapper in wrappers)]
     for place in places:
-        if place.is_dir() and any((place / name).exists() for name in wanted):
+        if place.is_dir() and any(named(place, name).exists() for name in wanted):
             return place
     raise not_published(root, owner, wanted, places)
+
+
+def named(root: Path, path: str) -> Path:
+    """`root / path`, spelled as it is on disk: where a folder is not there, one that differs in capitals is taken."""
+    place = root
+    for name in path.split("/"):
+        found = place / name
+        if not found.exists() and place.is_dir():
+            alike = [other for other in subfolders(place) if other.casefold() == name.casefold()]
+            found = place / (alike or [name])[0]
+        place = found
+    return place
 
 
 def existing_folder(root: Path, owner: str) -> Path:
@@ -109,29 +122,54 @@ def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[st
     """The images of a layout with one folder a class.
 
     Args:
-        root: Where the class folders lie; those that are not there are passed over.
-        folders: Their names.
+        root: Where the class folders lie; those that are not there are passed over. Capitals do not matter.
+        folders: Their names, or paths such as `Train/Basophil`.
 
     Returns:
-        The images' paths relative to `root`, and for each the name of its folder.
+        The images' paths relative to `root`, and for each the name of its folder, as in `folders`.
 
     Raises:
-        DataError: If folders that are there hold no image; all of them are listed.
+        DataError: If folders that are there hold no image, or none of the class folders, or if a folder beside them
+            has the name of a class that the layout spells otherwise; all of them are listed.
     """
+    folders = list(folders)
     paths: list[str] = []
     raw_labels: list[str] = []
-    empty = []
+    problems = _astray(root, folders)
     for folder in folders:
-        if not (root / folder).is_dir():
+        place = named(root, folder)
+        if not place.is_dir():
             continue
-        names = images(root / folder)
+        names = images(place)
         if not names:
-            empty.append(f"{root / folder}: {_contents(root / folder)}")
-        paths += [f"{folder}/{name}" for name in names]
+            problems.append(f"{place} holds no image; in it: {_contents(place)}")
+        there = place.relative_to(root).as_posix()
+        paths += [f"{there}/{name}" for name in names]
         raw_labels += [folder] * len(names)
-    if empty:
-        raise DataError("These class folders hold no image; complete or remove them.", empty)
+    if problems:
+        raise DataError(
+            "These folders are not as in the published layout; complete or remove them.", problems
+        )
     return paths, raw_labels
+
+
+def _astray(root: Path, folders: Sequence[str]) -> list[str]:
+    """What is wrong with the folders around the class folders: cells in them would be passed over in silence."""
+    expected: dict[str, dict[str, None]] = {}
+    for folder in folders:
+        parts = folder.split("/")
+        for depth, name in enumerate(parts):
+            expected.setdefault("/".join(parts[:depth]), {})[name] = None
+    problems = []
+    for above, names in expected.items():
+        place = named(root, above) if above else root
+        found = subfolders(place) if place.is_dir() else []
+        known = {name.casefold() for name in names}
+        if above and place.is_dir() and not known & {name.casefold() for name in found}:
+            problems.append(f"{place} holds none of {', '.join(names)}; in it: {_contents(place)}")
+        others = [name for name in found if name.casefold() not in known and names_a_class(name)]
+        problems += [f"{place / name} is none of {', '.join(names)}" for name in others]
+    return problems
 
 
 def _contents(folder: Path, most: int = 12) -> str:

@@ -9,7 +9,7 @@ from scipy import ndimage
 from cellda.datasets import register
 from cellda.datasets.base import Box, CellDataset, cell_table
 from cellda.datasets.decode import decode, frame_size
-from cellda.datasets.layout import class_images, locate
+from cellda.datasets.layout import class_images, locate, named
 from cellda.datasets.window import window
 from cellda.errors import DataError
 
@@ -70,7 +70,8 @@ class Lisc(CellDataset):
 
     def _window(self, path: str, raw_label: str) -> Box:
         """The window around the cell of a field."""
-        file = self.folder / MASKS / raw_label / "areaforexpert1" / f"{Path(path).stem}_expert.bmp"
+        masks = named(self.folder, f"{MASKS}/{raw_label}/areaforexpert1")
+        file = masks / f"{Path(path).stem}_expert.bmp"
         cell = decode(file).numpy().any(axis=0)
         frame = frame_size(self.folder / path)
         if cell.shape[::-1] != frame:

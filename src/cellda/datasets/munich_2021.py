@@ -6,7 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.layout import class_images, locate, subfolders
+from cellda.datasets.layout import class_images, images, locate, named, subfolders
 
 FOLDERS = (
     "ABE", "ART", "BAS", "BLA", "EBO", "EOS", "FGC", "HAC", "KSC", "LYI", "LYT", "MMZ", "MON", "MYB", "NGB", "NGS",
@@ -50,8 +50,12 @@ class Munich2021(CellDataset):
         return locate(root, ["BM_cytomorphology_data"], FOLDERS, f"dataset '{self.name}'")
 
     def _index(self) -> pd.DataFrame:
-        there = [code for code in FOLDERS if (self.folder / code).is_dir()]
-        thousands = {code: subfolders(self.folder / code) for code in there}
-        folders = [f"{code}/{part}" if part else code for code in there for part in thousands[code] or [""]]
+        folders: list[str] = []
+        for code in FOLDERS:
+            place = named(self.folder, code)
+            thousands = subfolders(place) if place.is_dir() else []
+            folders += [f"{code}/{part}" for part in thousands]
+            if not thousands or images(place):
+                folders.append(code)
         paths, found = class_images(self.folder, folders)
         return cell_table(paths, [folder.partition("/")[0] for folder in found])

@@ -13,8 +13,11 @@ from cellda.evaluation.predictions import single
 
 Floats = npt.NDArray[np.float64]
 
-PAIR = ("target", "draw", "seed")
-"""Columns by which the scores of two conditions are paired; the protocol must be one."""
+RUN_OF_CONDITION = ("target", "draw", "seed")
+"""Columns that name a run of one condition under one protocol."""
+
+UNIT = ("target", "draw")
+"""Columns that name a pair of scores: source seeds are repetitions of one draw, and are averaged first."""
 
 _PER_IMAGE = (
     "per image, as the paper did it: images of one group, and one image in several draws, are not "
@@ -29,6 +32,7 @@ class Comparison(BaseModel):
         condition: The condition.
         baseline: What it is compared with.
         measure: What is compared.
+        protocol: Under which both were run.
         pairs: Number of pairs.
         mean_difference: Mean of condition minus baseline.
         statistic: Wilcoxon's signed-rank statistic, the smaller of the two rank sums.
@@ -45,6 +49,7 @@ class Comparison(BaseModel):
     condition: str
     baseline: str
     measure: str
+    protocol: str
     pairs: int
     mean_difference: float
     statistic: float
@@ -56,10 +61,11 @@ class Comparison(BaseModel):
 
 
 def compare(scores: pd.DataFrame, baseline: str, measure: str = "accuracy") -> list[Comparison]:
-    """Compare every condition with a baseline over the (target, draw, seed) pairs both have.
+    """Compare every condition with a baseline over the (target, draw) pairs both have.
 
-    Draws of one target share images, and runs of one seed their source model, so these pairs are not fully
-    independent either; use several targets and source seeds.
+    Runs of one draw from several source seeds share their support and query, so their scores are averaged (over
+    the seeds both conditions have) and count once. Draws of one target share images, and all draws of a seed
+    their source model, so these pairs are not fully independent either; use several targets and source seeds.
 
     Args:
         scores: One row a run, as `cellda.reporting.tables.scores` gives them.
@@ -69,12 +75,11 @@ def compare(scores: pd.DataFrame, baseline: str, measure: str = "accuracy") -> l
     Raises:
         ConfigurationError: If the baseline or measure is unknown, protocols are mixed, or nothing pairs.
     """
-    single(scores, "protocol")
     if measure not in scores.columns:
         raise ConfigurationError(
             f"Scores have no measure '{measure}'; {nearest(measure, map(str, scores.columns))}"
         )
-    return _family(scores, list(PAIR), baseline, measure, independent=True)
+    return _family(scores, list(RUN_OF_CONDITION), list(UNIT), baseline, measure, independent=True)
 
 
 def compare_per_image(predictions: pd.DataFrame, baseline: str) -> list[Comparison]:
@@ -90,9 +95,9 @@ def compare_per_image(predictions: pd.DataFrame, baseline: str) -> list[Comparis
     Raises:
         ConfigurationError: If the baseline is unknown, protocols are mixed, or nothing pairs.
     """
-    single(predictions, "protocol")
     right = (predictions["label"] == predictions["predicted"]).astype(float)
-    return _family(predictions.assign(correct=right), [*PAIR, "path"], baseline, "correct", independent=False)
+    image = [*RUN_OF_CONDITION, "path"]
+    return _family(predictions.assign(correct=right), image, image, baseline, "correct", independent=False)
 
 
 def across_draws(scores: pd.DataFrame, measure: str = "accuracy") -> pd.DataFrame:
@@ -129,22 +134,29 @@ def rank_biserial(differences: Floats) -> float:
 
 
 def _family(
-    table: pd.DataFrame, pair: list[str], baseline: str, measure: str, independent: bool
+    table: pd.DataFrame, key: list[str], unit: list[str], baseline: str, measure: str, independent: bool
 ) -> list[Comparison]:
+    """Every condition against the baseline: values are named by `key`, and paired by their means over `unit`."""
+    protocol = single(table, "protocol")
     conditions: list[str] = list(dict.fromkeys(table["condition"].astype(str)))
     if baseline not in conditions:
         raise ConfigurationError(
             f"There is no condition '{baseline}' to compare with; {nearest(baseline, conditions)}"
         )
-    twice = table[table.duplicated(["condition", *pair])]
+    twice = table[table.duplicated(["condition", *key])]
     if not twice.empty:
-        first = ", ".join(f"{name} {twice.iloc[0][name]}" for name in ["condition", *pair])
+        first = ", ".join(f"{name} {twice.iloc[0][name]}" for name in ["condition", *key])
         raise ConfigurationError(
             f"{len(twice)} scores are given twice, the first for {first}; give each run once."
         )
-    wide = table.set_index([*pair, "condition"])[measure].unstack("condition")  # noqa: PD010 - one value each
+    wide = table.set_index([*key, "condition"])[measure].unstack("condition")  # noqa: PD010 - one value each
+
+    def both(condition: str) -> pd.DataFrame:
+        shared = wide[[condition, baseline]].dropna()
+        return shared if unit == key else shared.groupby(level=unit, sort=False).mean()
+
     tests = [
-        _test(condition, baseline, measure, wide[[condition, baseline]].dropna(), independent)
+        _test(condition, baseline, measure, protocol, both(condition), independent)
         for condition in conditions
         if condition != baseline
     ]
@@ -154,7 +166,9 @@ def _family(
     ]
 
 
-def _test(condition: str, baseline: str, measure: str, both: pd.DataFrame, independent: bool) -> Comparison:
+def _test(
+    condition: str, baseline: str, measure: str, protocol: str, both: pd.DataFrame, independent: bool
+) -> Comparison:
     if both.empty:
         raise ConfigurationError(
             f"'{condition}' and '{baseline}' share no run to compare them on; run both on the same targets, "
@@ -179,6 +193,7 @@ def _test(condition: str, baseline: str, measure: str, both: pd.DataFrame, indep
         condition=condition,
         baseline=baseline,
         measure=measure,
+        protocol=protocol,
         pairs=len(differences),
         mean_difference=float(differences.mean()),
         statistic=statistic,

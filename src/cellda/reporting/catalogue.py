@@ -80,11 +80,9 @@ def sample_size(predictions: "pd.DataFrame", main: str) -> "TextTable":
 
 def bars(predictions: "pd.DataFrame", _: str) -> "Figure":
     """Table C.1 as bars: accuracy of conditions by targets, a dot a run."""
-    from cellda.evaluation.predictions import single
     from cellda.reporting.figures import condition_bars
     from cellda.reporting.tables import scores
 
-    single(predictions, "protocol")
     return condition_bars(scores(predictions, resamples=0))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, uint8
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
+from cellda.evaluation.predictions import single
 from cellda.taxonomy import CLASSES
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
@@ -34,8 +35,9 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
         measure: The column to show, in [0, 1].
 
     Raises:
-        ConfigurationError: If there are more conditions than colours.
+        ConfigurationError: If there are more conditions than colours, or protocols are mixed.
     """
+    protocol = single(scores, "protocol")
     spread = across_draws(scores, measure).set_index(["condition", "target"])
     conditions = list(dict.fromkeys(scores["condition"]))
     targets = list(dict.fromkeys(scores["target"]))
@@ -63,6 +65,7 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
     axes.set_xticks(range(len(targets)), [target.replace("_", " ") for target in targets])
     axes.set_ylim(0, 1)
     axes.set_ylabel(measure.replace("_", " "))
+    axes.set_title(f"protocol '{protocol}': mean ± standard deviation, a dot a run", fontsize=10)
     plain_axes(axes)
     axes.tick_params(axis="x", length=0)
     figure.legend(loc="outside upper center", ncols=min(len(conditions), 3), frameon=False)

@@ -15,14 +15,15 @@ from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.metrics import average
 from cellda.evaluation.per_class import class_scores
 from cellda.evaluation.predictions import single
+from cellda.evaluation.rates import MIN_CELLS
 from cellda.evaluation.sample_size import with_sizes
-from cellda.reporting.figures import PALETTE, blank_figure, plain_axes
+from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure, plain_axes
 from cellda.reporting.paper_tables import of_condition
 from cellda.reporting.tables import distinct, scores, words
 from cellda.taxonomy import CLASSES
 
 LINES = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#777777")
-"""Colours of lines: `PALETTE` with grey instead of yellow, which is lost on white."""
+"""Colours of the lines of targets: `PALETTE` with grey instead of yellow, which is lost on white."""
 
 _DASHES = ("-", "--", "-.", ":", "-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -54,7 +55,9 @@ def accuracy_bars(
     at = np.arange(len(targets))
     values = [estimate.value for estimate in ours]
     ends = np.array([[e.value - e.low, e.high - e.value] for e in ours]).T
-    axes.bar(at - 0.2, values, 0.36, color=PALETTE[4], label=f"ours, protocol '{protocol}'")
+    axes.bar(
+        at - 0.2, values, 0.36, color=PALETTE[4], label=f"ours, protocol '{protocol}', with 95 % intervals"
+    )
     axes.errorbar(at - 0.2, values, yerr=np.nan_to_num(ends), fmt="none", ecolor="#222222", capsize=3, lw=1)
     shown = [index for index, target in enumerate(targets) if target in paper.index]
     theirs = [paper[targets[index]] for index in shown]
@@ -96,7 +99,7 @@ def precision_recall(predictions: pd.DataFrame, condition: str) -> Figure:
     figure = blank_figure(5.4, 4.6)
     axes = figure.subplots()
     for index, (target, curve) in enumerate(curves.items()):
-        _draw_curve(axes, curve, words(target), index)
+        _draw_curve(axes, curve, words(target), index, LINES[index])
     axes.set_title(_titled(predictions, condition), fontsize=10)
     _recall_axes(axes)
     axes.set_xlabel("recall")
@@ -116,7 +119,7 @@ def precision_recall_per_class(predictions: pd.DataFrame, condition: str) -> Fig
     def draw(axes: Axes, target: str) -> None:
         for name, curve in found[target].items():
             if name != "macro":
-                _draw_curve(axes, curve, name, CLASSES.index(name))
+                _draw_curve(axes, curve, name, CLASSES.index(name), CLASS_COLOURS[name])
         _recall_axes(axes)
         axes.legend(loc="lower left", fontsize=7, title="average precision", title_fontsize=7)
 
@@ -142,7 +145,8 @@ def accuracy_by_size(predictions: pd.DataFrame, condition: str) -> Figure:
     figure = blank_figure(5.4, 4.0)
     axes = figure.subplots()
     for index, target in enumerate(targets):
-        _draw_sizes(axes, measured[measured["target"] == target], "accuracy", words(target), index)
+        here = measured[measured["target"] == target]
+        _draw_sizes(axes, here, "accuracy", words(target), index, LINES[index])
     axes.set_title(title, fontsize=10)
     _size_axes(axes, measured["size"])
     axes.set_xlabel("labelled cells of the target, n")
@@ -154,7 +158,8 @@ def accuracy_by_size(predictions: pd.DataFrame, condition: str) -> Figure:
 def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) -> Figure:
     """Precision (Fig. D.2) or recall (Fig. D.3) of every class against the number of labelled cells.
 
-    A panel a target, a line a class; lines are means over runs, bands the standard deviation.
+    A panel a target, a line a class; lines are means over runs, bands the standard deviation. A class counts in the
+    runs where it has at least 5 query cells.
 
     Args:
         predictions: A prediction table of one protocol.
@@ -167,12 +172,13 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
     sized = with_sizes(predictions, condition)
     size_of = dict(zip(sized["condition"], sized["size"], strict=True))
     measured = class_scores(sized)
+    measured = measured[measured["n"] >= MIN_CELLS]
     measured["size"] = measured["condition"].map(size_of)
 
     def draw(axes: Axes, target: str) -> None:
         here = measured[measured["target"] == target]
         for index, name in enumerate(CLASSES):
-            _draw_sizes(axes, here[here["class"] == name], rate, name, index)
+            _draw_sizes(axes, here[here["class"] == name], rate, name, index, CLASS_COLOURS[name])
         _size_axes(axes, measured["size"])
 
     figure = _panels(
@@ -212,22 +218,20 @@ def _enough_colours(lines: int) -> None:
         )
 
 
-def _draw_curve(axes: Axes, curve: AverageCurve, name: str, index: int) -> None:
+def _draw_curve(axes: Axes, curve: AverageCurve, name: str, index: int, colour: str) -> None:
     area = f"{curve.average_precision:.2f}"
     if curve.runs > 1:
         area += f" ±{curve.average_precision_sd:.2f}"
-    colour = LINES[index]
     axes.plot(curve.recall, curve.precision, _DASHES[index], color=colour, lw=1.6, label=f"{name} {area}")
     low, high = curve.precision - curve.sd, np.minimum(curve.precision + curve.sd, 1)
     axes.fill_between(curve.recall, low, high, color=colour, alpha=0.15, lw=0)
 
 
-def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: int) -> None:
+def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: int, colour: str) -> None:
     """One line with its band; nothing where there is no run."""
     if runs.empty:
         return
     spread = runs.groupby("size")[measure].agg(["mean", "std"])
-    colour = LINES[index]
     axes.plot(
         spread.index,
         spread["mean"],
@@ -245,6 +249,8 @@ def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: 
 
 def _recall_axes(axes: Axes) -> None:
     axes.set_xlim(0, 1)
+    # Short, because the last of one panel stands beside the first of the next.
+    axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"])
     axes.set_ylim(0, 1.02)
     plain_axes(axes)
 

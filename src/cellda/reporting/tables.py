@@ -72,7 +72,7 @@ def condition_table(
     cells = dict(zip(keys, zip(spread["mean"], spread["sd"], strict=True), strict=True))
     columns: list[str] = []
     for target in targets:
-        columns += [target] + ([f"{target} without {CONFOUNDED[target]}"] if target in CONFOUNDED else [])
+        columns += [target] + ([view_of(target)] if target in CONFOUNDED else [])
 
     rows = []
     for condition in distinct(predictions, "condition"):
@@ -179,11 +179,16 @@ def beside_paper(
 def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
     """Tests against one baseline as text."""
     tests = list(comparisons)
-    title = f"{words(tests[0].measure).capitalize()} against {tests[0].baseline}" if tests else "No tests"
+    title = "No tests"
+    if tests:
+        first = tests[0]
+        title = f"{words(first.measure).capitalize()} against {first.baseline}, protocol '{first.protocol}'"
     notes = dict.fromkeys(
         f"{test.condition}: {test.note}" for test in tests if test.note and test.independent
     )
     shared = dict.fromkeys(test.note for test in tests if not test.independent)
+    paired = any(test.independent for test in tests)
+    unit = ["A pair is one draw of one target; its source seeds are averaged first."] if paired else []
     return TextTable(
         title=title,
         columns=["condition", "pairs", "mean difference", "effect size", "p", "p (Holm)"],
@@ -200,6 +205,7 @@ def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
         ],
         notes=[
             "Wilcoxon signed-rank test, two-sided; effect size: rank-biserial correlation.",
+            *unit,
             *notes,
             *shared,
         ],
@@ -217,6 +223,11 @@ def with_views(predictions: pd.DataFrame) -> pd.DataFrame:
         if target in CONFOUNDED
     ]
     return pd.concat([predictions, *views])
+
+
+def view_of(target: str) -> str:
+    """What a target of `CONFOUNDED` is called without its class, as `without_class` names it."""
+    return f"{target} without {CONFOUNDED[target]}"
 
 
 def select(

@@ -38,7 +38,7 @@ class TextTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for number, columns in enumerate(self._blocks(options.max_width)):
-            yield self._block(columns, self.title if number == 0 else None)
+            yield self._block(columns, self.title if number == 0 else None, options.max_width)
         yield from (Text(note, style="dim") for note in self.notes)
 
     def _blocks(self, width: int) -> list[list[int]]:
@@ -58,14 +58,21 @@ class TextTable:
         head = max(map(cell_len, self.columns[column].split()), default=0)
         return max(head, *(cell_len(row[column]) for row in self.rows), 0) + PADDING
 
-    def _block(self, columns: Sequence[int], title: str | None) -> Table:
+    def _block(self, columns: Sequence[int], title: str | None, width: int) -> Table:
         table = Table(
             title=title and escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
         )
+        whole = EDGES + sum(
+            max(self._width(column), cell_len(self.columns[column]) + PADDING) for column in columns
+        )
         for column in columns:
             named = column < self.names
+            # Left to itself, rich makes columns equally narrow and cuts the words of their heads.
             table.add_column(
-                escape(self.columns[column]), justify="left" if named else "right", no_wrap=named
+                escape(self.columns[column]),
+                justify="left" if named else "right",
+                no_wrap=named,
+                width=self._width(column) - PADDING if whole > width and not named else None,
             )
         for row in self.rows:
             table.add_row(*(escape(row[column]) for column in columns))
