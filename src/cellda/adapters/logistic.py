@@ -42,7 +42,9 @@ class Logistic(FeatureAdapter):
         weights, biases = np.zeros((len(classes), head.width)), np.zeros(len(classes))
         if len(classes) > 1:
             inputs = scaler.transform(features.support.double().numpy())
-            fitted = LogisticRegression(C=self.C, max_iter=1000).fit(inputs, features.labels.numpy())
+            fitted = LogisticRegression(C=self.C, tol=1e-6, max_iter=1000).fit(
+                inputs, features.labels.numpy()
+            )
             # Of two classes, scikit-learn gives the weights of the second; the first has none.
             weights[-len(fitted.coef_) :], biases[-len(fitted.coef_) :] = fitted.coef_, fitted.intercept_
         found.set_classes(classes, torch.from_numpy(weights), torch.from_numpy(biases))
