@@ -27,7 +27,7 @@ from cellda.training.settings import Training
 from tiny import brightness_set, prepared, recipe, same, state, target
 
 NAMES = cellda.adapters.names()
-SMALL = {"epochs": 2, "source_images": 12}
+SMALL = {"epochs": 2, "probe_epochs": 2, "source_images": 12}
 OFFER = Offer((3,) * 6, 24, 36, CLASSES, (), True)
 """What the tiny case below offers."""
 
@@ -386,6 +386,6 @@ def test_mixed_source_keeps_the_normalizer_of_each_part(tmp_path, monkeypatch) -
         return fit(self, module, examples, *given, **options)
 
     monkeypatch.setattr(Trainer, "fit", watched)
-    chosen = recipe(adapter={"name": "mixed_source", **SMALL}, target_normalizer="identity")
+    chosen = recipe(adapter=cellda.adapters.described(small("mixed_source")), target_normalizer="identity")
     chosen.run(target(), store=tmp_path, progress=False)
     assert seen == [[Reinhard], [Identity, Reinhard]]

@@ -12,7 +12,10 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 
 BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
-OPTIONS = {"linear": {"unit": True}}
+OPTIONS = {
+    "linear": {"unit": True},
+    "cache": {"size": 5, "alpha": 2.0, "beta": 3.0, "inner": {"name": "linear", "unit": True}},
+}
 """Options other than the default, of the heads that have any."""
 
 

@@ -301,7 +301,7 @@ def test_plugins_of_the_guide_work():
             from cellda import adapters, datasets, normalizers
             from cellda.settings import search_space
 
-            assert set(search_space(adapters.get("norm_only"))) == {"lr", "epochs"}
+            assert set(search_space(adapters.get("batchnorm_only"))) == {"lr", "epochs"}
 
             tinted = torch.rand(2, 3, 16, 16) * torch.tensor([0.8, 0.5, 0.6])[:, None, None]
             smear = torch.ones(2, 16, 16, dtype=torch.bool)

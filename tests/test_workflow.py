@@ -35,16 +35,12 @@ from cellda.training.loop import Trainer
 from tiny import SIDE, prepared, recipe, target
 
 SOURCE = "training the source model"
-SMALL = {
-    "full": {"epochs": 2},
-    "from_scratch": {"epochs": 2},
-    "head_only": {"epochs": 3},
-    "mixed_source": {"epochs": 2, "source_images": 12},
-}
+SMALL = {"head_only": {"epochs": 3}, "mixed_source": {"source_images": 12}}
 
 
 def with_adapter(name: str, **edits) -> Recipe:
-    return recipe(adapter={"name": name, **SMALL.get(name, {})}, **edits)
+    quick = {"epochs": 2} if "epochs" in cellda.adapters.get(name).model_fields else {}
+    return recipe(adapter={"name": name, **quick, **SMALL.get(name, {})}, **edits)
 
 
 def run(chosen: Recipe, store: Path, aim: CellDataset | None = None, **options) -> RunResult:

@@ -50,7 +50,8 @@ class FeatureAdapter(Adapter):
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Fit the head on the embeddings of the target's images."""
-        model.head = self.fit_head(model.head, self.embedded(model, target, context), context)
+        head = self.fit_head(model.head, self.embedded(model, target, context), context)
+        model.head = head.to(model.mean.device)
         return model.eval()
 
     def embedded(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> Features:

@@ -51,12 +51,19 @@ class Full(Training, Adapter):
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images."""
+        self.fine_tune(model, target, context)
+        return model
+
+    def fine_tune(
+        self, model: "CellClassifier", target: TargetView, context: AdaptContext, **options: Any
+    ) -> None:
+        """Train the weights of `model` that have a gradient on the support images; `options` go to `Trainer.fit`."""
         from cellda.training.examples import ImageExamples
 
         examples = ImageExamples(target.support, stain_jitter=self.stain_jitter)
         settings = self.for_images(len(examples))
-        context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
-        return model
+        title = f"adapting ({self.name})"
+        context.trainer.fit(model, examples, settings, seed=context.seed, title=title, **options)
 
     def for_images(self, images: int) -> Self:
         """These settings with as many epochs as `images` need for `min_steps`."""

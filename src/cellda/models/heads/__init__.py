@@ -1,8 +1,8 @@
 """Heads: what makes class logits of embeddings. A classifier is saved with the name and options of its head.
 
     >>> import cellda.models.heads
-    >>> cellda.models.heads.names()
-    ['linear', 'mlp']
+    >>> "mlp" in cellda.models.heads.names()
+    True
 
 A new head is one file in this folder, named after it, holding one class (see `base.Head`).
 """

@@ -1,5 +1,6 @@
 """A linear classifier on embeddings."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from torch.nn import functional as F
 
 from cellda.models.heads import register
 from cellda.models.heads.base import Head
+
+NEVER = -1e4
+"""Logit of a class that is never predicted: finite, and its softmax is exactly 0."""
 
 
 @register("linear")
@@ -36,6 +40,16 @@ class Linear(Head):
     def options(self) -> dict[str, Any]:
         """Whether embeddings are brought to length 1."""
         return {"unit": self.unit}
+
+    @torch.no_grad()
+    def set_classes(
+        self, classes: Sequence[int], weights: Float[Tensor, "k d"], biases: Float[Tensor, " k"]
+    ) -> None:
+        """Give some classes their row of `W` and their `b`; the others are never predicted."""
+        self.linear.weight.zero_()
+        self.linear.bias.fill_(NEVER)
+        self.linear.weight[list(classes)] = weights.to(self.linear.weight)
+        self.linear.bias[list(classes)] = biases.to(self.linear.bias)
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`."""

@@ -1,0 +1,36 @@
+"""Fine-tuning of biases."""
+
+from typing import TYPE_CHECKING
+
+from cellda.adapters import register
+from cellda.adapters.partial import Partial
+from cellda.errors import ConfigurationError
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("bitfit")
+class BitFit(Partial):
+    """Fine-tune the biases of encoder and embedding, and the head (Ben Zaken et al. 2022).
+
+    Of every layer `W x + b` only `b` trains; so does the `beta` of a normalization layer, which in most convolutional
+    encoders is the only bias there is. The head is the task's own layer and trains as a whole, as in the paper, which also
+    finds that biases want a higher learning rate than all weights do.
+
+    Ben Zaken, Goldberg and Ravfogel: BitFit: simple parameter-efficient fine-tuning for transformer-based masked
+    language-models. ACL 2022.
+    """
+
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+
+    def trained(self, model: "CellClassifier") -> set[str]:
+        """Every bias in front of the head, and every parameter of the head."""
+        names = [name for name, _ in model.named_parameters()]
+        if not any(name.startswith("encoder.") and name.endswith(".bias") for name in names):
+            raise ConfigurationError(
+                f"bitfit tunes biases, and the encoder '{model.backbone.name}' has none; choose another backbone, or the "
+                "adapter 'norm_only'."
+            )
+        return {name for name in names if name.endswith(".bias") or name.startswith("head.")}

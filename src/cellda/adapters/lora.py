@@ -1,0 +1,67 @@
+"""Low-rank adaptation."""
+
+import re
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Offer, TargetView
+from cellda.adapters.partial import Partial
+from cellda.errors import ConfigurationError
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("lora")
+class Lora(Partial):
+    """Fine-tune low-rank changes of the encoder's weights, and the head (Hu et al. 2022; needs the package peft).
+
+    A weight `W` becomes `W + (scale / rank) B A` with `A` drawn and `B` zero, both of the given rank; only `A`, `B` and the
+    head train. This is done by peft in the linear layers and the convolutions without groups; convolutions that pad or
+    standardise in a way of their own are left alone. Afterwards the changes are added to the weights, so that the model has
+    its plain structure.
+
+    Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen: LoRA: low-rank adaptation of large language models. ICLR 2022.
+    """
+
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+    rank: int = tunable(8, choices=(2, 4, 8, 16), ge=1)
+    scale: int = tunable(16, choices=(4, 8, 16, 32), ge=1)
+
+    def check(self, offer: Offer) -> None:
+        """Refuse to run without peft."""
+        del offer
+        if find_spec("peft") is None:
+            raise ConfigurationError("The adapter 'lora' needs the package peft: pip install 'cellda[lora]'.")
+
+    def trained(self, model: "CellClassifier") -> set[str]:
+        """What peft has put in, and every parameter of the head."""
+        names = [name for name, _ in model.named_parameters()]
+        return {name for name in names if ".lora_" in name or name.startswith("head.")}
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Put the low-rank changes in, train them and the head on the support images, and merge them."""
+        import torch
+        from peft import LoraConfig, LoraModel
+        from torch import nn
+
+        wrapped = [
+            re.escape(name)
+            for name, layer in model.encoder.named_modules()
+            if type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
+        ]
+        if not wrapped:
+            raise ConfigurationError(
+                f"lora changes linear layers and convolutions without groups, and the encoder '{model.backbone.name}' has "
+                "none; choose another backbone, or the adapter 'full'."
+            )
+        config = LoraConfig(r=self.rank, lora_alpha=self.scale, target_modules="|".join(wrapped))
+        with torch.random.fork_rng():
+            torch.manual_seed(context.seed)
+            changed = LoraModel(model.encoder, config, "default")
+        super().adapt(model, target, context)
+        model.encoder = changed.merge_and_unload()
+        model.requires_grad_(True)
+        return model

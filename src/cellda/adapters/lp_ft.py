@@ -1,0 +1,49 @@
+"""Linear probing, then fine-tuning."""
+
+from typing import TYPE_CHECKING
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Offer, TargetView
+from cellda.adapters.full import Full
+from cellda.adapters.head_only import HeadOnly
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("lp_ft")
+class LpFt(Full):
+    """Train the head on frozen embeddings first, then all weights, the deeper the slower (Kumar et al. 2022).
+
+    First `min_v L(v, w0)` over the head `v` alone, as `head_only` does; from there `min_{v,w} L(v, w)` over all weights. With
+    a head that fits already, the encoder's features are bent less than by tuning both at once. In the second step a block of
+    the encoder with `d` blocks above it has the learning rate `lr decay^d`; head and embedding have `lr` (discriminative
+    fine-tuning, Howard and Ruder 2018; `decay=1` is the paper's single rate).
+
+    Kumar, Raghunathan, Jones, Ma and Liang: Fine-tuning can distort pretrained features and underperform out-of-distribution.
+    ICLR 2022.
+    """
+
+    probe_epochs: int = tunable(50, low=20, high=200, ge=1)
+    probe_lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+    decay: float = tunable(0.8, choices=(0.4, 0.6, 0.8, 1.0), gt=0, le=1)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train the head of `model`, then every weight, on the support images."""
+        from cellda.models.blocks import block_parameters
+
+        probe = HeadOnly(epochs=self.probe_epochs, lr=self.probe_lr)
+        model = probe.adapt(model, target, context)
+        blocks = block_parameters(model.encoder)
+        rates = {
+            f"encoder.{name}": self.decay**depth
+            for depth, names in enumerate(reversed(blocks))
+            for name in names
+        }
+        self.fine_tune(model, target, context, rates=rates)
+        return model
+
+    def image_passes(self, offer: Offer) -> int:
+        """The support is embedded once for the probe, and then passes once an epoch."""
+        return offer.labelled + super().image_passes(offer)

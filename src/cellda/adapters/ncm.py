@@ -1,0 +1,47 @@
+"""Nearest class mean."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext
+from cellda.adapters.features import FeatureAdapter, Features
+
+if TYPE_CHECKING:
+    from cellda.models.heads.base import Head
+
+
+@register("ncm")
+class Ncm(FeatureAdapter):
+    """Predict the class whose mean embedding is nearest, centred and at unit length (SimpleShot, Wang et al. 2019).
+
+    With `u = (z - m) / ||z - m||` and the mean `c_k` of the support's `u` of class `k`, the logit of a class is
+    `-||u - c_k||^2 / (2 temperature)`, but for a constant that is the same for all: a `linear` head. The paper's `m` is the
+    mean of its base classes; here it is that of the support's class means, so that frequent classes do not pull it.
+    `temperature` changes probabilities and no prediction. Classes without support are never predicted.
+
+    Wang, Chao, Weinberger and van der Maaten: SimpleShot: revisiting nearest-neighbor classification for few-shot learning.
+    arXiv 1911.04623, 2019.
+    """
+
+    temperature: float = Field(0.1, gt=0)
+
+    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+        """A head that measures the distance to the mean of each class of the support."""
+        del context
+        import torch
+        from torch.nn import functional as F
+
+        from cellda.models.heads.linear import Linear
+
+        found = Linear(features.support.shape[1], head.classes, unit=True)
+        of_class = {label: features.labels == label for label in sorted(set(features.labels.tolist()))}
+        centre = torch.stack([features.support[rows].mean(0) for rows in of_class.values()]).mean(0)
+        found.shift.copy_(centre)
+        units = F.normalize(features.support - centre, dim=1)
+        means = torch.stack([units[rows].mean(0) for rows in of_class.values()])
+        found.set_classes(
+            list(of_class), means / self.temperature, -means.square().sum(1) / (2 * self.temperature)
+        )
+        return found

@@ -1,0 +1,45 @@
+"""Fine-tuning of normalization layers."""
+
+from typing import TYPE_CHECKING
+
+from cellda.adapters import register
+from cellda.adapters.partial import Partial
+from cellda.errors import ConfigurationError
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("norm_only")
+class NormOnly(Partial):
+    """Fine-tune the scales and shifts of the normalization layers, and nothing else (Frankle et al. 2021).
+
+    A normalization layer gives `gamma (x - mean) / deviation + beta` of each channel. Every `gamma` and `beta` trains, those
+    of the head included: BatchNorm, LayerNorm, GroupNorm and RMSNorm, so that transformers can be tuned as well. Few and well
+    scaled weights bear a higher learning rate than all weights do.
+
+    Frankle, Schwab and Morcos: Training BatchNorm and only BatchNorm: on the expressive power of random features in CNNs.
+    ICLR 2021.
+    """
+
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+
+    def trained(self, model: "CellClassifier") -> set[str]:
+        """Every parameter of every normalization layer."""
+        from timm.layers.norm import RmsNorm
+        from torch import nn
+
+        kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, RmsNorm
+        chosen = {
+            f"{place}.{name}"
+            for place, part in model.named_modules()
+            if isinstance(part, kinds)
+            for name, _ in part.named_parameters(recurse=False)
+        }
+        if not any(name.startswith("encoder.") for name in chosen):
+            raise ConfigurationError(
+                f"norm_only tunes normalization layers, and the encoder '{model.backbone.name}' has none with scales and "
+                "shifts; choose another backbone, or the adapter 'bitfit'."
+            )
+        return chosen

@@ -1,0 +1,44 @@
+"""Fine-tuning of one block."""
+
+from typing import TYPE_CHECKING, Literal
+
+from cellda.adapters import register
+from cellda.adapters.partial import Partial
+from cellda.errors import ConfigurationError
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("surgical")
+class Surgical(Partial):
+    """Fine-tune one block of the encoder, or the embedding, and leave all other weights (Lee et al. 2023).
+
+    The weights of one block `w_b` are tuned, `min_{w_b} L(w_b, w_rest)`, which on few images generalises better than
+    tuning all where the block fits the shift: the first for a shift of the input (stain, microscope), the middle for one of
+    features, the last or the embedding for one of labels. Blocks are those that timm lists for the encoder
+    (`feature_info`): the stem belongs to the first, unless it is listed itself, as in a ResNet; a last convolution or norm
+    belongs to the last.
+
+    Lee, Chen, Tajwar, Kumar, Yao, Liang and Finn: Surgical fine-tuning improves adaptation to distribution shifts. ICLR 2023.
+    """
+
+    block: Literal["first", "middle", "last", "embedding"] = tunable(
+        "first", choices=("first", "middle", "last", "embedding")
+    )
+
+    def trained(self, model: "CellClassifier") -> set[str]:
+        """Every parameter of the chosen block."""
+        from cellda.models.blocks import block_parameters
+
+        if self.block == "embedding":
+            return {f"embedding.{name}" for name, _ in model.embedding.named_parameters()}
+        blocks = block_parameters(model.encoder)
+        if len(blocks) < 3:
+            raise ConfigurationError(
+                f"surgical tunes the first, middle or last of at least three blocks, but the encoder "
+                f"'{model.backbone.name}' has {len(blocks)}; set adapter.block='embedding', or use the adapter 'full'."
+            )
+        chosen = {"first": 0, "middle": len(blocks) // 2, "last": -1}[self.block]
+        return {f"encoder.{name}" for name in blocks[chosen]}

@@ -1,0 +1,39 @@
+"""A cache of the labelled cells beside the source head."""
+
+from typing import TYPE_CHECKING
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext
+from cellda.adapters.features import FeatureAdapter, Features
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.heads.base import Head
+
+
+@register("tip_cache")
+class TipCache(FeatureAdapter):
+    """Add each class's affinity to the support's embeddings to the source head's logits (Tip-Adapter, Zhang et al. 2022).
+
+    Logits of an embedding `z` are `h(z) + alpha mean_{i in class} exp(-beta (1 - cos(z, z_i)))`, where `h` is the source
+    head. Nothing is trained. The paper sums over a cache of equally many images a class; a support may hold more of one class
+    than of another, so that the mean is taken here. A class without support keeps the source head's logit alone.
+
+    Zhang, Zhang, Fang, Gao, Li, Dai, Qiao and Li: Tip-Adapter: training-free adaption of CLIP for few-shot classification.
+    ECCV 2022.
+    """
+
+    alpha: float = tunable(10.0, low=1.0, high=100.0, log=True, ge=0)
+    beta: float = tunable(5.5, low=1.0, high=20.0, log=True, gt=0)
+
+    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+        """Remember the support's embeddings beside `head`."""
+        del context
+        from cellda.models.heads.cache import Cache
+
+        inner = {"name": head.name, **head.options()}
+        size, width = features.support.shape
+        cache = Cache(width, head.classes, size=size, alpha=self.alpha, beta=self.beta, inner=inner)
+        cache.inner = head
+        cache.remember(features.support, features.labels)
+        return cache

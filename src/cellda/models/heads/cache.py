@@ -1,0 +1,58 @@
+"""A head that remembers examples."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from cellda.models import heads
+from cellda.models.heads import register
+from cellda.models.heads.base import Head
+
+
+@register("cache")
+class Cache(Head):
+    """Logits of another head, plus the affinity of an embedding to remembered ones of each class (Zhang et al. 2022).
+
+    Logits are `h(z) + alpha A(z) V` with `A(z) = exp(-beta (1 - cos(z, keys)))` and the values `V`, one row a remembered
+    embedding.
+
+    Args:
+        width: Length of an embedding.
+        classes: Number of classes.
+        size: Number of remembered embeddings.
+        alpha: Weight of the memory.
+        beta: Sharpness of the affinity.
+        inner: Name and options of the other head.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(
+        self, width: int, classes: int, *, size: int, alpha: float, beta: float, inner: dict[str, Any]
+    ) -> None:
+        super().__init__(width, classes)
+        self.alpha = alpha
+        self.beta = beta
+        self.inner = heads.create(width=width, classes=classes, **inner)
+        self.register_buffer("keys", torch.zeros(size, width))
+        self.register_buffer("values", torch.zeros(size, classes))
+
+    def remember(self, embeddings: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
+        """Take `size` embeddings as keys; each class's values are one over its number, so that they sum to 1."""
+        self.keys.copy_(F.normalize(embeddings, dim=1))
+        share = F.one_hot(labels, self.classes).to(self.values)
+        self.values.copy_(share / share.sum(0).clamp_min(1))
+
+    def options(self) -> dict[str, Any]:
+        """Size, weight and sharpness of the memory, and the other head."""
+        inner = {"name": self.inner.name, **self.inner.options()}
+        return {"size": len(self.keys), "alpha": self.alpha, "beta": self.beta, "inner": inner}
+
+    def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
+        """Logits `(B, classes)`."""
+        affinity = (self.beta * (F.normalize(embeddings, dim=1) @ self.keys.T - 1)).exp()
+        return self.inner(embeddings) + self.alpha * affinity @ self.values  # type: ignore[no-any-return]
