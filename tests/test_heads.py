@@ -12,7 +12,12 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 
 BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
-OPTIONS = {"linear": {"unit": True}}
+OPTIONS = {
+    "linear": {"unit": True},
+    "prior": {"inner": {"name": "mlp"}},
+    "lame": {"inner": {"name": "linear", "unit": True}, "anchors": 9, "neighbours": 3, "strength": 0.5},
+    "label_propagation": {"anchors": 9, "neighbours": 3, "gamma": 2.0},
+}
 """Options other than the default, of the heads that have any."""
 
 
