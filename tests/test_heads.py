@@ -15,6 +15,9 @@ BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
 OPTIONS = {
     "linear": {"unit": True},
     "cache": {"size": 5, "alpha": 2.0, "beta": 3.0, "inner": {"name": "linear", "unit": True}},
+    "prior": {"inner": {"name": "mlp"}},
+    "lame": {"inner": {"name": "linear", "unit": True}, "anchors": 9, "neighbours": 3, "strength": 0.5},
+    "label_propagation": {"anchors": 9, "neighbours": 3, "gamma": 2.0},
 }
 """Options other than the default, of the heads that have any."""
 

@@ -1,0 +1,45 @@
+"""The target's BatchNorm statistics in place of the source's."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.adapters.batchnorm import check_batchnorm, take_statistics
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("adabn")
+class AdaBN(Adapter):
+    """Takes the BatchNorm statistics of the encoder anew from unlabelled images (Li et al. 2018).
+
+    Each layer computes `(x - mean) / sqrt(var) * gain + bias`. Gain and bias stay; `mean` and `var` of every channel become
+    `(1 - alpha)` times the source's plus `alpha` times the pool's, which are exact over all its images (no moving average).
+    Head and embedding stay. Y. Li, N. Wang, J. Shi, X. Hou, J. Liu: Adaptive Batch Normalization for practical domain
+    adaptation, Pattern Recognition 80, 2018, there with `alpha = 1`; blending as in Schneider et al., NeurIPS 2020.
+
+    Statistics depend on how often each class occurs as well as on stain and light: where the target holds other shares than
+    the source, a smaller `alpha` is safer.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+
+    alpha: float = tunable(1.0, low=0.0, high=1.0, ge=0, le=1)
+
+    def check(self, offer: Offer) -> None:
+        """Refuse an encoder without BatchNorm."""
+        check_batchnorm(self.name, offer)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Move the running statistics of `model`."""
+        from cellda.training.loop import to_device
+
+        to_device(model, context.trainer.device)
+        take_statistics(model, target.pool, self.alpha)
+        return model
+
+    def image_passes(self, offer: Offer) -> int:
+        """Every image of the pool is seen once."""
+        return offer.unlabelled

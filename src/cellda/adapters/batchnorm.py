@@ -1,0 +1,115 @@
+"""BatchNorm statistics of unlabelled images, exact over all of them."""
+
+from typing import TYPE_CHECKING
+
+from cellda.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cellda.adapters.base import Offer
+    from cellda.datasets.images import ImageSet
+    from cellda.models.classifier import CellClassifier
+
+BATCH = 64
+"""Images that are normalised together while statistics are taken."""
+
+
+def check_batchnorm(name: str, offer: "Offer") -> None:
+    """Refuse an encoder without BatchNorm, and a pool that has no statistics.
+
+    Raises:
+        ConfigurationError: If it cannot work.
+    """
+    if not offer.batchnorm:
+        raise ConfigurationError(
+            f"{name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone that has "
+            "(tf_efficientnet_lite0, resnet18, ...) or another adapter."
+        )
+    if offer.unlabelled < 2:
+        raise ConfigurationError(
+            f"{name} takes statistics of unlabelled images, and one image has none; give it at least 2 or choose another "
+            "adapter."
+        )
+
+
+def batchnorms(encoder: "nn.Module") -> "list[nn.BatchNorm2d]":
+    """The BatchNorm layers of an encoder that keep running statistics."""
+    from torch.nn import BatchNorm2d
+
+    return [
+        part for part in encoder.modules() if isinstance(part, BatchNorm2d) and part.running_mean is not None
+    ]
+
+
+def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 1.0) -> None:
+    """Move the running statistics of the encoder's BatchNorms to those of `images`, in one pass over all of them.
+
+    `mean = (1 - alpha) mean_before + alpha mean_images`, and so the variances. `mean_images` and the (unbiased) variance are
+    exact over every position of every image, as a layer sees them while the layers before it normalise with the statistics
+    of the batch. A batch takes images from all over the set, because sets may be sorted by class.
+
+    Args:
+        model: Where it is; it is left in evaluation mode.
+        images: At least 2.
+        alpha: 0 leaves the statistics as they are, 1 replaces them.
+    """
+    import torch
+
+    from cellda import progress
+
+    layers = batchnorms(model.encoder)
+    before = [tuple(value.clone() for value in _running(layer)) for layer in layers]
+    moments = [_Moments() for _ in layers]
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, given, into=into: into.add(given[0]))
+        for layer, into in zip(layers, moments, strict=True)
+    ]
+    model.eval()
+    for layer in layers:
+        layer.train()
+    batches = -(-len(images) // BATCH)
+    try:
+        with torch.no_grad(), progress.task("taking statistics", len(images)) as advance:
+            for first in range(batches):
+                positions = range(first, len(images), batches)
+                model.embed(model.normalised(images.raw(positions)))
+                advance(len(positions))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.eval()
+    for layer, source, found in zip(layers, before, moments, strict=True):
+        for running, own, pooled in zip(_running(layer), source, found.pooled(), strict=True):
+            running.copy_(own.lerp(pooled.to(own), alpha))
+
+
+def _running(layer: "nn.BatchNorm2d") -> "tuple[Tensor, Tensor]":
+    """A layer's running mean and variance."""
+    assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018 - as `batchnorms` found
+    return layer.running_mean, layer.running_var
+
+
+class _Moments:
+    """Mean and variance of each channel of everything added, in float64 on the CPU."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, Tensor, Tensor]] = []
+
+    def add(self, values: "Tensor") -> None:
+        """Take in `(B, C, H, W)`."""
+        from torch import var_mean
+
+        var, mean = (one.cpu().double() for one in var_mean(values, (0, 2, 3), correction=0))
+        self.parts.append((values.numel() // values.shape[1], mean, var))
+
+    def pooled(self) -> "tuple[Tensor, Tensor]":
+        """Mean and unbiased variance `(C,)` of all parts together."""
+        import torch
+
+        counts, means, variances = zip(*self.parts, strict=True)
+        positions = sum(counts)
+        share = torch.tensor(counts, dtype=torch.float64)[:, None] / positions
+        mean = (share * torch.stack(means)).sum(0)
+        variance = (share * (torch.stack(variances) + (torch.stack(means) - mean) ** 2)).sum(0)
+        return mean, variance * (positions / (positions - 1))

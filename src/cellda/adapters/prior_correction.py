@@ -1,0 +1,77 @@
+"""Probabilities for the class shares of the target."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Need, Offer
+from cellda.adapters.features import FeatureAdapter, Features
+from cellda.errors import ConfigurationError
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cellda.models.heads.base import Head
+
+ITERATIONS = 1000
+TOLERANCE = 1e-8
+
+
+@register("prior_correction")
+class PriorCorrection(FeatureAdapter):
+    """Estimates how often each class occurs in the pool, and re-weights the probabilities by it (Saerens et al. 2002).
+
+    From `q = trained_on`, in turn until nothing moves: `r_ik` proportional to `p_ik q_k / trained_on_k`, and
+    `q_k = (sum_i r_ik + pseudo_count) / (N + classes pseudo_count)`. The head then says `p_k q_k / trained_on_k`, normalised;
+    any head can be inside. M. Saerens, P. Latinne, C. Decaestecker: Adjusting the outputs of a classifier to new a priori
+    probabilities, Neural Computation 14, 2002, there with `pseudo_count = 0`, by which a class may be ruled out for good.
+
+    It trusts the probabilities: a head that is certain and wrong is made more so. `trained_on` are the shares of the classes
+    that the head was trained on, in the order of the classes; by default they are equal, as in a balanced support.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+
+    pseudo_count: float = tunable(1.0, choices=(0.0, 1.0, 10.0), ge=0)
+    trained_on: tuple[float, ...] | None = Field(
+        None, description="Shares of the classes; equal if not given."
+    )
+
+    def check(self, offer: Offer) -> None:
+        """Refuse shares that are not those of the classes."""
+        shares, classes = self.trained_on, offer.classes
+        if shares is not None and (
+            len(shares) != len(classes) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-3
+        ):
+            raise ConfigurationError(
+                f"prior_correction.trained_on must be {len(classes)} shares above 0 that add up to 1, of "
+                f"{', '.join(classes)}; got {', '.join(map(str, shares)) or 'none'}."
+            )
+
+    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+        """The head in a `prior` head with the estimated shares."""
+        import torch
+
+        from cellda.models.heads.prior import Prior
+
+        probabilities = context.trainer.apply(head, features.pool).double().softmax(1)
+        shares = self.trained_on or (1.0,) * probabilities.shape[1]
+        before = torch.tensor(shares, dtype=torch.float64)
+        before = before / before.sum()
+        return Prior.around(head, estimate(probabilities, before, self.pseudo_count) / before)
+
+
+def estimate(probabilities: "Tensor", before: "Tensor", pseudo_count: float) -> "Tensor":
+    """Shares `(classes,)` of the classes among images with these probabilities `(N, classes)`, by a head made for `before`."""
+    shares = before
+    for _ in range(ITERATIONS):
+        joint = probabilities * (shares / before)
+        found = (joint / joint.sum(1, keepdim=True)).sum(0) + pseudo_count
+        found = (found / found.sum()).clamp_min(1e-12)
+        moved = float((found - shares).abs().max())
+        shares = found
+        if moved < TOLERANCE:
+            break
+    return shares

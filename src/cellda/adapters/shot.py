@@ -1,0 +1,96 @@
+"""Information maximisation and pseudo-labels behind a frozen head."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.settings import tunable
+from cellda.training.settings import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cellda.models.classifier import CellClassifier
+
+
+@register("shot")
+class Shot(Training, Adapter):
+    """Trains the encoder until the frozen head is certain of it, with pseudo-labels (SHOT, Liang et al. 2020).
+
+    Minimises `H(Y|X) - marginal H(Y) + pseudo CE(pseudo-labels)` over encoder and embedding: every prediction certain, yet all
+    classes predicted, and cells near a class's centroid of that class. In each of `rounds`, centroids are the means of all
+    embeddings, weighted by the head's probabilities; cells take the class of the nearest (by cosine), the centroids are taken
+    anew from these, and the cells once more. A class that no cell is predicted as has no centroid and is given to none. J.
+    Liang, D. Hu, J. Feng: Do we really need to access the source data? ICML 2020.
+
+    `H(Y)` of the paper is Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such parts, so by
+    default it is of order 2, which pulls less at rare classes (`cellda.training.information.marginal_entropy`).
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+
+    rounds: int = Field(2, ge=1, description="How often pseudo-labels are made.")
+    epochs: int = Field(2, ge=1, description="Epochs after each time.")
+    images: int = Field(250, ge=2, description="Images of the pool that an epoch takes at most.")
+    batch_size: int = tunable(32, choices=(16, 32, 64), ge=2)
+    lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    one_cycle: bool = True
+    bn: Literal["train", "frozen"] = "frozen"
+    pseudo: float = tunable(0.3, low=0.0, high=1.0, ge=0)
+    marginal: float = tunable(1.0, low=0.1, high=1.0, ge=0)
+    order: float = tunable(2.0, choices=(1.0, 2.0, 4.0), gt=0)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train everything before the head on pseudo-labels that are made anew in every round."""
+        from dataclasses import replace
+
+        from cellda.training.examples import ImageExamples
+        from cellda.training.information import OfLogits
+
+        pool, trainer = target.pool, context.trainer
+        model.head.requires_grad_(False)
+        for number in range(self.rounds):
+            embeddings = trainer.embeddings(model, pool)
+            labels = pseudo_labels(embeddings, trainer.apply(model.head, embeddings).softmax(1))
+            trainer.fit(
+                model,
+                ImageExamples(replace(pool, known_labels=labels)),
+                self,
+                seed=context.seed * self.rounds + number,
+                per_epoch=min(len(pool), self.images),
+                objective=OfLogits(self.loss, head_in_use=True),
+                title=f"adapting ({self.name})",
+            )
+        model.head.requires_grad_(True)
+        return model
+
+    def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """What is minimised, of the logits `(B, classes)` and pseudo-labels `(B,)` of a batch."""
+        from torch.nn.functional import cross_entropy
+
+        from cellda.training.information import conditional_entropy, marginal_entropy
+
+        information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(logits)
+        return self.pseudo * cross_entropy(logits, labels, label_smoothing=self.label_smoothing) - information
+
+    def image_passes(self, offer: Offer) -> int:
+        """In every round each image once for the pseudo-labels, and the epochs."""
+        return self.rounds * (offer.unlabelled + self.epochs * min(offer.unlabelled, self.images))
+
+
+def pseudo_labels(embeddings: "Tensor", probabilities: "Tensor") -> "Tensor":
+    """Class indices `(N,)` of the nearest centroids, from embeddings `(N, D)` and the head's probabilities `(N, classes)`."""
+    from torch.nn.functional import normalize, one_hot
+
+    rows, weights = normalize(embeddings, dim=1), probabilities
+    present = one_hot(probabilities.argmax(1), probabilities.shape[1]).any(0)
+    labels = probabilities.argmax(1)
+    for _ in range(2):
+        nearness = rows @ normalize(weights.T @ rows, dim=1).T
+        labels = nearness.masked_fill(~present, -2.0).argmax(1)
+        weights = one_hot(labels, probabilities.shape[1]).to(rows)
+    return labels

@@ -1,0 +1,91 @@
+"""The head trained on the support's labels and on its information about the pool."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Need
+from cellda.adapters.features import FeatureAdapter, Features
+from cellda.errors import ConfigurationError
+from cellda.settings import tunable
+from cellda.training.settings import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cellda.models.heads.base import Head
+
+
+@register("tim")
+class TIM(Training, FeatureAdapter):
+    """Trains the head on the labels and on its information about the pool (TIM-GD, Boudiaf et al. 2020).
+
+    Minimises `CE(support) - marginal H(Y) + conditional H(Y|X)` by gradient descent, both entropies over the pool: labelled
+    cells as labelled, every other prediction certain, yet all classes predicted. Embeddings are computed once. M. Boudiaf, I.
+    Ziko, J. Rony, J. Dolz, P. Piantanida, I. Ben Ayed: Transductive information maximization for few-shot learning, NeurIPS
+    2020. There the head is a nearest-prototype one; here it is the one that the model has, so that a class without support
+    keeps what the source taught of it.
+
+    The paper's `H(Y)` is Shannon's (`order = 1`, `marginal = 10`), which pulls towards classes in equal parts. By default it
+    is of order 2 and weighs as much as the others, which suits other shares better (Veilleux et al., NeurIPS 2021).
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})
+
+    epochs: int = tunable(50, low=20, high=200, ge=1)
+    batch_size: int = tunable(128, choices=(64, 128, 256), ge=2)
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    one_cycle: bool = True
+    bn: Literal["frozen"] = "frozen"
+    marginal: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)
+    conditional: float = tunable(1.0, low=0.1, high=1.0, ge=0)
+    order: float = tunable(2.0, choices=(1.0, 2.0, 4.0), gt=0)
+
+    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+        """Train `head`.
+
+        Raises:
+            ConfigurationError: If it has no weights.
+        """
+        import torch
+
+        from cellda.training.batches import REPEATS
+        from cellda.training.examples import FeatureExamples
+        from cellda.training.information import OfLogits
+        from cellda.training.objective import UNLABELLED
+
+        if not list(head.parameters()):
+            raise ConfigurationError(
+                f"tim trains the weights of a head, and the head '{head.name}' has none; put tim before the adapter that made "
+                "it, or leave it out."
+            )
+        lengths = [len(features.support), len(features.pool)]
+        labels = torch.cat([features.labels, torch.full((lengths[1],), UNLABELLED)])
+        context.trainer.fit(
+            head,
+            FeatureExamples(torch.cat([features.support, features.pool]), labels),
+            self,
+            seed=context.seed,
+            lengths=lengths,
+            per_epoch=min(max(lengths), REPEATS * min(lengths)),
+            objective=OfLogits(self.loss),
+            title=f"adapting ({self.name})",
+        )
+        return head
+
+    def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """What is minimised, of the logits `(B, classes)` and labels `(B,)` of support and pool together."""
+        from torch.nn.functional import cross_entropy
+
+        from cellda.training.information import conditional_entropy, marginal_entropy
+        from cellda.training.objective import UNLABELLED
+
+        known, pool = labels != UNLABELLED, logits[labels == UNLABELLED]
+        information = self.marginal * marginal_entropy(
+            pool, self.order
+        ) - self.conditional * conditional_entropy(pool)
+        return cross_entropy(logits[known], labels[known], label_smoothing=self.label_smoothing) - information

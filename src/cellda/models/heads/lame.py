@@ -1,0 +1,86 @@
+"""Another head, corrected by what the nearest of a pool of images are."""
+
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from cellda.models.heads import create, register
+from cellda.models.heads.base import Head
+from cellda.models.neighbours import similarities
+
+
+@register("lame")
+class Lame(Head):
+    """One step of LAME's fixed-point equation (Boudiaf et al. 2022) from an inner head and stored assignments.
+
+    `logit_k = log p_k + strength * sum_j z_jk` over the `neighbours` nearest anchors `j`, of which an image is not its own.
+
+    Args:
+        width: Length of an embedding.
+        classes: Number of classes.
+        inner: Name and options of the inner head, whose probabilities are `p`.
+        anchors: Number of stored images.
+        neighbours: How many of them count.
+        strength: Weight of a neighbour.
+    """
+
+    anchors: Tensor
+    assignments: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        classes: int,
+        *,
+        inner: dict[str, Any],
+        anchors: int,
+        neighbours: int = 5,
+        strength: float = 1.0,
+    ) -> None:
+        super().__init__(width, classes)
+        self.inner = create(width=width, classes=classes, **inner)
+        self.neighbours = neighbours
+        self.strength = strength
+        self.register_buffer("anchors", torch.zeros(anchors, width))
+        self.register_buffer("assignments", torch.full((anchors, classes), 1 / classes))
+
+    @classmethod
+    def around(cls, inner: Head, pool: Float[Tensor, "n d"], neighbours: int, strength: float) -> Self:
+        """A head around `inner` with anchors of these embeddings, all assigned to every class alike."""
+        head = cls(
+            inner.width,
+            inner.classes,
+            inner={"name": inner.name, **inner.options()},
+            anchors=len(pool),
+            neighbours=neighbours,
+            strength=strength,
+        )
+        head.inner = inner
+        head.anchors.copy_(F.normalize(pool, dim=1))
+        return head
+
+    def options(self) -> dict[str, Any]:
+        """The inner head, and how many images are stored and count how much."""
+        return {
+            "inner": {"name": self.inner.name, **self.inner.options()},
+            "anchors": len(self.anchors),
+            "neighbours": self.neighbours,
+            "strength": self.strength,
+        }
+
+    def nearest(self, embeddings: Float[Tensor, "b d"]) -> tuple[Tensor, Tensor]:
+        """Anchors `(B, k)` nearest to embeddings, and their weights: `strength`, or 0 for the image itself."""
+        near = similarities(embeddings, self.anchors).topk(min(self.neighbours, len(self.anchors)))
+        return near.indices, self.strength * near.values.isfinite().to(embeddings)
+
+    def pull(self, nearest: tuple[Tensor, Tensor]) -> Float[Tensor, "b classes"]:
+        """What the nearest anchors, as assigned, add to the logits."""
+        rows, weights = nearest
+        return (self.assignments[rows] * weights[:, :, None]).sum(1)
+
+    def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
+        """Logits `(B, classes)`."""
+        return self.inner(embeddings).log_softmax(1) + self.pull(self.nearest(embeddings))  # type: ignore[no-any-return]

@@ -1,0 +1,20 @@
+"""Nearest neighbours of embeddings among stored ones, by cosine similarity."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+SAME = 1e-6
+"""Embeddings whose cosine is above 1 by no less than this are the same image, which is no neighbour of its own."""
+
+
+def similarities(embeddings: Float[Tensor, "b d"], anchors: Float[Tensor, "n d"]) -> Float[Tensor, "b n"]:
+    """Cosines `(B, N)` in [-1, 1]; minus infinity where an embedding is the anchor itself.
+
+    Args:
+        embeddings: `(B, D)`.
+        anchors: `(N, D)`, of length 1.
+    """
+    cosines = F.normalize(embeddings, dim=1) @ anchors.T
+    return cosines.masked_fill(cosines > 1 - SAME, -torch.inf)
