@@ -27,6 +27,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.predicted import prediction_table
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
+from cellda.training.mixstyle import mixed_styles
 from cellda.training.search import search
 
 SOURCE_RECORD = "source.json"
@@ -101,10 +102,10 @@ def source_model(case: Case, trainer: Trainer) -> Path:
             for source, images in zip(recipe.sources, whole, strict=True)
         ]
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
-        with clock.stage("train"):
+        with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
             losses = trainer.fit(
                 model,
-                ImageExamples(*parts),
+                ImageExamples(*parts, stain_jitter=recipe.training.stain_jitter),
                 recipe.training,
                 seed=recipe.seed,
                 lengths=[len(part) for part in parts],

@@ -11,6 +11,7 @@ from cellda.errors import ConfigurationError
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
+    from cellda.datasets.images import ImageSet
     from cellda.models.classifier import CellClassifier
 
 
@@ -34,12 +35,7 @@ class MixedSource(Full):
         """Train every weight of `model` on the support images and the drawn source images."""
         from cellda.training.examples import ImageExamples
 
-        drawn = [
-            source.subset(rows) for source, rows in zip(context.source, self._draw(context), strict=True)
-        ]
-        examples = ImageExamples(
-            target.support, *[part for part in drawn if len(part)], stain_jitter=self.stain_jitter
-        )
+        examples = ImageExamples(target.support, *self.drawn(context), stain_jitter=self.stain_jitter)
         settings = self.for_images(len(examples))
         context.trainer.fit(model, examples, settings, seed=context.seed, title=f"adapting ({self.name})")
         return model
@@ -51,7 +47,7 @@ class MixedSource(Full):
     def _check(self, source_images: int) -> None:
         if source_images < self.source_images:
             raise ConfigurationError(
-                f"mixed_source wants source_images={self.source_images}, but the sources hold {source_images}; "
+                f"{self.name} wants source_images={self.source_images}, but the sources hold {source_images}; "
                 f"set adapter.source_images to at most {source_images}."
             )
 
@@ -59,6 +55,12 @@ class MixedSource(Full):
         """Every epoch sends every support and every drawn source image through the backbone."""
         images = offer.labelled + self.source_images
         return self.for_images(images).epochs * images
+
+    def drawn(self, context: AdaptContext) -> "list[ImageSet]":
+        """The drawn images of every source of which some are drawn."""
+        rows = self._draw(context)
+        sets = [source.subset(chosen) for source, chosen in zip(context.source, rows, strict=True)]
+        return [part for part in sets if len(part)]
 
     def _draw(self, context: AdaptContext) -> list[list[int]]:
         """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""

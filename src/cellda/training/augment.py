@@ -13,6 +13,11 @@ DEGRADED_SIDE = (0.22, 0.9)
 ZOOM = (0.6, 1.4)
 """Magnification of the random zoom; below 1 the cell shrinks and the frame is filled by reflection."""
 
+CUTOUT = 0.4
+"""Largest side of what is cut out, as a share of the image's."""
+
+STRONG_STAIN = 2.0
+"""Strength of the stain jitter in strong views: twice that of fine-tuning."""
 
 STAIN = {"density": math.log(1.25), "balance": 0.1, "exposure": 0.15}
 """Largest change, as a logarithm, of all optical densities together, of each channel's density, and of the light."""
@@ -78,3 +83,27 @@ def random_stain(
         for name, channels in (("density", 1), ("balance", 3), ("exposure", 1))
     )
     return (images.pow(density * balance) * exposure).clamp(0, 1)
+
+
+def random_cutout(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
+    """Cover a square of each image with the image's mean colour (DeVries and Taylor 2017).
+
+    Its side is up to `CUTOUT` of the image's and its centre anywhere, so that a part of it may lie outside.
+    """
+    half, row, column = torch.rand(3, len(images), 1, 1, 1, generator=generator).to(images)
+    half = half * CUTOUT / 2
+    side = images.shape[-1]
+    places = (torch.arange(side, device=images.device) + 0.5) / side
+    covered = ((places.view(-1, 1) - row).abs() < half) & ((places - column).abs() < half)
+    return torch.where(covered, images.mean((2, 3), keepdim=True), images)
+
+
+def random_strong(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
+    """A strong view of each cell, for methods that ask for agreement with a weak one.
+
+    Stain and light change by twice what fine-tuning uses, the cell shrinks or grows (`ZOOM`), is flipped and turned, and a
+    part of it is covered. What RandAugment does beside these (posterize, invert, shear) makes no picture that a microscope
+    could give, and colour is what tells some classes apart.
+    """
+    images = random_zoom(random_stain(images, generator, STRONG_STAIN), generator)
+    return random_cutout(random_dihedral(images, generator), generator)

@@ -18,8 +18,8 @@ class Step:
     """What one step of training is about.
 
     Attributes:
-        inputs: What `Examples.prepare` made of the batch, on the device; its first dimension is the batch's, or a multiple
-            of it where several views of an image are made.
+        inputs: What `Examples.prepare` made of the batch, on the device; its first dimension is the batch's, or longer
+            where further views of the images follow (`cellda.training.views`).
         labels: `(B,)` class indices, `UNLABELLED` where there is none.
         parts: Index of the set that each example comes from.
         progress: Share of all steps that are done, from 0 to below 1.
@@ -67,12 +67,11 @@ class CrossEntropy:
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """The mean over the labelled examples; an unlabelled one counts nothing."""
-        return F.cross_entropy(
-            module(step.inputs),
-            step.labels,
-            label_smoothing=self.label_smoothing,
-            ignore_index=UNLABELLED,
-        )
+        return self.of(module(step.inputs), step.labels)
+
+    def of(self, logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+        """The same of logits that are computed already; at least one of the labels must be known."""
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, ignore_index=UNLABELLED)
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """None."""

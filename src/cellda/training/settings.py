@@ -41,6 +41,9 @@ class SourceTraining(Training):
 
     Attributes:
         holdout: Share of every source kept out of training to measure the source accuracy.
+        mixstyle: How often the feature statistics of a batch are mixed with those of other images behind an early stage
+            (`cellda.training.mixstyle`; the paper of that method has 0.5); 0 is never.
+        stain_jitter: Strength of random changes of stain and light after normalization (`augment.random_stain`); 0 is none.
     """
 
     lr: float = Field(3e-4, gt=0)
@@ -50,6 +53,8 @@ class SourceTraining(Training):
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
     holdout: float = Field(0.2, ge=0, le=0.5)
+    mixstyle: float = Field(0.0, ge=0, le=1)
+    stain_jitter: float = Field(0.0, ge=0)
 
 
 class Search(Settings):

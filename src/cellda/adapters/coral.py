@@ -1,0 +1,50 @@
+"""Alignment of covariances."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cellda.adapters import register
+from cellda.adapters.aligning import Aligning
+from cellda.adapters.base import AdaptContext, TargetView
+from cellda.settings import tunable
+from cellda.training.alignment import Alignment
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("coral")
+class Coral(Aligning):
+    """Fine-tune with source images, covariances of both embeddings alike: deep CORAL (Sun and Saenko 2016).
+
+    `L = CE(support, source) + weight r(t) |C_S - C_T|^2 / (4 d^2)`, Frobenius norm, `C` the covariances of the embeddings of
+    source and target in a batch and `d` their length (Alignment: standardised, classes with support). `r` rises from 0 to 1
+    as in `dann`. Means are not compared, so that other shares of the classes matter less than in `mmd`.
+    """
+
+    weight: float = tunable(30.0, low=3.0, high=300.0, log=True, ge=0)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train every weight of `model` on support, pool and drawn source images."""
+        classes = torch.unique(target.support.labels).to(context.trainer.device)
+        self.train(model, target, context, Covariances(self.label_smoothing, self.weight, classes))
+        return model
+
+
+def coral(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+    """Squared Frobenius distance of the two covariance matrices over `4 d^2`; each side has at least two rows."""
+    apart = source.T.cov() - target.T.cov()
+    return apart.square().sum() / (4 * source.shape[1] ** 2)
+
+
+class Covariances(Alignment):
+    """The loss of `Coral`."""
+
+    def term(
+        self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
+    ) -> Float[Tensor, ""]:
+        """The distance of the covariances times `factor`."""
+        return factor * coral(source, target)

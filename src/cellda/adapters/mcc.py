@@ -1,0 +1,70 @@
+"""Minimum class confusion."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, TargetView
+from cellda.adapters.mixing import Mixing
+from cellda.settings import tunable
+from cellda.training.objective import UNLABELLED, CrossEntropy, Step
+from cellda.training.schedules import ramp_up
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("mcc")
+class Mcc(Mixing):
+    """Make predictions of the pool that do not waver between classes: minimum class confusion (Jin et al. 2020).
+
+    `L = CE(support) + weight r(t) MCC(pool)`, see `class_confusion`. Its rows are classes and count alike, however rare a
+    class is in the pool; rows of classes without support are left out, because the target may not have them at all. `r`
+    rises over the first 40 % of the steps: a source model is at first wrong on many cells of the target. Batches are larger
+    than those of `full`, because confusion is estimated within one.
+    """
+
+    batch_size: int = tunable(24, choices=(12, 24, 48), ge=2)
+    min_steps: int = tunable(110, choices=(0, 55, 110, 220), ge=0)
+    temperature: float = tunable(2.5, low=1.0, high=5.0, gt=0)
+    weight: float = tunable(1.0, low=0.1, high=3.0, log=True, ge=0)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train every weight of `model` on the support and on the confusion of the pool."""
+        rows = torch.unique(target.support.labels).to(context.trainer.device)
+        self.train(model, target, context, Confusion(self, rows))
+        return model
+
+
+def class_confusion(
+    logits: Float[Tensor, "u c"], rows: Int[Tensor, " k"], temperature: float
+) -> Float[Tensor, ""]:
+    """Mean over `rows` of the share of a class that is confused with others.
+
+    With `P = softmax(logits / temperature)` and `w_i` proportional to `1 + exp(-H(P_i))`, of mean 1, the confusion of
+    classes is `C = P^T diag(w) P`; its rows are brought to sum 1, and what is off the diagonal is summed.
+    """
+    log = (logits / temperature).log_softmax(1)
+    found = log.exp()
+    weight = 1 + (found * log).sum(1).exp()
+    weight = weight * len(weight) / weight.sum()
+    # As in the paper, entropy only says which predictions count, and is not itself made small.
+    confusion = found.T @ (found * weight.detach()[:, None])
+    return 1 - (confusion.diagonal() / confusion.sum(1))[rows].mean()
+
+
+class Confusion(CrossEntropy):
+    """The loss of `Mcc`; `rows` are the classes that have support."""
+
+    def __init__(self, settings: Mcc, rows: Int[Tensor, " k"]) -> None:
+        super().__init__(settings.label_smoothing)
+        self.settings, self.rows = settings, rows
+
+    def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
+        """Cross-entropy and the class confusion of the pool."""
+        logits = module(step.inputs)
+        confusion = class_confusion(logits[step.labels == UNLABELLED], self.rows, self.settings.temperature)
+        return self.of(logits, step.labels) + self.settings.weight * ramp_up(step.progress) * confusion

@@ -1,0 +1,67 @@
+"""Alignment of distributions by their mean in a kernel's space."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cellda.adapters import register
+from cellda.adapters.aligning import Aligning
+from cellda.adapters.base import AdaptContext, TargetView
+from cellda.settings import tunable
+from cellda.training.alignment import Alignment
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Bandwidths of the Gaussian kernels, as factors of the mean squared distance between two embeddings."""
+
+
+@register("mmd")
+class Mmd(Aligning):
+    """Fine-tune with source images, distributions of both embeddings alike: multi-kernel MMD (Long et al. 2015).
+
+    `L = CE(support, source) + weight r(t) MMD^2(S, T)`, see `mmd`, with the embeddings of source and target in a batch
+    (Alignment: standardised, classes with support). `r` rises from 0 to 1 as in `dann`. The paper aligns several layers behind
+    a frozen stem; here it is the embedding, from which the head reads.
+    """
+
+    weight: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train every weight of `model` on support, pool and drawn source images."""
+        classes = torch.unique(target.support.labels).to(context.trainer.device)
+        self.train(model, target, context, Discrepancy(self.label_smoothing, self.weight, classes))
+        return model
+
+
+def mmd(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+    """Squared maximum mean discrepancy, unbiased (Gretton et al. 2012, Lemma 6), so that it may be a little below 0.
+
+    `mean_{i != j} k(s_i, s_j) + mean_{i != j} k(t_i, t_j) - 2 mean k(s_i, t_j)`, with `k` the mean of the Gaussian kernels
+    `exp(-|x - y|^2 / (b w))`, `w` the mean squared distance between two of all embeddings, without gradient. Each side has at
+    least two rows.
+    """
+    both = torch.cat([source, target])
+    distances = (both[:, None] - both).square().sum(2)
+    number, first = len(both), len(source)
+    width = distances.detach().sum() / (number * (number - 1))
+    kernel = torch.stack([(-distances / (factor * width)).exp() for factor in BANDWIDTHS]).mean(0)
+    kernel = kernel - torch.diag(kernel.diagonal())
+    within = [
+        block.sum() / (len(block) * (len(block) - 1))
+        for block in (kernel[:first, :first], kernel[first:, first:])
+    ]
+    return within[0] + within[1] - 2 * kernel[:first, first:].mean()
+
+
+class Discrepancy(Alignment):
+    """The loss of `Mmd`."""
+
+    def term(
+        self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
+    ) -> Float[Tensor, ""]:
+        """The discrepancy times `factor`."""
+        return factor * mmd(source, target)

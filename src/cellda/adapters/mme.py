@@ -1,0 +1,55 @@
+"""Minimax entropy between head and encoder."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, TargetView
+from cellda.adapters.mixing import Mixing
+from cellda.settings import tunable
+from cellda.training.objective import UNLABELLED, CrossEntropy, Step
+from cellda.training.reversal import reverse
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("mme")
+class Mme(Mixing):
+    """The head is made unsure of the pool, the encoder makes it sure again: minimax entropy (Saito et al. 2019).
+
+    `H = -mean_u sum_c p_c log p_c` over the pool. The head minimises `CE(support) - weight H`, so that what it takes for a
+    class moves towards the pool; encoder and embedding minimise `CE(support) + weight H`, so that the pool gathers around it.
+    Both happen in one step: the gradient of the pool is reversed between embedding and head. The head stays the
+    model's own; the paper has cosine similarities to one prototype a class.
+    """
+
+    batch_size: int = tunable(16, choices=(8, 16, 32), ge=2)
+    min_steps: int = tunable(160, choices=(0, 80, 160, 320), ge=0)
+    weight: float = tunable(0.1, low=0.01, high=1.0, log=True, ge=0)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Train every weight of `model` on the support and on the entropy of the pool."""
+        self.train(model, target, context, MinimaxEntropy(self))
+        return model
+
+
+class MinimaxEntropy(CrossEntropy):
+    """The loss of `Mme`: that of the head; what lies before the head gets the pool's gradient reversed."""
+
+    def __init__(self, settings: Mme) -> None:
+        super().__init__(settings.label_smoothing)
+        self.settings = settings
+
+    def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
+        """Cross-entropy less `weight` times the entropy of the pool."""
+        embeddings = module.embed(step.inputs)  # type: ignore[operator]
+        unlabelled = step.labels == UNLABELLED
+        # In one batch, so that the head's BatchNorm estimates one distribution of both.
+        logits: Tensor = module.head(torch.where(unlabelled[:, None], reverse(embeddings), embeddings))  # type: ignore[operator]
+        log = logits[unlabelled].log_softmax(1)
+        entropy = -(log.exp() * log).sum(1).mean()
+        return self.of(logits, step.labels) - self.settings.weight * entropy
