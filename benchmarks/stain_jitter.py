@@ -2,8 +2,8 @@
 
     python benchmarks/stain_jitter.py
 
-`our_workflow` with `stain_jitter` 0, 0.5, 1 and 2; source `synthetic/0`, 24 labelled cells of four other drawn laboratories, two
-draws, preset `laptop` at 96 px. No real image and no query label of a real target is looked at.
+`our_workflow` with `stain_jitter` 0, 0.5, 1 and 2; source `synthetic/0`, 24 labelled cells of four other drawn laboratories,
+two draws, preset `laptop` at 96 px. No real image and no query label of a real target is looked at.
 """
 
 from study import Study, main
