@@ -150,9 +150,9 @@ def search_trials(runs: Ablation, data: Path | None, store: Path | None) -> list
 def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write predictions (by protocol) and what is computed from them, and print the tables.
 
-    Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several),
-    `scores.csv`, `tables.md`, and a png a figure. What cannot be made of these predictions, such as a table beside the
-    paper's where it reports none of the targets, is left out, and a line says why.
+    Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
+    the tables in `README.md`, and beside the folder `figures/<study>_<figure>.png`. What cannot be made of these
+    predictions, such as a table beside the paper's where it reports none of the targets, is left out, and a line says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console, texts, measured = Console(), [], []
@@ -171,9 +171,10 @@ def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> Non
                 texts.append(table.to_markdown())
         for name in study.figures:
             with left_out(f"figure {name}", protocol):
-                save_figure(FIGURES[name](predictions, study.main), folder / f"{name}{suffix}.png", DPI)
+                file = folder.parent / "figures" / f"{folder.name}_{name}{suffix}.png"
+                save_figure(FIGURES[name](predictions, study.main), file, DPI)
     pd.concat(measured).to_csv(folder / "scores.csv", index=False, float_format="%.4f")
-    (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
+    (folder / "README.md").write_text("\n".join(texts), encoding="utf-8")
 
 
 @contextmanager

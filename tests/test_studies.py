@@ -70,8 +70,8 @@ def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tm
     table = read_predictions(results)
     assert set(table["condition"]) == {"our_workflow@n=6", "our_workflow@n=12"}
     assert set(table["draw"]) == {0, 1}
-    assert len(list(results.glob("*.png"))) == 6
-    assert "our_workflow@n=12" in (results / "tables.md").read_text()
+    assert len(list((results.parent / "figures").glob(f"{results.name}_*.png"))) == 6
+    assert "our_workflow@n=12" in (results / "README.md").read_text()
     assert "protocol 'paper'" in capsys.readouterr().out
 
 
@@ -131,7 +131,7 @@ def test_a_search_is_compared_with_its_own_method(scripts, tmp_path: Path):
     names = dict(zip(conditions, ("our_workflow", "head_only", "mixed_train", "no_transform"), strict=True))
     made = [stored[stored["condition"] == name].assign(condition=new) for new, name in names.items()]
     study.report(tuning.STUDY, {"clean": pd.concat(made)}, tmp_path)
-    tests = (tmp_path / "tables.md").read_text().split("**Accuracy against ")[1:]
+    tests = (tmp_path / "README.md").read_text().split("**Accuracy against ")[1:]
     assert [test.partition(",")[0] for test in tests] == ["our_workflow", "head_only"]
     for test, searched in zip(tests, ("our_workflow+search", "head_only+search"), strict=True):
         rows = [line for line in test.splitlines() if line.startswith("| ") and "pairs" not in line]
@@ -147,8 +147,8 @@ def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(scripts, t
     assert "No table paper_means, protocol 'clean': No condition and target are in both" in said
     assert "No table comparison, protocol 'clean': There is no condition 'our_workflow'" in said
     assert "No figure pr, protocol 'clean'" in said
-    assert (tmp_path / "tables.md").read_text().count("my lab") >= 2
-    assert (tmp_path / "bars_clean.png").exists()
+    assert (tmp_path / "README.md").read_text().count("my lab") >= 2
+    assert (tmp_path.parent / "figures" / f"{tmp_path.name}_bars_clean.png").exists()
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
 
 
