@@ -109,7 +109,7 @@ def test_a_training_that_was_interrupted_goes_on_under_any_plan(
     tmp_path, monkeypatch, bn, before, after
 ) -> None:
     whole = trained(before, epochs=3, bn=bn)
-    keep = loop._checkpoint
+    keep = loop.checkpoint
 
     def stop(accelerator, folder, epoch):
         keep(accelerator, folder, epoch)
@@ -117,10 +117,10 @@ def test_a_training_that_was_interrupted_goes_on_under_any_plan(
             raise KeyboardInterrupt
 
     examples, settings, folder = ImageExamples(brightness_set()), quick(epochs=3, bn=bn), tmp_path / "kept"
-    monkeypatch.setattr(loop, "_checkpoint", stop)
+    monkeypatch.setattr(loop, "checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         Trainer("cpu", before).fit(small_net(), examples, settings, seed=0, checkpoints=folder)
-    monkeypatch.setattr(loop, "_checkpoint", keep)
+    monkeypatch.setattr(loop, "checkpoint", keep)
     net = small_net()
     resumed = Trainer("cpu", after).fit(net, examples, settings, seed=0, checkpoints=folder)
     assert resumed == pytest.approx(whole[0], rel=1e-4)

@@ -1,18 +1,16 @@
 """The one training loop, on accelerate; source training and every adapter use it."""
 
 import math
-import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, PartialState
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from cellda import progress
@@ -23,8 +21,10 @@ from cellda.memory import keep_freed_memory
 from cellda.models.classifier import CellClassifier
 from cellda.models.folding import find_pairs, folded
 from cellda.training.batches import Batches
+from cellda.training.checkpoints import checkpoint, keep_as, resume
 from cellda.training.examples import Batch, Examples
 from cellda.training.objective import CrossEntropy, Objective, Step
+from cellda.training.optimizer import optimizer_of, schedule_of
 from cellda.training.settings import Training
 
 EPOCH_SEEDS = 1_000_003
@@ -105,16 +105,16 @@ class Trainer:
             pin_memory=self.plan.pinned,
         )
         to_device(module, self.device)
-        optimizer = _optimizer(module, objective, settings, rates or {})
+        optimizer = optimizer_of(module, objective, settings, rates or {})
         steps = settings.epochs * len(batches)
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
-        _keep_as(module, accelerator)
+        keep_as(module, accelerator)
         with progress.task(title, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
             quick = self._quick(module, examples, settings, steps)
-            prepared = accelerator.prepare(quick, optimizer, _schedule(optimizer, settings, steps), loader)
+            prepared = accelerator.prepare(quick, optimizer, schedule_of(optimizer, settings, steps), loader)
             epoch_of = _Epoch(accelerator, self.plan, examples, objective, settings, *prepared)
-            first = _resume(accelerator, checkpoints)
+            first = resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
                 batches.epoch = epoch
@@ -128,7 +128,7 @@ class Trainer:
                         f"{title}: the loss is no longer finite in epoch {epoch + 1} of {settings.epochs}; "
                         f"try a learning rate below lr={settings.lr}."
                     )
-                _checkpoint(accelerator, checkpoints, epoch + 1)
+                checkpoint(accelerator, checkpoints, epoch + 1)
         if checkpoints is not None:
             shutil.rmtree(checkpoints)
         module.eval()
@@ -271,72 +271,5 @@ def freeze_batchnorm(module: nn.Module) -> None:
             part.eval()
 
 
-def _optimizer(
-    module: nn.Module, objective: Objective, settings: Training, rates: Mapping[str, float]
-) -> torch.optim.Optimizer:
-    """The optimizer of all weights that train, in one group for every factor of the learning rate."""
-    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, weight in module.named_parameters():
-        if weight.requires_grad:
-            fitting = max((prefix for prefix in rates if name.startswith(prefix)), key=len, default=None)
-            groups.setdefault(1.0 if fitting is None else rates[fitting], []).append(weight)
-    own = list(objective.parameters())
-    if own:
-        groups.setdefault(1.0, []).extend(own)
-    return kind(
-        [{"params": weights, "lr": settings.lr * factor} for factor, weights in groups.items()],
-        lr=settings.lr,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-
-
-def _schedule(optimizer: torch.optim.Optimizer, settings: Training, steps: int) -> LRScheduler:
-    if settings.one_cycle:
-        return OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
-    return ConstantLR(optimizer, factor=1.0)
-
-
 def _as_is(batch: Batch) -> Batch:
     return batch
-
-
-def _keep_as(module: nn.Module, accelerator: Accelerator) -> None:
-    """Let checkpoints hold `module` itself and not what trains it, so that a training goes on under any plan."""
-
-    def save(_models: list[nn.Module], weights: list[dict[str, Tensor]], _folder: str) -> None:
-        weights[:] = [module.state_dict()]
-
-    def load(models: list[nn.Module], _folder: str) -> None:
-        models[:] = [module]
-
-    accelerator.register_save_state_pre_hook(save)
-    accelerator.register_load_state_pre_hook(load)
-
-
-def _checkpoint(accelerator: Accelerator, folder: Path | None, epoch: int) -> None:
-    """Save the state after `epoch` epochs; the name appears when it is complete, and the one before goes."""
-    if folder is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    before = list(folder.glob("epoch_*"))
-    writing = folder / "writing"
-    shutil.rmtree(writing, ignore_errors=True)
-    accelerator.save_state(str(writing))
-    writing.rename(folder / f"epoch_{epoch:05d}")
-    for old in before:
-        shutil.rmtree(old)
-
-
-def _resume(accelerator: Accelerator, folder: Path | None) -> int:
-    """Load the newest checkpoint; the number of epochs already done."""
-    found = sorted(folder.glob("epoch_*")) if folder is not None else []
-    if not found:
-        return 0
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what is kept is the caller's
-    accelerator.load_state(str(found[-1]))
-    # Training draws from torch alone; the states of the others that a checkpoint holds are not put upon the caller.
-    random.setstate(python)
-    np.random.set_state(numpy)  # noqa: NPY002
-    return int(found[-1].name.removeprefix("epoch_"))
