@@ -413,6 +413,8 @@ def test_delta_attends_to_channels_by_what_the_loss_rises_without_them(name) -> 
 
 def test_delta_takes_the_attention_of_the_whole_support_and_keeps_the_source_as_it_was() -> None:
     trainer, model = Watching(), classifier()
+    with torch.no_grad():
+        model.head[-1].weight *= 300  # so that the loss rises differently in different images
     before = state(model)
     adapted(build("delta", batch_size=5), model, trainer)
     objective = trainer.calls[0]["objective"]
