@@ -35,16 +35,13 @@ from cellda.training.loop import Trainer
 from tiny import SIDE, prepared, recipe, target
 
 SOURCE = "training the source model"
-SMALL = {
-    "full": {"epochs": 2},
-    "from_scratch": {"epochs": 2},
-    "head_only": {"epochs": 3},
-    "mixed_source": {"epochs": 2, "source_images": 12},
-}
+WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
+SMALL = {"head_only": {"epochs": 3}, **{name: {"source_images": 12} for name in WITH_SOURCE}}
 
 
 def with_adapter(name: str, **edits) -> Recipe:
-    return recipe(adapter={"name": name, **SMALL.get(name, {})}, **edits)
+    quick = {"epochs": 2} if "epochs" in cellda.adapters.get(name).model_fields else {}
+    return recipe(adapter={"name": name, **quick, **SMALL.get(name, {})}, **edits)
 
 
 def run(chosen: Recipe, store: Path, aim: CellDataset | None = None, **options) -> RunResult:

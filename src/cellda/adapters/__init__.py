@@ -1,8 +1,8 @@
 """Adapters: what is done with the few labelled cells of the target.
 
     >>> import cellda.adapters
-    >>> cellda.adapters.names()
-    ['from_scratch', 'full', 'head_only', 'mixed_source', 'none']
+    >>> "full" in cellda.adapters.names()
+    True
 
 A new adapter is one file in this folder, named after the method, holding one class (see `base.Adapter`).
 """
