@@ -15,9 +15,11 @@ from cellda.training.augment import (
     STAIN,
     ZOOM,
     degrade,
+    random_cutout,
     random_degrade,
     random_dihedral,
     random_stain,
+    random_strong,
     random_zoom,
     zoom,
 )
@@ -154,7 +156,10 @@ def test_random_degrade_covers_the_declared_range_image_by_image() -> None:
     assert int(found.max()) > high - low - 5
 
 
-@pytest.mark.parametrize("operation", [random_dihedral, random_zoom, random_degrade])
+OPERATIONS = [random_dihedral, random_zoom, random_degrade, random_cutout, random_strong]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_generator_alone_decides(operation) -> None:
     before = images(6, 20)
     untouched = before.clone()
@@ -169,7 +174,7 @@ def test_the_generator_alone_decides(operation) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("operation", [random_dihedral, random_zoom, random_degrade])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_shape_dtype_and_range_stay(operation, dtype) -> None:
     after = operation(images(4, 12).to(dtype), Generator().manual_seed(0))
     assert after.shape == (4, 3, 12, 12)

@@ -35,7 +35,8 @@ from cellda.training.loop import Trainer
 from tiny import SIDE, prepared, recipe, target
 
 SOURCE = "training the source model"
-SMALL = {"head_only": {"epochs": 3}, "mixed_source": {"source_images": 12}}
+WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
+SMALL = {"head_only": {"epochs": 3}, **{name: {"source_images": 12} for name in WITH_SOURCE}}
 
 
 def with_adapter(name: str, **edits) -> Recipe:
