@@ -41,6 +41,8 @@ EDITS: dict[str, Any] = {
     "training.one_cycle": False,
     "training.bn": "train",
     "training.holdout": 0.0,
+    "training.mixstyle": 0.5,
+    "training.stain_jitter": 1.0,
     "few_shot.n": 48,
     "few_shot.draw": 2,
     "few_shot.kind": "random",
