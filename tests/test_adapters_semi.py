@@ -378,7 +378,7 @@ def test_class_confusion_is_what_the_paper_sums(rows, temperature) -> None:
     confusion /= confusion.sum(1, keepdims=True)
     wanted = np.mean([sum(confusion[j, k] for k in range(4) if k != j) for j in rows])
     found = class_confusion(logits, torch.tensor(rows), temperature)
-    assert float(found) == pytest.approx(wanted, rel=1e-5)
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_mcc_adds_the_confusion_of_the_pool() -> None:
@@ -386,7 +386,7 @@ def test_mcc_adds_the_confusion_of_the_pool() -> None:
     for progress in (0.1, 0.9):
         step = semi_step(progress=progress)
         logits = net(step.inputs)
-        confusion = float(class_confusion(logits[[1, 3, 5, 7]], rows, 2.0))
+        confusion = class_confusion(logits[[1, 3, 5, 7]], rows, 2.0).item()
         wanted = cross_entropy(numbers(logits[[0, 2, 4, 6]]), [0, 3, 3, 5], 0.1)
         loss = Confusion(create("mcc", temperature=2.0, weight=0.5), rows).loss(net, step)
         assert loss.item() == pytest.approx(wanted + 0.5 * ramp_up(progress) * confusion, rel=1e-5)

@@ -50,6 +50,7 @@ EDITS: dict[str, Any] = {
     "search": None,
     "search.trials": 5,
     "search.folds": 4,
+    "pool": "disjoint",
     "protocol": "paper",
     "seed": 7,
     "device": "cpu",
@@ -246,7 +247,7 @@ def test_a_problem_is_listed_without_its_echo():
         ({"adapter": "hed_only"}, r"no adapter 'hed_only'; did you mean 'head_only'\?"),
         (
             {"adapter": {}},
-            r"give the name of an adapter, or a mapping with its 'name'.*Known: .*from_scratch, full",
+            r"give the name of an adapter, a mapping with its 'name' and options, or a list.*Known: .*from_scratch, full",
         ),
         ({"adapter": {"epochs": 3}}, r"give the name of an adapter"),
         ({"adapter": None}, r"give the name of an adapter"),
