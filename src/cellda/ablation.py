@@ -89,8 +89,8 @@ class Ablation:
         if self.cap is not None and passes > self.cap and not bound:
             raise ConfigurationError(
                 f"'{condition}' sends {passes:,} images through the backbone on {case.target.full_name}, "
-                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, or "
-                "raise the cap for all."
+                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "
+                "or raise the cap for all."
             )
         if case.oracle != condition.endswith(ORACLE):
             raise ConfigurationError(

@@ -86,9 +86,8 @@ def condition_of(recipe: "Recipe") -> str:
 
     Where query labels chose the adapter's values, the name ends in `+oracle`.
     """
-    searched = recipe.search is not None and bool(recipe.adapter.search_space())
-    oracle = searched and recipe.search.selector == "oracle"
-    return _condition_of(recipe) + (ORACLE if oracle else "")
+    search = recipe.search if recipe.adapter.search_space() else None
+    return _condition_of(recipe) + ORACLE * (search is not None and search.selector == "oracle")
 
 
 def _condition_of(recipe: "Recipe") -> str:

@@ -8,7 +8,14 @@ from cellda.evaluation.costs import FILE, with_costs
 from cellda.evaluation.elsewhere import BEST, best_elsewhere, under_one_name
 from cellda.evaluation.predictions import write_predictions
 from cellda.reporting.figures import save_figure
-from cellda.reporting.leaderboard import NO_LABELS, leaderboard_table, ranked, ranking, without_labels
+from cellda.reporting.leaderboard import (
+    NO_LABELS,
+    leaderboard_table,
+    leaderboard_without_labels,
+    ranked,
+    ranking,
+    without_labels,
+)
 from cellda.reporting.rank_figures import critical_difference_diagram
 from cellda.reporting.tables import distinct, scores
 
@@ -67,12 +74,11 @@ def write_bench(
         table.to_csv(folder / name, index=False, float_format="%.4g")
         files.append(folder / name)
     known = with_costs(predictions, runs)
-    shown = [known]
-    free = without_labels(known)
-    names = ranked(distinct(free, "condition"))
-    if names and len(names) < len(ranked(distinct(known, "condition"))):
-        shown.append(free)
-    text = "\n".join(leaderboard_table(one).to_markdown() for one in shown)
+    tables = [leaderboard_table(known)]
+    free, competing = (ranked(distinct(one, "condition")) for one in (without_labels(known), known))
+    if 0 < len(free) < len(competing):
+        tables.append(leaderboard_without_labels(known))
+    text = "\n".join(table.to_markdown() for table in tables)
     (folder / "leaderboard.md").write_text(text, encoding="utf-8")
     files.append(folder / "leaderboard.md")
     found = ranking(known)

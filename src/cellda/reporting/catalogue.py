@@ -66,9 +66,9 @@ def leaderboard(predictions: "pd.DataFrame", _: str) -> "TextTable":
 
 def leaderboard_without_labels(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """The leaderboard of the conditions that used no target label."""
-    from cellda.reporting.leaderboard import leaderboard_table, without_labels
+    from cellda.reporting.leaderboard import leaderboard_without_labels as made
 
-    return leaderboard_table(without_labels(predictions))
+    return made(predictions)
 
 
 def paper_means(predictions: "pd.DataFrame", _: str) -> "TextTable":

@@ -1,6 +1,7 @@
 """The leaderboard: conditions by their mean rank, what they cost, and the bounds between which they lie."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -160,6 +161,20 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
             "Oracle: balanced accuracy with values chosen by the query labels; an upper bound, no result."
         )
     return notes
+
+
+def leaderboard_without_labels(predictions: pd.DataFrame) -> TextTable:
+    """The leaderboard of the conditions that used no target label.
+
+    Args:
+        predictions: A prediction table of one protocol, with costs.
+
+    Raises:
+        ConfigurationError: As `leaderboard_table` and `without_labels`.
+    """
+    single(predictions, "protocol")
+    table = leaderboard_table(without_labels(predictions))
+    return replace(table, title=f"{table.title}, without labels")
 
 
 def without_labels(predictions: pd.DataFrame) -> pd.DataFrame:

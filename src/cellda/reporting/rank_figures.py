@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from cellda.errors import ConfigurationError
 from cellda.evaluation.ranks import Ranking
 from cellda.reporting.figures import blank_figure
-from cellda.reporting.tables import words
 
 _ROW = 0.2
 """Inches between two names, and between two bars."""
@@ -73,7 +72,7 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
         axes.text(
             edge + 0.04 * margin * (-1 if better else 1),
             y,
-            f"{words(name)}  {value:.2f}" if better else f"{value:.2f}  {words(name)}",
+            f"{name}  {value:.2f}" if better else f"{value:.2f}  {name}",
             ha="right" if better else "left",
             va="center",
             fontsize=8,

@@ -147,7 +147,8 @@ def soft_neighbourhood_density(probabilities: Float[Tensor, "n c"]) -> float:
 
 def _entropy(p: Tensor) -> Tensor:
     """Shannon entropy over the last axis, in nats."""
-    return torch.special.entr(p).sum(-1)
+    entropy: Tensor = torch.special.entr(p).sum(-1)
+    return entropy
 
 
 POOL_MEASURES: Mapping[str, Callable[[Tensor], float]] = {
