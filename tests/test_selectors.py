@@ -123,7 +123,8 @@ def test_no_selector_but_the_oracle_knows_query_labels(tmp_path, monkeypatch, se
 
 def test_the_oracle_chooses_by_the_query_and_says_so(tmp_path) -> None:
     chosen = recipe(adapter=HEAD, search={"trials": 4, "selector": "oracle"})
-    study = Ablation({"head_only+oracle": chosen}, [target()], oracle=True)
+    aim = target(per_class=9)  # six query cells of each class: enough for a balanced accuracy
+    study = Ablation({"head_only+oracle": chosen}, [aim], oracle=True)
     study.run(store=tmp_path, progress=False)
     (record,) = study.records(store=tmp_path)
     assert (record["condition"], record["oracle"], record["selector"]) == ("head_only+oracle", True, "oracle")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellda import adapters
 from cellda.errors import ConfigurationError
+from cellda.presets import condition_of
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -59,6 +60,5 @@ def conditions(
             raise ConfigurationError(
                 f"The adapter '{name}' needs labelled target cells; leave it out, or compare with labels."
             )
-        ours = recipe == base.with_(search=None).with_preset(OURS)
-        chosen[OURS if ours else name] = recipe
+        chosen[OURS if condition_of(recipe) == OURS else name] = recipe
     return chosen | {name: base.with_(**edits) for name, edits in BOUNDS.items()}
