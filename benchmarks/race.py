@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--adapters", nargs="+", choices=ADAPTERS, default=list(ADAPTERS))
     parser.add_argument("--only-run", action="store_true", help="write no results")
     given = parser.parse_args()
-    searching._best = lambda study, fold: -math.inf  # noqa: ARG005 - no trial is given up
+    searching._best = lambda study, number: -math.inf  # noqa: ARG005 - no trial is given up
     store, trainer = Store(given.store), Trainer("cpu")
     studies = [
         study(target, draw, name, store, trainer)

@@ -1,7 +1,7 @@
 """What every study here shares: its command line, its files, its tables and figures."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from rich.console import Console
 from cellda import Recipe
 from cellda.ablation import Ablation
 from cellda.errors import ConfigurationError
+from cellda.evaluation.costs import FILE as COSTS_FILE
+from cellda.evaluation.costs import costs_of, with_costs
 from cellda.evaluation.predictions import write_predictions
+from cellda.reporting.bench import CHOICES, with_best
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
 from cellda.reporting.tables import scores
-from cellda.results import RunResult
-from cellda.store import Store
 
 RESULTS = Path(__file__).parent / "results"
 DPI = 110
@@ -39,6 +40,9 @@ class Study:
         tables, figures: Names in `cellda.reporting.catalogue`; each is made for every protocol.
         families: Conditions that are compared with the first of them, a table of tests each, where the question is
             not what `main` is worth against all others.
+        cap: The most images that an adaptation may send through the backbone; None sets no limit.
+        oracle: Whether recipes may choose by query labels, as upper bounds.
+        best: Whether the condition that was best on the other targets is reported as a condition of its own.
     """
 
     name: str
@@ -51,6 +55,9 @@ class Study:
     tables: tuple[str, ...] = ("summary", "conditions", "comparison")
     figures: tuple[str, ...] = ()
     families: tuple[tuple[str, ...], ...] = ()
+    cap: int | None = None
+    oracle: bool = False
+    best: bool = False
 
 
 def main(study: Study, description: str | None = None) -> None:
@@ -111,29 +118,39 @@ def run(study: Study, given: argparse.Namespace) -> None:
     if list(targets) == ["all"]:
         sources = [source.name for recipe in chosen.values() for source in recipe.sources]
         targets = names_of(given.data, without=list(dict.fromkeys(sources)))
-    parts, trials = {}, []
+    parts, trials, costs, choices = {}, [], [], []
     for protocol in given.protocol:
         recipes = {name: recipe.with_(protocol=protocol) for name, recipe in chosen.items()}
-        runs = Ablation(recipes, targets, given.draws, given.seeds)
-        parts[protocol] = runs.run(given.data, store=given.store)
-        trials += search_trials(runs, given.data, given.store)
+        study_runs = Ablation(recipes, targets, given.draws, given.seeds, cap=study.cap, oracle=study.oracle)
+        predictions = study_runs.run(given.data, store=given.store)
+        if given.only_run:
+            continue
+        records = study_runs.records(given.data, store=given.store)
+        runs = costs_of(records)
+        trials += search_trials(records)
+        if study.best:
+            predictions, runs, choice = with_best(predictions, runs)
+            choices.append(choice)
+        costs.append(runs)
+        parts[protocol] = with_costs(predictions, runs)
     if not given.only_run:
         report(study, parts, given.results)
+        pd.concat(costs).to_csv(given.results / COSTS_FILE, index=False, float_format="%.4g")
+        if choices:
+            pd.concat(choices).to_csv(given.results / CHOICES, index=False)
         if trials:
             pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4f")
 
 
-def search_trials(runs: Ablation, data: Path | None, store: Path | None) -> list[dict[str, Any]]:
+def search_trials(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row a trial of all searches that finished runs have made, chosen or not."""
     rows = []
-    for condition, case in runs.cases(data, Store(store)):
-        finished = case.finished()
-        record = RunResult(finished).record if finished else {"trials": []}
+    for record in records:
         complete = [trial for trial in record["trials"] if trial["state"] == "complete"]
         chosen = max(complete, key=lambda trial: trial["score"], default=None)
         rows += [
             {
-                "condition": condition,
+                "condition": record["condition"],
                 "target": record["target"],
                 "draw": record["draw"],
                 "seed": record["seed"],

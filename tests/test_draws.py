@@ -302,3 +302,30 @@ def test_draws_of_the_real_targets(name, n, share, whole, data_root: Path):
                     assert 0.45 < len(draw.query) / whole < 0.55
             else:
                 assert len(draw.query) == whole - len(draw.support)
+
+
+# --- every label of the support side
+
+
+def test_all_labels_are_the_support_side_that_smaller_draws_are_taken_from():
+    rng = np.random.default_rng(0)
+    dataset = grouped([(CLASSES[i % 3], f"g{rng.integers(12)}") for i in range(120)])
+    few, everything = draw_support(dataset, 9, draw=2), draw_support(dataset, draw=2, kind="all")
+    assert everything.query == few.query  # measured on the same cells
+    assert set(few.support) < set(everything.support)
+    assert sorted([*everything.support, *everything.query]) == list(range(120))
+    assert everything.n == len(everything.support)
+
+
+@pytest.mark.parametrize("protocol", ["clean", "paper"])
+def test_without_groups_all_labels_are_a_stratified_half(protocol):
+    dataset = ungrouped(neutrophil=20, monocyte=10, basophil=6)
+    draw = draw_support(dataset, protocol=protocol, kind="all")
+    assert support_counts(dataset, draw) == {"neutrophil": 10, "monocyte": 5, "basophil": 3}
+    assert sorted([*draw.support, *draw.query]) == list(range(36))
+    assert draw != draw_support(dataset, draw=1, protocol=protocol, kind="all")
+
+
+def test_all_labels_and_a_number_are_refused():
+    with pytest.raises(ConfigurationError, match="leave n out"):
+        draw_support(ungrouped(neutrophil=20, monocyte=10), 6, kind="all")

@@ -48,6 +48,7 @@ EDITS: dict[str, Any] = {
     "few_shot.kind": "random",
     "adapter": "head_only",
     "search": None,
+    "search.selector": "entropy",
     "search.trials": 5,
     "search.folds": 4,
     "pool": "disjoint",

@@ -17,8 +17,9 @@ from cellda.adapters.head_only import HeadOnly
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.settings import search_space, tunable
+from cellda.training.folds import balanced_accuracy, support_folds
 from cellda.training.loop import DivergedError, Trainer
-from cellda.training.search import balanced_accuracy, search, support_folds
+from cellda.training.search import search
 from cellda.training.settings import Search
 from tiny import brightness_set, recipe
 
@@ -224,7 +225,7 @@ def test_trials_race_against_the_best_finished_one_fold_by_fold(view, tmp_path, 
         return [thresholds.count(one) for one in dict.fromkeys(thresholds)]
 
     monkeypatch.setattr(
-        "cellda.training.search.balanced_accuracy",
+        "cellda.training.selectors.balanced_accuracy",
         lambda truth, found: script[len(trained()) - 1][trained()[-1] - 1],
     )
     found = run(view, tmp_path, trials=5)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import cellda.adapters
 from cellda import Recipe
+from cellda.evaluation.costs import read_costs
 from cellda.evaluation.predictions import read_predictions
 from cellda.presets import CONDITIONS
 from tiny import recipe
@@ -19,7 +21,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 def scripts(monkeypatch):
     """The modules of `benchmarks/`, as they import each other."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    for name in ("study", "first_light", "ablation", "sample_size"):
+    for name in ("study", "first_light", "ablation", "sample_size", "zoo"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import ablation
     import sample_size
@@ -42,6 +44,42 @@ def test_the_studies_are_those_of_the_protocol(scripts):
         sizes.recipes["our_workflow@n=30"].digest
     }
     assert (sizes.targets, len(sizes.draws), sizes.protocols) == (("raabin", "bccd"), 10, ("clean",))
+
+
+def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
+    import zoo
+
+    study = zoo.STUDY
+    assert set(study.recipes) == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
+    assert (study.cap, study.best, study.main, study.protocols) == (3000, True, "our_workflow", ("clean",))
+    assert (len(study.targets), study.draws, study.seeds) == (4, (0, 1, 2, 3, 4), (0,))
+    assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
+
+
+def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, tmp_path: Path):
+    study, _, _ = scripts
+    adapters = {"a": "none", "b": {"name": "head_only", "epochs": 2}}
+    small = study.Study(
+        "choice",
+        {name: recipe(adapter=adapter) for name, adapter in adapters.items()},
+        ("synthetic/1", "synthetic/2"),
+        main="a",
+        tables=("leaderboard", "comparison_balanced"),
+        draws=(0,),
+        best=True,
+    )
+    results = tmp_path / "results"
+    monkeypatch.setattr(sys, "argv", ["study", "--store", str(tmp_path / "s"), "--results", str(results)])
+    study.main(small)
+    table = read_predictions(results)
+    assert set(table["condition"]) == {"a", "b", "best"}
+    runs = read_costs(results)
+    assert len(runs) == 6
+    assert set(runs.loc[runs["condition"] == "a", "labels_used"]) == {0}
+    assert set(runs.loc[runs["condition"] == "b", "labels_used"]) == {18}
+    chosen = pd.read_csv(results / "best.csv")
+    assert set(chosen["target"]) == {"synthetic/1", "synthetic/2"}
+    assert "| best (chosen) |" in (results / "README.md").read_text()
 
 
 def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tmp_path: Path, capsys):
@@ -93,14 +131,13 @@ def test_a_study_runs_on_all_targets_from_other_sources(scripts, monkeypatch, tm
     seen = []
 
     class Runs:
-        def __init__(self, recipes, targets, draws, seeds):
+        def __init__(self, recipes, targets, draws, seeds, **options):
             seen.append((recipes, list(targets)))
 
         def run(self, data, store):
             return None
 
     monkeypatch.setattr(study, "Ablation", Runs)
-    monkeypatch.setattr(study, "search_trials", lambda *_: [])
     for name in ("barcelona", "bloodmnist", "bccd", "lisc", "munich_2019", "notes"):
         (tmp_path / name).mkdir()
     options = ["--only-run", "--targets", "all", "--protocol", "clean"]

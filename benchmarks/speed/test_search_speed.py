@@ -15,8 +15,9 @@ from cellda import CellClassifier
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
 from cellda.settings import tunable
+from cellda.training.folds import balanced_accuracy, support_folds
 from cellda.training.loop import Trainer
-from cellda.training.search import balanced_accuracy, search, support_folds
+from cellda.training.search import search
 from cellda.training.settings import Search
 
 TRIALS, FOLDS = 8, 3

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +14,9 @@ from cellda.datasets.base import CellDataset
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
-from cellda.presets import CONDITIONS
+from cellda.presets import CONDITIONS, ORACLE
 from cellda.recipe import Recipe
+from cellda.results import RunResult
 from cellda.store import Store
 from cellda.training.loop import Trainer
 from cellda.workflow import make_ready, run_case
@@ -29,12 +31,17 @@ class Ablation:
         targets: Targets, by name or loaded.
         draws: Numbers of the draws.
         seeds: Source seeds.
+        cap: The most images that an adaptation may send through the backbone, the same for all recipes except those that have
+            all labels of the support side (upper bounds); None sets no limit. What a search adds is not counted.
+        oracle: Whether recipes may choose their values by query labels, as upper bounds; their conditions end in `+oracle`.
     """
 
     recipes: Mapping[str, Recipe]
     targets: Sequence[str | CellDataset]
     draws: Sequence[int] = (0,)
     seeds: Sequence[int] = (0,)
+    cap: int | None = None
+    oracle: bool = False
 
     @classmethod
     def of_paper(
@@ -56,7 +63,7 @@ class Ablation:
         """Every run to be made, by condition, checked before any training.
 
         Raises:
-            ConfigurationError: If runs cannot work, or data are not there; all of them are listed.
+            ConfigurationError: If runs cannot work or are above the cap, or data are not there; all of them are listed.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
         problems = dict.fromkeys(self._clashes(root))
@@ -66,12 +73,38 @@ class Ablation:
         ):
             edited = recipe.with_(seed=seed, few_shot={"draw": draw})
             try:
-                cases.append((condition, Case.prepare(edited, target, root, store)))
+                case = Case.prepare(edited, target, root, store, oracle=self.oracle)
+                self._admit(condition, case)
+                cases.append((condition, case))
             except CelldaError as error:
                 problems[str(error)] = None
         if problems:
             raise ConfigurationError("\n".join(problems))
         return cases
+
+    def _admit(self, condition: str, case: Case) -> None:
+        """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
+        passes = case.recipe.adapter.image_passes(case.offer)
+        bound = case.recipe.few_shot.kind == "all"
+        if self.cap is not None and passes > self.cap and not bound:
+            raise ConfigurationError(
+                f"'{condition}' sends {passes:,} images through the backbone on {case.target.full_name}, "
+                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "
+                "or raise the cap for all."
+            )
+        if case.oracle != condition.endswith(ORACLE):
+            raise ConfigurationError(
+                f"The name of a condition ends in '{ORACLE}' where query labels choose its values, and only there: rename "
+                f"'{condition}'."
+            )
+
+    def records(
+        self, data: str | Path | DataRoot | None = None, *, store: Store | str | Path | None = None
+    ) -> list[dict[str, Any]]:
+        """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
+        place = store if isinstance(store, Store) else Store(store)
+        found = ((condition, case.finished()) for condition, case in self.cases(data, place))
+        return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
 
     def _clashes(self, root: DataRoot) -> list[str]:
         """Targets whose names would fall together in tables, in sentences."""

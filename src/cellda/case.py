@@ -23,7 +23,8 @@ from cellda.recipe import Recipe
 from cellda.registry import source_digest
 from cellda.store import VERSIONS, Store, digest
 from cellda.taxonomy import CLASSES
-from cellda.training.search import support_folds
+from cellda.training.folds import support_folds
+from cellda.training.selectors import POOL_MEASURES
 from cellda.training.settings import Search
 
 WITH_MODEL = "runs"
@@ -50,15 +51,39 @@ class Case:
 
     @classmethod
     def prepare(
-        cls, recipe: Recipe, target: str | CellDataset, data: str | Path | DataRoot | None, store: Store
+        cls,
+        recipe: Recipe,
+        target: str | CellDataset,
+        data: str | Path | DataRoot | None,
+        store: Store,
+        *,
+        oracle: bool = False,
     ) -> Self:
         """Load the tables (no image is decoded) and refuse what cannot work.
+
+        Args:
+            recipe: What is composed.
+            target: The target, by name or loaded.
+            data: Folder that holds one folder per dataset name.
+            store: Where results of stages lie.
+            oracle: Whether a recipe may choose its values by query labels, as an upper bound.
 
         Raises:
             ConfigurationError: If the target or its cells are among the sources, the adapter's needs are not met, or the
                 data are too few for the draw, the search or the adapter; if two sources show the same cells.
             DataError: If a dataset's layout is not there.
         """
+        search = search_of(recipe)
+        if search is not None and search.selector == "oracle" and not oracle:
+            raise ConfigurationError(
+                "The selector 'oracle' chooses by query labels: its results are an upper bound and no result of a method. It "
+                "runs only in studies that ask for it, by Ablation(..., oracle=True); set search.selector to 'support_cv'."
+            )
+        if search is not None and search.selector == "source_val" and recipe.training.holdout == 0:
+            raise ConfigurationError(
+                "The selector 'source_val' measures on held-out source cells, but training.holdout=0 holds none out; set "
+                "it to 0.2, or choose another selector."
+            )
         root = data if isinstance(data, DataRoot) else DataRoot(data)
         aim = root.load(target) if isinstance(target, str) else target
         if aim.full_name in [source.name for source in recipe.sources]:
@@ -106,7 +131,7 @@ class Case:
                 "choose another adapter."
             )
         recipe.adapter.check(case.offer)
-        if case.search is not None:
+        if case.search is not None and case.search.selector == "support_cv":
             labels = aim.labels[list(draw.support)].numpy()
             support_folds(labels, case.support_groups, case.search.folds, case.seed)
         return case
@@ -114,7 +139,13 @@ class Case:
     @property
     def search(self) -> Search | None:
         """The search to be made: None where the recipe wants none or its adapter declares no range (`none`)."""
-        return self.recipe.search if self.recipe.adapter.search_space() else None
+        return search_of(self.recipe)
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the support labels are looked at."""
+        searches = self.search is not None and self.search.selector == "support_cv"
+        return searches or Need.LABELS in self.recipe.adapter.needs
 
     @property
     def source_key(self) -> dict[str, Any]:
@@ -218,6 +249,22 @@ class Case:
             batchnorm=has_batchnorm(self.recipe.backbone.name),
         )
 
+    @property
+    def oracle(self) -> bool:
+        """Whether the values of the adapter are chosen by query labels, so that the run is an upper bound."""
+        return self.search is not None and self.search.selector == "oracle"
+
+    @property
+    def labels_used(self) -> int:
+        """Number of target labels that are looked at before measuring."""
+        return len(self.draw.support) * self.uses_labels + len(self.scored) * self.oracle
+
+    @property
+    def uses_pool(self) -> bool:
+        """Whether unlabelled target images are looked at, by the adapter or by the selector."""
+        measured = self.search is not None and self.search.selector in POOL_MEASURES
+        return measured or Need.UNLABELLED in self.recipe.adapter.needs
+
     def query(self, normalizer: Normalizer) -> ImageSet:
         """The images that are predicted; they carry no labels."""
         return self._unlabelled(self.scored, normalizer)
@@ -247,8 +294,17 @@ class Case:
         return cached_pixels(dataset, self.recipe.backbone.image_size, self.store)
 
 
+def search_of(recipe: Recipe) -> Search | None:
+    """The search that a recipe makes: None where it wants none, or its adapter declares no range (`none`)."""
+    search = recipe.search
+    made = search is not None and search.selector != "fixed" and recipe.adapter.search_space()
+    return search if made else None
+
+
 def needs_sources(recipe: Recipe) -> bool:
     """Whether anything of a run depends on the source images."""
     adapter = recipe.adapter
     fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
-    return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted
+    search = search_of(recipe)
+    measured = search is not None and search.selector == "source_val"
+    return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted or measured

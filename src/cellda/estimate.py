@@ -38,8 +38,10 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
             seconds["source training"] += passes / train
         passes = recipe.adapter.image_passes(case.offer)
         if case.search is not None:
-            share = 1 - 1 / case.search.folds
-            seconds["search (at most)"] += case.search.trials * case.search.folds * passes * share / train
+            folds = case.search.folds
+            rounds = folds - 1 if case.search.selector == "support_cv" else 1  # of whole support sets
+            judged = len(case.scored) if case.oracle or case.uses_pool else 0
+            seconds["search (at most)"] += case.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
         seconds["prediction"] += len(case.scored) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)

@@ -39,6 +39,9 @@ TRAINING: dict[str, Mapping[str, Any]] = {
 }
 """Source training by the letter of the paper, where cellda's defaults differ."""
 
+ORACLE = "+oracle"
+"""End of the names of conditions whose values were chosen by query labels (`cellda.evaluation.oracle`)."""
+
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
@@ -79,7 +82,15 @@ def summary(name: str) -> str:
 
 
 def condition_of(recipe: "Recipe") -> str:
-    """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer."""
+    """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer.
+
+    Where query labels chose the adapter's values, the name ends in `+oracle`.
+    """
+    search = recipe.search if recipe.adapter.search_space() else None
+    return _condition_of(recipe) + ORACLE * (search is not None and search.selector == "oracle")
+
+
+def _condition_of(recipe: "Recipe") -> str:
     target = None if recipe.target_normalizer is None else recipe.target_normalizer.name
     if recipe.normalizer.name != "identity":
         for name, edits in CONDITIONS.items():

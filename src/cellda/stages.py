@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from cellda.case import Case
 from cellda.clock import Clock
 from cellda.datasets.images import ImageSet
 from cellda.errors import ConfigurationError, DataError
+from cellda.evaluation.oracle import Oracle
 from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.predicted import prediction_table
+from cellda.training.candidates import Candidates
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
 from cellda.training.search import search
+from cellda.training.selectors import POOL_MEASURES, OnPool, Selector, SourceVal, SupportCV
 
 SOURCE_RECORD = "source.json"
 HELD_OUT = "held_out.parquet"
@@ -156,13 +160,48 @@ def searched(
         return adapter, []
 
     def make(folder: Path) -> None:
-        result = search(adapter, make_model, target, context, settings, folder)
+        by, surroundings = _selector(case, target, context)
+        result = search(adapter, make_model, target, surroundings, settings, folder, by)
         text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 
     folder = case.store.build("search", case.key, make)
     found = json.loads((folder / SEARCH_RECORD).read_text(encoding="utf-8"))
     return build(found["adapter"]), found["trials"]
+
+
+def _selector(
+    case: Case, target: TargetView, context: AdaptContext
+) -> tuple[Callable[[Candidates], Selector], AdaptContext]:
+    """How the recipe's selector is made, with the images it measures on, and the context of its trials.
+
+    Labels of the query are put together with its images for the oracle alone.
+    """
+    assert case.search is not None
+    settings, normalizer = case.search, target.support.normalizer
+    match settings.selector:
+        case "source_val":
+            sets = case.source_sets(fitted_normalizer(case, case.recipe.normalizer))
+            training, seed = case.recipe.training, case.recipe.seed
+            splits = [
+                _holdout(images, training.holdout, seed, source.name)
+                for source, images in zip(case.recipe.sources, sets, strict=True)
+            ]
+            held = [images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True)]
+            # What is measured on is not trained on, where the method has the sources.
+            kept = tuple(
+                images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False)
+            )
+            return lambda candidates: SourceVal(candidates, held), replace(context, source=kept)
+        case "oracle":
+            query, labels = case.query(normalizer), case.target.labels[list(case.scored)]
+            truth = replace(query, known_labels=labels)
+            return lambda candidates: Oracle(candidates, truth), context
+        case "support_cv" | "fixed":
+            return lambda candidates: SupportCV(candidates, settings.folds), context
+        case name:
+            pool, measure = target.unlabelled or case.pool(normalizer), POOL_MEASURES[name]
+            return lambda candidates: OnPool(candidates, pool, measure), context
 
 
 def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:

@@ -1,6 +1,7 @@
 """The command line: a thin layer over the same calls; heavy imports happen inside the commands."""
 
 from cellda.cli.app import app
+from cellda.cli.bench import bench
 from cellda.cli.datasets import datasets_app
 from cellda.cli.lists import list_
 from cellda.cli.reports import figure, table
@@ -11,6 +12,7 @@ KINDS = "See `cellda list tables` and `cellda list figures`."
 # In the order in which the help shows them.
 app.command()(run)
 app.command()(ablate)
+app.command()(bench)
 app.command(epilog=KINDS)(table)
 app.command(epilog=KINDS)(figure)
 app.command("list")(list_)

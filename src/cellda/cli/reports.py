@@ -22,12 +22,15 @@ def table(
     ] = None,
 ) -> None:
     """Print a table computed from stored predictions, one for each protocol."""
+    from cellda.evaluation.costs import read_costs, with_costs
     from cellda.evaluation.predictions import read_predictions
     from cellda.reporting.catalogue import TABLES, named
     from cellda.reporting.tables import select
 
     make = named(kind, TABLES, "table")
-    rows = select(read_predictions(*predictions), protocol, target, condition)
+    rows = select(
+        with_costs(read_predictions(*predictions), read_costs(*predictions)), protocol, target, condition
+    )
     made = [make(part, main) for _, part in rows.groupby("protocol", sort=True)]
     for one in made:
         if markdown:
@@ -49,11 +52,14 @@ def figure(
     main: Main = "our_workflow",
 ) -> None:
     """Draw a figure from stored predictions of one protocol."""
+    from cellda.evaluation.costs import read_costs, with_costs
     from cellda.evaluation.predictions import read_predictions
     from cellda.reporting.catalogue import FIGURES, named
     from cellda.reporting.figures import save_figure
     from cellda.reporting.tables import select
 
     make = named(kind, FIGURES, "figure")
-    rows = select(read_predictions(*predictions), protocol, target, condition)
+    rows = select(
+        with_costs(read_predictions(*predictions), read_costs(*predictions)), protocol, target, condition
+    )
     say(f"Saved {save_figure(make(rows, main), file)}")

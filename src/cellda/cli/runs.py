@@ -32,7 +32,9 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
-    chosen = _recipe(recipe, preset, source, protocol, {"n": n, "draw": draw}, adapter=adapter, seed=seed)
+    chosen = edited_recipe(
+        recipe, preset, source, protocol, {"n": n, "draw": draw}, adapter=adapter, seed=seed
+    )
     result = chosen.run(target, data, store=store)
     out.print(result)
     if save is not None:
@@ -67,7 +69,7 @@ def ablate(
     from cellda.reporting.tables import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
-    base = _recipe(recipe, preset, source, protocol, {"n": n})
+    base = edited_recipe(recipe, preset, source, protocol, {"n": n})
     study = Ablation.of_paper(base, target, range(draws), range(seeds), conditions)
     predictions = study.run(data, store=store)
     out.print(summary_table(predictions, conditions))
@@ -80,7 +82,7 @@ def ablate(
         say(f"Saved {len(predictions)} predictions in {save}")
 
 
-def _recipe(
+def edited_recipe(
     file: Path | None,
     presets: list[str],
     sources: list[str],

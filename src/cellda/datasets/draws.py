@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Protocol = Literal["clean", "paper"]
 """`clean`: groups never straddle; `paper`: the published image-level draw."""
 
-Kind = Literal["balanced", "stratified", "random"]
+Kind = Literal["balanced", "stratified", "random", "all"]
 """How the support is shared out among the classes."""
 
 Ints = npt.NDArray[np.int64]
@@ -81,25 +81,30 @@ def draw_support(
     `balanced` gives each class `n // classes` cells; the remainder is not drawn, as in the authors' lists (16
     cells of each of 6 classes for n = 100). A class with fewer cells than that gives at most half of them, a
     single cell goes to the support, and what is missing is not made up for. `stratified` follows the class
-    proportions with at least one cell a class. `random` looks at no label.
+    proportions with at least one cell a class. `random` looks at no label. `all` takes every cell of the support side, for
+    upper bounds; where images have no side of their own (no groups, or `paper`), they are halved like groups for it.
 
     The draw depends on the cells, not on the order of the table's rows.
 
     Args:
         dataset: The target.
-        n: Number of support cells; None takes `default_size`, 0 draws none.
+        n: Number of support cells; None takes `default_size`, 0 draws none; `all` takes none of these.
         draw: Number of the draw, from 0.
         protocol: `"clean"` or `"paper"`.
-        kind: `"balanced"`, `"stratified"` or `"random"`.
+        kind: `"balanced"`, `"stratified"`, `"random"` or `"all"`.
 
     Raises:
         ConfigurationError: If the data cannot give such a draw; the message says what would work.
     """
+    if kind == "all" and n is not None:
+        raise ConfigurationError(
+            f'kind="all" takes every cell of the support side; leave n out (got n = {n}).'
+        )
     size = default_size(dataset) if n is None else n
     name, counts = dataset.full_name, dataset.class_counts()
     if draw < 0:
         raise ConfigurationError(f"Draws are numbered from 0; {draw} is not the number of a draw.")
-    if size < 0 or (0 < size < len(counts) and kind != "random"):
+    if size < 0 or (0 < size < len(counts) and kind not in ("random", "all")):
         raise ConfigurationError(
             f"{size} support cells cannot be shared among the {len(counts)} classes of '{name}'; ask for n = "
             f'{len(counts)} or more, or for kind="random".'
@@ -112,9 +117,11 @@ def draw_support(
     codes = np.arange(len(order)) if protocol == "paper" else pd.factorize(np.asarray(groups)[order])[0]
     rng = np.random.default_rng(draw)
 
-    split = protocol == "clean" and bool(dataset.table["group"].notna().any())
+    split = kind == "all" or (protocol == "clean" and bool(dataset.table["group"].notna().any()))
     side = _support_side(labels, codes, draw, name) if split else np.ones(len(order), dtype=bool)
     available = int(side.sum()) if split else len(order) - 1
+    if kind == "all":
+        size = available
     if size > available:
         where = (
             " on the support side of its groups, which are kept whole"
@@ -129,7 +136,9 @@ def draw_support(
             f"there are {available}{where}; {remedy}."
         )
 
-    if kind == "random":
+    if kind == "all":
+        drawn = np.flatnonzero(side)
+    elif kind == "random":
         drawn = rng.permutation(np.flatnonzero(side))[:size]
     else:
         quota = _balanced(counts, size) if kind == "balanced" else _stratified(counts, size)

@@ -1,8 +1,8 @@
 """The tables and figures that can be asked for by name: what `cellda table`, `cellda figure` and studies share.
 
-Each is a function of a prediction table of one protocol and of the main condition: the one that others are compared
-with, and the one shown where only one is. Its docstring is what `cellda list` shows. pandas, torch and matplotlib are
-imported when one is made, not when they are listed.
+Each is a function of a prediction table of one protocol (with the costs of its runs as further columns where they are
+known), and of the main condition: the one that others are compared with, and the one shown where only one is. Its docstring
+is what `cellda list` shows. pandas, torch and matplotlib are imported when one is made, not when they are listed.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,12 +41,34 @@ def comparison(predictions: "pd.DataFrame", main: str) -> "TextTable":
     return comparison_table(compare(scores(predictions, resamples=0), main))
 
 
+def comparison_balanced(predictions: "pd.DataFrame", main: str) -> "TextTable":
+    """The same tests of balanced accuracy."""
+    from cellda.evaluation.compare import compare
+    from cellda.reporting.tables import comparison_table, scores
+
+    return comparison_table(compare(scores(predictions, resamples=0), main, "balanced_accuracy"))
+
+
 def comparison_per_image(predictions: "pd.DataFrame", main: str) -> "TextTable":
-    """The same tests image by image, as in the paper's Table 5; p is too small."""
+    """The tests image by image, as in the paper's Table 5; p is too small."""
     from cellda.evaluation.compare import compare_per_image
     from cellda.reporting.tables import comparison_table
 
     return comparison_table(compare_per_image(predictions, main))
+
+
+def leaderboard(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """Conditions by mean rank, with intervals, wins, labels and seconds; bounds below."""
+    from cellda.reporting.leaderboard import leaderboard_table
+
+    return leaderboard_table(predictions)
+
+
+def leaderboard_without_labels(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """The leaderboard of the conditions that used no target label."""
+    from cellda.reporting.leaderboard import leaderboard_without_labels as made
+
+    return made(predictions)
 
 
 def paper_means(predictions: "pd.DataFrame", _: str) -> "TextTable":
@@ -84,6 +106,14 @@ def bars(predictions: "pd.DataFrame", _: str) -> "Figure":
     from cellda.reporting.tables import scores
 
     return condition_bars(scores(predictions, resamples=0))
+
+
+def critical_difference(predictions: "pd.DataFrame", _: str) -> "Figure":
+    """Mean ranks of conditions; bars join those that do not differ (Nemenyi)."""
+    from cellda.reporting.leaderboard import ranking
+    from cellda.reporting.rank_figures import critical_difference_diagram
+
+    return critical_difference_diagram(ranking(predictions))
 
 
 def accuracy(predictions: "pd.DataFrame", main: str) -> "Figure":
@@ -134,7 +164,10 @@ TABLES: "Mapping[str, Callable[[pd.DataFrame, str], TextTable]]" = {
         summary,
         conditions,
         comparison,
+        comparison_balanced,
         comparison_per_image,
+        leaderboard,
+        leaderboard_without_labels,
         paper_means,
         paper_targets,
         per_class,
@@ -145,7 +178,16 @@ TABLES: "Mapping[str, Callable[[pd.DataFrame, str], TextTable]]" = {
 
 FIGURES: "Mapping[str, Callable[[pd.DataFrame, str], Figure]]" = {
     one.__name__: one
-    for one in (bars, accuracy, pr, pr_per_class, accuracy_by_size, precision_by_size, recall_by_size)
+    for one in (
+        bars,
+        critical_difference,
+        accuracy,
+        pr,
+        pr_per_class,
+        accuracy_by_size,
+        precision_by_size,
+        recall_by_size,
+    )
 }
 """Figures by name."""
 

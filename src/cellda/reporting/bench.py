@@ -1,0 +1,87 @@
+"""What a comparison of adapters leaves behind: the best chosen on other targets, and the files of `cellda bench`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cellda.evaluation.costs import FILE, with_costs
+from cellda.evaluation.elsewhere import BEST, best_elsewhere, under_one_name
+from cellda.evaluation.predictions import write_predictions
+from cellda.reporting.figures import save_figure
+from cellda.reporting.leaderboard import (
+    NO_LABELS,
+    leaderboard_table,
+    leaderboard_without_labels,
+    ranked,
+    ranking,
+    without_labels,
+)
+from cellda.reporting.rank_figures import critical_difference_diagram
+from cellda.reporting.tables import distinct, scores
+
+CHOICES = "best.csv"
+
+
+def with_best(
+    predictions: pd.DataFrame, runs: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Predictions and runs, each with `best` and `best_without_labels` as further conditions, and what was chosen for them.
+
+    `best` is chosen among all that compete, `best_without_labels` among those that used no target label, each where there
+    are two targets or more and something to choose from.
+
+    Args:
+        predictions: A prediction table of one protocol.
+        runs: The costs of its runs (`cellda.evaluation.costs.costs_of`).
+
+    Returns:
+        Predictions; runs; the choices, with the columns `condition, target, chosen`.
+    """
+    competing = ranked(distinct(predictions, "condition"))
+    most = runs.groupby("condition")["labels_used"].max()
+    free = [name for name in competing if most.get(name) == 0]
+    families = {BEST: competing} | ({BEST + NO_LABELS: free} if len(free) < len(competing) else {})
+    measured = scores(predictions, resamples=0)
+    tables, costs, choices = [predictions], [runs], []
+    for name, candidates in families.items():
+        if predictions["target"].nunique() < 2 or len(candidates) < 2:
+            continue
+        choice = best_elsewhere(measured, candidates)
+        tables.append(under_one_name(predictions, choice, name))
+        costs.append(under_one_name(runs, choice, name))
+        choices += [(name, target, chosen) for target, chosen in choice.items()]
+    table = pd.DataFrame(choices, columns=["condition", "target", "chosen"])
+    return pd.concat(tables, ignore_index=True), pd.concat(costs, ignore_index=True), table
+
+
+def write_bench(
+    predictions: pd.DataFrame, runs: pd.DataFrame, choices: pd.DataFrame, folder: Path
+) -> list[Path]:
+    """Write `predictions.parquet`, `runs.csv`, `best.csv`, `leaderboard.md` and, with two that compete, the diagram.
+
+    Args:
+        predictions: As `with_best` returns them.
+        runs: The same.
+        choices: The same.
+        folder: Made where it is missing.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [write_predictions(predictions, folder / "predictions.parquet")]
+    for name, table in ((FILE, runs), (CHOICES, choices)):
+        table.to_csv(folder / name, index=False, float_format="%.4g")
+        files.append(folder / name)
+    known = with_costs(predictions, runs)
+    tables = [leaderboard_table(known)]
+    free, competing = (ranked(distinct(one, "condition")) for one in (without_labels(known), known))
+    if 0 < len(free) < len(competing):
+        tables.append(leaderboard_without_labels(known))
+    text = "\n".join(table.to_markdown() for table in tables)
+    (folder / "leaderboard.md").write_text(text, encoding="utf-8")
+    files.append(folder / "leaderboard.md")
+    found = ranking(known)
+    if len(found.mean_ranks) > 1:
+        files.append(save_figure(critical_difference_diagram(found), folder / "critical_difference.png"))
+    return files

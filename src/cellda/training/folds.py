@@ -1,0 +1,68 @@
+"""Cross-validation inside a support set: its folds, and how a fold is scored."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from cellda.errors import ConfigurationError
+
+
+def support_folds(
+    labels: npt.NDArray[np.int64], groups: Sequence[str], folds: int, seed: int
+) -> list[tuple[list[int], list[int]]]:
+    """Stratified folds of the support set that keep groups together: (training, held-out) positions.
+
+    Cells of a class with fewer cells than folds are always in training, because a fold that held them would leave
+    too little to learn the class from; so is the rest of their groups. What a fold does not hold out, it trains on.
+
+    Args:
+        labels: `(N,)` class indices.
+        groups: Group of each image.
+        folds: Number of folds.
+        seed: Seed of the split.
+
+    Raises:
+        ConfigurationError: If nothing can be held out.
+    """
+    group_of = np.asarray(groups)
+    counts = np.bincount(labels)
+    scored = np.flatnonzero(counts[labels] >= folds)
+    always = np.flatnonzero(counts[labels] < folds)
+    if len(scored) == 0 or len(np.unique(group_of[scored])) < folds:
+        raise ConfigurationError(
+            f"A search with {folds} folds needs a class with at least {folds} support images in at least {folds} groups; the "
+            f"support set has {len(labels)} images in {len(np.unique(group_of))} groups. Label more cells, or set search=None."
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class may have fewer groups than folds; it is then missing from a fold, which its score tolerates.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        pairs = splitter.split(scored, labels[scored], group_of[scored])
+        held_out = [scored[held] for _, held in pairs]
+    kept = set(group_of[always])
+    result = []
+    for held in held_out:
+        free = [int(i) for i in held if group_of[i] not in kept]
+        learnt = sorted(set(range(len(labels))) - set(free))
+        if free and len(learnt) >= 2:  # BatchNorm cannot train on one
+            result.append((learnt, free))
+    if not result:
+        raise ConfigurationError(
+            "No fold of the support set leaves both something to hold out and two images to train on: groups that hold a cell "
+            "of a class too rare to split are never held out. Label more cells, or set search=None."
+        )
+    return result
+
+
+def balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> float:
+    """Mean recall over the classes that occur in `truth`."""
+    with warnings.catch_warnings():
+        # Predictions of classes that are not held out in this fold are simply wrong.
+        warnings.filterwarnings(
+            "ignore", message="y_pred contains classes not in y_true", category=UserWarning
+        )
+        return float(balanced_accuracy_score(truth, found))
