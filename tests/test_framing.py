@@ -155,7 +155,7 @@ def test_position_and_magnification_of_the_scene_do_not_matter(shift, zoom):
         np.asarray(Image.fromarray(scene(one, 200, 160)).resize((64, 64))).astype(float)
         for one in (discs, moved)
     ]
-    assert zoom == 1 and shift == (0, 0) or np.abs(unframed[0] - unframed[1]).mean() > 2 * difference.mean()
+    assert (zoom == 1 and shift == (0, 0)) or np.abs(unframed[0] - unframed[1]).mean() > 2 * difference.mean()
 
 
 @pytest.mark.parametrize("light", [(1.0, 1.0, 1.0), (0.6, 0.6, 0.6), (1.0, 0.95, 0.7), (0.85, 0.9, 1.0)])
