@@ -18,7 +18,7 @@ from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.registry import Registry
 
 ROOT = Path(__file__).parent.parent
-KINDS = ("adapters", "datasets", "normalizers")
+KINDS = ("adapters", "datasets", "framing", "normalizers")
 
 
 def registry_of(kind: str) -> Registry:
@@ -55,8 +55,8 @@ def test_listing_plugins_imports_none_of_them():
     listing = python(
         """
         import sys
-        from cellda import adapters, datasets, normalizers
-        for room in (adapters, datasets, normalizers):
+        from cellda import adapters, datasets, framing, normalizers
+        for room in (adapters, datasets, framing, normalizers):
             for name in room.names():
                 assert room.summary(name), name
                 assert f"{room.__name__}.{name}" not in sys.modules, name
@@ -153,6 +153,7 @@ def test_summary_is_the_first_line_of_the_docstring(kind: str, name: str):
     ("kind", "typo", "meant"),
     [
         ("normalizers", "reinhart", "reinhard"),
+        ("framing", "cel", "cell"),
         ("adapters", "Head-Only", "head_only"),
         ("datasets", "rabin", "raabin"),
     ],
