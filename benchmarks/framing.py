@@ -2,11 +2,11 @@
 
     python benchmarks/framing.py --data ~/wbc --out figures
 
-For every dataset, `framing_<dataset>.png` shows cells with the outline of the nucleus that was found and the square around it,
-and below each what is cut; red: no cell was found, the image is shown whole. `framing.csv` counts those, and where and how
-large nuclei are: with framing, position and size are the same everywhere. `framing_masks.csv` compares nuclei and squares with the
-masks of Jiangxi Tecom (where it is in `--data`): intersection over union of the nucleus, of the square with the box around the
-cell, and how much of that box the square shows. No model, no store: a minute for some hundred cells of each dataset.
+For every dataset, `framing_<dataset>.png` shows cells with the outline of the nucleus that was found and the square around
+it, and below each what is cut; red: no cell was found, the image is shown whole. `framing.csv` counts those, and where and
+how large nuclei are: with framing, position and size are the same everywhere. `framing_masks.csv` compares nuclei and squares
+with the masks of Jiangxi Tecom (where it is in `--data`): intersection over union of the nucleus, of the square with the box
+around the cell, and how much of that box the square shows. No model, no store: a minute for some hundred cells of each.
 """
 
 from collections.abc import Sequence
