@@ -127,6 +127,15 @@ def test_empty_smear_is_measured_beside_black_padding():
     assert np.abs(part[0, -1].astype(int) - SMEAR).max() <= 4
 
 
+@pytest.mark.parametrize("box", [(120, -30, 60, 80), (110, 10, 60, 80)], ids=["over the edge", "inside"])
+def test_black_padding_is_filled_also_where_the_cut_parts_it_from_the_border(box):
+    image = scene(cell(150, 80, 15))
+    image[:25] = 0
+    part = cut(image, box)
+    assert part.max(2).min() > 90
+    assert np.array_equal(part[-20:], image[box[1] + box[3] - 20 : box[1] + box[3], box[0] : box[0] + box[2]])
+
+
 # --- finding the cell
 
 

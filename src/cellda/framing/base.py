@@ -68,15 +68,22 @@ def frame_all(
 def cut(image: Pixels, box: Box) -> Pixels:
     """The pixels inside a box; what lies outside the image is filled with the colour of the empty smear.
 
-    Not with reflections, which would show a cell at the edge twice, with two nuclei.
+    Not with reflections, which would show a cell at the edge twice, with two nuclei. Black padding is filled as well:
+    normalizers know it by reaching the border, from which the filling would part it.
     """
     x, y, width, height = box
     left, top = max(x, 0), max(y, 0)
-    inside = image[top : max(y + height, 0), left : max(x + width, 0)]
-    if inside.shape[:2] == (height, width):
-        return np.ascontiguousarray(inside)
+    bottom, right = max(y + height, 0), max(x + width, 0)
+    inside = image[top:bottom, left:right]
     small, smear = look(image)
+    whole = inside.shape[:2] == (height, width)
+    if whole and smear.all():
+        return np.ascontiguousarray(inside)
     empty = (background(small, smear)[0] * 255).round().to(torch.uint8).numpy()
+    if not smear.all():
+        full = find_smear(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
+        if full is not None:
+            inside = np.where(full[0].numpy()[top:bottom, left:right, None], inside, empty)
     out = np.full((height, width, 3), empty, np.uint8)
     out[top - y : top - y + inside.shape[0], left - x : left - x + inside.shape[1]] = inside
     return out
