@@ -16,8 +16,9 @@ from cellda.training.loop import Trainer
 def embeddings(
     trainer: Trainer, model: CellClassifier, dataset: CellDataset, rows: Sequence[int]
 ) -> npt.NDArray[np.float32]:
-    """Embeddings `(N, 128)` of these rows of a dataset, behind the model's own normalizer."""
-    pixels = dataset.read(rows, model.backbone.image_size)
+    """Embeddings `(N, 128)` of these rows of a dataset, behind the model's own framing and normalizer."""
+    size, framing = model.backbone.image_size, model.framing_spec.build()
+    pixels = dataset.framed(rows, size, framing)[0] if framing.cuts else dataset.read(rows, size)
     images = ImageSet(pixels, torch.arange(len(rows)), model.normalizer)
     return np.asarray(trainer.embeddings(model, images).numpy(), dtype=np.float32)
 

@@ -12,7 +12,7 @@ from PIL import Image
 import cellda.datasets
 from cellda.datasets import cache
 from cellda.datasets.base import CellDataset
-from cellda.datasets.cache import cached_pixels, decode_all
+from cellda.datasets.cache import WHOLE, cached_pixels, decode_all
 from cellda.datasets.images import ImageSet
 from cellda.datasets.root import DataRoot
 from cellda.datasets.spec import FewShot, Source
@@ -129,12 +129,12 @@ def test_broken_images_of_all_datasets_are_listed_together(tmp_path: Path, store
     folders = [own_cells(tmp_path / name) for name in ("one", "two")]
     for folder in folders:
         (folder / "monocyte" / "0.png").write_bytes(b"")
-    wanted = [(cellda.datasets.load("folder", folder), 16, store) for folder in folders]
+    wanted = [(cellda.datasets.load("folder", folder), 16, store, WHOLE) for folder in folders]
     with pytest.raises(DataError, match=r"2 image\(s\) cannot be read.*nothing was trained") as caught:
         decode_all(wanted)
     assert all(str(folder) in problem for folder, problem in zip(folders, caught.value.problems, strict=True))
     (folders[0] / "monocyte" / "0.png").unlink()
-    decode_all([(cellda.datasets.load("folder", folders[0]), 16, store)])
+    decode_all([(cellda.datasets.load("folder", folders[0]), 16, store, WHOLE)])
     assert len(list(store.root.rglob("*.npy"))) == 1
 
 

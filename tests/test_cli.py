@@ -15,7 +15,18 @@ from PIL import Image
 from rich.progress import Progress
 
 import cellda.datasets
-from cellda import CellClassifier, Recipe, RunResult, adapters, cli, datasets, normalizers, presets, progress
+from cellda import (
+    CellClassifier,
+    Recipe,
+    RunResult,
+    adapters,
+    cli,
+    datasets,
+    framing,
+    normalizers,
+    presets,
+    progress,
+)
 from cellda.clock import Clock
 from cellda.estimate import estimate
 from cellda.evaluation.predictions import read_predictions
@@ -117,7 +128,15 @@ def test_help_and_lists_import_no_torch():
 def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
     said = cellda_("list")
     assert said.status == 0
-    known = [*normalizers.names(), *adapters.names(), *datasets.names(), *presets.names(), *TABLES, *FIGURES]
+    known = [
+        *normalizers.names(),
+        *framing.names(),
+        *adapters.names(),
+        *datasets.names(),
+        *presets.names(),
+        *TABLES,
+        *FIGURES,
+    ]
     first_words = [line.split()[0] for line in said.out.splitlines() if line.strip()]
     assert all(name in first_words for name in known)
     assert "Two cores, offline: tf_efficientnet_lite0" in text(said.out)
@@ -126,7 +145,9 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
     assert max(map(len, said.out.splitlines())) <= WIDTH
 
 
-@pytest.mark.parametrize("kind", ["normalizers", "adapters", "datasets", "presets", "tables", "figures"])
+@pytest.mark.parametrize(
+    "kind", ["normalizers", "framing", "adapters", "datasets", "presets", "tables", "figures"]
+)
 def test_list_of_one_kind(cellda_, kind: str):
     said = cellda_("list", kind)
     assert said.out.split()[0] == kind

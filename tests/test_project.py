@@ -18,7 +18,7 @@ from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.registry import Registry
 
 ROOT = Path(__file__).parent.parent
-KINDS = ("adapters", "datasets", "normalizers")
+KINDS = ("adapters", "datasets", "framing", "normalizers")
 
 
 def registry_of(kind: str) -> Registry:
@@ -55,8 +55,8 @@ def test_listing_plugins_imports_none_of_them():
     listing = python(
         """
         import sys
-        from cellda import adapters, datasets, normalizers
-        for room in (adapters, datasets, normalizers):
+        from cellda import adapters, datasets, framing, normalizers
+        for room in (adapters, datasets, framing, normalizers):
             for name in room.names():
                 assert room.summary(name), name
                 assert f"{room.__name__}.{name}" not in sys.modules, name
@@ -153,12 +153,15 @@ def test_summary_is_the_first_line_of_the_docstring(kind: str, name: str):
     ("kind", "typo", "meant"),
     [
         ("normalizers", "reinhart", "reinhard"),
+        ("framing", "cel", "cell"),
         ("adapters", "Head-Only", "head_only"),
         ("datasets", "rabin", "raabin"),
     ],
 )
 def test_unknown_name_says_the_near_ones(kind: str, typo: str, meant: str):
-    with pytest.raises(UnknownNameError, match=f"no {kind[:-1]} '{typo}'; did you mean '{meant}'"):
+    with pytest.raises(
+        UnknownNameError, match=f"no {registry_of(kind).kind} '{typo}'; did you mean '{meant}'"
+    ):
         registry_of(kind).get(typo)
     with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
         registry_of(kind).summary(typo)
@@ -290,7 +293,7 @@ def test_plugins_of_the_guide_work():
     """The classes printed in docs/plugins.md register, keep their contract and do what they say."""
     guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     blocks = [part.partition("```")[0] for part in guide.split("```python\n")[1:]]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     python(
         "\n".join(blocks)
         + dedent(
@@ -298,7 +301,7 @@ def test_plugins_of_the_guide_work():
             import tempfile
             from pathlib import Path
             import torch
-            from cellda import adapters, datasets, normalizers
+            from cellda import adapters, datasets, framing, normalizers
             from cellda.settings import search_space
 
             assert set(search_space(adapters.get("batchnorm_only"))) == {"lr", "epochs"}
@@ -307,6 +310,10 @@ def test_plugins_of_the_guide_work():
             smear = torch.ones(2, 16, 16, dtype=torch.bool)
             grey = normalizers.create("grey_world", level=0.4)(tinted, smear)
             assert torch.allclose(grey.mean((2, 3)), torch.full((2, 3), 0.4), atol=0.02), grey.mean((2, 3))
+
+            picture = torch.zeros(8, 10, 3, dtype=torch.uint8)
+            picture[4:, 5:] = 200
+            assert framing.create("bright").box(picture.numpy()) == (5, 4, 5, 4)
 
             root = Path(tempfile.mkdtemp())
             for name in ("p1/NEU_1.png", "p1/BLA_1.png", "p2/LYT_1.png"):

@@ -10,13 +10,13 @@ import torch
 
 from cellda.adapters.base import Need, Offer, Start
 from cellda.datasets.base import CellDataset
-from cellda.datasets.cache import cached_pixels
+from cellda.datasets.cache import cached_found, cached_pixels
 from cellda.datasets.draws import Draw, draw_support, split_query
 from cellda.datasets.images import ImageSet
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
+from cellda.framing.spec import FramingSpec
 from cellda.models.encoder import has_batchnorm
-from cellda.normalizers import get as get_normalizer
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
@@ -168,8 +168,9 @@ class Case:
         return {
             "sources": sources,
             "normalizer": normalizer.model_dump(mode="json"),
-            "code": source_digest(get_normalizer(normalizer.name)),
+            "code": normalizer.code,
             "size": size,
+            **self.recipe.framing.key,
         }
 
     @property
@@ -183,8 +184,9 @@ class Case:
             "weights": self.recipe.backbone.weights_digest,
             "code": [
                 *(source_digest(type(part)) for part in self.recipe.adapter.parts()),
-                *(source_digest(get_normalizer(spec.name)) for spec in normalizers),
+                *(spec.code for spec in normalizers),
             ],
+            **self.recipe.framing.key,
         }
 
     @property
@@ -209,10 +211,16 @@ class Case:
         return tuple(self.draw.groups[row] for row in self.draw.support)
 
     @property
-    def images(self) -> list[tuple[CellDataset, int, Store]]:
-        """The datasets whose images the run needs, with their size in pixels and where they are cached."""
-        size = self.recipe.backbone.image_size
-        return [(dataset, size, self.store) for dataset in (*self.sources, self.target)]
+    def images(self) -> list[tuple[CellDataset, int, Store, FramingSpec]]:
+        """The datasets whose images the run needs, with their size in pixels, where they are cached, and their framing."""
+        size, framing = self.recipe.backbone.image_size, self.recipe.framing
+        return [(dataset, size, self.store, framing) for dataset in (*self.sources, self.target)]
+
+    @property
+    def unframed(self) -> dict[str, int]:
+        """How many images of each dataset are shown whole because the framing found no cell in them, where there are any."""
+        missed = {images[0].full_name: int((~cached_found(*images)).sum()) for images in self.images}
+        return {name: count for name, count in missed.items() if count}
 
     def support(self, normalizer: Normalizer) -> ImageSet:
         """The labelled support images."""
@@ -291,7 +299,7 @@ class Case:
         )
 
     def _pixels(self, dataset: CellDataset) -> torch.Tensor:
-        return cached_pixels(dataset, self.recipe.backbone.image_size, self.store)
+        return cached_pixels(dataset, self.recipe.backbone.image_size, self.store, self.recipe.framing)
 
 
 def search_of(recipe: Recipe) -> Search | None:

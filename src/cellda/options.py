@@ -13,7 +13,7 @@ from cellda.errors import ConfigurationError, nearest
 
 def options_model(cls: type) -> type[BaseModel]:
     """A pydantic model of the keyword arguments of `cls.__init__`, strict about names."""
-    hints = get_type_hints(cls.__init__)  # type: ignore[misc]
+    hints = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

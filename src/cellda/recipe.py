@@ -10,6 +10,7 @@ from cellda import adapters
 from cellda.adapters.base import Adapter
 from cellda.datasets.spec import FewShot, Source
 from cellda.errors import ConfigurationError
+from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.options import describe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from cellda.store import Store
 
 
-PLUGINS = frozenset({"normalizer", "target_normalizer", "adapter"})
+PLUGINS = frozenset({"normalizer", "target_normalizer", "framing", "adapter"})
 """Fields that hold a plug-in: a mapping with another name replaces the plug-in with all its options."""
 
 
@@ -37,6 +38,7 @@ class Recipe(Settings):
         sources: Datasets the source model is trained on.
         normalizer: Stain normalizer of the source images.
         target_normalizer: Stain normalizer of the target images; None is the same as the sources'.
+        framing: Which part of every image, of sources and target, is shown.
         backbone: Encoder, weights and image size.
         training: How the source model is trained.
         few_shot: How the support set is drawn.
@@ -56,6 +58,7 @@ class Recipe(Settings):
     sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
     normalizer: NormalizerSpec = "reinhard"  # type: ignore[assignment]
     target_normalizer: NormalizerSpec | None = None
+    framing: FramingSpec = "none"  # type: ignore[assignment]
     backbone: Backbone = Field(default_factory=Backbone)
     training: SourceTraining = SourceTraining()
     few_shot: FewShot = FewShot()

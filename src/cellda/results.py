@@ -124,6 +124,10 @@ class RunResult:
         ]
         if record["unsupported"]:
             lines.append(f"classes without a support image: {', '.join(record['unsupported'])}")
+        for name, count in record.get(
+            "unframed", {}
+        ).items():  # runs made before there was a framing have none
+            lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
         return Group(Text("\n".join(lines)), self.metrics.__rich__())
 
     def __str__(self) -> str:

@@ -85,7 +85,7 @@ def fresh_model(case: Case) -> CellClassifier:
     recipe = case.recipe
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        model = CellClassifier(recipe.backbone, recipe.normalizer)
+        model = CellClassifier(recipe.backbone, recipe.normalizer, framing=recipe.framing)
     return model.with_normalizer(recipe.normalizer, normalizer_state(case, recipe.normalizer))
 
 

@@ -66,6 +66,11 @@ def make_ready(pending: Sequence[Case], trainer: Trainer, progress: bool) -> Non
         Console(stderr=True).print(estimate(pending, trainer), highlight=False)
     with bars.display(progress):
         decode_all(wanted for case in pending for wanted in case.images)
+    if progress:
+        for dataset, count in {item: None for case in pending for item in case.unframed.items()}:
+            Console(stderr=True).print(
+                f"No cell was found in {count} image(s) of {dataset}; they are shown whole.", highlight=False
+            )
 
 
 def run_case(case: Case, trainer: Trainer, *, keep_model: bool) -> RunResult:
@@ -118,6 +123,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         "support_files": cell_names(case.target.table, case.draw.support),
         "unsupported": list(case.draw.unsupported),
+        "unframed": case.unframed,
         "selector": None if case.search is None else case.search.selector,
         "oracle": case.oracle,
         "labels_used": case.labels_used,

@@ -45,6 +45,9 @@ def show(
 def check(
     name: Annotated[str, typer.Argument(help="Registered dataset name.")],
     path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
+    framing: Annotated[
+        str, typer.Option(help="Try this framing on every image, and list those without a cell.")
+    ] = "none",
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
     from cellda import progress
@@ -56,7 +59,7 @@ def check(
             f"Dataset '{name}' is read from files: say where they are, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
-        report = check_dataset(name, path)
+        report = check_dataset(name, path, framing=framing)
     out.print(report)
     if not report.ok:
         raise typer.Exit(1)

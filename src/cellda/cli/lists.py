@@ -11,17 +11,18 @@ from cellda.cli.app import out
 
 def list_(
     kind: Annotated[
-        Literal["all", "normalizers", "adapters", "datasets", "presets", "tables", "figures"],
+        Literal["all", "normalizers", "framing", "adapters", "datasets", "presets", "tables", "figures"],
         typer.Argument(help="What to list."),
     ] = "all",
 ) -> None:
-    """List normalizers, adapters, datasets, presets, tables and figures with one line each."""
-    from cellda import adapters, datasets, normalizers, presets
+    """List normalizers, framings, adapters, datasets, presets, tables and figures with one line each."""
+    from cellda import adapters, datasets, framing, normalizers, presets
     from cellda.registry import Registry
     from cellda.reporting.catalogue import FIGURES, TABLES, summaries
 
     registries: dict[str, Registry[Any]] = {
         "normalizers": normalizers.registry,
+        "framing": framing.registry,
         "adapters": adapters.registry,
         "datasets": datasets.registry,
     }

@@ -21,6 +21,9 @@ def run(
     adapter: Annotated[
         str | None, typer.Option(help="Adapter instead of the recipe's (see: cellda list adapters).")
     ] = None,
+    framing: Annotated[
+        str | None, typer.Option(help="Framing instead of the recipe's (see: cellda list framing).")
+    ] = None,
     n: Number = None,
     draw: Annotated[int | None, typer.Option(help="Number of the draw; default: the recipe's.")] = None,
     protocol: ProtocolOption = None,
@@ -32,8 +35,9 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
+    shot = {"n": n, "draw": draw}
     chosen = edited_recipe(
-        recipe, preset, source, protocol, {"n": n, "draw": draw}, adapter=adapter, seed=seed
+        recipe, preset, source, protocol, shot, adapter=adapter, framing=framing, seed=seed
     )
     result = chosen.run(target, data, store=store)
     out.print(result)

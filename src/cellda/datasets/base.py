@@ -6,19 +6,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
 from cellda.datasets.celltable import COLUMNS, cell_table, checked
-from cellda.datasets.decode import Box, decode_resized, unusable
+from cellda.datasets.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.identical import identical_files, merged_groups
 from cellda.errors import DataError
 from cellda.taxonomy import CLASSES
+
+if TYPE_CHECKING:
+    from cellda.framing.base import Framing
 
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
@@ -144,9 +148,20 @@ class CellDataset(DataCard, ABC):
         Raises:
             DataError: If files cannot be decoded; all of them are listed.
         """
-        rows = self.table.iloc[list(indices)]
-        files = [self.folder / path for path in rows["path"]]
-        return decode_resized(list(zip(files, rows["box"], strict=True)), size)
+        return decode_resized(self._places(indices), size)
+
+    def framed(
+        self, indices: Sequence[int], size: int, framing: "Framing"
+    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
+        """Decode cells, frame each at its own size, and resize to `size` x `size`.
+
+        Returns:
+            The images, and in which of them the framing found what it looks for; the others are shown whole.
+
+        Raises:
+            DataError: If files cannot be decoded; all of them are listed.
+        """
+        return decode_framed(self._places(indices), size, framing)
 
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every cell completely and say which cannot be used: row of the table -> reason.
@@ -158,6 +173,11 @@ class CellDataset(DataCard, ABC):
             return {}
         cells = zip(self.table["path"], self.table["box"], strict=True)
         return unusable([(self.root / path, box) for path, box in cells], advance)
+
+    def _places(self, indices: Sequence[int]) -> list[tuple[Path, Box | None]]:
+        """File and box of cells."""
+        rows = self.table.iloc[list(indices)]
+        return list(zip((self.folder / path for path in rows["path"]), rows["box"], strict=True))
 
     @cached_property
     def _fingerprint(self) -> str:

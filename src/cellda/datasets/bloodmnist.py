@@ -5,13 +5,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -20,6 +20,9 @@ from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.layout import existing_folder, not_published
 from cellda.datasets.npz import NpzRows
 from cellda.errors import DataError
+
+if TYPE_CHECKING:
+    from cellda.framing.base import Framing
 
 SIZES = (224, 128, 64, 28)
 CHUNK = 128
@@ -149,6 +152,20 @@ class Bloodmnist(CellDataset):
         for place, pixels in self._pixels(indices):
             out[place] = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+    def framed(
+        self, indices: Sequence[int], size: int, framing: "Framing"
+    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
+        """Read cells, frame each at its published size, and resize it.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        out = np.empty((len(indices), size, size, 3), np.uint8)
+        found = np.zeros(len(indices), bool)
+        for place, pixels in self._pixels(indices):
+            out[place], found[place] = framing.frame(pixels, size)
+        return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
 
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Read every array to its end and say which cells cannot be used: row of the table -> reason.

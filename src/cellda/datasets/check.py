@@ -12,11 +12,16 @@ from rich.text import Text
 from cellda import progress
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
+from cellda.datasets.cache import CHUNK
 from cellda.datasets.cardprint import counts_table
 from cellda.datasets.layout import is_image
 from cellda.errors import DataError
+from cellda.framing import Framing
+from cellda.framing import create as create_framing
 
 _SHOWN = 20
+SIDE = 32
+"""Pixels to which framed images are resized: only whether there is a cell matters."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class CheckReport:
         groups: Number of groups that splits keep together; None where the dataset gives none.
         identical: Sets of paths whose files hold the same bytes.
         unreadable: Path (and box) of images that cannot be used -> reason.
+        framing: The framing that was tried on every image.
+        unframed: Path (and box) of images in which it found no cell.
         ignored: Path of files and folders passed over -> reason.
         problems: Why the dataset cannot be loaded at all (missing layout, unknown labels, bad rows, ...).
     """
@@ -46,6 +53,8 @@ class CheckReport:
     groups: int | None = None
     identical: tuple[tuple[str, ...], ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
+    framing: str = "none"
+    unframed: tuple[str, ...] = ()
     ignored: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -69,6 +78,7 @@ class CheckReport:
             ("cells left out, of none of the six classes", dropped),
             ("byte-identical images, kept in one group", twins),
             ("passed over", _by_kind(self.ignored)),
+            (f"no cell found by the framing '{self.framing}', shown whole", list(self.unframed)),
             ("cannot be read", [f"{path}: {reason}" for path, reason in self.unreadable.items()]),
             ("cannot be loaded", list(self.problems)),
         ):
@@ -83,7 +93,9 @@ class CheckReport:
         return Group(*parts)
 
 
-def check(dataset: CellDataset | str, path: str | Path | None = None, **options: Any) -> CheckReport:
+def check(
+    dataset: CellDataset | str, path: str | Path | None = None, *, framing: str = "none", **options: Any
+) -> CheckReport:
     """Load a dataset, decode every image of it and report what was found; raises nothing that it can report.
 
     Inside `cellda.progress.display()` it shows a bar.
@@ -91,18 +103,21 @@ def check(dataset: CellDataset | str, path: str | Path | None = None, **options:
     Args:
         dataset: A dataset, or a registered name.
         path: The dataset's folder (or file), where a name is given.
+        framing: Name of a framing to be tried on every readable image.
         options: Options of the loader, where a name is given.
 
     Raises:
-        UnknownNameError: If no dataset has this name.
+        UnknownNameError: If no dataset or framing has this name.
         ConfigurationError: If an option is unknown or mistyped.
     """
+    chosen = create_framing(framing)
     if isinstance(dataset, str):
         try:
             dataset = load(dataset, path, **options)
         except DataError as error:
             root = None if path is None else Path(path)
             return CheckReport(str(dataset), root, problems=(error.summary, *error.problems))
+    reasons = _unreadable(dataset)
     dropped = dataset.dropped["raw_label"].value_counts(sort=False)
     grouped = bool(dataset.table["group"].notna().any())
     return CheckReport(
@@ -114,19 +129,35 @@ def check(dataset: CellDataset | str, path: str | Path | None = None, **options:
         dropped={str(label): int(count) for label, count in dropped.items()},
         groups=len(set(dataset.effective_groups())) if grouped else None,
         identical=tuple(tuple(paths) for paths in dataset.identical_images()),
-        unreadable=_unreadable(dataset),
+        unreadable={_place(dataset, row): reason for row, reason in reasons.items()},
+        framing=framing,
+        unframed=tuple(_place(dataset, row) for row in _unframed(dataset, chosen, set(reasons))),
         ignored=dict(_ignored(dataset)),
     )
 
 
-def _unreadable(dataset: CellDataset) -> dict[str, str]:
+def _unreadable(dataset: CellDataset) -> dict[int, str]:
     with progress.task(f"reading {dataset.full_name}", len(dataset)) as advance:
-        reasons = dataset.unusable(advance)
-    named = {}
-    for row, reason in reasons.items():
-        path, box = dataset.table.loc[row, ["path", "box"]]
-        named[str(path) if box is None else f"{path} {box}"] = reason
-    return named
+        return dataset.unusable(advance)
+
+
+def _unframed(dataset: CellDataset, framing: Framing, unreadable: set[int]) -> Iterator[int]:
+    """Rows of the readable images in which the framing finds no cell."""
+    if not framing.cuts:
+        return
+    rows = [row for row in range(len(dataset)) if row not in unreadable]
+    with progress.task(f"framing {dataset.full_name}", len(rows)) as advance:
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            _, found = dataset.framed(part, SIDE, framing)
+            yield from (row for row, seen in zip(part, found.tolist(), strict=True) if not seen)
+            advance(len(part))
+
+
+def _place(dataset: CellDataset, row: int) -> str:
+    """How a report names a cell: its path, with its box if there is one."""
+    path, box = dataset.table.loc[row, ["path", "box"]]
+    return str(path) if box is None else f"{path} {box}"
 
 
 def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:

@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cellda.errors import DataError
+
+if TYPE_CHECKING:
+    from cellda.framing.base import Framing
 
 Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left of the upright image (EXIF orientation applied)."""
@@ -71,21 +74,38 @@ def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8
     """
     out = np.empty((len(files), size, size, 3), dtype=np.uint8)
 
-    def fill(index: int) -> str | None:
-        try:
-            resized = _rgb(*files[index]).resize((size, size), Image.Resampling.BILINEAR)
-        except _UnusableError as error:
-            return str(error)
-        out[index] = np.asarray(resized)
-        return None
+    def fill(index: int, image: Image.Image) -> None:
+        out[index] = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
-    reasons = _threaded(fill, len(files))
-    if reasons:
-        raise DataError(
-            f"{len(reasons)} of {len(files)} images cannot be used; mend or remove them.",
-            [f"{files[index][0]}: {reason}" for index, reason in reasons.items()],
-        )
+    _each_decoded(files, fill)
     return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+def decode_framed(
+    files: Sequence[tuple[Path, Box | None]], size: int, framing: "Framing"
+) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
+    """Decode images, frame each, and resize what is left to `size` x `size`.
+
+    Args:
+        files: Path and crop box (or None) of each image.
+        size: Side of the result in pixels.
+        framing: What is cut out of each image.
+
+    Returns:
+        `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory; and in which of them the framing
+        found what it looks for. The others are shown whole.
+
+    Raises:
+        DataError: If images cannot be used; all of them are listed with the reason.
+    """
+    out = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    found = np.zeros(len(files), dtype=bool)
+
+    def fill(index: int, image: Image.Image) -> None:
+        out[index], found[index] = framing.frame(np.array(image), size)
+
+    _each_decoded(files, fill)
+    return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
 
 
 def unusable(files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], None]) -> dict[int, str]:
@@ -128,6 +148,29 @@ def outside(box: Box, size: tuple[int, int]) -> bool:
     """Whether a box of positive size has no pixel in common with a frame of `(width, height)`."""
     x, y, width, height = box
     return x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0
+
+
+def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None]) -> None:
+    """Hand every decoded image to `use` with its index.
+
+    Raises:
+        DataError: If images cannot be used; all of them are listed with the reason.
+    """
+
+    def job(index: int) -> str | None:
+        try:
+            image = _rgb(*files[index])
+        except _UnusableError as error:
+            return str(error)
+        use(index, image)
+        return None
+
+    reasons = _threaded(job, len(files))
+    if reasons:
+        raise DataError(
+            f"{len(reasons)} of {len(files)} images cannot be used; mend or remove them.",
+            [f"{files[index][0]}: {reason}" for index, reason in reasons.items()],
+        )
 
 
 def _threaded(

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets import register
@@ -13,6 +14,12 @@ from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.rendering import DOMAINS, RENDERER_VERSION, CellKey, Domain, render
 from cellda.errors import ConfigurationError, nearest
 from cellda.taxonomy import CLASSES
+
+if TYPE_CHECKING:
+    from cellda.framing.base import Framing
+
+OWN_SIZE = 192
+"""Pixels of the pictures that a framing cuts; larger ones are drawn where larger ones are asked for."""
 
 
 @register("synthetic")
@@ -85,3 +92,11 @@ class Synthetic(CellDataset):
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Draw cells `indices` at `size` x `size` pixels, in batches."""
         return render(self.keys(indices), self.domain, size)
+
+    def framed(
+        self, indices: Sequence[int], size: int, framing: "Framing"
+    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
+        """Draw cells `indices`, cut each and resize it."""
+        from cellda.framing.base import frame_all
+
+        return frame_all(self.read(indices, max(size, OWN_SIZE)), framing, size)

@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from cellda.datasets.decode import decode_resized
+from cellda.datasets.decode import decode_framed, decode_resized
 from cellda.device import plan_for
 from cellda.errors import ConfigurationError, DataError
+from cellda.framing.base import Framing, frame_all
+from cellda.framing.spec import FramingSpec
 from cellda.memory import keep_freed_memory
 from cellda.models import heads
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
@@ -58,6 +60,7 @@ class CellClassifier(nn.Module):
         normalizer: The stain normalizer of the images this model is used on.
         classes: Class names in index order.
         weights: Overrides `backbone.weights`; `"none"` where a state dict is loaded afterwards.
+        framing: Which part of raw images `predict` shows the network; by default all of it.
 
     Raises:
         ConfigurationError: If the weights cannot be had.
@@ -73,6 +76,7 @@ class CellClassifier(nn.Module):
         classes: Sequence[str] = CLASSES,
         *,
         weights: str | None = None,
+        framing: FramingSpec | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -83,6 +87,7 @@ class CellClassifier(nn.Module):
         self.head: Head = heads.create("mlp", backbone.embedding, len(self.classes))
         self.normalizer_spec = normalizer
         self.normalizer = normalizer.build()
+        self.framing_spec = framing or FramingSpec(name="none")
         mean, std = pixel_statistics(self.encoder)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
@@ -97,7 +102,7 @@ class CellClassifier(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path] | str | Path) -> Prediction:
-        """Classify raw images: resize, stain normalisation, network, softmax.
+        """Classify raw images: framing, resize, stain normalisation, network, softmax.
 
         Args:
             images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or the path or paths of image files.
@@ -106,12 +111,13 @@ class CellClassifier(nn.Module):
             DataError: If files cannot be decoded (all of them are listed), or a tensor is no batch of such images.
         """
         size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
+        framing = self.framing_spec.build()
         if isinstance(images, str | Path):
             images = [images]
         batches = (
-            _from_tensor(images, at_once)
+            _from_tensor(images, size, at_once, framing)
             if isinstance(images, Tensor)
-            else _from_files(images, size, at_once)
+            else _from_files(images, size, at_once, framing)
         )
         # One block, filled batch by batch: many small results would not give their memory back.
         probabilities, done = torch.empty(len(images), len(self.classes)), 0
@@ -170,7 +176,9 @@ class CellClassifier(nn.Module):
         return self.normalizer(images).to(memory_format=torch.channels_last)  # type: ignore[no-any-return]
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and description (classes, backbone, normalizer, head) into `folder`, which is returned.
+        """Write weights (safetensors) and description into `folder`, which is returned.
+
+        The description holds classes, backbone, normalizer, framing and head.
 
         Raises:
             ConfigurationError: If this is a copy for inference.
@@ -186,6 +194,7 @@ class CellClassifier(nn.Module):
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
+            "framing": self.framing_spec.model_dump(mode="json"),
             "head": {"name": self.head.name, **self.head.options()},
         }
         (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
@@ -209,6 +218,9 @@ class CellClassifier(nn.Module):
                 NormalizerSpec.model_validate(description["normalizer"]),
                 description["classes"],
                 weights="none",
+                framing=FramingSpec.model_validate(
+                    description.get("framing", "none")
+                ),  # saved before there was one
             )
             head = description.get("head", {"name": "mlp"})  # models saved before there were others
             model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
@@ -225,8 +237,8 @@ class CellClassifier(nn.Module):
         return self
 
 
-def _from_tensor(images: Tensor, at_once: int) -> Iterator[Tensor]:
-    """Batches of raw images, refused where they are not what `predict` takes."""
+def _from_tensor(images: Tensor, size: int, at_once: int, framing: Framing) -> Iterator[Tensor]:
+    """Batches of raw, framed images, refused where they are not what `predict` takes."""
     if images.dtype != torch.uint8:
         check_images(images)
         low, high = (float(value) for value in images.aminmax()) if len(images) else (0.0, 1.0)
@@ -237,17 +249,24 @@ def _from_tensor(images: Tensor, at_once: int) -> Iterator[Tensor]:
     elif images.ndim != 4 or images.shape[1] != 3:
         check_images(images.float())
     for start in range(0, len(images), at_once):
-        yield images[start : start + at_once]
+        batch = images[start : start + at_once]
+        if framing.cuts:
+            pixels = batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
+            batch, _ = frame_all(pixels, framing, size)
+        yield batch
 
 
-def _from_files(files: Sequence[str | Path], size: int, at_once: int) -> Iterator[Tensor]:
+def _from_files(files: Sequence[str | Path], size: int, at_once: int, framing: Framing) -> Iterator[Tensor]:
     """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
     paths = [Path(file).expanduser() for file in files]
     bad: list[str] = []
     block = max(DECODED_AT_ONCE, at_once)
     for start in range(0, len(paths), block):
+        places = [(path, None) for path in paths[start : start + block]]
         try:
-            decoded = decode_resized([(path, None) for path in paths[start : start + block]], size)
+            decoded = (
+                decode_framed(places, size, framing)[0] if framing.cuts else decode_resized(places, size)
+            )
         except DataError as error:
             bad.extend(error.problems)
         else:

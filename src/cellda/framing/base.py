@@ -1,0 +1,100 @@
+"""What a framing is: a square around what matters, found in one decoded image and cut out of it."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from cellda.normalizers.padding import background, find_smear
+
+Pixels = UInt8[np.ndarray, "h w 3"]
+Box = tuple[int, int, int, int]
+"""`(x, y, width, height)` in pixels from the top left; it may reach over the image."""
+
+LOOK = 96
+"""Pixels of the longer side of the small copy that framings look at: nuclei stay 10 px wide, granules vanish."""
+
+
+class Framing(ABC):
+    """Says which part of an image the classifier sees; it is cut after decoding and before resizing.
+
+    Options are the typed keyword arguments of `__init__`. An image is framed for itself, whatever lies beside it.
+
+    Attributes:
+        cuts: Whether anything is cut; without, images are read as they are.
+    """
+
+    name: ClassVar[str]
+    cuts: ClassVar[bool] = True
+
+    @abstractmethod
+    def box(self, image: Pixels) -> Box | None:
+        """The part to be shown, or None if what is looked for is not in the image, which is then shown whole.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+        """
+
+    def frame(self, image: Pixels, size: int) -> tuple[UInt8[np.ndarray, "size size 3"], bool]:
+        """Cut an image and resize what is left: bilinear, antialiased.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+            size: Side of the result in pixels.
+
+        Returns:
+            The framed image, and whether what is looked for was found; where it was not, the image is shown whole.
+        """
+        box = self.box(image)
+        shown = Image.fromarray(image if box is None else cut(image, box))
+        return np.asarray(shown.resize((size, size), Image.Resampling.BILINEAR)), box is not None
+
+
+def frame_all(
+    images: UInt8[Tensor, "b 3 h w"], framing: Framing, size: int
+) -> tuple[UInt8[Tensor, "b 3 size size"], Bool[Tensor, " b"]]:
+    """Frame decoded images of one size: the framed ones, channels-last in memory, and in which the cell was found."""
+    out = np.empty((len(images), size, size, 3), np.uint8)
+    found = np.zeros(len(images), bool)
+    for row, image in enumerate(images):
+        out[row], found[row] = framing.frame(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()), size)
+    return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
+
+
+def cut(image: Pixels, box: Box) -> Pixels:
+    """The pixels inside a box; what lies outside the image is filled with the colour of the empty smear.
+
+    Not with reflections, which would show a cell at the edge twice, with two nuclei. Black padding is filled as well:
+    normalizers know it by reaching the border, from which the filling would part it.
+    """
+    x, y, width, height = box
+    left, top = max(x, 0), max(y, 0)
+    bottom, right = max(y + height, 0), max(x + width, 0)
+    inside = image[top:bottom, left:right]
+    small, smear = look(image)
+    whole = inside.shape[:2] == (height, width)
+    if whole and smear.all():
+        return np.ascontiguousarray(inside)
+    empty = (background(small, smear)[0] * 255).round().to(torch.uint8).numpy()
+    if not smear.all():
+        full = find_smear(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
+        if full is not None:
+            inside = np.where(full[0].numpy()[top:bottom, left:right, None], inside, empty)
+    out = np.full((height, width, 3), empty, np.uint8)
+    out[top - y : top - y + inside.shape[0], left - x : left - x + inside.shape[1]] = inside
+    return out
+
+
+def look(image: Pixels) -> tuple[Float[Tensor, "1 3 h w"], Bool[Tensor, "1 h w"]]:
+    """A small copy of an image in [0, 1], and where it shows the smear and not black padding."""
+    height, width = image.shape[:2]
+    share = min(1.0, LOOK / max(height, width))
+    size = max(1, round(width * share)), max(1, round(height * share))
+    resized = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    small = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
+    smear = find_smear(small)
+    return small, torch.ones_like(small[:, 0], dtype=torch.bool) if smear is None else smear

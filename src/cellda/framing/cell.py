@@ -1,0 +1,191 @@
+"""The cell: its nucleus is found by colour, and a square of a standard multiple of its size cut around it.
+
+Position and magnification are then the same in every image, whatever microscope, camera and cropping made it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy import ndimage
+
+from cellda.framing import register
+from cellda.framing.base import Box, Framing, Pixels, look
+from cellda.normalizers.padding import background
+
+Plane = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+BLUR = 1.5
+"""Standard deviation of the smoothing, in pixels of the small copy: granules and camera noise go, lobes stay."""
+LEAST_CONTRAST = 0.15
+"""Optical density by which a nucleus is more violet than the rest, at least; empty smears and red cells stay below."""
+LEAST_AREA = 0.008
+"""A nucleus takes at least this share of the frame; platelets and specks are smaller."""
+MOST_WIDTH = 0.8
+"""Of the frame's shorter side: what is wider is no nucleus but everything that is stained, and is divided again."""
+CORE = 0.6
+"""Touching nuclei are divided where they are thinner than this share of the thickest place."""
+NEAR = 0.3
+"""Distance from the centre, as a share of the shorter side, at which being found counts 1/e."""
+AT_EDGE = 0.4
+"""What is cut off by the frame is more likely a neighbour, and counts so much less."""
+LOBE_AREA = 0.02
+"""Parts smaller than this share of the nucleus are no lobes."""
+TIGHT, WIDE = 0.15, 0.4
+"""Lobes lie this near to the rest of the nucleus, in its diameters; `WIDE` where joining them comes nearer the centre."""
+
+
+@dataclass(frozen=True, eq=False)
+class Nucleus:
+    """Where a nucleus lies.
+
+    Attributes:
+        centre: `(x, y)` of its centre of mass, in pixels of the image.
+        diameter: That of a disc with the same second moment, in pixels of the image; lobes that lie apart make it larger.
+        mask: `(h, w)` in the small copy of the image.
+    """
+
+    centre: tuple[float, float]
+    diameter: float
+    mask: Mask
+
+
+@register("cell")
+class Cell(Framing):
+    """Finds the nucleus by its violet colour and cuts a square of a multiple of its size around it.
+
+    Args:
+        factor: Side of the square, in diameters of the nucleus.
+    """
+
+    def __init__(self, factor: Annotated[float, Field(ge=1, le=10)] = 2.0) -> None:
+        self.factor = factor
+
+    def box(self, image: Pixels) -> Box | None:
+        """The square around the nucleus, or None if there is none."""
+        nucleus = find_nucleus(image)
+        if nucleus is None:
+            return None
+        side = self.factor * nucleus.diameter
+        x, y = (centre - side / 2 for centre in nucleus.centre)
+        return round(x), round(y), max(1, round(side)), max(1, round(side))
+
+
+def find_nucleus(image: Pixels) -> Nucleus | None:
+    """Find the nucleus of the cell in the middle, or None if nothing in the image is as violet as one.
+
+    Colours are normalised to the image's own empty smear and smoothed. Nuclei take away green and let blue pass; red cells
+    take both, so that the difference of the two optical densities tells them apart in every Romanowsky stain. It is divided
+    by Otsu's threshold, touching nuclei at their waist; the large, central part is taken and its lobes are joined to it.
+
+    Args:
+        image: `(H, W, 3)` uint8 RGB.
+    """
+    small, smear = look(image)
+    inside = smear[0].numpy()
+    violet = _violet(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
+    mask = _nucleus(violet, inside)
+    if mask is None:
+        return None
+    (y, x), diameter = _centre_and_diameter(mask)
+    scale = image.shape[0] / mask.shape[0], image.shape[1] / mask.shape[1]
+    centre = (x + 0.5) * scale[1], (y + 0.5) * scale[0]
+    return Nucleus(centre, diameter * float(np.sqrt(scale[0] * scale[1])), mask)
+
+
+def _violet(rgb: Plane, empty: Plane, inside: Mask) -> Plane:
+    """Optical density in green less that in blue, relative to the empty smear, of the smoothed image."""
+    planes = []
+    for plane, light in zip(rgb[1:], empty[1:], strict=True):
+        smooth = ndimage.gaussian_filter(np.where(inside, plane, light), BLUR)
+        planes.append(-np.log(np.maximum(smooth, 1 / 255) / max(light, 1 / 255)))
+    return np.asarray(planes[0] - planes[1])
+
+
+def _nucleus(violet: Plane, inside: Mask) -> Mask | None:
+    threshold, contrast = _otsu(violet[inside])
+    if contrast < LEAST_CONTRAST:
+        return None
+    while True:
+        stained = ndimage.binary_opening((violet > threshold) & inside, np.ones((3, 3), bool))
+        mask = _central(stained)
+        if mask is None or _centre_and_diameter(mask)[1] <= MOST_WIDTH * min(mask.shape):
+            return mask
+        threshold, contrast = _otsu(violet[stained])
+        if contrast < LEAST_CONTRAST:
+            return mask
+
+
+def _otsu(values: Plane) -> tuple[float, float]:
+    """Otsu's threshold (1979), and how far the means of the two classes lie apart."""
+    counts, edges = np.histogram(values, 128)
+    centres = (edges[1:] + edges[:-1]) / 2
+    low = np.cumsum(counts)[:-1]
+    high = counts.sum() - low
+    sums = np.cumsum(counts * centres)
+    apart = (sums[-1] - sums[:-1]) / np.maximum(high, 1) - sums[:-1] / np.maximum(low, 1)
+    best = int(np.argmax(low * high * apart**2))
+    return float(edges[best + 1]), float(apart[best])
+
+
+def _central(stained: Mask) -> Mask | None:
+    """The part that is large and near the centre, with its lobes; None if all parts are too small."""
+    parts = _parts(stained)
+    numbers = np.arange(1, parts.max() + 1)
+    if len(numbers) == 0:
+        return None
+    middle = (np.array(stained.shape) - 1) / 2
+    areas = ndimage.sum_labels(stained, parts, numbers)
+    centres = np.array(ndimage.center_of_mass(stained, parts, numbers))
+    away = np.hypot(*(centres - middle).T) / min(stained.shape)
+    at_edge = np.isin(numbers, np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+    first = int(np.argmax(areas * np.exp(-((away / NEAR) ** 2)) * np.where(at_edge, AT_EDGE, 1)))
+    if areas[first] < LEAST_AREA * stained.size:
+        return None
+    lobes = (areas >= LOBE_AREA * areas[first]) & (~at_edge | at_edge[first])
+    taken = parts == numbers[first]
+    while (lobe := _next_lobe(taken, parts, numbers[lobes], middle)) is not None:
+        taken = np.asarray(taken | (parts == lobe))
+    return np.asarray(taken)
+
+
+def _parts(stained: Mask) -> npt.NDArray[np.int64]:
+    """Label the connected parts, those that touch only at a waist apart; 0 where nothing is stained."""
+    labels, count = ndimage.label(stained)
+    if count == 0:
+        return np.asarray(labels, np.int64)
+    # Beyond the frame a nucleus goes on.
+    depth = ndimage.distance_transform_edt(np.pad(stained, 1, mode="edge"))[1:-1, 1:-1]
+    deepest = np.concatenate([[np.inf], ndimage.maximum(depth, labels, np.arange(1, count + 1))])
+    cores, _ = ndimage.label(depth >= CORE * deepest[labels], np.ones((3, 3)))
+    nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+    return np.where(stained, cores[tuple(nearest)], 0).astype(np.int64)
+
+
+def _next_lobe(
+    taken: Mask, parts: npt.NDArray[np.int64], lobes: npt.NDArray[np.int64], middle: Plane
+) -> int | None:
+    """The nearest part that belongs to the nucleus and is not taken yet."""
+    lobes = lobes[~np.isin(lobes, parts[taken])]
+    if len(lobes) == 0:
+        return None
+    centre, diameter = _centre_and_diameter(taken)
+    gaps = np.atleast_1d(ndimage.minimum(ndimage.distance_transform_edt(~taken), parts, lobes))
+    for number in np.argsort(gaps, kind="stable"):
+        joined, _ = _centre_and_diameter(taken | (parts == lobes[number]))
+        closer = np.hypot(*(joined - middle)) < np.hypot(*(centre - middle))
+        if gaps[number] <= (WIDE if closer else TIGHT) * diameter:
+            return int(lobes[number])
+    return None
+
+
+def _centre_and_diameter(mask: Mask) -> tuple[Plane, float]:
+    """Centre of mass `(y, x)` in pixel indices, and the diameter of the disc of the same second moment."""
+    places = np.argwhere(mask)
+    centre = places.mean(0)
+    # A pixel is a square: it has a second moment of 1/6 of its own.
+    moment = ((places - centre) ** 2).sum(1).mean() + 1 / 6
+    return centre, float(2 * np.sqrt(2 * moment))

@@ -1,0 +1,26 @@
+"""Which framing a recipe uses, with its options."""
+
+from typing import TYPE_CHECKING, Any
+
+from cellda.framing import registry
+from cellda.plugged import PluginSpec
+
+if TYPE_CHECKING:
+    from cellda.framing.base import Framing
+
+
+class FramingSpec(PluginSpec):
+    """A framing's registered name and its options."""
+
+    registry = registry
+
+    def build(self) -> "Framing":
+        """The framing itself."""
+        return registry.get(self.name)(**self.options)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What stages that look at framed images depend on: nothing more than before where nothing is cut."""
+        if not registry.get(self.name).cuts:
+            return {}
+        return {"framing": {**self.model_dump(mode="json"), "code": self.code}}

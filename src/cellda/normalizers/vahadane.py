@@ -1,0 +1,60 @@
+"""Stain separation by sparse non-negative matrix factorization.
+
+Vahadane et al.: Structure-preserving color normalization and sparse stain separation for histological images. IEEE
+Transactions on Medical Imaging 35(8), 2016.
+"""
+
+from typing import Annotated
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from cellda.normalizers import register
+from cellda.normalizers.stain_separation import TYPICAL, StainSeparation
+
+
+@register("vahadane")
+class Vahadane(StainSeparation):
+    """Separates azure and eosin by sparse non-negative factors of density, and brings both to the source's (Vahadane 2016).
+
+    Minimises `|density - colours @ amounts|^2 / 2 + sparsity * sum(amounts)` with colours of length 1 and nothing negative:
+    most pixels hold mainly one dye. Each dye's amounts and colour are solved for in turn with the rest held (hierarchical
+    alternating least squares, Cichocki & Phan 2009), from the typical colours, for all images of a batch at once; several
+    times slower than `macenko`.
+
+    Args:
+        sparsity: Weight of the penalty, as a density; 0.1 in the paper.
+        steps: How often each is solved for.
+    """
+
+    def __init__(
+        self,
+        sparsity: Annotated[float, Field(ge=0, le=1)] = 0.1,
+        steps: Annotated[int, Field(ge=1, le=2000)] = 50,
+    ) -> None:
+        super().__init__()
+        self.sparsity = sparsity
+        self.steps = steps
+
+    def dye_colours(
+        self, density: Float[Tensor, "b 3 n"], stained: Bool[Tensor, "b n"]
+    ) -> Float[Tensor, "b 3 2"]:
+        """Columns of the factor that all pixels share."""
+        counted = density * stained[:, None]
+        colours = list(normalize(density.new_tensor(TYPICAL), dim=0).T[:, None].expand(2, len(density), 3))
+        amounts = [torch.zeros_like(density[:, 0]) for _ in colours]
+        for _ in range(self.steps):
+            overlap = (colours[0] * colours[1]).sum(1, keepdim=True)
+            for dye in (0, 1):
+                alone = (colours[dye][:, None] @ counted)[:, 0] - overlap * amounts[1 - dye]
+                amounts[dye] = (alone - self.sparsity).clamp(min=0)
+            shared = (amounts[0] * amounts[1]).sum(1, keepdim=True)
+            for dye in (0, 1):
+                alone = (counted @ amounts[dye][:, :, None])[:, :, 0] - shared * colours[1 - dye]
+                colour = normalize(alone.clamp(min=0), dim=1)
+                # A dye that is nowhere keeps its colour.
+                colours[dye] = torch.where(colour.any(1, keepdim=True), colour, colours[dye])
+        return torch.stack(colours, 2)
