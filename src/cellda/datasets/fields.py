@@ -48,7 +48,7 @@ def marked_cells(root: Path) -> list[Marked]:
 
     Raises:
         DataError: If an annotation has no image, is malformed, or marks boxes outside its image, or if YOLO
-        annotations come without a list of classes; all problems are listed.
+            annotations come without a list of classes; all problems are listed.
     """
     images = {posixpath.splitext(path)[0]: path for path in images_below(root)}
     files = files_below(root, lambda name: name.lower().endswith((".xml", ".txt", ".names")))
