@@ -71,7 +71,8 @@ def test_framing_draws_and_counts_what_it_cuts(script, tmp_path):
     script("framing").main(["--datasets", "synthetic/0", "--cells", "12", "--out", str(tmp_path)])
     assert {file.name for file in tmp_path.iterdir()} == {"framing_synthetic_0.png", "framing.csv"}
     found = pd.read_csv(tmp_path / "framing.csv").iloc[0]
-    assert (found["cells"], found["shown_whole"]) == (12, 0)
+    assert found["cells"] == 12
+    assert found["shown_whole"] <= 1
     assert 0 < found["nucleus_5th"] < found["nucleus_of_frame"] < found["nucleus_95th"] < 1
 
 

@@ -28,6 +28,7 @@ EDITS: dict[str, Any] = {
     "sources": ["raabin"],
     "normalizer": "identity",
     "target_normalizer": "identity",
+    "framing": "cell",
     "backbone.name": "resnet18",
     "backbone.weights": "none",
     "backbone.image_size": 96,
