@@ -12,16 +12,14 @@ Interrupted, it goes on where it stopped.
 
 import argparse
 import itertools
-import math
+import json
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pandas as pd
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 
 from cellda import Recipe, adapters
@@ -31,8 +29,10 @@ from cellda.case import Case
 from cellda.models.classifier import CellClassifier
 from cellda.stages import source_model
 from cellda.store import Store
-from cellda.training import search as searching
+from cellda.training.candidates import Candidates
 from cellda.training.loop import Trainer
+from cellda.training.search import search
+from cellda.training.selectors import SupportCV
 from cellda.training.settings import Search
 
 RESULTS = Path(__file__).parent / "results" / "race"
@@ -46,6 +46,23 @@ class Brief(Full):
     name = "brief"
 
     min_steps: int = 0
+
+
+class Whole(SupportCV):
+    """Cross-validation in a single round, so that no trial is given up between folds; their scores are kept in a file."""
+
+    def __init__(self, candidates: Candidates, file: Path) -> None:
+        super().__init__(candidates, FOLDS)
+        self.rounds = 1
+        self._file = file
+
+    def scores(self, candidate: Adapter) -> Iterator[float]:
+        """The mean over all folds."""
+        found = np.array(list(super().scores(candidate)))
+        means = np.cumsum(found) / np.arange(1, len(found) + 1)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([candidate.searched(), means.tolist()]) + "\n")
+        yield float(means[-1])
 
 
 ADAPTERS: dict[str, Adapter] = {"head_only": adapters.create("head_only"), "full": Brief()}
@@ -71,17 +88,18 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
     context = AdaptContext(trainer, case.seed)
     folder.mkdir(parents=True, exist_ok=True)
     asked = Search(trials=TRIALS, folds=FOLDS)
-    searching.search(adapter, lambda: deepcopy(model), view, context, asked, folder)
-    storage = JournalStorage(JournalFileBackend(str(folder / searching.STUDY)))
-    trials = optuna.load_study(study_name="search", storage=storage).get_trials(
-        states=(optuna.trial.TrialState.COMPLETE,)
+    kept = folder / "folds.jsonl"
+    found = search(
+        adapter, lambda: deepcopy(model), view, context, asked, folder, lambda judged: Whole(judged, kept)
     )
+    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     rows = []
-    for trial in trials[:TRIALS]:
-        adapted = adapter.model_copy(update=trial.params).adapt(deepcopy(model), view, context)
+    for trial in found.trials:
+        adapted = adapter.tuned(trial["values"]).adapt(deepcopy(model), view, context)
         right = trainer.probabilities(adapted, query).argmax(1) == truth
-        scores = {f"score_{fold + 1}": value for fold, value in trial.intermediate_values.items()}
-        rows.append({"trial": trial.number, **scores, "query_accuracy": float(right.float().mean())})
+        means = next(means for values, means in lines if values == trial["values"])
+        scores = {f"score_{fold + 1}": value for fold, value in enumerate(means)}
+        rows.append({"trial": trial["number"], **scores, "query_accuracy": float(right.float().mean())})
     table = pd.DataFrame(rows).assign(target=target, draw=draw, adapter=name)
     table.to_csv(measured, index=False)
     return table
@@ -129,7 +147,6 @@ def main() -> None:
     parser.add_argument("--adapters", nargs="+", choices=ADAPTERS, default=list(ADAPTERS))
     parser.add_argument("--only-run", action="store_true", help="write no results")
     given = parser.parse_args()
-    searching._best = lambda study, number: -math.inf  # noqa: ARG005 - no trial is given up
     store, trainer = Store(given.store), Trainer("cpu")
     studies = [
         study(target, draw, name, store, trainer)

@@ -15,19 +15,19 @@ from torch.nn import functional as F
 import cellda.adapters
 from cellda import CellClassifier
 from cellda.adapters.base import AdaptContext, Offer, TargetView
-from cellda.adapters.coral import Covariances, coral
+from cellda.adapters.coral import coral
 from cellda.adapters.dann import Adversary
 from cellda.adapters.fixmatch import MEMORY, PseudoLabels
 from cellda.adapters.mcc import Confusion, class_confusion
 from cellda.adapters.mean_teacher import Consistency
 from cellda.adapters.mixing import Mixing
-from cellda.adapters.mmd import BANDWIDTHS, Discrepancy, mmd
+from cellda.adapters.mmd import BANDWIDTHS, mmd
 from cellda.adapters.mme import MinimaxEntropy
 from cellda.errors import ConfigurationError
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
-from cellda.training.alignment import standardised
+from cellda.training.alignment import Distance, standardised
 from cellda.training.augment import CUTOUT, random_cutout, random_strong
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
@@ -449,21 +449,30 @@ def test_mmd_is_the_unbiased_estimate_and_grows_with_the_shift() -> None:
     assert values.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("kind", [Covariances, Discrepancy])
+@pytest.mark.parametrize("measure", [coral, mmd])
 @pytest.mark.parametrize("progress", [0.0, 0.3])
-def test_alignment_compares_standardised_embeddings_of_supported_classes(kind, progress) -> None:
+def test_alignment_compares_standardised_embeddings_of_supported_classes(measure, progress) -> None:
     net, step = Net(), mixed_step(progress)
-    loss = kind(0.1, 2.0, SUPPORTED).loss(net, step)
+    loss = Distance(0.1, 2.0, SUPPORTED, measure).loss(net, step)
     scaled = torch.tensor(scaled_by_hand(net.embed(step.inputs)))
-    distance = {Covariances: coral, Discrepancy: mmd}[kind](scaled[OF_SOURCE], scaled[OF_TARGET])
+    distance = measure(scaled[OF_SOURCE], scaled[OF_TARGET])
     labelled = [0, 2, 3, 5, 6, 8]
     supervised = cross_entropy(numbers(net(step.inputs)[labelled]), step.labels[labelled], 0.1)
     assert loss.item() == pytest.approx(supervised + 2 * rising(progress) * float(distance), rel=1e-5)
 
 
+@pytest.mark.parametrize(("name", "measure"), [("coral", coral), ("mmd", mmd)])
+def test_each_aligns_by_its_own_distance(name, measure) -> None:
+    spy, adapter = Spy("cpu"), create(name, **options(name))
+    adapter.adapt(classifier(), view(classes=3), AdaptContext(spy, 0, SOURCES))
+    objective = spy.call.objective
+    assert objective.distance is measure
+    assert (objective.weight, objective.label_smoothing) == (adapter.weight, adapter.label_smoothing)
+
+
 def test_alignment_needs_two_embeddings_of_each_side() -> None:
     net, step = Net(), mixed_step()
-    alone = Covariances(0.1, 2.0, torch.tensor([4])).loss(net, step)  # one source image of class 4
+    alone = Distance(0.1, 2.0, torch.tensor([4]), coral).loss(net, step)  # one source image of class 4
     torch.testing.assert_close(alone, CrossEntropy(0.1).loss(net, step))
 
 

@@ -459,3 +459,11 @@ def test_damaged_folders_are_data_errors(tmp_path: Path, model: CellClassifier, 
 def test_a_folder_that_is_not_there_is_a_data_error(tmp_path: Path):
     with pytest.raises(DataError, match=r"(?s)classifier\.json.*model\.safetensors"):
         CellClassifier.load(tmp_path / "nothing")
+
+
+def test_a_head_that_could_not_be_loaded_again_is_not_saved(tmp_path: Path):
+    other = build(normalizer=IDENTITY)
+    other.head = torch.nn.Linear(other.backbone.embedding, 6)  # type: ignore[assignment]
+    with pytest.raises(ConfigurationError, match=r"The head .* is a Linear.*`Head`"):
+        other.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()

@@ -1,7 +1,6 @@
 """The stages that runs share: the fitted normalizer, the source model, the search; each is built once and stored."""
 
 import json
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from cellda.adapters import build, described
@@ -29,6 +27,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.predicted import prediction_table
 from cellda.training.candidates import Candidates
 from cellda.training.examples import ImageExamples
+from cellda.training.folds import group_folds
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
 from cellda.training.search import search
@@ -226,11 +225,7 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
             f"Holding out a share of {share} of the source '{name}' needs a class with at least {number} images, and at "
             f"least 2 groups; it has {len(labels)} images in {len(np.unique(groups))} group(s). Set training.holdout=0."
         )
-    folds = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class may have fewer images than there are folds; it may then be missing from the held-out part.
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        train, held = next(iter(folds.split(np.zeros(len(images)), labels, groups)))
+    train, held = group_folds(labels, groups, number, seed)[0]
     return train.tolist(), held.tolist()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import SerializeAsAny, field_validator, model_serializer
+from pydantic import SerializeAsAny, field_validator
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
 from cellda.errors import ConfigurationError
@@ -43,10 +43,6 @@ class Chain(Adapter):
                     "would be lost; put it first."
                 )
         return steps
-
-    @model_serializer
-    def _as_list(self) -> list[dict[str, Any]]:
-        return [{"name": step.name, **step.model_dump(mode="json")} for step in self.steps]
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -10,7 +10,7 @@ from cellda.adapters import register
 from cellda.adapters.aligning import Aligning
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.settings import tunable
-from cellda.training.alignment import Alignment
+from cellda.training.alignment import Distance
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -30,7 +30,7 @@ class Coral(Aligning):
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on support, pool and drawn source images."""
         classes = torch.unique(target.support.labels).to(context.trainer.device)
-        self.train(model, target, context, Covariances(self.label_smoothing, self.weight, classes))
+        self.train(model, target, context, Distance(self.label_smoothing, self.weight, classes, coral))
         return model
 
 
@@ -38,13 +38,3 @@ def coral(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[T
     """Squared Frobenius distance of the two covariance matrices over `4 d^2`; each side has at least two rows."""
     apart = source.T.cov() - target.T.cov()
     return apart.square().sum() / (4 * source.shape[1] ** 2)
-
-
-class Covariances(Alignment):
-    """The loss of `Coral`."""
-
-    def term(
-        self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
-    ) -> Float[Tensor, ""]:
-        """The distance of the covariances times `factor`."""
-        return factor * coral(source, target)

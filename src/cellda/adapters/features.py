@@ -2,9 +2,13 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.settings import tunable
+from cellda.training.settings import Training
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -71,3 +75,14 @@ class FeatureAdapter(Adapter):
         return offer.labelled * (Need.LABELS in self.needs) + offer.unlabelled * (
             Need.UNLABELLED in self.needs
         )
+
+
+class HeadTraining(Training, FeatureAdapter):
+    """What methods share that train the head on embeddings, by the training loop: AdamW and one cycle."""
+
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    one_cycle: bool = True
+    bn: Literal["frozen"] = "frozen"

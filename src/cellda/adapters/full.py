@@ -22,8 +22,8 @@ class Full(Training, Adapter):
     statistics moving; here the encoder's statistics stay frozen by default, because batches of a few cells estimate them
     badly (`bn="train"` is the paper's way). A support set of 20 images would get too few optimizer steps in `epochs`
     epochs, so epochs are added until there are `min_steps`; given `epochs` alone, exactly those are made. Images are
-    flipped, turned and, by `stain_jitter`, stained a little differently each time (`cellda.training.augment`), so that a
-    class of a few cells is not told by the colour that normalization happened to leave them.
+    flipped, turned and, by `stain_jitter`, stained a little differently each time (`cellda.training.augment`); the paper does
+    not do the last, and whether it helps is open (benchmarks/DECISIONS.md).
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})

@@ -1,21 +1,18 @@
 """Training the head on frozen embeddings."""
 
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.features import Features, HeadTraining
 from cellda.settings import tunable
-from cellda.training.settings import Training
 
 if TYPE_CHECKING:
     from cellda.models.heads.base import Head
 
 
 @register("head_only")
-class HeadOnly(Training, FeatureAdapter):
+class HeadOnly(HeadTraining):
     """Train only the head; encoder and embedding stay frozen (ablation 3).
 
     The embeddings of the support images are computed once, so that an epoch costs next to nothing; images are therefore
@@ -24,12 +21,6 @@ class HeadOnly(Training, FeatureAdapter):
 
     epochs: int = tunable(50, low=20, high=200, ge=1)
     batch_size: int = tunable(16, choices=(8, 16, 32), ge=2)
-    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(0.01, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    one_cycle: bool = True
-    bn: Literal["frozen"] = "frozen"
 
     def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
         """Train `head` on the embeddings of the support images."""

@@ -10,7 +10,7 @@ from cellda.adapters import register
 from cellda.adapters.aligning import Aligning
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.settings import tunable
-from cellda.training.alignment import Alignment
+from cellda.training.alignment import Distance
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -33,7 +33,7 @@ class Mmd(Aligning):
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on support, pool and drawn source images."""
         classes = torch.unique(target.support.labels).to(context.trainer.device)
-        self.train(model, target, context, Discrepancy(self.label_smoothing, self.weight, classes))
+        self.train(model, target, context, Distance(self.label_smoothing, self.weight, classes, mmd))
         return model
 
 
@@ -55,13 +55,3 @@ def mmd(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Ten
         for block in (kernel[:first, :first], kernel[first:, first:])
     ]
     return within[0] + within[1] - 2 * kernel[:first, first:].mean()
-
-
-class Discrepancy(Alignment):
-    """The loss of `Mmd`."""
-
-    def term(
-        self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
-    ) -> Float[Tensor, ""]:
-        """The discrepancy times `factor`."""
-        return factor * mmd(source, target)

@@ -10,6 +10,7 @@ from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.mixing import Mixing
 from cellda.settings import tunable
+from cellda.training.information import conditional_entropy
 from cellda.training.objective import UNLABELLED, CrossEntropy, Step
 from cellda.training.reversal import reverse
 
@@ -50,6 +51,4 @@ class MinimaxEntropy(CrossEntropy):
         unlabelled = step.labels == UNLABELLED
         # In one batch, so that the head's BatchNorm estimates one distribution of both.
         logits: Tensor = module.head(torch.where(unlabelled[:, None], reverse(embeddings), embeddings))  # type: ignore[operator]
-        log = logits[unlabelled].log_softmax(1)
-        entropy = -(log.exp() * log).sum(1).mean()
-        return self.of(logits, step.labels) - self.settings.weight * entropy
+        return self.of(logits, step.labels) - self.settings.weight * conditional_entropy(logits[unlabelled])

@@ -1,15 +1,12 @@
 """The head trained on the support's labels and on its information about the pool."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.features import Features, HeadTraining
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
-from cellda.training.settings import Training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @register("tim")
-class TIM(Training, FeatureAdapter):
+class TIM(HeadTraining):
     """Trains the head on the labels and on its information about the pool (TIM-GD, Boudiaf et al. 2020).
 
     Minimises `CE(support) - marginal H(Y) + conditional H(Y|X)` by gradient descent, both entropies over the pool: labelled
@@ -35,12 +32,6 @@ class TIM(Training, FeatureAdapter):
 
     epochs: int = tunable(50, low=20, high=200, ge=1)
     batch_size: int = tunable(128, choices=(64, 128, 256), ge=2)
-    lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(0.01, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    one_cycle: bool = True
-    bn: Literal["frozen"] = "frozen"
     marginal: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)
     conditional: float = tunable(1.0, low=0.1, high=1.0, ge=0)
     order: float = tunable(2.0, choices=(1.0, 2.0, 4.0), gt=0)

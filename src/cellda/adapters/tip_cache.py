@@ -31,7 +31,7 @@ class TipCache(FeatureAdapter):
         del context
         from cellda.models.heads.cache import Cache
 
-        inner = {"name": head.name, **head.options()}
+        inner = head.description
         size, width = features.support.shape
         cache = Cache(width, head.classes, size=size, alpha=self.alpha, beta=self.beta, inner=inner)
         cache.inner = head

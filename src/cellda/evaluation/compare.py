@@ -1,6 +1,6 @@
 """Comparisons of conditions: paired scores, Wilcoxon signed-rank tests, effect sizes, Holm's correction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -203,8 +203,3 @@ def _test(
         independent=independent,
         note="; ".join(notes),
     )
-
-
-def as_frame(comparisons: Iterable[Comparison]) -> pd.DataFrame:
-    """Comparisons as a table, one row each."""
-    return pd.DataFrame([comparison.model_dump() for comparison in comparisons])

@@ -181,11 +181,16 @@ class CellClassifier(nn.Module):
         The description holds classes, backbone, normalizer, framing and head.
 
         Raises:
-            ConfigurationError: If this is a copy for inference.
+            ConfigurationError: If this is a copy for inference, or its head is none that could be loaded.
         """
         if isinstance(self.encoder, Folded):
             raise ConfigurationError(
                 "This is a copy for inference, whose layers are folded; save the model it was made from."
+            )
+        if not isinstance(self.head, Head):
+            raise ConfigurationError(
+                f"The head of this model is a {type(self.head).__name__}, which could not be loaded again; an adapter returns "
+                "a head of cellda.models.heads, or one that derives from its `Head` and is registered there."
             )
         path = Path(folder).expanduser()
         path.mkdir(parents=True, exist_ok=True)
@@ -195,7 +200,7 @@ class CellClassifier(nn.Module):
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
             "framing": self.framing_spec.model_dump(mode="json"),
-            "head": {"name": self.head.name, **self.head.options()},
+            "head": self.head.description,
         }
         (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         return path

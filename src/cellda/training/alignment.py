@@ -1,6 +1,7 @@
 """Training on source and target while their embeddings are made alike."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -53,6 +54,31 @@ class Alignment(CrossEntropy):
         scaled = standardised(embeddings)
         term = self.term(scaled[of_source], scaled[of_target], self.weight * rising(step.progress))
         return supervised + term
+
+
+class Distance(Alignment):
+    """Alignment by a distance between the two sets of embeddings.
+
+    Args:
+        label_smoothing, weight, classes: As in `Alignment`.
+        distance: Of embeddings `(N, D)` of the source and `(M, D)` of the target, each at least two.
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float,
+        weight: float,
+        classes: Int[Tensor, " k"],
+        distance: Callable[[Float[Tensor, "n d"], Float[Tensor, "m d"]], Float[Tensor, ""]],
+    ) -> None:
+        super().__init__(label_smoothing, weight, classes)
+        self.distance = distance
+
+    def term(
+        self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
+    ) -> Float[Tensor, ""]:
+        """The distance times `factor`."""
+        return factor * self.distance(source, target)
 
 
 def standardised(embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:

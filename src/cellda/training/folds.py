@@ -37,12 +37,7 @@ def support_folds(
             f"A search with {folds} folds needs a class with at least {folds} support images in at least {folds} groups; the "
             f"support set has {len(labels)} images in {len(np.unique(group_of))} groups. Label more cells, or set search=None."
         )
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class may have fewer groups than folds; it is then missing from a fold, which its score tolerates.
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        pairs = splitter.split(scored, labels[scored], group_of[scored])
-        held_out = [scored[held] for _, held in pairs]
+    held_out = [scored[held] for _, held in group_folds(labels[scored], group_of[scored], folds, seed)]
     kept = set(group_of[always])
     result = []
     for held in held_out:
@@ -56,6 +51,19 @@ def support_folds(
             "of a class too rare to split are never held out. Label more cells, or set search=None."
         )
     return result
+
+
+def group_folds(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.str_], folds: int, seed: int
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Stratified folds that keep groups together: positions to train on and to hold out.
+
+    A class may have fewer images or groups than there are folds and is then missing from some: no cause for a warning.
+    """
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        return list(splitter.split(np.zeros(len(labels)), labels, groups))
 
 
 def balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> float:

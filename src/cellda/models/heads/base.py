@@ -29,6 +29,11 @@ class Head(nn.Module, ABC):
         """The arguments of the constructor beyond `width` and `classes`, as plain data."""
         return {}
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and options, from which `heads.create` builds an empty head like this one."""
+        return {"name": self.name, **self.options()}
+
     @abstractmethod
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`; their softmax is what the head believes."""

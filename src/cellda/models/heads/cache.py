@@ -49,7 +49,7 @@ class Cache(Head):
 
     def options(self) -> dict[str, Any]:
         """Size, weight and sharpness of the memory, and the other head."""
-        inner = {"name": self.inner.name, **self.inner.options()}
+        inner = self.inner.description
         return {"size": len(self.keys), "alpha": self.alpha, "beta": self.beta, "inner": inner}
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:

@@ -53,7 +53,7 @@ class Lame(Head):
         head = cls(
             inner.width,
             inner.classes,
-            inner={"name": inner.name, **inner.options()},
+            inner=inner.description,
             anchors=len(pool),
             neighbours=neighbours,
             strength=strength,
@@ -65,7 +65,7 @@ class Lame(Head):
     def options(self) -> dict[str, Any]:
         """The inner head, and how many images are stored and count how much."""
         return {
-            "inner": {"name": self.inner.name, **self.inner.options()},
+            "inner": self.inner.description,
             "anchors": len(self.anchors),
             "neighbours": self.neighbours,
             "strength": self.strength,

@@ -30,14 +30,14 @@ class Prior(Head):
     @classmethod
     def around(cls, inner: Head, ratio: Float[Tensor, " classes"]) -> Self:
         """A head around `inner`; `ratio` is how much more frequent than before each class is."""
-        head = cls(inner.width, inner.classes, inner={"name": inner.name, **inner.options()})
+        head = cls(inner.width, inner.classes, inner=inner.description)
         head.inner = inner
         head.log_ratio.copy_(ratio.log())
         return head
 
     def options(self) -> dict[str, Any]:
         """Name and options of the inner head."""
-        return {"inner": {"name": self.inner.name, **self.inner.options()}}
+        return {"inner": self.inner.description}
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`."""
