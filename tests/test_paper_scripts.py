@@ -11,6 +11,7 @@ import torch
 import cellda.datasets
 from cellda.case import Case
 from cellda.datasets.celltable import cell_names
+from cellda.datasets.sampling import balanced_sample
 from cellda.errors import ConfigurationError
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import read_predictions
@@ -68,11 +69,15 @@ def sheets(monkeypatch, script) -> list[tuple]:
 
 
 def test_framing_draws_and_counts_what_it_cuts(script, tmp_path):
-    script("framing").main(["--datasets", "synthetic/0", "--cells", "12", "--out", str(tmp_path)])
+    module = script("framing")
+    module.main(["--datasets", "synthetic/0", "--cells", "12", "--out", str(tmp_path)])
     assert {file.name for file in tmp_path.iterdir()} == {"framing_synthetic_0.png", "framing.csv"}
     found = pd.read_csv(tmp_path / "framing.csv").iloc[0]
     assert found["cells"] == 12
-    assert found["shown_whole"] <= 1
+    dataset = cellda.datasets.load("synthetic/0")
+    rows = balanced_sample(list(dataset.table["label"]), 12, 0)
+    missed = [row for row in rows if module.find_nucleus(module.own_size(dataset, row)) is None]
+    assert found["shown_whole"] == len(missed) <= 1
     assert 0 < found["nucleus_5th"] < found["nucleus_of_frame"] < found["nucleus_95th"] < 1
 
 
@@ -146,6 +151,17 @@ def test_a_slide_that_goes_with_a_class_is_a_shortcut_that_the_transform_takes_a
     assert set(table["chance"]) == {0.5}
     frame = table[table["region"] == "frame"].groupby("transform")["balanced_accuracy"].mean()
     assert frame["identity"] > 0.95 > 0.8 > frame["reinhard"]
+
+
+def test_copies_of_a_photograph_are_compared_class_by_class(script):
+    # Of class a, one sibling of two is right, both others are; of class b, the sibling is right, two of four others are.
+    rows = [("a", "p", 1), ("a", "p", 0), ("a", "q", 1), ("a", "r", 1), ("b", "p", 1)]
+    rows += [("b", "q", 1), ("b", "q", 0), ("b", "r", 1), ("b", "r", 0)]
+    table = pd.DataFrame(rows, columns=["label", "group", "right"])
+    table["predicted"] = table["label"].where(table["right"] == 1, "other")
+    found = script("bccd_leak").compared(table, {"p"})
+    assert found == pytest.approx({"siblings_share": 3 / 9, "siblings": 0.75, "others": 0.75})
+    assert found["siblings"] != pytest.approx(2 / 3)  # as it would be cell by cell
 
 
 # --- embeddings
