@@ -11,6 +11,7 @@ yardstick: what siblings gain there is not the leak's. No model; seconds.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd

@@ -60,7 +60,9 @@ class Distance(Alignment):
     """Alignment by a distance between the two sets of embeddings.
 
     Args:
-        label_smoothing, weight, classes: As in `Alignment`.
+        label_smoothing: As in `CrossEntropy`.
+        weight: Weight of the distance in the end.
+        classes: `(K,)` indices of the classes that have support.
         distance: Of embeddings `(N, D)` of the source and `(M, D)` of the target, each at least two.
     """
 
