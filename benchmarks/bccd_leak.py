@@ -51,12 +51,11 @@ def main(given: Sequence[str] | None = None) -> None:
     photograph = dataset.effective_groups()
     table = read_predictions(chosen.predictions)
     rows = []
-    for (condition, draw, seed), run in table[table["target"] == "bccd"].groupby(
-        ["condition", "draw", "seed"]
-    ):
-        support = draw_support(dataset, draw=int(draw), protocol="paper").support
-        found = compared(run, {photograph[row] for row in support})
-        rows.append({"condition": condition, "draw": draw, "seed": seed, **found})
+    names = ["condition", "draw", "seed"]
+    for _, run in table[table["target"] == "bccd"].groupby(names):
+        named: dict[str, Any] = {name: run[name].iloc[0] for name in names}
+        support = draw_support(dataset, draw=int(named["draw"]), protocol="paper").support
+        rows.append({**named, **compared(run, {photograph[row] for row in support})})
     write_table(pd.DataFrame(rows), chosen.out / "siblings.csv")
 
 
