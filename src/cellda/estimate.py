@@ -43,7 +43,7 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
             judged = len(case.scored) if case.oracle or case.uses_pool else 0
             seconds["search (at most)"] += case.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
-        seconds["prediction"] += len(case.scored) / infer
+        seconds["prediction"] += recipe.adapter.views * len(case.scored) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
     size = cases[0].recipe.backbone.image_size
     return (

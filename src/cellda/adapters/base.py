@@ -111,11 +111,14 @@ class Adapter(Settings, ABC):
     Attributes:
         needs: What the method must be given; a run without it is refused before any training.
         start: What `adapt` receives as `model`.
+        views: How many views of every image its model looks at, one after the other. Behind an adapter with more than one,
+            only methods that work on embeddings follow.
     """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
     start: ClassVar[Start] = Start.SOURCE
+    views: ClassVar[int] = 1
 
     @abstractmethod
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":

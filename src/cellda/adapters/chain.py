@@ -1,11 +1,13 @@
 """Several adapters, one after the other."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SerializeAsAny, field_validator
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+from cellda.adapters.features import FeatureAdapter
 from cellda.errors import ConfigurationError
 from cellda.settings import Range
 
@@ -23,7 +25,8 @@ class Chain(Adapter):
         steps: Two or more adapters with different names.
 
     Raises:
-        ConfigurationError: If an adapter that starts anew comes later than first, or one comes twice.
+        ConfigurationError: If an adapter that starts anew comes later than first, one comes twice, or one that changes more
+            than the head comes behind `tta`.
     """
 
     steps: tuple[SerializeAsAny[Adapter], ...]
@@ -42,6 +45,14 @@ class Chain(Adapter):
                     f"The adapter '{step.name}' does not go on from a model but starts anew, so that what comes before it "
                     "would be lost; put it first."
                 )
+        views = 1
+        for step in steps:
+            if views > 1 and not isinstance(step, FeatureAdapter):
+                raise ConfigurationError(
+                    f"The adapter '{step.name}' is not one that works on embeddings alone, so that it cannot follow one that "
+                    f"makes the model look at {views} views of an image; put it before."
+                )
+            views *= step.views
         return steps
 
     @property
@@ -59,6 +70,11 @@ class Chain(Adapter):
         """Where the first step starts."""
         return self.steps[0].start
 
+    @property
+    def views(self) -> int:  # type: ignore[override]
+        """Views of an image that the model looks at in the end."""
+        return prod(step.views for step in self.steps)
+
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Apply the steps in their order."""
         for step in self.steps:
@@ -71,8 +87,12 @@ class Chain(Adapter):
             step.check(offer)
 
     def image_passes(self, offer: Offer) -> int:
-        """What all steps together send through the backbone."""
-        return sum(step.image_passes(offer) for step in self.steps)
+        """What all steps together send through the backbone, each with the views that those before it look at."""
+        passes, views = 0, 1
+        for step in self.steps:
+            passes += views * step.image_passes(offer)
+            views *= step.views
+        return passes
 
     def parts(self) -> tuple[Adapter, ...]:
         """The steps."""

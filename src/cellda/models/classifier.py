@@ -24,6 +24,7 @@ from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.spec import Backbone
+from cellda.models.views import dihedral_views
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
@@ -62,6 +63,10 @@ class CellClassifier(nn.Module):
         weights: Overrides `backbone.weights`; `"none"` where a state dict is loaded afterwards.
         framing: Which part of raw images `predict` shows the network; by default all of it.
 
+    Attributes:
+        symmetric: Whether a cell is embedded as the mean over its eight flips and turns, at eight times the cost; the adapter
+            `tta` says so.
+
     Raises:
         ConfigurationError: If the weights cannot be had.
     """
@@ -88,13 +93,22 @@ class CellClassifier(nn.Module):
         self.normalizer_spec = normalizer
         self.normalizer = normalizer.build()
         self.framing_spec = framing or FramingSpec(name="none")
+        self.symmetric = False
         mean, std = pixel_statistics(self.encoder)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Embeddings `(B, 128)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
-        return self.embedding(self.encoder((images - self.mean) / self.std))  # type: ignore[no-any-return]
+        """Embeddings `(B, 128)` of stain-normalised images `(B, 3, H, W)` in [0, 1].
+
+        In evaluation mode, those of a `symmetric` model are means over the eight symmetries of the square.
+        """
+        images = (images - self.mean) / self.std
+        if self.symmetric and not self.training:
+            # One view after the other: a batch of all would need eight times the memory.
+            views = torch.stack([self.encoder(view) for view in dihedral_views(images)])
+            return self.embedding(views.mean(0))  # type: ignore[no-any-return]
+        return self.embedding(self.encoder(images))  # type: ignore[no-any-return]
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
@@ -178,7 +192,7 @@ class CellClassifier(nn.Module):
     def save(self, folder: str | Path) -> Path:
         """Write weights (safetensors) and description into `folder`, which is returned.
 
-        The description holds classes, backbone, normalizer, framing and head.
+        The description holds classes, backbone, normalizer, framing, head, and whether embeddings are symmetric.
 
         Raises:
             ConfigurationError: If this is a copy for inference, or its head is none that could be loaded.
@@ -201,6 +215,7 @@ class CellClassifier(nn.Module):
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
             "framing": self.framing_spec.model_dump(mode="json"),
             "head": self.head.description,
+            "symmetric": self.symmetric,
         }
         (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         return path
@@ -229,6 +244,7 @@ class CellClassifier(nn.Module):
             )
             head = description.get("head", {"name": "mlp"})  # models saved before there were others
             model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
+            model.symmetric = bool(description.get("symmetric", False))
             model.load_state_dict(load_file(path / WEIGHTS))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise DataError(f"The classifier in {path} could not be read: {error}") from error

@@ -1,0 +1,30 @@
+"""Embeddings that do not depend on how a cell lies."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("tta")
+class TTA(Adapter):
+    """Embeds every cell as the mean over its flips and turns (test-time augmentation, Simonyan & Zisserman 2015).
+
+    `z(x) = 1/8 sum_g f(g x)` over the eight symmetries `g` of the square, so that a cell is classified alike however it lies:
+    what the augmentation of training asks for, made exact. Nothing is trained and no label is seen. Methods that work on
+    embeddings may follow, and are given these; those that change the encoder come before. Every image that is embedded or
+    predicted afterwards goes through the backbone eight times. K. Simonyan, A. Zisserman: Very deep convolutional networks for
+    large-scale image recognition, ICLR 2015, there of probabilities and over crops and mirror images; over a group of
+    symmetries as in T. Cohen, M. Welling: Group equivariant convolutional networks, ICML 2016.
+    """
+
+    views: ClassVar[int] = 8
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Make `model` symmetric."""
+        del target, context
+        model.symmetric = True
+        return model
