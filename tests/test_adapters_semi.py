@@ -24,6 +24,7 @@ from cellda.adapters.mixing import Mixing
 from cellda.adapters.mmd import BANDWIDTHS, mmd
 from cellda.adapters.mme import MinimaxEntropy
 from cellda.errors import ConfigurationError
+from cellda.models.heads.linear import NEVER
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
@@ -379,6 +380,17 @@ def test_class_confusion_is_what_the_paper_sums(rows, temperature) -> None:
     wanted = np.mean([sum(confusion[j, k] for k in range(4) if k != j) for j in rows])
     found = class_confusion(logits, torch.tensor(rows), temperature)
     assert found.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_class_that_the_head_rules_out_leaves_mcc_and_fixmatch_numbers() -> None:
+    logits = torch.cat([drawn(5, 3), torch.full((5, 1), NEVER)], dim=1).requires_grad_()
+    class_confusion(logits, torch.tensor([0, 1, 2]), 2.5).backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad[:, :3].any()
+    objective = PseudoLabels(create("fixmatch"), torch.tensor([0.5, 0.25, 0.25, 0.0]))
+    aligned = objective.aligned(logits.softmax(1))
+    torch.testing.assert_close(aligned.sum(1), torch.ones(5))
+    assert not aligned[:, 3].any()
 
 
 def test_mcc_adds_the_confusion_of_the_pool() -> None:

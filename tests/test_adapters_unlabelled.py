@@ -350,6 +350,13 @@ def test_shots_pseudo_labels_are_those_of_centroids_twice() -> None:
     assert (wanted != p.argmax(1)).any()
 
 
+def test_shot_gives_no_cell_to_a_class_that_is_left_without_cells() -> None:
+    # Both classes have the same centroid at first, so that all cells go to the first; one lies opposite.
+    z = torch.tensor([[1.0, 0.0]] * 10 + [[-1.0, 0.0]])
+    p = torch.tensor([[0.6, 0.4]] * 10 + [[0.4, 0.6]])
+    assert not pseudo_labels(z, p).any()
+
+
 def test_shots_loss_is_its_formula() -> None:
     adapter = create("shot", pseudo=0.3, marginal=0.8, order=1.0)
     rng = np.random.default_rng(1)
@@ -522,6 +529,15 @@ def test_t3a_keeps_the_direction_of_a_class_that_no_image_is_taken_for() -> None
     create("t3a").fit_head(head, features_of(1), CONTEXT)
     found = head.linear.weight[[2]].detach()
     np.testing.assert_allclose(normalize(found), normalize(before), rtol=1e-5)
+
+
+def test_t3a_does_not_revive_a_class_that_the_head_rules_out() -> None:
+    features = features_of(0)
+    support = replace(features, labels=features.labels.clamp(max=3))
+    head = create("ncm").fit_head(some_head(), support, CONTEXT)
+    found = create("t3a").fit_head(head, features, CONTEXT)
+    queries = torch.cat([features.pool, -features.pool])
+    assert set(said_by(found, queries).argmax(1)) <= {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("name", ["prior", "label_propagation"])
