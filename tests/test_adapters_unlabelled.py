@@ -110,13 +110,15 @@ def norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
 # ---------------------------------------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkeypatch, name) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in ALL), ("tent", {"images": 10}), ("shot", {"images": 10})]
+)
+def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkeypatch, name, options) -> None:
     seen = []
     raw = ImageSet.raw
     monkeypatch.setattr(ImageSet, "raw", lambda self, rows: seen.append(len(rows)) or raw(self, rows))
-    adapter = create(name)
-    adapted(source, name)
+    adapter = create(name, **options)
+    adapted(source, name, **options)
     assert sum(seen) == adapter.image_passes(OFFER)
 
 
