@@ -70,7 +70,7 @@ def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> No
         for part in sources:
             rows = chosen[(chosen >= first) & (chosen < first + len(part))] - first
             first += len(part)
-            for batch in rows.split(BATCH):
+            for batch in torch.split(rows, BATCH):
                 if len(batch):
                     pixels = part.raw(batch).to(device, torch.float32) / 255
                     model.embed(part.normalizer.to(device)(pixels))  # a source keeps its own
