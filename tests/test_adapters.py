@@ -163,6 +163,17 @@ def test_the_time_it_takes_can_be_told_beforehand(name) -> None:
         assert cellda.adapters.create(name).image_passes(offer) <= 3000
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_images_that_pass_the_backbone_are_those_announced(tiny, monkeypatch, name) -> None:
+    adapter, passed = small(name), []
+    embed = CellClassifier.embed
+    monkeypatch.setattr(
+        CellClassifier, "embed", lambda self, images: passed.append(len(images)) or embed(self, images)
+    )
+    tiny.adapted(adapter)
+    assert sum(passed) == adapter.image_passes(tiny.offer(adapter))
+
+
 def fingerprint(folder: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 from scipy.special import log_softmax, softmax
+from scipy.stats import entropy
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -24,6 +25,7 @@ from cellda.adapters.mixing import Mixing
 from cellda.adapters.mmd import BANDWIDTHS, mmd
 from cellda.adapters.mme import MinimaxEntropy
 from cellda.errors import ConfigurationError
+from cellda.models.heads.linear import NEVER
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
@@ -381,6 +383,28 @@ def test_class_confusion_is_what_the_paper_sums(rows, temperature) -> None:
     assert found.item() == pytest.approx(wanted, rel=1e-5)
 
 
+def test_mcc_weighs_predictions_by_an_entropy_that_is_not_itself_made_small() -> None:
+    logits = 3 * drawn(7, 4)
+    found, other = (logits.clone().requires_grad_() for _ in range(2))
+    class_confusion(found, torch.arange(4), 2.0).backward()
+    p = (other / 2).softmax(1)
+    weight = torch.from_numpy(1 + np.exp(-entropy(numbers(p), axis=1))).float()
+    confusion = p.T @ (p * (7 * weight / weight.sum())[:, None])
+    (1 - (confusion.diagonal() / confusion.sum(1)).mean()).backward()
+    torch.testing.assert_close(found.grad, other.grad)
+
+
+def test_a_class_that_the_head_rules_out_leaves_mcc_and_fixmatch_numbers() -> None:
+    logits = torch.cat([drawn(5, 3), torch.full((5, 1), NEVER)], dim=1).requires_grad_()
+    class_confusion(logits, torch.tensor([0, 1, 2]), 2.5).backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad[:, :3].any()
+    objective = PseudoLabels(create("fixmatch"), torch.tensor([0.5, 0.25, 0.25, 0.0]))
+    aligned = objective.aligned(logits.softmax(1))
+    torch.testing.assert_close(aligned.sum(1), torch.ones(5))
+    assert not aligned[:, 3].any()
+
+
 def test_mcc_adds_the_confusion_of_the_pool() -> None:
     net, rows = Net(), torch.tensor([0, 3, 5])
     for progress in (0.1, 0.9):
@@ -444,9 +468,20 @@ def test_mmd_is_the_unbiased_estimate_and_grows_with_the_shift() -> None:
         found.append(float(mmd(source, target + shift)))
         assert found[-1] == pytest.approx(mmd_by_hand(numbers(source), numbers(target + shift)), rel=1e-4)
     assert found[0] < found[1] < found[2]
-    values = source.clone().requires_grad_()
-    mmd(values, target).backward()
-    assert values.grad.isfinite().all()
+
+
+def test_the_bandwidth_of_mmd_has_no_gradient() -> None:
+    found, other = (drawn(6, 4).requires_grad_() for _ in range(2))
+    target = drawn(9, 4, seed=1)
+    mmd(found, target).backward()
+    both = torch.cat([other, target])
+    square = (both[:, None] - both).square().sum(2)
+    width = cdist(numbers(both), numbers(both), "sqeuclidean").sum() / (15 * 14)
+    kernel = torch.stack([(-square / (factor * width)).exp() for factor in BANDWIDTHS]).mean(0)
+    (
+        kernel[:6, :6].sum() / 30 - 2 * kernel[:6, 6:].mean()
+    ).backward()  # ones on the diagonal have no gradient
+    torch.testing.assert_close(found.grad, other.grad, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("measure", [coral, mmd])
@@ -480,6 +515,11 @@ def test_standardised_embeddings_do_not_depend_on_scale_or_place() -> None:
     embeddings = drawn(8, 5)
     np.testing.assert_allclose(standardised(embeddings), scaled_by_hand(embeddings), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(standardised(7 * embeddings + 3), standardised(embeddings))
+    # Place and scale are not learnt: only the embedding itself passes its gradient on.
+    moved, along = embeddings.clone().requires_grad_(), drawn(8, 5, seed=1)
+    (standardised(moved) * along).sum().backward()
+    scale = np.sqrt(numbers(embeddings).var(0).mean())
+    np.testing.assert_allclose(moved.grad, numbers(along) / scale, rtol=1e-4, atol=1e-6)
 
 
 def test_dann_trains_the_discriminator_and_turns_what_the_embeddings_learn() -> None:

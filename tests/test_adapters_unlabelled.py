@@ -34,8 +34,7 @@ from cellda.training.objective import UNLABELLED, Step
 from tiny import same, state
 
 TRAINER = Trainer("cpu")
-CONTEXT = AdaptContext(TRAINER, seed=5)
-OFFER = Offer((2,) * 6, 40, 0, CLASSES, (), True)
+OFFER = Offer((2,) * 6, 40, 36, CLASSES, (), True)
 WITH_BATCHNORM = ("adabn", "tent")
 ON_FEATURES = ("t3a", "lame", "prior_correction", "label_propagation", "tim")
 ALL = (*WITH_BATCHNORM, "shot", *ON_FEATURES)
@@ -53,9 +52,18 @@ def images(count: int, seed: int = 0, labels: torch.Tensor | None = None) -> Ima
     return ImageSet((noise + shade).to(torch.uint8), torch.arange(count), Identity(), labels)
 
 
+SOURCES = (images(20, seed=3), images(16, seed=4))
+CONTEXT = AdaptContext(TRAINER, 5, SOURCES)
 POOL = images(40, seed=1)
 SUPPORT = images(12, seed=2, labels=torch.arange(6).repeat(2))
 VIEW = TargetView(SUPPORT, POOL)
+
+
+class Darker(Identity):
+    """Halves the intensity."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images / 2
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +110,15 @@ def norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
 # ---------------------------------------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkeypatch, name) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in ALL), ("tent", {"images": 10}), ("shot", {"images": 10})]
+)
+def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkeypatch, name, options) -> None:
     seen = []
     raw = ImageSet.raw
     monkeypatch.setattr(ImageSet, "raw", lambda self, rows: seen.append(len(rows)) or raw(self, rows))
-    adapter = create(name)
-    adapted(source, name)
+    adapter = create(name, **options)
+    adapted(source, name, **options)
     assert sum(seen) == adapter.image_passes(OFFER)
 
 
@@ -121,7 +131,7 @@ def test_an_epoch_takes_no_more_of_the_pool_than_it_says(name, pool) -> None:
     assert (
         passes
         == {
-            "tent": adapter.epochs * epoch + pool,
+            "tent": 36 + adapter.epochs * epoch + pool,
             "shot": 2 * (pool + adapter.epochs * epoch),
         }[name]
     )
@@ -182,7 +192,9 @@ def test_an_encoder_without_batchnorm_and_a_pool_of_one_are_refused(name) -> Non
 @pytest.mark.parametrize("alpha", [1.0, 0.25])
 def test_adabn_takes_the_exact_mean_and_variance_of_the_pool(source, monkeypatch, batch, alpha) -> None:
     monkeypatch.setattr(statistics, "BATCH", batch)
-    watched = deepcopy(source)
+    centred = deepcopy(source)
+    statistics.keep_to_source(centred, SOURCES)
+    watched = deepcopy(centred)
     seen: dict[str, list[np.ndarray]] = {name: [] for name in norms(watched)}
     for name, layer in norms(watched).items():
         layer.train().register_forward_pre_hook(lambda _, given, n=name: seen[n].append(given[0].numpy()))
@@ -194,7 +206,7 @@ def test_adabn_takes_the_exact_mean_and_variance_of_the_pool(source, monkeypatch
     model = adapted(source, "adabn", alpha=alpha)
     for name, layer in norms(model).items():
         values = np.concatenate(seen[name]).astype(np.float64)
-        before = norms(source)[name]
+        before = norms(centred)[name]
         for found, own, wanted in (
             (layer.running_mean, before.running_mean, values.mean((0, 2, 3))),
             (layer.running_var, before.running_var, values.var((0, 2, 3), ddof=1)),
@@ -203,13 +215,61 @@ def test_adabn_takes_the_exact_mean_and_variance_of_the_pool(source, monkeypatch
             np.testing.assert_allclose(found.numpy(), blended, rtol=1e-4, atol=1e-5)
 
 
-def test_adabn_changes_running_statistics_alone_and_predictions_use_them(source) -> None:
+def test_keeping_to_the_source_takes_its_statistics_and_changes_no_output(source, monkeypatch) -> None:
+    monkeypatch.setattr(statistics, "SOURCE_IMAGES", 9)
+    monkeypatch.setattr(statistics, "BATCH", 4)
+    # Sources that have a normalizer of their own.
+    dark = replace(SOURCES[1], normalizer=Darker())
+    rows = [0, 4, 8, 13, 17], [1, 6, 10, 15]  # every 35/8th of 20 and 16
+    seen = torch.cat([SOURCES[0].raw(rows[0]) / 255, SOURCES[1].raw(rows[1]) / 510])
+    before = {name: [] for name in norms(source)}
+    watched = deepcopy(source).eval()
+    for name, layer in norms(watched).items():
+        layer.register_forward_pre_hook(lambda _, given, n=name: before[n].append(given[0].double().numpy()))
+    with torch.no_grad():
+        logits = watched(seen)
+    model = deepcopy(source)
+    statistics.keep_to_source(model, (SOURCES[0], dark))
+    assert changed(source, model) == {
+        f"{name}.{kind}"
+        for name in norms(source)
+        for kind in ("weight", "bias", "running_mean", "running_var")
+    }
+    for name, layer in norms(model).items():
+        (values,) = before[name]
+        np.testing.assert_allclose(layer.running_mean, values.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.running_var, values.var((0, 2, 3), ddof=1), rtol=1e-3, atol=1e-6)
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(seen), logits, atol=1e-3, rtol=1e-3)
+
+
+def test_adabn_of_the_source_itself_changes_little_whatever_statistics_it_was_trained_with(source) -> None:
+    strange = deepcopy(source)
+    generator = torch.Generator().manual_seed(0)
+    for layer in norms(strange).values():  # as if ImageNet's had stayed
+        layer.running_mean += torch.randn(layer.running_mean.shape, generator=generator)
+        layer.running_var *= torch.rand(layer.running_var.shape, generator=generator).mul(2).exp()
+    pool = images(40, seed=6)
+    adapter, raw = create("adabn"), pool.raw(range(40))
+    context = replace(CONTEXT, source=(pool,))
+    model = adapter.adapt(deepcopy(strange), TargetView(pool, pool), context)
+    said, wanted = (one.predict(raw).probabilities for one in (model, strange))
+    plain = deepcopy(strange)
+    statistics.take_statistics(plain, pool)
+    gone = float((plain.predict(raw).probabilities - wanted).abs().mean())
+    assert float((said - wanted).abs().mean()) < 0.1 * gone
+
+
+def test_adabn_changes_batchnorm_alone_and_predictions_use_it(source) -> None:
     source.predict(POOL.raw(range(2)))  # finds what can be folded
-    model = adapted(source, "adabn")
-    wanted = {f"{name}.running_{kind}" for name in norms(source) for kind in ("mean", "var")}
-    assert changed(source, model) == wanted
-    assert not changed(source, adapted(source, "adabn", alpha=0.0))
-    raw = POOL.raw(range(5))
+    model, raw = adapted(source, "adabn"), POOL.raw(range(5))
+    assert changed(source, model) == {
+        f"{name}.{kind}"
+        for name in norms(source)
+        for kind in ("weight", "bias", "running_mean", "running_var")
+    }
+    as_it_was = adapted(source, "adabn", alpha=0.0).predict(raw).probabilities
+    torch.testing.assert_close(as_it_was, source.predict(raw).probabilities, atol=1e-4, rtol=1e-3)
     with torch.no_grad():
         logits = model(model.normalised(raw))
     torch.testing.assert_close(model.predict(raw).probabilities, logits.softmax(1), atol=1e-5, rtol=1e-4)
@@ -290,6 +350,13 @@ def test_shots_pseudo_labels_are_those_of_centroids_twice() -> None:
     found = pseudo_labels(torch.from_numpy(z).float(), torch.from_numpy(p).float())
     assert np.array_equal(found.numpy(), wanted)
     assert (wanted != p.argmax(1)).any()
+
+
+def test_shot_gives_no_cell_to_a_class_that_is_left_without_cells() -> None:
+    # Both classes have the same centroid at first, so that all cells go to the first; one lies opposite.
+    z = torch.tensor([[1.0, 0.0]] * 10 + [[-1.0, 0.0]])
+    p = torch.tensor([[0.6, 0.4]] * 10 + [[0.4, 0.6]])
+    assert not pseudo_labels(z, p).any()
 
 
 def test_shots_loss_is_its_formula() -> None:
@@ -466,6 +533,15 @@ def test_t3a_keeps_the_direction_of_a_class_that_no_image_is_taken_for() -> None
     np.testing.assert_allclose(normalize(found), normalize(before), rtol=1e-5)
 
 
+def test_t3a_does_not_revive_a_class_that_the_head_rules_out() -> None:
+    features = features_of(0)
+    support = replace(features, labels=features.labels.clamp(max=3))
+    head = create("ncm").fit_head(some_head(), support, CONTEXT)
+    found = create("t3a").fit_head(head, features, CONTEXT)
+    queries = torch.cat([features.pool, -features.pool])
+    assert set(said_by(found, queries).argmax(1)) <= {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("name", ["prior", "label_propagation"])
 def test_t3a_refuses_a_head_that_does_not_end_in_a_linear_layer(name) -> None:
     options = {"inner": {"name": "mlp"}} if name == "prior" else {"anchors": 3}
@@ -606,4 +682,6 @@ def test_what_each_is_given() -> None:
     both = frozenset({Need.LABELS, Need.UNLABELLED})
     for name in ALL:
         wanted = both if name in ("label_propagation", "tim") else frozenset({Need.UNLABELLED})
+        if name in WITH_BATCHNORM:
+            wanted |= {Need.SOURCE}
         assert cellda.adapters.get(name).needs == wanted

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
-from cellda.adapters.batchnorm import check_batchnorm, take_statistics
+from cellda.adapters.batchnorm import SOURCE_IMAGES, check_batchnorm, keep_to_source, take_statistics
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
@@ -20,11 +20,14 @@ class AdaBN(Adapter):
     Head and embedding stay. Y. Li, N. Wang, J. Shi, X. Hou, J. Liu: Adaptive Batch Normalization for practical domain
     adaptation, Pattern Recognition 80, 2018, there with `alpha = 1`; blending as in Schneider et al., NeurIPS 2020.
 
+    Where the source model was trained with other statistics than the source's (frozen ones, the default), gains and biases are
+    first changed so that they fit the source's and the model computes what it did (`keep_to_source`).
+
     Statistics depend on how often each class occurs as well as on stain and light: where the target holds other shares than
     the source, a smaller `alpha` is safer.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
 
     alpha: float = tunable(1.0, low=0.0, high=1.0, ge=0, le=1)
 
@@ -37,9 +40,10 @@ class AdaBN(Adapter):
         from cellda.training.loop import to_device
 
         to_device(model, context.trainer.device)
+        keep_to_source(model, context.source)
         take_statistics(model, target.pool, self.alpha)
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """Every image of the pool is seen once."""
-        return offer.unlabelled
+        """Some source images and every image of the pool are seen once."""
+        return min(offer.source, SOURCE_IMAGES) + offer.unlabelled

@@ -1,5 +1,7 @@
-"""BatchNorm statistics of unlabelled images, exact over all of them."""
+"""BatchNorm statistics of source and unlabelled images, exact over all of them."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cellda.errors import ConfigurationError
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 BATCH = 64
 """Images that are normalised together while statistics are taken."""
+
+SOURCE_IMAGES = 200
+"""Source images whose statistics are taken, at most: a channel has hundreds of positions in each."""
 
 
 def check_batchnorm(name: str, offer: "Offer") -> None:
@@ -42,6 +47,42 @@ def batchnorms(encoder: "nn.Module") -> "list[nn.BatchNorm2d]":
     ]
 
 
+def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> None:
+    """Make the running statistics of the encoder's BatchNorms those of source images, while all outputs stay the same.
+
+    A layer gives `(x - mean) / sqrt(var) gain + bias`; with the source's `mean` and `var` in place of its own, another
+    gain and bias give the same. A source model that was trained with frozen statistics (the default) still has those of
+    ImageNet, to which its weights have grown used: the target's in place of these would move every channel, even if the
+    target were the source.
+
+    Args:
+        model: Where it is; it is left in evaluation mode.
+        sources: The source images; `SOURCE_IMAGES` from all over them are looked at, in evaluation mode.
+    """
+    import torch
+
+    layers = [layer for layer in batchnorms(model.encoder) if layer.affine]
+    total = sum(map(len, sources))
+    chosen = torch.linspace(0, total - 1, min(total, SOURCE_IMAGES)).long()  # sets may be sorted by class
+    model.eval()
+    device, first = model.mean.device, 0
+    with torch.no_grad(), _watching(layers) as moments:
+        for part in sources:
+            rows = chosen[(chosen >= first) & (chosen < first + len(part))] - first
+            first += len(part)
+            for batch in torch.split(rows, BATCH):
+                if len(batch):
+                    pixels = part.raw(batch).to(device, torch.float32) / 255
+                    model.embed(part.normalizer.to(device)(pixels))  # a source keeps its own
+        for layer, found in zip(layers, moments, strict=True):
+            (mean, var), (own_mean, own_var) = found.pooled(), _running(layer)
+            mean, var = mean.to(own_mean), var.to(own_var)
+            layer.bias += layer.weight * (mean - own_mean) / (own_var + layer.eps).sqrt()
+            layer.weight *= ((var + layer.eps) / (own_var + layer.eps)).sqrt()
+            own_mean.copy_(mean)
+            own_var.copy_(var)
+
+
 def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 1.0) -> None:
     """Move the running statistics of the encoder's BatchNorms to those of `images`, in one pass over all of them.
 
@@ -60,25 +101,20 @@ def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 
 
     layers = batchnorms(model.encoder)
     before = [tuple(value.clone() for value in _running(layer)) for layer in layers]
-    moments = [_Moments() for _ in layers]
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given, into=into: into.add(given[0]))
-        for layer, into in zip(layers, moments, strict=True)
-    ]
     model.eval()
     for layer in layers:
         layer.train()
     batches = -(-len(images) // BATCH)
-    try:
-        with torch.no_grad(), progress.task("taking statistics", len(images)) as advance:
-            for first in range(batches):
-                positions = range(first, len(images), batches)
-                model.embed(model.normalised(images.raw(positions)))
-                advance(len(positions))
-    finally:
-        for hook in hooks:
-            hook.remove()
-        model.eval()
+    with (
+        torch.no_grad(),
+        _watching(layers) as moments,
+        progress.task("taking statistics", len(images)) as advance,
+    ):
+        for first in range(batches):
+            positions = range(first, len(images), batches)
+            model.embed(model.normalised(images.raw(positions)))
+            advance(len(positions))
+    model.eval()
     for layer, source, found in zip(layers, before, moments, strict=True):
         for running, own, pooled in zip(_running(layer), source, found.pooled(), strict=True):
             running.copy_(own.lerp(pooled.to(own), alpha))
@@ -88,6 +124,21 @@ def _running(layer: "nn.BatchNorm2d") -> "tuple[Tensor, Tensor]":
     """A layer's running mean and variance."""
     assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018 - as `batchnorms` found
     return layer.running_mean, layer.running_var
+
+
+@contextmanager
+def _watching(layers: "list[nn.BatchNorm2d]") -> "Iterator[list[_Moments]]":
+    """Within it, what goes into each layer is taken in by its moments."""
+    moments = [_Moments() for _ in layers]
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, given, into=into: into.add(given[0]))
+        for layer, into in zip(layers, moments, strict=True)
+    ]
+    try:
+        yield moments
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class _Moments:

@@ -63,7 +63,8 @@ class PseudoLabels(CrossEntropy):
     def aligned(self, found: Float[Tensor, "u c"]) -> Float[Tensor, "u c"]:
         """Probabilities that are aligned, after they have moved the running mean."""
         self.mean = MEMORY * self.mean + (1 - MEMORY) * found.mean(0)
-        changed = found * (self.shares / self.mean) ** self.settings.alignment
+        # A class without support that the head rules out has neither share nor mean.
+        changed = found * (self.shares / self.mean.clamp_min(1e-12)) ** self.settings.alignment
         return changed / changed.sum(1, keepdim=True)
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:

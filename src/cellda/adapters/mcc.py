@@ -53,7 +53,8 @@ def class_confusion(
     weight = weight * len(weight) / weight.sum()
     # As in the paper, entropy only says which predictions count, and is not itself made small.
     confusion = found.T @ (found * weight.detach()[:, None])
-    return 1 - (confusion.diagonal() / confusion.sum(1))[rows].mean()
+    # Chosen before the division: the row of a class that a head rules out is zero, and its gradient would be no number.
+    return 1 - (confusion.diagonal()[rows] / confusion.sum(1)[rows]).mean()
 
 
 class Confusion(CrossEntropy):

@@ -22,7 +22,7 @@ class Shot(Training, Adapter):
     Minimises `H(Y|X) - marginal H(Y) + pseudo CE(pseudo-labels)` over encoder and embedding: every prediction certain, yet all
     classes predicted, and cells near a class's centroid of that class. In each of `rounds`, centroids are the means of all
     embeddings, weighted by the head's probabilities; cells take the class of the nearest (by cosine), the centroids are taken
-    anew from these, and the cells once more. A class that no cell is predicted as has no centroid and is given to none. J.
+    anew from these, and the cells once more. A class that no cell is predicted as, or none is left to, has no centroid. J.
     Liang, D. Hu, J. Feng: Do we really need to access the source data? ICML 2020.
 
     `H(Y)` of the paper is Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such parts, so by
@@ -90,6 +90,7 @@ def pseudo_labels(embeddings: "Tensor", probabilities: "Tensor") -> "Tensor":
     present = one_hot(probabilities.argmax(1), probabilities.shape[1]).any(0)
     labels = probabilities.argmax(1)
     for _ in range(2):
+        present &= weights.sum(0) > 0
         nearness = rows @ normalize(weights.T @ rows, dim=1).T
         labels = nearness.masked_fill(~present, -2.0).argmax(1)
         weights = one_hot(labels, probabilities.shape[1]).to(rows)

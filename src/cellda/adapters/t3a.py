@@ -25,7 +25,8 @@ class T3A(FeatureAdapter):
     Iwasawa, Y. Matsuo: Test-time classifier adjustment module for model-agnostic domain generalization, NeurIPS 2021, there
     online.
 
-    A class that no image is taken for keeps its weights' direction; how often the classes occur is not assumed.
+    A class that no image is taken for keeps its weights' direction; how often the classes occur is not assumed. A class that
+    the head rules out (weights of zero, as `ncm` gives those without support) stays ruled out.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
@@ -53,7 +54,7 @@ class T3A(FeatureAdapter):
             found = prototypes(weight, bias, read[0], logits, self.keep)
             last.weight.copy_(found * weight.norm(dim=1).mean())
             if last.bias is not None:
-                last.bias.zero_()
+                last.bias.masked_fill_(weight.any(1).to(last.bias.device), 0)
         return head
 
 

@@ -6,7 +6,13 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
-from cellda.adapters.batchnorm import batchnorms, check_batchnorm, take_statistics
+from cellda.adapters.batchnorm import (
+    SOURCE_IMAGES,
+    batchnorms,
+    check_batchnorm,
+    keep_to_source,
+    take_statistics,
+)
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
@@ -25,16 +31,17 @@ class Tent(Training, Adapter):
     Wang, E. Shelhamer, S. Liu, B. Olshausen, T. Darrell: Tent: fully test-time adaptation by entropy minimization, ICLR 2021,
     there online; here in `epochs` passes over at most `images` of the pool.
 
-    Entropy alone is least where everything is one class, so few steps are made.
+    As in `adabn`, gains and biases are first made to fit the source's statistics. Entropy alone is least where everything is
+    one class, so few steps are made.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
 
     epochs: int = tunable(2, low=1, high=10, ge=1)
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     bn: Literal["train"] = "train"
-    images: int = Field(1000, ge=2, description="Images of the pool that an epoch takes at most.")
+    images: int = Field(800, ge=2, description="Images of the pool that an epoch takes at most.")
 
     def check(self, offer: Offer) -> None:
         """Refuse an encoder without BatchNorm."""
@@ -44,7 +51,10 @@ class Tent(Training, Adapter):
         """Train the BatchNorms of the encoder, then take their statistics from the pool."""
         from cellda.training.examples import ImageExamples
         from cellda.training.information import OfLogits
+        from cellda.training.loop import to_device
 
+        to_device(model, context.trainer.device)
+        keep_to_source(model, context.source)
         model.requires_grad_(False)
         for layer in batchnorms(model.encoder):
             layer.requires_grad_(True)
@@ -62,8 +72,9 @@ class Tent(Training, Adapter):
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """Every epoch, and the pass that takes the statistics."""
-        return self.epochs * min(offer.unlabelled, self.images) + offer.unlabelled
+        """Every epoch, and the passes that take the statistics of some source images and of the pool."""
+        epochs = self.epochs * min(offer.unlabelled, self.images)
+        return min(offer.source, SOURCE_IMAGES) + epochs + offer.unlabelled
 
     def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
         """The entropy of the predictions of a batch `(B, classes)`."""
