@@ -28,9 +28,7 @@ def model() -> CellClassifier:
 
 def symmetries(images: np.ndarray) -> list[np.ndarray]:
     """By numpy: four turns of the image, and of its mirror image."""
-    return [
-        np.rot90(side, turns, axes=(2, 3)) for side in (images, images[..., ::-1]) for turns in range(4)
-    ]
+    return [np.rot90(side, turns, axes=(2, 3)) for side in (images, images[..., ::-1]) for turns in range(4)]
 
 
 @settings(max_examples=20, deadline=None)

@@ -77,8 +77,8 @@ def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> No
         for layer, found in zip(layers, moments, strict=True):
             (mean, var), (own_mean, own_var) = found.pooled(), _running(layer)
             mean, var = mean.to(own_mean), var.to(own_var)
-            layer.bias += layer.weight * (mean - own_mean) / (own_var + layer.eps).sqrt()
-            layer.weight *= ((var + layer.eps) / (own_var + layer.eps)).sqrt()
+            layer.bias.add_(layer.weight * (mean - own_mean) / (own_var + layer.eps).sqrt())
+            layer.weight.mul_(((var + layer.eps) / (own_var + layer.eps)).sqrt())
             own_mean.copy_(mean)
             own_var.copy_(var)
 
