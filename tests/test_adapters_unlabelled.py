@@ -22,6 +22,7 @@ from cellda.adapters.shot import pseudo_labels
 from cellda.datasets.images import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models import heads
+from cellda.models.encoder import encoder_structure
 from cellda.models.heads.base import Head
 from cellda.models.spec import Backbone
 from cellda.normalizers.identity import Identity
@@ -35,7 +36,7 @@ from tiny import same, state
 
 TRAINER = Trainer("cpu")
 CONTEXT = AdaptContext(TRAINER, seed=5)
-OFFER = Offer((2,) * 6, 40, 0, CLASSES, (), True)
+OFFER = Offer((2,) * 6, 40, 0, CLASSES, (), encoder_structure("test_efficientnet"))
 WITH_BATCHNORM = ("adabn", "tent")
 ON_FEATURES = ("t3a", "lame", "prior_correction", "label_propagation", "tim")
 ALL = (*WITH_BATCHNORM, "shot", *ON_FEATURES)
@@ -173,7 +174,7 @@ def test_an_encoder_without_batchnorm_and_a_pool_of_one_are_refused(name) -> Non
     adapter = create(name)
     adapter.check(OFFER)
     with pytest.raises(ConfigurationError, match=f"{name} works on the BatchNorm.*this backbone has none"):
-        adapter.check(replace(OFFER, batchnorm=False))
+        adapter.check(replace(OFFER, encoder=encoder_structure("test_vit")))
     with pytest.raises(ConfigurationError, match="one image has none"):
         adapter.check(replace(OFFER, unlabelled=1))
 

@@ -14,6 +14,7 @@ from cellda.ablation import Ablation
 from cellda.adapters import Offer
 from cellda.case import Case
 from cellda.errors import ConfigurationError
+from cellda.models.encoder import encoder_structure
 from cellda.registry import Registry, source_digest
 from cellda.store import Store
 from cellda.taxonomy import CLASSES
@@ -102,7 +103,7 @@ def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
 
 
 def test_epochs_alone_are_exact_also_in_an_edit() -> None:
-    offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), True)
+    offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), encoder_structure("test_efficientnet"))
     for recipe in (Recipe().with_(adapter={"epochs": 5}), Recipe(adapter={"name": "full", "epochs": 5})):
         assert recipe.adapter.image_passes(offer) == 500
     assert Recipe().with_(adapter={"epochs": 5, "min_steps": 400}).adapter.image_passes(offer) == 3100

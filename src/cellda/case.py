@@ -16,7 +16,7 @@ from cellda.datasets.images import ImageSet
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
-from cellda.models.encoder import has_batchnorm
+from cellda.models.encoder import encoder_structure
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
@@ -254,7 +254,7 @@ class Case:
             source=sum(len(source) for source in self.sources),
             classes=CLASSES,
             missing=self.draw.unsupported,
-            batchnorm=has_batchnorm(self.recipe.backbone.name),
+            encoder=encoder_structure(self.recipe.backbone.name),
         )
 
     @property
