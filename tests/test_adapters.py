@@ -159,7 +159,7 @@ def test_the_time_it_takes_can_be_told_beforehand(name) -> None:
     assert isinstance(passes, int)
     assert passes >= 0
     # The defaults keep to the budget on which methods are compared (docs/zoo.md).
-    for support, pool in ((20, 230), (100, 1000)):
+    for support, pool in ((20, 230), (100, 1000), (100, 100_000)):
         offer = replace(OFFER, support=(support,), unlabelled=pool, source=2000)
         assert cellda.adapters.create(name).image_passes(offer) <= 3000
 

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
 from cellda.adapters.batchnorm import batchnorms, check_batchnorm, take_statistics
+from cellda.adapters.pooled import Pooled
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @register("tent")
-class Tent(Training, Adapter):
+class Tent(Training, Pooled, Adapter):
     """Makes predictions certain by the scales and shifts of BatchNorm alone (Tent, Wang et al. 2021).
 
     Minimises `-mean_i sum_k p_ik log p_ik` over the gain and bias of the encoder's BatchNorm2d layers, which normalise with
-    the statistics of the batch meanwhile; all else stays. At the end the running statistics are those of the whole pool. D.
+    the statistics of the batch meanwhile; all else stays. At the end the running statistics are those of the pool. D.
     Wang, E. Shelhamer, S. Liu, B. Olshausen, T. Darrell: Tent: fully test-time adaptation by entropy minimization, ICLR 2021,
-    there online; here in `epochs` passes over at most `images` of the pool.
+    there online; here in `epochs` passes over the pool.
 
     Entropy alone is least where everything is one class, so few steps are made.
     """
@@ -34,7 +33,6 @@ class Tent(Training, Adapter):
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     bn: Literal["train"] = "train"
-    images: int = Field(1000, ge=2, description="Images of the pool that an epoch takes at most.")
 
     def check(self, offer: Offer) -> None:
         """Refuse an encoder without BatchNorm."""
@@ -45,25 +43,25 @@ class Tent(Training, Adapter):
         from cellda.training.examples import ImageExamples
         from cellda.training.information import OfLogits
 
+        pool = self.part(target.pool, context.seed)
         model.requires_grad_(False)
         for layer in batchnorms(model.encoder):
             layer.requires_grad_(True)
         context.trainer.fit(
             model,
-            ImageExamples(target.pool),
+            ImageExamples(pool),
             self,
             seed=context.seed,
-            per_epoch=min(len(target.pool), self.images),
             objective=OfLogits(self.loss, head_in_use=True),
             title=f"adapting ({self.name})",
         )
         model.requires_grad_(True)
-        take_statistics(model, target.pool)
+        take_statistics(model, pool)
         return model
 
     def image_passes(self, offer: Offer) -> int:
         """Every epoch, and the pass that takes the statistics."""
-        return self.epochs * min(offer.unlabelled, self.images) + offer.unlabelled
+        return (self.epochs + 1) * self.part_size(offer)
 
     def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
         """The entropy of the predictions of a batch `(B, classes)`."""
