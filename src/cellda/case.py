@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 
 from cellda.adapters.base import Need, Offer, Start
+from cellda.code_digest import source_digest
 from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import cached_found, cached_pixels
 from cellda.datasets.draws import Draw, draw_support, split_query
@@ -20,7 +21,6 @@ from cellda.models.encoder import encoder_structure
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
-from cellda.registry import source_digest
 from cellda.store import VERSIONS, Store, digest
 from cellda.taxonomy import CLASSES
 from cellda.training.folds import support_folds

@@ -4,8 +4,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from cellda.code_digest import source_digest
 from cellda.options import checked_options
-from cellda.registry import Registry, source_digest
+from cellda.registry import Registry
 
 
 class PluginSpec(BaseModel):
