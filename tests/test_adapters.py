@@ -16,6 +16,7 @@ from cellda.adapters.base import AdaptContext, Need, Offer, Start, TargetView
 from cellda.adapters.mixed_source import MixedSource
 from cellda.case import Case
 from cellda.errors import ConfigurationError
+from cellda.models.encoder import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.reinhard import Reinhard
 from cellda.settings import search_space
@@ -28,7 +29,7 @@ from tiny import brightness_set, prepared, recipe, same, state, target
 
 NAMES = cellda.adapters.names()
 SMALL = {"epochs": 2, "probe_epochs": 2, "source_images": 12}
-OFFER = Offer((3,) * 6, 24, 36, CLASSES, (), True)
+OFFER = Offer((3,) * 6, 24, 36, CLASSES, (), encoder_structure("test_efficientnet"))
 """What the tiny case below offers."""
 
 
@@ -158,7 +159,7 @@ def test_the_time_it_takes_can_be_told_beforehand(name) -> None:
     assert isinstance(passes, int)
     assert passes >= 0
     # The defaults keep to the budget on which methods are compared (docs/zoo.md).
-    for support, pool in ((20, 230), (100, 1000)):
+    for support, pool in ((20, 230), (100, 1000), (100, 100_000)):
         offer = replace(OFFER, support=(support,), unlabelled=pool, source=2000)
         assert cellda.adapters.create(name).image_passes(offer) <= 3000
 

@@ -16,13 +16,15 @@ from torch.nn import functional as F
 
 import cellda.adapters
 from cellda import CellClassifier
-from cellda.adapters import AdaptContext, Adapter, Features, TargetView
+from cellda.adapters import AdaptContext, Adapter, Features, Offer, TargetView
 from cellda.datasets.images import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models import heads
 from cellda.models.blocks import block_ends, block_parameters
+from cellda.models.encoder import encoder_structure
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 from cellda.training.objective import CrossEntropy, Step
 from cellda.training.penalties import (
@@ -48,6 +50,10 @@ def cells(per_class: int = 2, **fields) -> ImageSet:
     """12 images of 32 x 32, as transformers of that size want them."""
     images = brightness_set(per_class, **fields)
     return replace(images, pixels=images.pixels.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def offer(encoder: nn.Module) -> Offer:
+    return Offer((2,) * 6, 0, 0, CLASSES, (), encoder)
 
 
 def build(name: str, **options) -> Adapter:
@@ -167,31 +173,33 @@ def test_a_partial_method_moves_its_weights_and_no_others(adapter, name, trains)
     assert all(weight.requires_grad for weight in weights.values())
 
 
-def test_norm_only_refuses_an_encoder_without_normalization() -> None:
-    with pytest.raises(ConfigurationError, match=r"'test_nfnet' has none.*'bitfit'"):
-        adapted(build("norm_only"), classifier("test_nfnet"))
+def test_an_encoder_without_what_is_tuned_is_refused_before_any_training(tmp_path) -> None:
+    unfit = {"adapter": "norm_only", "backbone": {"name": "test_nfnet"}}
+    with pytest.raises(ConfigurationError, match=r"norm_only .* this backbone has none .*'bitfit'"):
+        prepared(recipe(**unfit), tmp_path)
+    with pytest.raises(ConfigurationError, match=r"norm_only .* this backbone has none .*'bitfit'"):
+        prepared(recipe(**unfit | {"adapter": ("head_only", "norm_only")}), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
-def plain(*layers: nn.Module) -> CellClassifier:
-    """A classifier with another encoder, 8 channels wide."""
-    model = classifier()
-    model.encoder = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    model.embedding = nn.Linear(8, 128)
-    return model
+@pytest.mark.parametrize("name", [CNN, VIT])
+@pytest.mark.parametrize("adapter", ["norm_only", "bitfit", "surgical", "lora"])
+def test_encoders_with_what_is_tuned_are_let_through(adapter, name) -> None:
+    build(adapter).check(offer(encoder_structure(name)))
 
 
 def test_bitfit_lora_and_surgical_refuse_encoders_without_what_they_tune() -> None:
-    unbiased = plain(nn.Conv2d(3, 8, 3, bias=False))
+    unbiased = offer(nn.Sequential(nn.Conv2d(3, 8, 3, bias=False)))
     with pytest.raises(ConfigurationError, match=r"has none.*'norm_only'"):
-        adapted(build("bitfit"), unbiased)
+        build("bitfit").check(unbiased)
     with pytest.raises(
         ConfigurationError, match=r"three blocks, but .* has 1; set adapter\.block='embedding'"
     ):
-        adapted(build("surgical"), unbiased)
-    adapted(build("surgical", block="embedding", epochs=1), unbiased)
-    grouped = plain(nn.Conv2d(3, 3, 3, groups=3), nn.Upsample(4), nn.PixelUnshuffle(2))
+        build("surgical").check(unbiased)
+    build("surgical", block="embedding").check(unbiased)
+    build("lora").check(unbiased)
     with pytest.raises(ConfigurationError, match=r"without groups.*has none; .*'full'"):
-        adapted(build("lora"), grouped)
+        build("lora").check(offer(nn.Sequential(nn.Conv2d(3, 3, 3, groups=3))))
 
 
 # ---------------------------------------------------------------------------------------------- lora
@@ -480,9 +488,8 @@ def test_delta_counts_the_passes_of_both_encoders(monkeypatch) -> None:
         return embed(self, images)
 
     monkeypatch.setattr(CellClassifier, "embed", counted)
-    offer = cellda.adapters.Offer((2,) * 6, 0, 0, ("",) * 6, (), True)
     adapted(adapter, classifier())
-    assert passes == adapter.image_passes(offer) == 2 * 3 * 12 + 12
+    assert passes == adapter.image_passes(offer(encoder_structure(CNN))) == 2 * 3 * 12 + 12
 
 
 # ---------------------------------------------------------------------------------------------- embeddings

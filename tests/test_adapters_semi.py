@@ -25,6 +25,7 @@ from cellda.adapters.mixing import Mixing
 from cellda.adapters.mmd import BANDWIDTHS, mmd
 from cellda.adapters.mme import MinimaxEntropy
 from cellda.errors import ConfigurationError
+from cellda.models.encoder import encoder_structure
 from cellda.models.heads.linear import NEVER
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
@@ -104,7 +105,7 @@ def view(classes: int = 6) -> TargetView:
 
 
 SOURCES = (brightness_set(per_class=3, seed=2), brightness_set(per_class=3, seed=3))
-OFFER = Offer((2,) * 6, 30, 36, CLASSES, (), True)
+OFFER = Offer((2,) * 6, 30, 36, CLASSES, (), encoder_structure("test_efficientnet"))
 
 
 def options(name: str) -> dict:

@@ -22,6 +22,7 @@ from cellda.adapters.shot import pseudo_labels
 from cellda.datasets.images import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models import heads
+from cellda.models.encoder import encoder_structure
 from cellda.models.heads.base import Head
 from cellda.models.spec import Backbone
 from cellda.normalizers.identity import Identity
@@ -34,7 +35,7 @@ from cellda.training.objective import UNLABELLED, Step
 from tiny import same, state
 
 TRAINER = Trainer("cpu")
-OFFER = Offer((2,) * 6, 40, 36, CLASSES, (), True)
+OFFER = Offer((2,) * 6, 40, 36, CLASSES, (), encoder_structure("test_efficientnet"))
 WITH_BATCHNORM = ("adabn", "tent")
 ON_FEATURES = ("t3a", "lame", "prior_correction", "label_propagation", "tim")
 ALL = (*WITH_BATCHNORM, "shot", *ON_FEATURES)
@@ -110,16 +111,41 @@ def norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
 # ---------------------------------------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [*((name, {}) for name in ALL), ("tent", {"images": 10}), ("shot", {"images": 10})]
-)
-def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkeypatch, name, options) -> None:
+@pytest.mark.parametrize("most", [1000, 15])
+@pytest.mark.parametrize("name", ALL)
+def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkeypatch, name, most) -> None:
     seen = []
     raw = ImageSet.raw
-    monkeypatch.setattr(ImageSet, "raw", lambda self, rows: seen.append(len(rows)) or raw(self, rows))
-    adapter = create(name, **options)
-    adapted(source, name, **options)
-    assert sum(seen) == adapter.image_passes(OFFER)
+
+    def watched(self, positions):
+        seen.extend(
+            (self.pixels is POOL.pixels, row) for row in self.rows[torch.as_tensor(positions)].tolist()
+        )
+        return raw(self, positions)
+
+    monkeypatch.setattr(ImageSet, "raw", watched)
+    adapted(source, name, pool_images=most)
+    assert len(seen) == create(name, pool_images=most).image_passes(OFFER)
+    assert len({row for of_pool, row in seen if of_pool}) == min(most, 40)
+
+
+def test_the_part_of_a_large_pool_is_drawn_by_the_seed_alone() -> None:
+    part = create("lame", pool_images=15).part(POOL, 5)
+    assert part.rows.tolist() == sorted(set(part.rows.tolist()))
+    assert len(part) == 15
+    assert part.rows.tolist() == create("tent", pool_images=15).part(POOL, 5).rows.tolist()
+    assert part.rows.tolist() != create("lame", pool_images=15).part(POOL, 6).rows.tolist()
+    assert create("lame", pool_images=40).part(POOL, 5) is POOL
+
+
+@pytest.mark.parametrize("name", ["lame", "label_propagation"])
+def test_images_that_were_not_looked_at_are_predicted_as_new_ones(source, name) -> None:
+    adapter = create(name, pool_images=15)
+    model = adapter.adapt(deepcopy(source), VIEW.seen_by(adapter), CONTEXT)
+    alone = replace(VIEW, unlabelled=adapter.part(POOL, CONTEXT.seed)).seen_by(adapter)
+    wanted = create(name).adapt(deepcopy(source), alone, CONTEXT)
+    raw = POOL.raw(range(40))
+    assert torch.equal(model.predict(raw).probabilities, wanted.predict(raw).probabilities)
 
 
 @pytest.mark.parametrize("name", ["tent", "shot"])
@@ -127,12 +153,12 @@ def test_as_many_images_are_sent_through_the_backbone_as_was_told(source, monkey
 def test_an_epoch_takes_no_more_of_the_pool_than_it_says(name, pool) -> None:
     adapter = create(name)
     passes = adapter.image_passes(replace(OFFER, unlabelled=pool))
-    epoch = min(pool, adapter.images)
+    part = min(pool, {"tent": 800, "shot": 1000}[name])
     assert (
         passes
         == {
-            "tent": 36 + adapter.epochs * epoch + pool,
-            "shot": 2 * (pool + adapter.epochs * epoch),
+            "tent": 36 + 3 * part,
+            "shot": 2 * (part + min(part, 250)),
         }[name]
     )
 
@@ -183,7 +209,7 @@ def test_an_encoder_without_batchnorm_and_a_pool_of_one_are_refused(name) -> Non
     adapter = create(name)
     adapter.check(OFFER)
     with pytest.raises(ConfigurationError, match=f"{name} works on the BatchNorm.*this backbone has none"):
-        adapter.check(replace(OFFER, batchnorm=False))
+        adapter.check(replace(OFFER, encoder=encoder_structure("test_vit")))
     with pytest.raises(ConfigurationError, match="one image has none"):
         adapter.check(replace(OFFER, unlabelled=1))
 

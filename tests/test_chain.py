@@ -12,6 +12,7 @@ from cellda.adapters import AdaptContext, Adapter, Need, Offer, Start, TargetVie
 from cellda.adapters.chain import Chain
 from cellda.datasets.draws import draw_support, split_query
 from cellda.errors import CelldaError, ConfigurationError
+from cellda.models.encoder import encoder_structure
 from cellda.settings import tunable
 from cellda.taxonomy import CLASSES
 from tiny import brightness_set, prepared, recipe, target
@@ -54,7 +55,7 @@ def registered():
 
 
 STEPS = ({"name": "recorder", "add": 2.0}, "recorder_of_labels")
-OFFER = Offer((2, 3, 0, 0, 0, 0), 40, 7, CLASSES, (), True)
+OFFER = Offer((2, 3, 0, 0, 0, 0), 40, 7, CLASSES, (), encoder_structure("test_efficientnet"))
 
 
 def test_the_steps_see_the_model_in_turn_and_only_what_each_declared() -> None:

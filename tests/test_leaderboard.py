@@ -1,6 +1,8 @@
 """The leaderboard: ranks as published, equal budgets, bounds outside the ranks, and other people's adapters in it."""
 
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from textwrap import dedent
 
@@ -248,11 +250,30 @@ def test_what_is_above_the_cap_is_refused_by_name_before_anything_runs(tmp_path:
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch) -> None:
-    """A distribution with one adapter, as pip leaves it in site-packages."""
-    site = tmp_path / "site"
-    (site / "sevenlab").mkdir(parents=True)
-    (site / "sevenlab" / "__init__.py").write_text("")
-    (site / "sevenlab" / "patience.py").write_text(
+    """A package with one adapter, built as a wheel and unpacked, which is all that installing one without scripts does."""
+    project = tmp_path / "project"
+    (project / "sevenlab").mkdir(parents=True)
+    (project / "pyproject.toml").write_text(
+        dedent(
+            """
+            [build-system]
+            requires = ["setuptools"]
+            build-backend = "setuptools.build_meta"
+
+            [project]
+            name = "sevenlab"
+            version = "1.0"
+
+            [project.entry-points."cellda.adapters"]
+            patience = "sevenlab.patience:Patience"
+
+            [tool.setuptools]
+            packages = ["sevenlab"]
+            """
+        )
+    )
+    (project / "sevenlab" / "__init__.py").write_text("")
+    (project / "sevenlab" / "patience.py").write_text(
         dedent(
             '''
             from cellda.adapters import Adapter, register
@@ -266,10 +287,13 @@ def installed(tmp_path: Path, monkeypatch) -> None:
             '''
         )
     )
-    info = site / "sevenlab-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sevenlab\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[cellda.adapters]\npatience = sevenlab.patience:Patience\n")
+    build = "from setuptools.build_meta import build_wheel; print(build_wheel('.'))"
+    made = subprocess.run(
+        [sys.executable, "-c", build], cwd=project, check=True, capture_output=True, text=True
+    )
+    site = tmp_path / "site"
+    with zipfile.ZipFile(project / made.stdout.split()[-1]) as wheel:
+        wheel.extractall(site)
     monkeypatch.syspath_prepend(str(site))
     registry = cellda.adapters.registry
     registry.__dict__.pop("_entry_points", None)

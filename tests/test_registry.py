@@ -1,20 +1,25 @@
 """Registries say what is wrong with a plug-in instead of passing over it, and results depend on plug-ins' code."""
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
 import pytest
 
+import cellda.adapters
 import cellda.datasets
 import tiny
 from cellda import Recipe
 from cellda.ablation import Ablation
 from cellda.adapters import Offer
 from cellda.case import Case
+from cellda.code_digest import source_digest
 from cellda.errors import ConfigurationError
-from cellda.registry import Registry, source_digest
+from cellda.models.encoder import encoder_structure
+from cellda.registry import Registry
 from cellda.store import Store
 from cellda.taxonomy import CLASSES
 
@@ -82,6 +87,73 @@ def test_the_digest_of_a_plugin_follows_its_code(package: Path) -> None:
     assert first == again != other
 
 
+HELPED = {
+    "thing": """
+        from typing import TYPE_CHECKING
+        from things_of_a_test.near import shift
+        if TYPE_CHECKING:
+            from things_of_a_test.typed import Number
+        class Thing:
+            def value(self):
+                from .far import scale
+                return scale(shift())
+        """,
+    "near": "from . import deep\ndef shift():\n    return deep.VALUE",
+    "deep": "VALUE = 1",
+    "far": "def scale(value):\n    return 2 * value",
+    "typed": "Number = int",
+    "aside": "UNUSED = 1",
+}
+
+
+def digest_in(package: Path) -> str:
+    """The digest of `HELPED`'s class as a new process would find it."""
+    for name in [name for name in sys.modules if name.startswith(package.name)]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    return source_digest(importlib.import_module(f"{package.name}.thing").Thing)
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [("thing", True), ("near", True), ("deep", True), ("far", True), ("typed", False), ("aside", False)],
+)
+def test_the_digest_of_a_plugin_follows_the_helpers_it_imports(package: Path, edited, counts) -> None:
+    for name, text in HELPED.items():
+        (package / f"{name}.py").write_text(dedent(text))
+    before = digest_in(package)
+    assert "things_of_a_test.far" not in sys.modules  # it is read, not imported
+    file = package / f"{edited}.py"
+    code = file.read_text()
+    file.write_text(f'"""What it is for."""\n\n# Why.\n{code}')
+    assert digest_in(package) == before
+    file.write_text(f"{code}\nMORE = 1\n")
+    assert (digest_in(package) != before) == counts
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [
+        ("adapters/full.py", True),
+        ("training/penalties.py", True),
+        ("models/blocks.py", True),
+        ("adapters/lora.py", False),
+        ("datasets/images.py", False),
+        ("errors.py", False),
+    ],
+)
+def test_of_cellda_what_computes_counts(monkeypatch: pytest.MonkeyPatch, edited, counts) -> None:
+    adapter = cellda.adapters.get("bss")
+    before = source_digest(adapter)
+    read = Path.read_text
+
+    def edit(file: Path, **options) -> str:
+        return read(file, **options) + "\nMORE = 1\n" * file.as_posix().endswith(f"cellda/{edited}")
+
+    monkeypatch.setattr(Path, "read_text", edit)
+    assert (source_digest.__wrapped__(adapter) != before) == counts
+
+
 def test_a_class_without_a_file_is_told_by_its_functions() -> None:
     def made(value: int) -> type:
         return type("Made", (), {"__module__": "nowhere", "value": eval(f"lambda self: {value}")})
@@ -102,7 +174,7 @@ def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
 
 
 def test_epochs_alone_are_exact_also_in_an_edit() -> None:
-    offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), True)
+    offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), encoder_structure("test_efficientnet"))
     for recipe in (Recipe().with_(adapter={"epochs": 5}), Recipe(adapter={"name": "full", "epochs": 5})):
         assert recipe.adapter.image_passes(offer) == 500
     assert Recipe().with_(adapter={"epochs": 5, "min_steps": 400}).adapter.image_passes(offer) == 3100

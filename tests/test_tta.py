@@ -10,12 +10,13 @@ import cellda.adapters
 from cellda import CellClassifier, Recipe
 from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
+from cellda.models.encoder import encoder_structure
 from cellda.models.spec import Backbone
 from cellda.models.views import dihedral_views
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
 
-OFFER = Offer((5,) * 6, 40, 0, CLASSES, (), True)
+OFFER = Offer((5,) * 6, 40, 0, CLASSES, (), encoder_structure("test_efficientnet"))
 
 
 @pytest.fixture(scope="module")

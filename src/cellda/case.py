@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 
 from cellda.adapters.base import Need, Offer, Start
+from cellda.code_digest import source_digest
 from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import cached_found, cached_pixels
 from cellda.datasets.draws import Draw, draw_support, split_query
@@ -16,11 +17,10 @@ from cellda.datasets.images import ImageSet
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
-from cellda.models.encoder import has_batchnorm
+from cellda.models.encoder import encoder_structure
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
-from cellda.registry import source_digest
 from cellda.store import VERSIONS, Store, digest
 from cellda.taxonomy import CLASSES
 from cellda.training.folds import support_folds
@@ -254,7 +254,7 @@ class Case:
             source=sum(len(source) for source in self.sources),
             classes=CLASSES,
             missing=self.draw.unsupported,
-            batchnorm=has_batchnorm(self.recipe.backbone.name),
+            encoder=encoder_structure(self.recipe.backbone.name),
         )
 
     @property

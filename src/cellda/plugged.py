@@ -4,8 +4,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from cellda.code_digest import source_digest
 from cellda.options import checked_options
-from cellda.registry import Registry, source_digest
+from cellda.registry import Registry
 
 
 class PluginSpec(BaseModel):
@@ -41,4 +42,5 @@ class PluginSpec(BaseModel):
     @property
     def code(self) -> str:
         """Digest of the plug-in's code."""
-        return source_digest(self.registry.get(self.name))
+        member: type = self.registry.get(self.name)
+        return source_digest(member)

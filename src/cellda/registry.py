@@ -7,10 +7,8 @@ the package (`cellda.adapters`, ...), the entry point's name being the plug-in's
 """
 
 import ast
-import hashlib
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -19,9 +17,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
-
-_FOREIGN = {"abc", "builtins", "pydantic", "torch", "typing"}
-"""Packages whose classes plug-ins derive from and whose code is pinned by their versions."""
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -207,27 +202,6 @@ def _registered_class(tree: ast.Module) -> ast.ClassDef | None:
         if isinstance(node, ast.ClassDef) and any("register" in ast.unparse(d) for d in node.decorator_list):
             return node
     return None
-
-
-def source_digest(cls: type) -> str:
-    """Hash of the code of a plug-in and of the cellda and third-party plug-ins it derives from.
-
-    Results depend on that code as on the options: an edited method must not find the results of the one before. The whole
-    file is hashed; a class that lives in no file (a notebook's) by its compiled functions.
-    """
-    hashed = hashlib.sha256()
-    for base in cls.__mro__:
-        if base.__module__.split(".")[0] in _FOREIGN or base.__module__.endswith(".base"):
-            continue
-        file = getattr(sys.modules.get(base.__module__), "__file__", None)
-        if file is not None:
-            hashed.update(Path(file).read_bytes())
-            continue
-        for name, member in sorted(vars(base).items()):
-            code = getattr(getattr(member, "__func__", member), "__code__", None)
-            if code is not None:
-                hashed.update(f"{name}{code.co_code!r}{code.co_consts!r}{code.co_names!r}".encode())
-    return hashed.hexdigest()[:16]
 
 
 def _first_line(docstring: str | None) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
 from cellda.adapters.batchnorm import SOURCE_IMAGES, check_batchnorm, keep_to_source, take_statistics
+from cellda.adapters.pooled import Pooled
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
 
 
 @register("adabn")
-class AdaBN(Adapter):
+class AdaBN(Pooled, Adapter):
     """Takes the BatchNorm statistics of the encoder anew from unlabelled images (Li et al. 2018).
 
     Each layer computes `(x - mean) / sqrt(var) * gain + bias`. Gain and bias stay; `mean` and `var` of every channel become
-    `(1 - alpha)` times the source's plus `alpha` times the pool's, which are exact over all its images (no moving average).
+    `(1 - alpha)` times the source's plus `alpha` times the pool's, exact over all images looked at (no moving average).
     Head and embedding stay. Y. Li, N. Wang, J. Shi, X. Hou, J. Liu: Adaptive Batch Normalization for practical domain
     adaptation, Pattern Recognition 80, 2018, there with `alpha = 1`; blending as in Schneider et al., NeurIPS 2020.
 
@@ -41,9 +42,9 @@ class AdaBN(Adapter):
 
         to_device(model, context.trainer.device)
         keep_to_source(model, context.source)
-        take_statistics(model, target.pool, self.alpha)
+        take_statistics(model, self.part(target.pool, context.seed), self.alpha)
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """Some source images and every image of the pool are seen once."""
-        return min(offer.source, SOURCE_IMAGES) + offer.unlabelled
+        """Some source images, and every image of the pool that is looked at, are seen once."""
+        return min(offer.source, SOURCE_IMAGES) + self.part_size(offer)

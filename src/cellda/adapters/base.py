@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from cellda.settings import Range, Settings, search_space
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cellda.datasets.images import ImageSet
     from cellda.models.classifier import CellClassifier
     from cellda.training.loop import Trainer
@@ -89,7 +91,7 @@ class Offer:
         source: Number of labelled source images in all.
         classes: Names of the model's classes.
         missing: Classes that the target's dataset holds and the support does not.
-        batchnorm: Whether the encoder has BatchNorm layers.
+        encoder: The encoder's structure without values, on the `meta` device: for asking which layers and parameters it has.
     """
 
     support: tuple[int, ...]
@@ -97,7 +99,7 @@ class Offer:
     source: int
     classes: tuple[str, ...]
     missing: tuple[str, ...]
-    batchnorm: bool
+    encoder: "nn.Module"
 
     @property
     def labelled(self) -> int:

@@ -26,7 +26,7 @@ def check_batchnorm(name: str, offer: "Offer") -> None:
     Raises:
         ConfigurationError: If it cannot work.
     """
-    if not offer.batchnorm:
+    if not batchnorms(offer.encoder):
         raise ConfigurationError(
             f"{name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone that has "
             "(tf_efficientnet_lite0, resnet18, ...) or another adapter."

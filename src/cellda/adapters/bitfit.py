@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cellda.adapters import register
+from cellda.adapters.base import Offer
 from cellda.adapters.partial import Partial
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
@@ -25,12 +26,14 @@ class BitFit(Partial):
 
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
 
+    def check(self, offer: Offer) -> None:
+        """Refuse an encoder without biases."""
+        if not any(name.endswith(".bias") for name, _ in offer.encoder.named_parameters()):
+            raise ConfigurationError(
+                "bitfit tunes biases, and this backbone has none; choose another backbone, or the adapter 'norm_only'."
+            )
+
     def trained(self, model: "CellClassifier") -> set[str]:
         """Every bias in front of the head, and every parameter of the head."""
         names = [name for name, _ in model.named_parameters()]
-        if not any(name.startswith("encoder.") and name.endswith(".bias") for name in names):
-            raise ConfigurationError(
-                f"bitfit tunes biases, and the encoder '{model.backbone.name}' has none; choose another backbone, or the "
-                "adapter 'norm_only'."
-            )
         return {name for name in names if name.endswith(".bias") or name.startswith("head.")}

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.features import Features
+from cellda.adapters.pooled import PooledFeatures
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ BLOCK = 1024
 
 
 @register("label_propagation")
-class LabelPropagation(FeatureAdapter):
+class LabelPropagation(PooledFeatures):
     """Spreads the support's labels along the nearest neighbours of support and pool (Zhou et al. 2004).
 
     `F = (1 - alpha) (I - alpha S)^-1 Y`, `S = D^-1/2 W D^-1/2`, by conjugate gradients: `Y` has a 1 for the class of each
@@ -28,7 +29,7 @@ class LabelPropagation(FeatureAdapter):
 
     A new image is given what the same equation says with `F` known for all others, which for an image of the pool is its own
     row of `F`. The model's head is not used; a class without support is therefore never predicted. The result stores the
-    embeddings of support and pool.
+    embeddings of support and pool, of a large pool those of `pool_images`.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.features import Features
+from cellda.adapters.pooled import PooledFeatures
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ BLOCK = 1024
 
 
 @register("lame")
-class LAME(FeatureAdapter):
+class LAME(PooledFeatures):
     """Lets the images of the pool agree with their nearest neighbours (LAME, Boudiaf et al. 2022).
 
     Minimises `sum_i KL(z_i || p_i) - sum_ij w_ij z_i . z_j` over the assignments `z` of the pool, by iterating
@@ -25,7 +26,7 @@ class LAME(FeatureAdapter):
     step of the same equation with the assignments found, which for an image of the pool is its own. M. Boudiaf, R. Mueller, I.
     Ben Ayed, L. Bertinetto: Parameter-free online test-time adaptation, CVPR 2022, there with `strength = 1`, batch by batch.
 
-    The head that results stores the pool's embeddings.
+    The head that results stores the embeddings of the images looked at, at most `pool_images`.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})

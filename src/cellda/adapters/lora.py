@@ -11,6 +11,8 @@ from cellda.errors import ConfigurationError
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cellda.models.classifier import CellClassifier
 
 
@@ -31,10 +33,14 @@ class Lora(Partial):
     scale: int = tunable(16, choices=(4, 8, 16, 32), ge=1)
 
     def check(self, offer: Offer) -> None:
-        """Refuse to run without peft."""
-        del offer
+        """Refuse to run without peft, and an encoder without layers to change."""
         if find_spec("peft") is None:
             raise ConfigurationError("The adapter 'lora' needs the package peft: pip install 'cellda[lora]'.")
+        if not changeable(offer.encoder):
+            raise ConfigurationError(
+                "lora changes linear layers and convolutions without groups, and this backbone has none; choose another "
+                "backbone, or the adapter 'full'."
+            )
 
     def trained(self, model: "CellClassifier") -> set[str]:
         """What peft has put in, and every parameter of the head."""
@@ -45,19 +51,9 @@ class Lora(Partial):
         """Put the low-rank changes in, train them and the head on the support images, and merge them."""
         import torch
         from peft import LoraConfig, LoraModel
-        from torch import nn
 
-        wrapped = [
-            re.escape(name)
-            for name, layer in model.encoder.named_modules()
-            if type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
-        ]
-        if not wrapped:
-            raise ConfigurationError(
-                f"lora changes linear layers and convolutions without groups, and the encoder '{model.backbone.name}' has "
-                "none; choose another backbone, or the adapter 'full'."
-            )
-        config = LoraConfig(r=self.rank, lora_alpha=self.scale, target_modules="|".join(wrapped))
+        layers = "|".join(map(re.escape, changeable(model.encoder)))
+        config = LoraConfig(r=self.rank, lora_alpha=self.scale, target_modules=layers)
         with torch.random.fork_rng():
             torch.manual_seed(context.seed)
             changed = LoraModel(model.encoder, config, "default")
@@ -65,3 +61,14 @@ class Lora(Partial):
         model.encoder = changed.merge_and_unload()
         model.requires_grad_(True)
         return model
+
+
+def changeable(encoder: "nn.Module") -> list[str]:
+    """Names of the layers that peft can change: linear ones and convolutions without groups."""
+    from torch import nn
+
+    return [
+        name
+        for name, layer in encoder.named_modules()
+        if type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
+    ]

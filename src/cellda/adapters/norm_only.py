@@ -3,11 +3,14 @@
 from typing import TYPE_CHECKING
 
 from cellda.adapters import register
+from cellda.adapters.base import Offer
 from cellda.adapters.partial import Partial
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cellda.models.classifier import CellClassifier
 
 
@@ -25,21 +28,28 @@ class NormOnly(Partial):
 
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
 
+    def check(self, offer: Offer) -> None:
+        """Refuse an encoder without scales and shifts."""
+        if not scales_and_shifts(offer.encoder):
+            raise ConfigurationError(
+                "norm_only tunes normalization layers, and this backbone has none with scales and shifts; choose another "
+                "backbone, or the adapter 'bitfit'."
+            )
+
     def trained(self, model: "CellClassifier") -> set[str]:
         """Every parameter of every normalization layer."""
-        from timm.layers.norm import RmsNorm
-        from torch import nn
+        return scales_and_shifts(model)
 
-        kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, RmsNorm
-        chosen = {
-            f"{place}.{name}"
-            for place, part in model.named_modules()
-            if isinstance(part, kinds)
-            for name, _ in part.named_parameters(recurse=False)
-        }
-        if not any(name.startswith("encoder.") for name in chosen):
-            raise ConfigurationError(
-                f"norm_only tunes normalization layers, and the encoder '{model.backbone.name}' has none with scales and "
-                "shifts; choose another backbone, or the adapter 'bitfit'."
-            )
-        return chosen
+
+def scales_and_shifts(network: "nn.Module") -> set[str]:
+    """Names of the parameters of the normalization layers of a network."""
+    from timm.layers.norm import RmsNorm
+    from torch import nn
+
+    kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, RmsNorm
+    return {
+        f"{place}.{name}"
+        for place, part in network.named_modules()
+        if isinstance(part, kinds)
+        for name, _ in part.named_parameters(recurse=False)
+    }

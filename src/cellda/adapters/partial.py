@@ -19,11 +19,7 @@ class Partial(Full):
 
     @abstractmethod
     def trained(self, model: "CellClassifier") -> set[str]:
-        """Names of the parameters of `model` that train.
-
-        Raises:
-            ConfigurationError: If the encoder has none of those that the method is about.
-        """
+        """Names of the parameters of `model` that train; `check` has refused an encoder without any."""
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train the named weights of `model` on the support images."""

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need, Offer
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.features import Features
+from cellda.adapters.pooled import PooledFeatures
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
 
@@ -20,7 +21,7 @@ TOLERANCE = 1e-8
 
 
 @register("prior_correction")
-class PriorCorrection(FeatureAdapter):
+class PriorCorrection(PooledFeatures):
     """Estimates how often each class occurs in the pool, and re-weights the probabilities by it (Saerens et al. 2002).
 
     From `q = trained_on`, in turn until nothing moves: `r_ik` proportional to `p_ik q_k / trained_on_k`, and

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.adapters.pooled import Pooled
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @register("shot")
-class Shot(Training, Adapter):
+class Shot(Training, Pooled, Adapter):
     """Trains the encoder until the frozen head is certain of it, with pseudo-labels (SHOT, Liang et al. 2020).
 
     Minimises `H(Y|X) - marginal H(Y) + pseudo CE(pseudo-labels)` over encoder and embedding: every prediction certain, yet all
@@ -51,7 +52,7 @@ class Shot(Training, Adapter):
         from cellda.training.examples import ImageExamples
         from cellda.training.information import OfLogits
 
-        pool, trainer = target.pool, context.trainer
+        pool, trainer = self.part(target.pool, context.seed), context.trainer
         model.head.requires_grad_(False)
         for number in range(self.rounds):
             embeddings = trainer.embeddings(model, pool)
@@ -79,7 +80,8 @@ class Shot(Training, Adapter):
 
     def image_passes(self, offer: Offer) -> int:
         """In every round each image once for the pseudo-labels, and the epochs."""
-        return self.rounds * (offer.unlabelled + self.epochs * min(offer.unlabelled, self.images))
+        pool = self.part_size(offer)
+        return self.rounds * (pool + self.epochs * min(pool, self.images))
 
 
 def pseudo_labels(embeddings: "Tensor", probabilities: "Tensor") -> "Tensor":

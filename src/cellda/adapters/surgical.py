@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from cellda.adapters import register
+from cellda.adapters.base import Offer
 from cellda.adapters.partial import Partial
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
@@ -28,6 +29,17 @@ class Surgical(Partial):
         "first", choices=("first", "middle", "last", "embedding")
     )
 
+    def check(self, offer: Offer) -> None:
+        """Refuse an encoder with too few blocks to choose from."""
+        from cellda.models.blocks import block_ends
+
+        blocks = len(block_ends(offer.encoder))
+        if self.block != "embedding" and blocks < 3:
+            raise ConfigurationError(
+                f"surgical tunes the first, middle or last of at least three blocks, but this backbone has {blocks}; set "
+                "adapter.block='embedding', or use the adapter 'full'."
+            )
+
     def trained(self, model: "CellClassifier") -> set[str]:
         """Every parameter of the chosen block."""
         from cellda.models.blocks import block_parameters
@@ -35,10 +47,5 @@ class Surgical(Partial):
         if self.block == "embedding":
             return {f"embedding.{name}" for name, _ in model.embedding.named_parameters()}
         blocks = block_parameters(model.encoder)
-        if len(blocks) < 3:
-            raise ConfigurationError(
-                f"surgical tunes the first, middle or last of at least three blocks, but the encoder "
-                f"'{model.backbone.name}' has {len(blocks)}; set adapter.block='embedding', or use the adapter 'full'."
-            )
         chosen = {"first": 0, "middle": len(blocks) // 2, "last": -1}[self.block]
         return {f"encoder.{name}" for name in blocks[chosen]}

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.features import Features
+from cellda.adapters.pooled import PooledFeatures
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @register("t3a")
-class T3A(FeatureAdapter):
+class T3A(PooledFeatures):
     """Class prototypes from the last layer's weights and the cells it is most certain of (T3A, Iwasawa & Matsuo 2021).
 
     `logit_k = z . c_k`, where `c_k` is the direction of the mean of a set of unit vectors: the last layer's weights

@@ -13,6 +13,7 @@ from cellda.adapters.batchnorm import (
     keep_to_source,
     take_statistics,
 )
+from cellda.adapters.pooled import Pooled
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 
 @register("tent")
-class Tent(Training, Adapter):
+class Tent(Training, Pooled, Adapter):
     """Makes predictions certain by the scales and shifts of BatchNorm alone (Tent, Wang et al. 2021).
 
     Minimises `-mean_i sum_k p_ik log p_ik` over the gain and bias of the encoder's BatchNorm2d layers, which normalise with
-    the statistics of the batch meanwhile; all else stays. At the end the running statistics are those of the whole pool. D.
+    the statistics of the batch meanwhile; all else stays. At the end the running statistics are those of the pool. D.
     Wang, E. Shelhamer, S. Liu, B. Olshausen, T. Darrell: Tent: fully test-time adaptation by entropy minimization, ICLR 2021,
-    there online; here in `epochs` passes over at most `images` of the pool.
+    there online; here in `epochs` passes over the pool.
 
     As in `adabn`, gains and biases are first made to fit the source's statistics. Entropy alone is least where everything is
     one class, so few steps are made.
@@ -41,7 +42,9 @@ class Tent(Training, Adapter):
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     bn: Literal["train"] = "train"
-    images: int = Field(800, ge=2, description="Images of the pool that an epoch takes at most.")
+    pool_images: int = Field(
+        800, ge=2, description="Images of the pool that are looked at, at most; drawn once."
+    )
 
     def check(self, offer: Offer) -> None:
         """Refuse an encoder without BatchNorm."""
@@ -55,26 +58,25 @@ class Tent(Training, Adapter):
 
         to_device(model, context.trainer.device)
         keep_to_source(model, context.source)
+        pool = self.part(target.pool, context.seed)
         model.requires_grad_(False)
         for layer in batchnorms(model.encoder):
             layer.requires_grad_(True)
         context.trainer.fit(
             model,
-            ImageExamples(target.pool),
+            ImageExamples(pool),
             self,
             seed=context.seed,
-            per_epoch=min(len(target.pool), self.images),
             objective=OfLogits(self.loss, head_in_use=True),
             title=f"adapting ({self.name})",
         )
         model.requires_grad_(True)
-        take_statistics(model, target.pool)
+        take_statistics(model, pool)
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """Every epoch, and the passes that take the statistics of some source images and of the pool."""
-        epochs = self.epochs * min(offer.unlabelled, self.images)
-        return min(offer.source, SOURCE_IMAGES) + epochs + offer.unlabelled
+        """Some source images once, and the pool in every epoch and once for its statistics."""
+        return min(offer.source, SOURCE_IMAGES) + (self.epochs + 1) * self.part_size(offer)
 
     def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
         """The entropy of the predictions of a batch `(B, classes)`."""

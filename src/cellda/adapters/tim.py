@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
 from cellda.adapters.features import Features, HeadTraining
+from cellda.adapters.pooled import PooledFeatures
 from cellda.errors import ConfigurationError
 from cellda.settings import tunable
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @register("tim")
-class TIM(HeadTraining):
+class TIM(PooledFeatures, HeadTraining):
     """Trains the head on the labels and on its information about the pool (TIM-GD, Boudiaf et al. 2020).
 
     Minimises `CE(support) - marginal H(Y) + conditional H(Y|X)` by gradient descent, both entropies over the pool: labelled

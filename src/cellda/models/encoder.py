@@ -62,11 +62,10 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
 
 
 @cache
-def has_batchnorm(name: str) -> bool:
-    """Whether a timm model has BatchNorm2d layers; nothing but its structure is built."""
+def encoder_structure(name: str) -> nn.Module:
+    """A timm encoder without values: its layers and the shapes of its parameters, on the `meta` device; not to be changed."""
     with torch.device("meta"):
-        encoder = timm.create_model(name, pretrained=False, num_classes=0)
-    return any(isinstance(part, nn.BatchNorm2d) for part in encoder.modules())
+        return timm.create_model(name, pretrained=False, num_classes=0)
 
 
 def encoder_width(encoder: nn.Module) -> int:
