@@ -139,7 +139,7 @@ def run(study: Study, given: argparse.Namespace) -> None:
         if choices:
             pd.concat(choices).to_csv(given.results / CHOICES, index=False)
         if trials:
-            pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4f")
+            pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4g")
 
 
 def search_trials(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

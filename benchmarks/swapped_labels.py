@@ -15,7 +15,7 @@ STUDY = Study(
     {name: RECIPES[name] for name in ("no_fine_tune", "our_workflow")},
     ("jiangxi_tecom", "jiangxi_tecom/authors"),
     main="our_workflow",
-    tables=("conditions", "paper_targets"),
+    tables=("paper_targets",),
 )
 
 if __name__ == "__main__":

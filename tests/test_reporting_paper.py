@@ -290,3 +290,16 @@ def test_select_orders_and_names_what_is_not_there(predictions):
 def test_published_numbers_of_targets_are_those_of_table_c1():
     table = published.ablation().query("condition == 'our_workflow'").set_index("target")
     assert set(published.per_class()["target"]) == set(table.index)
+
+
+def test_numbers_made_with_swapped_labels_stand_beside_swapped_labels():
+    own, authors = (run("our_workflow", name, 0) for name in ("jiangxi_tecom", "jiangxi_tecom/authors"))
+    for make in (lambda rows: per_class_table(rows, "our_workflow", resamples=5), paper_targets_table):
+        assert any("swapped" in note for note in make(own).notes)
+        assert not any("swapped" in note for note in make(authors).notes)
+        assert not any("swapped" in note for note in make(run("our_workflow", "raabin", 0)).notes)
+    lymphocytes = next(
+        row for row in per_class_table(authors, "our_workflow", 5).rows if row[1] == "lymphocyte"
+    )
+    assert (lymphocytes[4], lymphocytes[7]) == ("0.80", "0.60")  # Table 4 of the paper
+    assert paper_targets_table(authors).rows[0][3] == "0.90"  # Table C.1

@@ -50,7 +50,7 @@ def per_class_table(
             thin = measured.support < MIN_CELLS
             few |= thin
             cells = [words(target), name + "*" * thin, str(measured.support)]
-            beside = paper.get((target, name), (math.nan, math.nan))
+            beside = paper.get((published.named(target), name), (math.nan, math.nan))
             for rate, theirs in zip(("precision", "recall"), beside, strict=True):
                 cells += _beside(getattr(measured, rate), theirs)
             rows.append(cells)
@@ -61,6 +61,7 @@ def per_class_table(
     ]
     if few:
         notes.append(f"* fewer than {MIN_CELLS} query cells: left out of macro averages.")
+    notes += published.remarks(distinct(predictions, "target"))
     return TextTable(
         title=f"Per class, {condition}, protocol '{single(predictions, 'protocol')}'",
         columns=["target", "class", "cells", *heads],
@@ -81,7 +82,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
     Raises:
         ConfigurationError: If protocols are mixed, or no such target is left.
     """
-    table = beside_paper(predictions, published.ablation())
+    table = beside_paper(predictions, published.comparable())
     conditions = distinct(table, "condition")
     on = table.groupby("target", sort=False)["condition"].nunique()
     targets = [str(target) for target in on[on == len(conditions)].index]
@@ -139,7 +140,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
     Raises:
         ConfigurationError: If protocols are mixed, or nothing is in the paper too.
     """
-    beside = beside_paper(predictions, published.ablation()).set_index(["condition", "target", "measure"])
+    beside = beside_paper(predictions, published.comparable()).set_index(["condition", "target", "measure"])
     beside = beside[["paper", "difference"]]
     measured = score(with_views(predictions), resamples=0)
     pairs = {(condition, target) for condition, target, _ in beside.index}
@@ -171,6 +172,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
         notes=[
             f"Ours: mean ± standard deviation over {runs_in_words(predictions)}.",
             f"Ours averages classes with at least {MIN_CELLS} query cells; one never predicted scores 0.",
+            *published.remarks(distinct(predictions, "target")),
         ],
     )
 
