@@ -16,6 +16,7 @@ import cellda.adapters
 import cellda.datasets
 from cellda import Recipe
 from cellda.adapters import Adapter, Need, TargetView
+from cellda.adapters.batchnorm import batchnorms
 from cellda.adapters.full import Full
 from cellda.case import Case
 from cellda.datasets.base import CellDataset
@@ -597,8 +598,8 @@ def test_a_method_without_need_of_labels_runs_where_there_are_none_to_speak_of(s
 def test_a_transformer_runs_from_end_to_end(tmp_path) -> None:
     chosen = recipe(backbone={"name": "test_vit"}, adapter={"name": "full", "epochs": 1})
     case = prepared(chosen, tmp_path)
-    assert not case.offer.batchnorm
-    assert prepared(recipe(), tmp_path).offer.batchnorm
+    assert not batchnorms(case.offer.encoder)
+    assert batchnorms(prepared(recipe(), tmp_path).offer.encoder)
     result = chosen.run(target(), store=tmp_path)
     assert len(result.predictions) == len(case.scored)
     assert np.isfinite(probabilities(result.predictions)).all()
