@@ -1,5 +1,6 @@
 """The order of examples: equal parts of every source, everything of the largest, nothing twice before its turn."""
 
+import math
 import warnings
 from collections import Counter
 
@@ -48,17 +49,22 @@ def test_every_batch_holds_equal_parts(lengths, batch_size, seed) -> None:
 
 @QUICK
 @given(lengths_, batch_sizes, seeds)
-def test_batches_are_full_but_the_last_and_none_holds_a_single_example(lengths, batch_size, seed) -> None:
+def test_batches_are_nearly_equal_and_none_holds_a_single_example(lengths, batch_size, seed) -> None:
     order = Batches(lengths, batch_size, seed)
     sizes = [len(batch) for batch in order]
     assert len(order) == len(sizes)
-    assert all(size == batch_size for size in sizes[:-1])
-    assert 2 <= sizes[-1] <= batch_size + 1
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= min(2, sum(sizes))
+    assert max(sizes) <= batch_size + 1
+    full = math.ceil(sum(sizes) / batch_size)
+    assert len(sizes) == (full if sum(sizes) >= 2 * full else full - 1)
 
 
-def test_a_last_batch_of_one_joins_the_batch_before_it() -> None:
-    assert [len(batch) for batch in Batches([9], 4, seed=0)] == [4, 5]
-    assert [len(batch) for batch in Batches([10], 4, seed=0)] == [4, 4, 2]
+def test_what_would_be_left_over_is_spread_over_all_batches() -> None:
+    assert [len(batch) for batch in Batches([90], 8, seed=0)] == [8] * 6 + [7] * 6
+    assert [len(batch) for batch in Batches([9], 4, seed=0)] == [3, 3, 3]
+    assert [len(batch) for batch in Batches([10], 4, seed=0)] == [4, 3, 3]
+    assert [len(batch) for batch in Batches([3], 2, seed=0)] == [3]
     assert [len(batch) for batch in Batches([1], 4, seed=0)] == [1]
 
 

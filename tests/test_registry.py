@@ -173,6 +173,22 @@ def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
     assert case.source_key != before[1]
 
 
+def test_another_training_loop_is_another_run_and_another_source_model(tmp_path: Path, monkeypatch) -> None:
+    case = Case.prepare(tiny.recipe(adapter="none"), tiny.target(), None, Store(tmp_path / "store"))
+    before = case.digest, case.source_key
+    read = Path.read_text
+
+    def edit(file: Path, **options) -> str:
+        return read(file, **options) + "\nMORE = 1\n" * file.as_posix().endswith("cellda/training/batches.py")
+
+    monkeypatch.setattr(Path, "read_text", edit)
+    source_digest.cache_clear()
+    after = case.digest, case.source_key
+    source_digest.cache_clear()
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
 def test_epochs_alone_are_exact_also_in_an_edit() -> None:
     offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), encoder_structure("test_efficientnet"))
     for recipe in (Recipe().with_(adapter={"epochs": 5}), Recipe(adapter={"name": "full", "epochs": 5})):

@@ -80,7 +80,7 @@ def test_weights_equal_those_of_a_plain_torch_loop(trainer, fields) -> None:
     )
     schedule = None
     if settings.one_cycle:
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=3 * 5)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=3 * 6)
     wanted = []
     plain.train()
     for epoch in range(3):

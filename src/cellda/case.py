@@ -24,6 +24,7 @@ from cellda.recipe import Recipe
 from cellda.store import VERSIONS, Store, digest
 from cellda.taxonomy import CLASSES
 from cellda.training.folds import support_folds
+from cellda.training.loop import Trainer
 from cellda.training.selectors import POOL_MEASURES
 from cellda.training.settings import Search
 
@@ -155,6 +156,7 @@ class Case:
             "backbone": self.recipe.backbone.model_dump(mode="json"),
             "weights": self.recipe.backbone.weights_digest,
             "training": self.recipe.training.model_dump(mode="json"),
+            "trainer": source_digest(Trainer),
             "seed": self.recipe.seed,
         }
 
@@ -185,6 +187,7 @@ class Case:
             "code": [
                 *(source_digest(type(part)) for part in self.recipe.adapter.parts()),
                 *(spec.code for spec in normalizers),
+                source_digest(Trainer),
             ],
             **self.recipe.framing.key,
         }

@@ -15,12 +15,13 @@ class Batches(Sampler[list[int]]):
     """Shuffled batches that mix several sets of examples in equal parts (paper, "Training strategy").
 
     An epoch sees every example of the largest set once, unless `per_epoch` says otherwise; smaller sets are repeated, each
-    time in a new order. With one set this is plain shuffling. A last batch of a single example joins the batch before it,
-    because BatchNorm cannot train on one.
+    time in a new order. With one set this is plain shuffling. Batches are nearly equal, and as many as full ones would be: a
+    last batch of the two or three that are left over would spoil the running statistics of every BatchNorm that trains. None
+    holds a single example, on which BatchNorm cannot train, unless there is but one.
 
     Args:
         lengths: Number of examples of each set, in the order of their positions.
-        batch_size: Examples a batch.
+        batch_size: Examples a batch, at most; one more where a single one would be alone.
         seed: Seed of the order; every epoch has its own.
         names: Names of the sets for the warning.
         per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
@@ -52,16 +53,9 @@ class Batches(Sampler[list[int]]):
                     stacklevel=2,
                 )
 
-    @property
-    def _bounds(self) -> list[tuple[int, int]]:
-        total = len(self.lengths) * self.per_epoch
-        starts = list(range(0, total, self.batch_size))
-        if len(starts) > 1 and total - starts[-1] == 1:
-            starts.pop()
-        return list(zip(starts, [*starts[1:], total], strict=True))
-
     def __len__(self) -> int:
-        return len(self._bounds)
+        total = len(self.lengths) * self.per_epoch
+        return max(1, min(-(-total // self.batch_size), total // 2))
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -71,6 +65,6 @@ class Batches(Sampler[list[int]]):
             columns.append(torch.cat(rounds)[:longest] + offset)
             offset += length
         # One example of each set in turn, so that every batch holds equal parts.
-        order = torch.stack(columns, dim=1).flatten().tolist()
-        for start, stop in self._bounds:
-            yield order[start:stop]
+        order = torch.stack(columns, dim=1).flatten()
+        for batch in torch.tensor_split(order, len(self)):
+            yield batch.tolist()
