@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
@@ -559,6 +560,32 @@ def test_logistic_is_that_of_scikit_learn(counts, strength) -> None:
     np.testing.assert_allclose(found[:, present], wanted, atol=1e-3)
     absent = [label for label in range(6) if label not in present]
     assert (found[:, absent] == 0).all()
+
+
+@pytest.mark.parametrize(("support", "width", "atol"), [(12, 128, 1e-3), (12, 3, None)], ids=["all", "few"])
+def test_probe_is_the_logistic_regression_on_the_backbones_own_features(support, width, atol) -> None:
+    model = CellClassifier(
+        Backbone(name=CNN, weights="none", image_size=32, embedding=width), NormalizerSpec(name="identity")
+    ).eval()
+    cells = brightness_set(per_class=2).subset(range(support))
+    queries = model.normalised(brightness_set(per_class=3, seed=5).raw(range(18)))
+    with torch.no_grad():
+        inputs, asked = (
+            model.encoder((images - model.mean) / model.std).double().numpy()
+            for images in (model.normalised(cells.raw(range(support))), queries)
+        )
+    steps = [
+        StandardScaler(),
+        *([] if atol else [PCA(width)]),
+        LogisticRegression(C=0.1, max_iter=1000, tol=1e-8),
+    ]
+    wanted = make_pipeline(*steps).fit(inputs, cells.labels).predict_proba(asked)
+    kept = state(model.encoder)
+    found = build("probe").adapt(model, TargetView(cells), AdaptContext(Trainer("cpu"), 0))
+    with torch.no_grad():
+        np.testing.assert_allclose(found(queries).softmax(1), wanted, atol=atol or 1e-3)
+    assert same(kept, state(found.encoder))
+    assert found.embedding.out_features == width
 
 
 def test_logistic_of_one_class_always_predicts_it() -> None:

@@ -262,17 +262,23 @@ def test_fixmatch_aligns_with_the_running_mean(alignment) -> None:
         assert not aligned[:, 3].any()
 
 
-def test_fixmatch_learns_confident_pseudo_labels_on_strong_views() -> None:
-    net, step = Net(), semi_step(views=2)
+@pytest.mark.parametrize("progress", [0.1, 0.9])
+@pytest.mark.parametrize("alignment", [0.0, 0.5])
+def test_fixmatch_learns_confident_pseudo_labels_on_strong_views(alignment, progress) -> None:
+    net, step = Net(), semi_step(views=2, progress=progress)
     step.inputs.requires_grad_()
-    adapter = create("fixmatch", threshold=0.6, weight=0.7, alignment=0.0)
-    loss = PseudoLabels(adapter, torch.ones(6) / 6).loss(net, step)
+    adapter = create("fixmatch", threshold=0.6, weight=0.7, alignment=alignment)
+    shares = np.array([0.3, 0.1, 0.1, 0.3, 0.1, 0.1])
+    loss = PseudoLabels(adapter, torch.from_numpy(shares).float()).loss(net, step)
     logits = numbers(net(step.inputs))
     believed = softmax(logits[[1, 3, 5, 7]], axis=1)
+    believed *= (shares / (MEMORY * shares + (1 - MEMORY) * believed.mean(0))) ** alignment
+    believed /= believed.sum(1, keepdims=True)
     confident = believed.max(1) >= 0.6
     assert 0 < confident.sum() < 4
     strong = -log_softmax(logits[8:], axis=1)[range(4), believed.argmax(1)]
-    wanted = cross_entropy(logits[[0, 2, 4, 6]], [0, 3, 3, 5], 0.1) + 0.7 * (strong * confident).mean()
+    weight = 0.7 * ramp_up(progress)
+    wanted = cross_entropy(logits[[0, 2, 4, 6]], [0, 3, 3, 5], 0.1) + weight * (strong * confident).mean()
     assert loss.item() == pytest.approx(wanted, rel=1e-5)
     loss.backward()
     moved = step.inputs.grad.abs().sum(1) > 0
@@ -415,6 +421,27 @@ def test_mcc_adds_the_confusion_of_the_pool() -> None:
         wanted = cross_entropy(numbers(logits[[0, 2, 4, 6]]), [0, 3, 3, 5], 0.1)
         loss = Confusion(create("mcc", temperature=2.0, weight=0.5), rows).loss(net, step)
         assert loss.item() == pytest.approx(wanted + 0.5 * ramp_up(progress) * confusion, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fixmatch", "mean_teacher", "mme", "mcc", *ALIGNING])
+def test_each_minimises_its_own_objective_with_the_values_it_was_given(name) -> None:
+    kinds = {
+        "fixmatch": PseudoLabels,
+        "mean_teacher": Consistency,
+        "mme": MinimaxEntropy,
+        "mcc": Confusion,
+        "dann": Adversary,
+        "coral": Distance,
+        "mmd": Distance,
+    }
+    spy, adapter = Spy("cpu"), create(name, **options(name), weight=0.125, label_smoothing=0.25)
+    adapter.adapt(classifier(), view(), AdaptContext(spy, 0, SOURCES))
+    objective = spy.call.objective
+    assert type(objective) is kinds[name]
+    assert objective.label_smoothing == 0.25
+    assert getattr(objective, "settings", objective).weight == 0.125
+    assert spy.call.settings == adapter
+    assert objective.rate == (10 if name == "dann" else 1)
 
 
 @pytest.mark.parametrize("name", ["mcc", *ALIGNING])

@@ -113,6 +113,9 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
         (("full", "full"), "several different ones.*full, full"),
         ((), "got none"),
         (("head_only", "from_scratch"), "'from_scratch'.*starts anew.*put it first"),
+        (("full", "adabn"), "'adabn'.*'full', may have moved it; put 'adabn' first"),
+        (("adabn", "tent"), "'tent'.*'adabn', may"),
+        (("full", "ncm", "tent"), "'tent'.*'full', may"),
         (("head_only", "ful"), "no adapter 'ful'"),
         (("head_only", {"name": "full", "rate": 1}), "rate"),
         (3, "give the name of an adapter"),
@@ -122,6 +125,10 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
 def test_chains_that_cannot_work_are_refused(given, said) -> None:
     with pytest.raises(CelldaError, match=f"(?s){said}"):
         Recipe(adapter=given)
+
+
+def test_statistics_of_the_source_may_follow_what_works_on_embeddings() -> None:
+    assert Recipe(adapter=("head_only", "adabn", "full")).adapter.name == "head_only+adabn+full"
 
 
 def test_a_chain_runs_as_one_adapter_and_its_record_says_so(tmp_path) -> None:

@@ -1,11 +1,10 @@
 """The target's BatchNorm statistics in place of the source's."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
-from cellda.adapters.batchnorm import SOURCE_IMAGES, check_batchnorm, keep_to_source, take_statistics
-from cellda.adapters.pooled import Pooled
+from cellda.adapters.base import AdaptContext, Offer, TargetView
+from cellda.adapters.batchnorm import SOURCE_IMAGES, SourceStatistics, keep_to_source, take_statistics
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @register("adabn")
-class AdaBN(Pooled, Adapter):
+class AdaBN(SourceStatistics):
     """Takes the BatchNorm statistics of the encoder anew from unlabelled images (Li et al. 2018).
 
     Each layer computes `(x - mean) / sqrt(var) * gain + bias`. Gain and bias stay; `mean` and `var` of every channel become
@@ -28,13 +27,7 @@ class AdaBN(Pooled, Adapter):
     the source, a smaller `alpha` is safer.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
-
     alpha: float = tunable(1.0, low=0.0, high=1.0, ge=0, le=1)
-
-    def check(self, offer: Offer) -> None:
-        """Refuse an encoder without BatchNorm."""
-        check_batchnorm(self.name, offer)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Move the running statistics of `model`."""

@@ -144,10 +144,9 @@ class Adapter(Settings, ABC):
         """What a user who names these hyper-parameters means: the same, and what follows from them."""
         return dict(changes)
 
+    @abstractmethod
     def image_passes(self, offer: Offer) -> int:
         """Number of images sent through the backbone while adapting, labelled, unlabelled and source together."""
-        del offer
-        return 0
 
     def parts(self) -> "tuple[Adapter, ...]":
         """The adapters that this one is composed of: itself, unless it is a chain."""

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from cellda.adapters.base import Adapter, Need, Offer
+from cellda.adapters.pooled import Pooled
 from cellda.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cellda.adapters.base import Offer
     from cellda.datasets.images import ImageSet
     from cellda.models.classifier import CellClassifier
 
@@ -20,22 +21,26 @@ SOURCE_IMAGES = 200
 """Source images whose statistics are taken, at most: a channel has hundreds of positions in each."""
 
 
-def check_batchnorm(name: str, offer: "Offer") -> None:
-    """Refuse an encoder without BatchNorm, and a pool that has no statistics.
+class SourceStatistics(Pooled, Adapter):
+    """What methods share that move the encoder's BatchNorm statistics from the source's to the pool's.
 
-    Raises:
-        ConfigurationError: If it cannot work.
+    An adapter before it may work on embeddings, and none may have moved the encoder.
     """
-    if not batchnorms(offer.encoder):
-        raise ConfigurationError(
-            f"{name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone that has "
-            "(tf_efficientnet_lite0, resnet18, ...) or another adapter."
-        )
-    if offer.unlabelled < 2:
-        raise ConfigurationError(
-            f"{name} takes statistics of unlabelled images, and one image has none; give it at least 2 or choose another "
-            "adapter."
-        )
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
+
+    def check(self, offer: Offer) -> None:
+        """Refuse an encoder without BatchNorm, and a pool that has no statistics."""
+        if not batchnorms(offer.encoder):
+            raise ConfigurationError(
+                f"{self.name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone "
+                "that has (tf_efficientnet_lite0, resnet18, ...) or another adapter."
+            )
+        if offer.unlabelled < 2:
+            raise ConfigurationError(
+                f"{self.name} takes statistics of unlabelled images, and one image has none; give it at least 2 or choose "
+                "another adapter."
+            )
 
 
 def batchnorms(encoder: "nn.Module") -> "list[nn.BatchNorm2d]":

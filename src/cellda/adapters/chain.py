@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import SerializeAsAny, field_validator
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+from cellda.adapters.batchnorm import SourceStatistics
 from cellda.adapters.features import FeatureAdapter
 from cellda.errors import ConfigurationError
 from cellda.settings import Range
@@ -25,8 +26,8 @@ class Chain(Adapter):
         steps: Two or more adapters with different names.
 
     Raises:
-        ConfigurationError: If an adapter that starts anew comes later than first, one comes twice, or one that changes more
-            than the head comes behind `tta`.
+        ConfigurationError: If an adapter that starts anew comes later than first, one comes twice, one that takes the
+            source's statistics comes behind one that moved the encoder, or one that changes more than the head behind `tta`.
     """
 
     steps: tuple[SerializeAsAny[Adapter], ...]
@@ -45,6 +46,14 @@ class Chain(Adapter):
                     f"The adapter '{step.name}' does not go on from a model but starts anew, so that what comes before it "
                     "would be lost; put it first."
                 )
+        moving: list[str] = []
+        for step in steps:
+            if isinstance(step, SourceStatistics) and moving:
+                raise ConfigurationError(
+                    f"The adapter '{step.name}' starts from an encoder with the source's statistics, and what comes before "
+                    f"it, '{moving[0]}', may have moved it; put '{step.name}' first."
+                )
+            moving += [step.name] * (not isinstance(step, FeatureAdapter))
         views = 1
         for step in steps:
             if views > 1 and not isinstance(step, FeatureAdapter):

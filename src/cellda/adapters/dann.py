@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 HIDDEN = 128
 
+RATE = 10.0
+"""Learning rate of the discriminator, of the model's: it starts from nothing, as the new layers of the paper do."""
+
 
 @register("dann")
 class Dann(Aligning):
@@ -27,7 +30,8 @@ class Dann(Aligning):
 
     `L = CE(support, source) + BCE(D(z), domain)`, where `D` learns to tell source from target by their embeddings `z`, both
     domains counting alike, and the gradient that goes back into the encoder is multiplied by `-weight r(t)`,
-    `r = 2 / (1 + exp(-10 t)) - 1` with `t` the share of steps done (Alignment: standardised, classes with support).
+    `r = 2 / (1 + exp(-10 t)) - 1` with `t` the share of steps done (Alignment: standardised, classes with support). `D` is
+    new and learns ten times as fast as the model, as new layers do in the paper.
     """
 
     weight: float = tunable(0.3, low=0.03, high=1.0, log=True, ge=0)
@@ -48,6 +52,8 @@ class Dann(Aligning):
 
 class Adversary(Alignment):
     """The loss of `Dann`; `discriminator` maps embeddings `(B, D)` to `(B, 1)`, above 0 for the target."""
+
+    rate = RATE
 
     def __init__(
         self, label_smoothing: float, weight: float, classes: Int[Tensor, " k"], discriminator: nn.Module

@@ -14,6 +14,7 @@ from cellda.settings import tunable
 from cellda.training.examples import ImageExamples
 from cellda.training.modes import evaluating
 from cellda.training.objective import CrossEntropy, Step
+from cellda.training.schedules import ramp_up
 from cellda.training.views import Views, split
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ MEMORY = 0.98
 class FixMatch(Mixing):
     """Learn confident predictions of weak views on strong views of the pool (Sohn et al. 2020).
 
-    `L = CE(support) + weight * mean_u [max q_u >= threshold] CE(strong view of u, argmax q_u)`, where `q` are the
+    `L = CE(support) + weight r(t) mean_u [max q_u >= threshold] CE(strong view of u, argmax q_u)`, where `q` are the
     probabilities of the weak view, dropout off. They are aligned before (Berthelot et al. 2020): `q ~ p (s / m)^alignment`,
     `m` being the running mean of `p` over the pool and `s` the class shares of the support. ReMixMatch is `alignment=1`. But
     a support is drawn balanced and cells are not: what aligns fully turns neutrophils into basophils. 0 is FixMatch
     without alignment; the default lets classes that are foretold rarely count a little more, against their dying out.
     Where it is above 0, a class without support is never a pseudo-label. With `label_smoothing` 0.1 a perfectly
-    fitted probability of six classes is 0.92, so that the paper's threshold of 0.95 would leave next to nothing.
+    fitted probability of six classes is 0.92, so that the paper's threshold of 0.95 would leave next to nothing. `r(t)` rises
+    over the first steps (`schedules.ramp_up`), because a source model is certain of wrong cells too; the paper has none.
     """
 
     examples: ClassVar[type[ImageExamples]] = Views
@@ -75,4 +77,5 @@ class PseudoLabels(CrossEntropy):
         logits = module(torch.cat([labelled, strong]))
         supervised = self.of(logits[: len(labelled)], step.labels[step.of(0)])
         losses = F.cross_entropy(logits[len(labelled) :], pseudo, reduction="none")
-        return supervised + self.settings.weight * (losses * (confidence >= self.settings.threshold)).mean()
+        confident = (losses * (confidence >= self.settings.threshold)).mean()
+        return supervised + self.settings.weight * ramp_up(step.progress) * confident

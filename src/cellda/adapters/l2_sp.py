@@ -24,7 +24,7 @@ class L2Sp(Full):
     Li, Grandvalet and Davoine: Explicit inductive bias for transfer learning with convolutional networks. ICML 2018.
     """
 
-    alpha: float = tunable(0.1, low=1e-3, high=1.0, log=True, ge=0)
+    alpha: float = tunable(0.01, low=1e-3, high=1.0, log=True, ge=0)
     weight_decay: float = Field(0.0, ge=0)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":

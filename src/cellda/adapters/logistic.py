@@ -8,7 +8,11 @@ from cellda.adapters.features import FeatureAdapter, Features
 from cellda.settings import tunable
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
     from cellda.models.heads.base import Head
+    from cellda.models.heads.linear import Linear
 
 
 @register("logistic")
@@ -27,25 +31,47 @@ class Logistic(FeatureAdapter):
     def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
         """A `linear` head with the regression's weights."""
         del context
-        import numpy as np
         import torch
-        from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
-        from cellda.models.heads.linear import Linear
-
-        found = Linear(features.support.shape[1], head.classes)
-        classes = sorted(set(features.labels.tolist()))
         scaler = StandardScaler().fit(features.support.double().numpy())
+        found = regression(
+            torch.from_numpy(scaler.transform(features.support.double().numpy())),
+            features.labels,
+            self.C,
+            width=head.width,
+            classes=head.classes,
+        )
         found.shift.copy_(torch.from_numpy(scaler.mean_))
         found.scale.copy_(torch.from_numpy(scaler.scale_))
-        weights, biases = np.zeros((len(classes), head.width)), np.zeros(len(classes))
-        if len(classes) > 1:
-            inputs = scaler.transform(features.support.double().numpy())
-            fitted = LogisticRegression(C=self.C, tol=1e-6, max_iter=1000).fit(
-                inputs, features.labels.numpy()
-            )
-            # Of two classes, scikit-learn gives the weights of the second; the first has none.
-            weights[-len(fitted.coef_) :], biases[-len(fitted.coef_) :] = fitted.coef_, fitted.intercept_
-        found.set_classes(classes, torch.from_numpy(weights), torch.from_numpy(biases))
         return found
+
+
+def regression(
+    inputs: "Float[Tensor, 'n k']", labels: "Int[Tensor, ' n']", C: float, *, width: int, classes: int
+) -> "Linear":
+    """A `linear` head that holds a logistic regression on the first `k` numbers of embeddings and ignores the rest.
+
+    Args:
+        inputs: `(N, k)`, `k` at most `width`.
+        labels: `(N,)` class indices; classes that do not occur are never predicted.
+        C: Weight of the likelihood against the penalty.
+        width: Length of an embedding.
+        classes: Number of classes.
+    """
+    import numpy as np
+    import torch
+    from sklearn.linear_model import LogisticRegression
+
+    from cellda.models.heads.linear import Linear
+
+    present = sorted(set(labels.tolist()))
+    weights, biases = np.zeros((len(present), width)), np.zeros(len(present))
+    if len(present) > 1:
+        fitted = LogisticRegression(C=C, tol=1e-6, max_iter=1000).fit(inputs.numpy(), labels.numpy())
+        # Of two classes, scikit-learn gives the weights of the second; the first has none.
+        rows = len(fitted.coef_)
+        weights[-rows:, : inputs.shape[1]], biases[-rows:] = fitted.coef_, fitted.intercept_
+    found = Linear(width, classes)
+    found.set_classes(present, torch.from_numpy(weights), torch.from_numpy(biases))
+    return found

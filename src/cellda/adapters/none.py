@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Offer, TargetView
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -17,3 +17,8 @@ class NoAdaptation(Adapter):
         """Return `model` unchanged."""
         del target, context
         return model
+
+    def image_passes(self, offer: Offer) -> int:
+        """Nothing is looked at."""
+        del offer
+        return 0

@@ -25,17 +25,19 @@ class PriorCorrection(PooledFeatures):
     """Estimates how often each class occurs in the pool, and re-weights the probabilities by it (Saerens et al. 2002).
 
     From `q = trained_on`, in turn until nothing moves: `r_ik` proportional to `p_ik q_k / trained_on_k`, and
-    `q_k = (sum_i r_ik + pseudo_count) / (N + classes pseudo_count)`. The head then says `p_k q_k / trained_on_k`, normalised;
+    `q_k = (sum_i r_ik + smoothing N / classes) / (N + smoothing N)`. The head then says `p_k q_k / trained_on_k`, normalised;
     any head can be inside. M. Saerens, P. Latinne, C. Decaestecker: Adjusting the outputs of a classifier to new a priori
-    probabilities, Neural Computation 14, 2002, there with `pseudo_count = 0`, by which a class may be ruled out for good.
+    probabilities, Neural Computation 14, 2002, there with `smoothing = 0`, by which a class may be ruled out for good.
 
-    It trusts the probabilities: a head that is certain and wrong is made more so. `trained_on` are the shares of the classes
-    that the head was trained on, in the order of the classes; by default they are equal, as in a balanced support.
+    It trusts the probabilities: a head that is certain and wrong is made more so. `smoothing` counts as many further images
+    in equal shares, of every image of the pool. `trained_on` are the shares of the classes that the head was trained on, in
+    the order of the classes; by default they are equal, as in a balanced support. Of the source model as it is they are those
+    of its sources (`cellda datasets`), and are to be given.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
-    pseudo_count: float = tunable(1.0, choices=(0.0, 1.0, 10.0), ge=0)
+    smoothing: float = tunable(0.5, choices=(0.0, 0.1, 0.5, 2.0), ge=0)
     trained_on: tuple[float, ...] | None = Field(
         None, description="Shares of the classes; equal if not given."
     )
@@ -61,15 +63,15 @@ class PriorCorrection(PooledFeatures):
         shares = self.trained_on or (1.0,) * probabilities.shape[1]
         before = torch.tensor(shares, dtype=torch.float64)
         before = before / before.sum()
-        return Prior.around(head, estimate(probabilities, before, self.pseudo_count) / before)
+        return Prior.around(head, estimate(probabilities, before, self.smoothing) / before)
 
 
-def estimate(probabilities: "Tensor", before: "Tensor", pseudo_count: float) -> "Tensor":
+def estimate(probabilities: "Tensor", before: "Tensor", smoothing: float) -> "Tensor":
     """Shares `(classes,)` of the classes among images with these probabilities `(N, classes)`, by a head made for `before`."""
     shares = before
     for _ in range(ITERATIONS):
         joint = probabilities * (shares / before)
-        found = (joint / joint.sum(1, keepdim=True)).sum(0) + pseudo_count
+        found = (joint / joint.sum(1, keepdim=True)).mean(0) + smoothing / len(before)
         found = (found / found.sum()).clamp_min(1e-12)
         moved = float((found - shares).abs().max())
         shares = found

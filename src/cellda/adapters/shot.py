@@ -26,15 +26,18 @@ class Shot(Training, Pooled, Adapter):
     anew from these, and the cells once more. A class that no cell is predicted as, or none is left to, has no centroid. J.
     Liang, D. Hu, J. Feng: Do we really need to access the source data? ICML 2020.
 
-    `H(Y)` of the paper is Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such parts, so by
-    default it is of order 2, which pulls less at rare classes (`cellda.training.information.marginal_entropy`).
+    Both entropies of the paper are Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such
+    parts, so by default both are of order 2, which pulls less at rare classes (`cellda.training.information`).
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
     rounds: int = Field(2, ge=1, description="How often pseudo-labels are made.")
     epochs: int = Field(2, ge=1, description="Epochs after each time.")
-    images: int = Field(250, ge=2, description="Images of the pool that an epoch takes at most.")
+    images: int = Field(400, ge=2, description="Images of the pool that an epoch takes at most.")
+    pool_images: int = Field(
+        600, ge=2, description="Images of the pool that are looked at, at most; drawn once."
+    )
     batch_size: int = tunable(32, choices=(16, 32, 64), ge=2)
     lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -75,7 +78,9 @@ class Shot(Training, Pooled, Adapter):
 
         from cellda.training.information import conditional_entropy, marginal_entropy
 
-        information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(logits)
+        information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(
+            logits, self.order
+        )
         return self.pseudo * cross_entropy(logits, labels, label_smoothing=self.label_smoothing) - information
 
     def image_passes(self, offer: Offer) -> int:

@@ -1,19 +1,18 @@
 """Entropy minimisation over BatchNorm's scales and shifts."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.adapters.base import AdaptContext, Offer, TargetView
 from cellda.adapters.batchnorm import (
     SOURCE_IMAGES,
+    SourceStatistics,
     batchnorms,
-    check_batchnorm,
     keep_to_source,
     take_statistics,
 )
-from cellda.adapters.pooled import Pooled
 from cellda.settings import tunable
 from cellda.training.settings import Training
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @register("tent")
-class Tent(Training, Pooled, Adapter):
+class Tent(Training, SourceStatistics):
     """Makes predictions certain by the scales and shifts of BatchNorm alone (Tent, Wang et al. 2021).
 
     Minimises `-mean_i sum_k p_ik log p_ik` over the gain and bias of the encoder's BatchNorm2d layers, which normalise with
@@ -36,8 +35,6 @@ class Tent(Training, Pooled, Adapter):
     one class, so few steps are made.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
-
     epochs: int = tunable(2, low=1, high=10, ge=1)
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
@@ -45,10 +42,6 @@ class Tent(Training, Pooled, Adapter):
     pool_images: int = Field(
         800, ge=2, description="Images of the pool that are looked at, at most; drawn once."
     )
-
-    def check(self, offer: Offer) -> None:
-        """Refuse an encoder without BatchNorm."""
-        check_batchnorm(self.name, offer)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train the BatchNorms of the encoder, then take their statistics from the pool."""

@@ -26,7 +26,9 @@ class TIM(PooledFeatures, HeadTraining):
     keeps what the source taught of it.
 
     The paper's `H(Y)` is Shannon's (`order = 1`, `marginal = 10`), which pulls towards classes in equal parts. By default it
-    is of order 2 and weighs as much as the others, which suits other shares better (Veilleux et al., NeurIPS 2021).
+    is of order 2, as in Veilleux et al. (NeurIPS 2021), and weighs as much as the others, which suits other shares better.
+    There `H(Y|X)` and the cross-entropy are of that order too; here the labels keep classes from dying out, and both stay
+    Shannon's.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})

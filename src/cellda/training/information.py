@@ -8,9 +8,14 @@ from torch import Tensor, nn
 from cellda.training.objective import CrossEntropy, Step
 
 
-def conditional_entropy(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
-    """Mean Shannon entropy of single predictions, in nats: small where they are certain."""
-    return -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
+def conditional_entropy(logits: Float[Tensor, "n classes"], order: float = 1.0) -> Float[Tensor, ""]:
+    """Mean Tsallis entropy of single predictions, at order 1 Shannon's in nats: small where they are certain.
+
+    With the same order in both, the marginal entropy is never below it.
+    """
+    if order == 1:
+        return -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
+    return ((1 - logits.softmax(1).pow(order).sum(1)) / (order - 1)).mean()
 
 
 def marginal_entropy(logits: Float[Tensor, "n classes"], order: float) -> Float[Tensor, ""]:

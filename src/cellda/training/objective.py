@@ -37,7 +37,13 @@ class Step:
 
 
 class Objective(Protocol):
-    """What the training loop minimises."""
+    """What the training loop minimises.
+
+    Attributes:
+        rate: Factor of the learning rate of the method's own parameters.
+    """
+
+    rate: float
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """The scalar to be minimised, with gradients.
@@ -61,6 +67,8 @@ class CrossEntropy:
     Args:
         label_smoothing: Probability mass spread over all classes.
     """
+
+    rate = 1.0
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing

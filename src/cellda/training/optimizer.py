@@ -22,7 +22,7 @@ def optimizer_of(
             groups.setdefault(1.0 if fitting is None else rates[fitting], []).append(weight)
     own = list(objective.parameters())
     if own:
-        groups.setdefault(1.0, []).extend(own)
+        groups.setdefault(objective.rate, []).extend(own)
     return kind(
         [{"params": weights, "lr": settings.lr * factor} for factor, weights in groups.items()],
         lr=settings.lr,

@@ -1,0 +1,64 @@
+"""Logistic regression on what a backbone gives without any source."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cellda.adapters import register
+from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+from cellda.settings import tunable
+
+if TYPE_CHECKING:
+    from cellda.models.classifier import CellClassifier
+
+
+@register("probe")
+class Probe(Adapter):
+    """Fit a logistic regression on the features of the backbone's own weights, without any source (a linear probe).
+
+    Features are what the encoder gives, less the support's mean, over its standard deviation. The embedding becomes their
+    projection on the principal components of the support, as many as an embedding has numbers; the head is the regression
+    `C sum_i -log softmax(W z_i + b)_{y_i} + ||W||^2 / 2` on these. Where the support is not larger than an embedding, that is
+    the regression on all features, whose weights lie in the span of the support. No weight of the encoder is trained.
+
+    It is what foundation encoders are mostly judged by (M. Oquab et al.: DINOv2, TMLR 2024; V. Koch et al.: DinoBloom, MICCAI
+    2024), and what source training must beat. Methods that work on embeddings may follow. Classes without support are never
+    predicted.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
+    start: ClassVar[Start] = Start.PRETRAINED
+
+    C: float = tunable(0.1, low=1e-4, high=1e1, log=True, gt=0)
+
+    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Put projection and regression into `model`."""
+        import torch
+        from sklearn.decomposition import PCA
+        from sklearn.preprocessing import StandardScaler
+
+        from cellda.adapters.logistic import regression
+
+        width, embedding = model.embedding.in_features, model.embedding
+        model.embedding = torch.nn.Identity()  # type: ignore[assignment]
+        features = context.trainer.embeddings(model, target.support).double().numpy()
+        scaler = StandardScaler().fit(features)
+        scaled = scaler.transform(features)
+        parts = PCA(min(embedding.out_features, width, len(features) - 1)).fit(scaled).components_
+        weights = torch.zeros(embedding.out_features, width, dtype=torch.float64)
+        weights[: len(parts)] = torch.from_numpy(parts / scaler.scale_)
+        with torch.no_grad():
+            embedding.weight.copy_(weights)
+            embedding.bias.copy_(-weights @ torch.from_numpy(scaler.mean_))
+        model.embedding = embedding
+        head = regression(
+            torch.from_numpy(scaled) @ torch.from_numpy(parts).T,
+            target.support.labels,
+            self.C,
+            width=embedding.out_features,
+            classes=len(model.classes),
+        )
+        model.head = head.to(model.mean.device)
+        return model.eval()
+
+    def image_passes(self, offer: Offer) -> int:
+        """Every labelled image is embedded once."""
+        return offer.labelled
