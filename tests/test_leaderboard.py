@@ -1,5 +1,6 @@
 """The leaderboard: ranks as published, equal budgets, bounds outside the ranks, and other people's adapters in it."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -24,7 +25,7 @@ from cellda.leaderboard import conditions
 from cellda.reporting.bench import with_best, write_bench
 from cellda.reporting.leaderboard import leaderboard_table, ranked, without_labels
 from cellda.reporting.rank_figures import critical_difference_diagram
-from cellda.reporting.tables import scores
+from cellda.reporting.tables import condition_table, scores
 from cellda.store import Store
 from test_reporting import run
 from tiny import recipe, target
@@ -146,7 +147,7 @@ def runs(predictions) -> pd.DataFrame:
             **row,
             "labels_used": labels.get(row["condition"], 0),
             "image_passes": 100,
-            "seconds": {"source": 50.0, "search": 1.0, "adapt": 2.0 + row["draw"]},
+            "seconds": {"source": 50.0, "search": 1.0, "adapt": 2.0 + row["draw"], "predict": 1.0},
             "digest": "d",
         }
         for row in predictions.drop_duplicates(list(RUN))[list(RUN)].to_dict("records")
@@ -166,7 +167,7 @@ def test_the_table_ranks_what_competes_and_sets_bounds_and_oracle_beside_it(pred
     ]
     assert [row["mean rank"] for row in rows.values()][3:] == ["–"] * 4
     assert (rows["our_workflow"]["mean rank"], rows["our_workflow"]["wins"]) == ("1.00", "4")
-    assert (rows["our_workflow"]["labels"], rows["our_workflow"]["seconds"]) == ("24", "3.5")
+    assert (rows["our_workflow"]["labels"], rows["our_workflow"]["seconds"]) == ("24", "4.5")
     assert rows["target_only (bound)"]["labels"] == "70"
     assert rows["best_without_labels (chosen)"]["labels"] == "0"
     upper = scores(predictions[predictions["condition"] == "adabn+oracle"], resamples=0)
@@ -197,6 +198,7 @@ def test_files_hold_all_that_the_table_is_made_of(predictions, runs, tmp_path: P
     text = (tmp_path / "new" / "leaderboard.md").read_text()
     assert leaderboard_table(again).to_markdown() in text
     assert "without labels" in text
+    assert condition_table(again, "balanced_accuracy").to_markdown() in text
 
 
 def test_the_diagram_names_every_condition_with_its_rank() -> None:
@@ -284,6 +286,9 @@ def installed(tmp_path: Path, monkeypatch) -> None:
 
                 def adapt(self, model, target, context):
                     return model
+
+                def image_passes(self, offer):
+                    return 0
             '''
         )
     )
@@ -333,3 +338,52 @@ def test_an_installed_adapter_is_in_the_leaderboard(tmp_path: Path, monkeypatch,
         "patience": 0,
         "none": 0,
     }
+
+
+def bench(monkeypatch, capsys, *options) -> str:
+    """What `cellda bench` with these options says on standard output, or, where it fails, on standard error."""
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "argv", ["cellda", "bench", *map(str, options)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    said = capsys.readouterr()
+    return said.err if stopped.value.code else said.out
+
+
+def test_recipes_of_ones_own_are_compared_on_the_same_cells(tmp_path: Path, monkeypatch, capsys) -> None:
+    file, own = tmp_path / "tiny.yaml", tmp_path / "own.yaml"
+    file.write_text(recipe(few_shot={"n": 12}).to_yaml(), encoding="utf-8")
+    mine = recipe(few_shot={"n": 18, "draw": 7}, framing="center", adapter="ncm", search={"trials": 2})
+    own.write_text(mine.to_yaml(), encoding="utf-8")
+    monkeypatch.setattr("cellda.leaderboard.BOUNDS", {"none": {"adapter": "none"}})
+    options = ["--recipe", file, "--target", "synthetic/1", "--draws", 1, "--store", tmp_path / "store"]
+    said = bench(monkeypatch, capsys, *options, "--condition", f"ours={own}", "--save", tmp_path / "saved")
+    assert "ours" in said
+    table, runs = read_predictions(tmp_path / "saved"), read_costs(tmp_path / "saved")
+    assert set(table["condition"]) == {"ours", "none"}
+    assert set(table["draw"]) == {0}
+    assert set(runs["selector"].dropna()) == set()
+    assert dict(zip(runs["condition"], runs["labels_used"], strict=True)) == {"ours": 12, "none": 0}
+    one, other = (table[table["condition"] == name] for name in ("ours", "none"))
+    assert one["path"].tolist() == other["path"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--condition", "ours"], r"takes NAME=FILE.*got 'ours'"),
+        (["--recipe", "PAPER"], r"protocol: paper.*'clean' alone"),
+        (["--recipe", "TINY", "--cap", "20"], r"more than the 20.*left out by --without NAME"),
+        (["--recipe", "TINY", "--cap", "20", "--adapter", "full"], r"more than the 20(?!.*--without)"),
+    ],
+    ids=["form", "protocol", "all", "named"],
+)
+def test_a_comparison_that_cannot_be_made_says_what_would(
+    tmp_path: Path, monkeypatch, capsys, options, said
+) -> None:
+    files = {"TINY": recipe(), "PAPER": recipe(protocol="paper")}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content.to_yaml(), encoding="utf-8")
+    given = [tmp_path / option if option in files else option for option in options]
+    given += ["--target", "synthetic/1", "--store", tmp_path / "store"]
+    assert re.search(f"(?s){said}", " ".join(bench(monkeypatch, capsys, *given).split()))

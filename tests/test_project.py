@@ -230,6 +230,9 @@ def third_party(tmp_path: Path) -> Path:
 
                 def adapt(self, model, target, context):
                     return model
+
+                def image_passes(self, offer):
+                    return 0
             '''
         )
     )

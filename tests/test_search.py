@@ -125,6 +125,9 @@ class Thresholds(Adapter):
         self.seen.append((self.threshold, tuple(target.support.rows.tolist())))
         return Threshold(self.threshold)
 
+    def image_passes(self, offer) -> int:
+        return 0
+
 
 class Judge:
     """A trainer that needs no network, and remembers whose images it was shown."""
@@ -355,6 +358,9 @@ class AsImages(Adapter):
 
     def adapt(self, model, target: TargetView, context: AdaptContext):
         return HeadOnly(epochs=30, batch_size=8, lr=self.lr).adapt(model, target, context)
+
+    def image_passes(self, offer) -> int:
+        return offer.labelled
 
 
 class AsFeatures(HeadOnly):

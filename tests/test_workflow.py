@@ -164,6 +164,9 @@ def test_an_adapter_sees_the_pool_as_images_only(store, plug_in) -> None:
             seen.append(target)
             return model
 
+        def image_passes(self, offer) -> int:
+            return 0
+
     result = run(recipe(adapter="onlooker"), store)
     (view,) = seen
     assert view.unlabelled is not None
@@ -193,6 +196,9 @@ def test_an_adapter_that_declares_nothing_gets_no_pool_and_no_source(store, plug
             assert context.source == ()
             assert len(target.support.labels) == len(target.support.groups) == 18
             return model
+
+        def image_passes(self, offer) -> int:
+            return 0
 
     assert run(recipe(adapter="modest"), store).labels_used == 18
 
@@ -272,6 +278,9 @@ def test_the_record_says_everything(store, plug_in) -> None:
         def adapt(self, model, target, context):
             model.head[-1].weight.data.mul_(self.share)
             return model
+
+        def image_passes(self, offer) -> int:
+            return 0
 
     adapter = {"name": "blurred_head", "share": 0.4}
     chosen = recipe(adapter=adapter, search={"trials": 2}, few_shot={"draw": 1}, seed=1)

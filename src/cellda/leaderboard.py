@@ -61,4 +61,9 @@ def conditions(
                 f"The adapter '{name}' needs labelled target cells; leave it out, or compare with labels."
             )
         chosen[OURS if condition_of(recipe) == OURS else name] = recipe
-    return chosen | {name: base.with_(**edits) for name, edits in BOUNDS.items()}
+    return chosen | bounds(base)
+
+
+def bounds(base: "Recipe") -> "dict[str, Recipe]":
+    """The bounds, by condition."""
+    return {name: base.with_(**edits) for name, edits in BOUNDS.items()}

@@ -1,13 +1,16 @@
 """`cellda bench`: which adapter is best on these targets, on equal budgets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cellda.cli.app import out, say
 from cellda.cli.options import Data, Number, Presets, RecipeFile, Sources, StoreOption
 from cellda.cli.runs import edited_recipe
+
+if TYPE_CHECKING:
+    from cellda.recipe import Recipe
 
 
 def bench(
@@ -18,7 +21,16 @@ def bench(
     preset: Presets = [],  # noqa: B006
     adapter: Annotated[
         list[str],
-        typer.Option(help="Adapter, or several in a row (adabn+lp_ft); may be repeated; default: all."),
+        typer.Option(
+            help="Adapter, or several in a row (adabn+lp_ft); may be repeated; default: all, or none beside --condition."
+        ),
+    ] = [],  # noqa: B006
+    condition: Annotated[
+        list[str],
+        typer.Option(
+            help="NAME=FILE: a recipe of your own (YAML) under a name; sources and labelled cells are those of the others. "
+            "May be repeated."
+        ),
     ] = [],  # noqa: B006
     without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],  # noqa: B006
     labels: Annotated[
@@ -28,7 +40,10 @@ def bench(
     cap: Annotated[
         int, typer.Option(min=1, help="Images an adaptation may send through the backbone, the same for all.")
     ] = 3000,
-    draws: Annotated[int, typer.Option(min=1, help="Number of draws.")] = 1,
+    framing: Annotated[
+        str | None, typer.Option(help="Framing instead of the recipe's (see: cellda list framing).")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Number of draws; fewer than five rank by chance.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
     pool: Annotated[
@@ -40,19 +55,57 @@ def bench(
         typer.Option(file_okay=False, help="Folder for predictions, runs.csv, the table and the diagram."),
     ] = None,
 ) -> None:
-    """Compare adapters on the same support sets and budget, resumable, between two bounds."""
+    """Compare adapters, or recipes, on the same support sets and budget, resumable, between two bounds."""
     from cellda.ablation import Ablation
+    from cellda.errors import ConfigurationError
     from cellda.evaluation.costs import costs_of, with_costs
-    from cellda.leaderboard import conditions
+    from cellda.leaderboard import bounds, conditions
     from cellda.reporting.bench import with_best, write_bench
     from cellda.reporting.leaderboard import leaderboard_table
 
-    base = edited_recipe(recipe, preset, source, "clean", {"n": n}, pool=pool)
-    compared = conditions(base, adapter, without=without, labels=labels)
-    study = Ablation(compared, target, range(draws), range(seeds), cap=cap)
-    predictions = study.run(data, store=store)
+    base = edited_recipe(recipe, preset, source, None, {"n": n}, pool=pool, framing=framing)
+    if base.protocol != "clean":
+        raise ConfigurationError(
+            f"The recipe has protocol: {base.protocol}, and leaderboards are made under 'clean' alone (docs/protocol.md); "
+            "take the line out of the file, or use `cellda ablate`."
+        )
+    own = _own_conditions(condition, base)
+    everything = not (adapter or own)
+    compared = (
+        conditions(base, adapter, without=without, labels=labels) if adapter or everything else bounds(base)
+    )
+    study = Ablation(own | compared, target, range(draws), range(seeds), cap=cap)
+    try:
+        predictions = study.run(data, store=store)
+    except ConfigurationError as error:
+        if not everything:
+            raise
+        raise ConfigurationError(
+            f"{error}\nAn adapter that cannot take part is left out by --without NAME."
+        ) from error
     predictions, runs, choices = with_best(predictions, costs_of(study.records(data, store=store)))
     out.print(leaderboard_table(with_costs(predictions, runs)))
     if save is not None:
         for file in write_bench(predictions, runs, choices, save):
             say(f"Saved {file}")
+
+
+def _own_conditions(given: list[str], base: "Recipe") -> "dict[str, Recipe]":
+    """The recipes of `--condition NAME=FILE`, on the sources and cells of the others and without a search.
+
+    Raises:
+        ConfigurationError: If one is not written so, a name comes twice, or a file is no recipe.
+    """
+    from cellda.errors import ConfigurationError
+    from cellda.recipe import Recipe
+
+    found: dict[str, Recipe] = {}
+    for text in given:
+        name, _, file = text.partition("=")
+        if not (name and file) or name in found:
+            raise ConfigurationError(
+                f"--condition takes NAME=FILE, each name once, such as ours=recipe.yaml; got '{text}'."
+            )
+        shared = {field: base.model_dump(mode="json")[field] for field in ("sources", "few_shot", "pool")}
+        found[name] = Recipe.from_yaml(Path(file)).with_(**shared, protocol="clean", search=None)
+    return found

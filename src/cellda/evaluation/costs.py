@@ -12,7 +12,9 @@ from cellda.evaluation.predictions import RUN
 FILE = "runs.csv"
 
 COSTS = ("labels_used", "image_passes", "seconds")
-"""Columns of costs; `seconds` are those of search and adaptation."""
+"""Columns of costs; `seconds` are those of search, adaptation and prediction."""
+
+_STAGES = ("search", "adapt", "predict")
 
 _EXTRACT = ("pool", "selector", "oracle", "labels_used", "image_passes")
 _COLUMNS = (*RUN, *_EXTRACT, "seconds", "digest")
@@ -23,11 +25,11 @@ def costs_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     Returns:
         Columns `condition, target, draw, seed, protocol, pool, selector, oracle, labels_used, image_passes, seconds, digest`;
-            `seconds` are those of search and adaptation. What a record of an earlier version does not say is empty.
+            `seconds` are those of search, adaptation and prediction. What an earlier version's record does not say is empty.
     """
     rows = [
         {name: record.get(name) for name in (*RUN, *_EXTRACT, "digest")}
-        | {"seconds": sum(record["seconds"].get(stage, 0.0) for stage in ("search", "adapt"))}
+        | {"seconds": sum(record["seconds"].get(stage, 0.0) for stage in _STAGES)}
         for record in records
     ]
     return pd.DataFrame(rows, columns=list(_COLUMNS))

@@ -17,7 +17,7 @@ from cellda.reporting.leaderboard import (
     without_labels,
 )
 from cellda.reporting.rank_figures import critical_difference_diagram
-from cellda.reporting.tables import distinct, scores
+from cellda.reporting.tables import condition_table, distinct, scores
 
 CHOICES = "best.csv"
 
@@ -78,6 +78,7 @@ def write_bench(
     free, competing = (ranked(distinct(one, "condition")) for one in (without_labels(known), known))
     if 0 < len(free) < len(competing):
         tables.append(leaderboard_without_labels(known))
+    tables.append(condition_table(predictions, "balanced_accuracy"))
     text = "\n".join(table.to_markdown() for table in tables)
     (folder / "leaderboard.md").write_text(text, encoding="utf-8")
     files.append(folder / "leaderboard.md")

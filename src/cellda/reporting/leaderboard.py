@@ -146,7 +146,8 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
             + ". Blocks of one target share images: read both as too sharp."
         )
     notes.append(
-        "Labels: target labels used, fewest and most. Seconds: search and adaptation, the median of the runs."
+        "Labels: target labels used, fewest and most. Seconds: search, adaptation and the prediction of the query, the median "
+        "of the runs."
     )
     names = distinct(predictions, "condition")
     if any(map(is_bound, names)):
