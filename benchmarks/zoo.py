@@ -2,9 +2,11 @@
 
     python benchmarks/zoo.py --data ~/wbc
 
-Source Barcelona; targets Jiangxi Tecom (25 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop`;
-protocol `clean`; five draws, one source seed; at most 3,000 images through the backbone an adaptation. `our_workflow` is the
-adapter `full`. Between two bounds, which are not ranked: `none`, the source model as it is, and `target_only`, every label of
+Source Barcelona; targets Jiangxi Tecom (25 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop` at 96
+px; protocol `clean`; five draws, one source seed; at most 3,000 images through the backbone an adaptation. `our_workflow` is
+the adapter `full`; several in a row are joined by `+`. `@cell` is framing `cell` and a source model trained with stain jitter.
+
+Between two bounds, which are not ranked: `none`, the source model as it is, and `target_only`, every label of
 the support side without a source. `best` is, on each target, the condition that was best on the other three,
 `best_without_labels` the same among those that used no label. In parts, over several sittings:
 
@@ -16,11 +18,34 @@ A last call without options finds all runs in the store and writes the results.
 from first_light import BASE, TARGETS
 from study import Study, main
 
-from cellda.leaderboard import CAP, OURS, conditions
+from cellda import Recipe
+from cellda.leaderboard import BOUNDS, CAP, OURS, conditions
+
+SMALL = BASE.with_(backbone={"image_size": 96})
+CELL = SMALL.with_(framing="cell", training={"stain_jitter": 1.0})
+
+CHAINS = ("full+tta", "full+label_propagation+tta")
+"""Adapters in a row, beside every adapter alone."""
+
+FRAMED = ("tta", "t3a", "lame", "lame+tta", "shot", "shot+tta", "ncm", "label_propagation", "full", *CHAINS)
+"""What is also run on framed cells, beside the source model as it is."""
+
+
+def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:
+    """Adapters by condition, without the bounds."""
+    return {name: recipe for name, recipe in conditions(base, names).items() if name not in BOUNDS}
+
 
 STUDY = Study(
     "zoo",
-    conditions(BASE),
+    conditions(SMALL)
+    | {name: recipe for name, recipe in conditions(SMALL, CHAINS).items() if name in CHAINS}
+    | {
+        f"{name}@cell": recipe
+        for name, recipe in conditions(CELL, FRAMED).items()
+        if name not in bounds(CELL)
+    }
+    | {"none@cell": CELL.with_(adapter="none")},
     TARGETS,
     main=OURS,
     draws=(0, 1, 2, 3, 4),
@@ -31,4 +56,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    main(STUDY)
+    main(STUDY, __doc__)
