@@ -39,12 +39,8 @@ def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:
 STUDY = Study(
     "zoo",
     conditions(SMALL)
-    | {name: recipe for name, recipe in conditions(SMALL, CHAINS).items() if name in CHAINS}
-    | {
-        f"{name}@cell": recipe
-        for name, recipe in conditions(CELL, FRAMED).items()
-        if name not in bounds(CELL)
-    }
+    | competing(SMALL, CHAINS)
+    | {f"{name}@cell": recipe for name, recipe in competing(CELL, FRAMED).items()}
     | {"none@cell": CELL.with_(adapter="none")},
     TARGETS,
     main=OURS,
