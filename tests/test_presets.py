@@ -2,7 +2,9 @@
 
 import pytest
 
-from cellda import Recipe, presets, published
+import tiny
+from cellda import CellClassifier, Recipe, presets, published
+from cellda.adapters import Need
 from cellda.errors import UnknownNameError
 
 SIX = ["no_source_train", "no_fine_tune", "head_only", "mixed_train", "no_transform", "our_workflow"]
@@ -15,7 +17,7 @@ def changed(recipe: Recipe, base: Recipe) -> dict[str, object]:
 
 
 def test_there_are_the_six_conditions_of_the_paper_its_training_and_the_laptop():
-    assert presets.names() == ["laptop", "published_training", *SIX]
+    assert presets.names() == ["laptop", "published_training", "best", "best_without_labels", *SIX]
     assert list(presets.CONDITIONS) == SIX
 
 
@@ -106,6 +108,7 @@ def test_every_preset_is_explained_by_what_it_sets(name: str):
     values = [
         value for edit in edits.values() for value in (edit.values() if isinstance(edit, dict) else [edit])
     ]
+    values = ["+".join(value) if isinstance(value, list) else value for value in values]
     assert all(str(value) in line for value in values if value is not None)
 
 
@@ -148,3 +151,23 @@ def test_published_training_is_the_papers_and_combines_with_the_others() -> None
     assert (training.weight_decay, training.one_cycle, training.bn) == (0, False, "train")
     assert (training.label_smoothing, training.holdout) == (0.1, 0.2)
     assert Recipe.preset("laptop", "published_training", "head_only").adapter.name == "head_only"
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter", "labelled"),
+    [("best", "full+tta", True), ("best_without_labels", "lame+tta", False)],
+)
+def test_what_is_recommended_frames_cells_and_combines_with_the_laptop(name, adapter, labelled) -> None:
+    recipe = Recipe.preset(name)
+    assert set(changed(recipe, Recipe())) == {"framing", "training", "adapter", "search"}
+    assert (recipe.framing.name, recipe.training.stain_jitter, recipe.adapter.name) == ("cell", 1.0, adapter)
+    assert (Need.LABELS in recipe.adapter.needs) == labelled
+    assert Recipe.preset("laptop", name) == Recipe.preset(name, "laptop")
+
+
+@pytest.mark.parametrize("name", ["best", "best_without_labels"])
+def test_what_is_recommended_runs_and_its_model_can_be_used_alone(tmp_path, name) -> None:
+    result = tiny.recipe().with_preset(name).with_(training={"epochs": 1}).run(tiny.target(), store=tmp_path)
+    model = CellClassifier.load(result.path / "model")
+    assert (model.framing_spec.name, model.symmetric) == ("cell", True)
+    assert result.labels_used == (0 if name == "best_without_labels" else 18)

@@ -1,4 +1,4 @@
-"""Named edits of a recipe: the paper's six conditions, and machine sizes."""
+"""Named edits of a recipe: the paper's six conditions, what did better, and machine sizes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -39,12 +39,22 @@ TRAINING: dict[str, Mapping[str, Any]] = {
 }
 """Source training by the letter of the paper, where cellda's defaults differ."""
 
+FRAMED: Mapping[str, Any] = {"framing": "cell", "training": {"stain_jitter": 1.0}, "search": None}
+
+RECOMMENDED: dict[str, Mapping[str, Any]] = {
+    "best": {**FRAMED, "adapter": ["full", "tta"]},
+    "best_without_labels": {**FRAMED, "adapter": ["lame", "tta"]},
+}
+"""What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
+
 ORACLE = "+oracle"
 """End of the names of conditions whose values were chosen by query labels (`cellda.evaluation.oracle`)."""
 
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
+    "best": "Best of the zoo with labels: framing cell, source stain_jitter 1.0, adapter full+tta, no search.",
+    "best_without_labels": "Best of the zoo without labels: framing cell, source stain_jitter 1.0, adapter lame+tta, no search.",
     "no_source_train": "Ablation 1: ImageNet weights tuned on the support alone (adapter from_scratch).",
     "no_fine_tune": "Ablation 2: the source model as it is (adapter none).",
     "head_only": "Ablation 3: only the head is trained (adapter head_only).",
@@ -56,8 +66,8 @@ SUMMARIES = {
 
 
 def names() -> list[str]:
-    """All preset names: sizes and training first, then the conditions in the paper's order."""
-    return [*SIZES, *TRAINING, *CONDITIONS]
+    """All preset names: sizes and training first, then what is recommended, then the conditions in the paper's order."""
+    return [*SIZES, *TRAINING, *RECOMMENDED, *CONDITIONS]
 
 
 def edits_of(name: str) -> Mapping[str, Any]:
@@ -68,7 +78,7 @@ def edits_of(name: str) -> Mapping[str, Any]:
     """
     if name not in names():
         raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, names())}")
-    return {**SIZES, **TRAINING, **CONDITIONS}[name]
+    return {**SIZES, **TRAINING, **RECOMMENDED, **CONDITIONS}[name]
 
 
 def summary(name: str) -> str:
