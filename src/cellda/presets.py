@@ -42,7 +42,7 @@ TRAINING: dict[str, Mapping[str, Any]] = {
 FRAMED: Mapping[str, Any] = {"framing": "cell", "training": {"stain_jitter": 1.0}, "search": None}
 
 RECOMMENDED: dict[str, Mapping[str, Any]] = {
-    "best": {**FRAMED, "adapter": ["full", "tta"]},
+    "best": {**FRAMED, "adapter": ["full", "label_propagation", "tta"]},
     "best_without_labels": {**FRAMED, "adapter": ["lame", "tta"]},
 }
 """What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
@@ -53,8 +53,8 @@ ORACLE = "+oracle"
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
-    "best": "Best of the zoo with labels: framing cell, source stain_jitter 1.0, adapter full+tta, no search.",
-    "best_without_labels": "Best of the zoo without labels: framing cell, source stain_jitter 1.0, adapter lame+tta, no search.",
+    "best": "Best of the zoo with labels: framing cell, stain_jitter 1.0, adapter full+label_propagation+tta, no search.",
+    "best_without_labels": "Best of the zoo without labels: framing cell, stain_jitter 1.0, adapter lame+tta, no search.",
     "no_source_train": "Ablation 1: ImageNet weights tuned on the support alone (adapter from_scratch).",
     "no_fine_tune": "Ablation 2: the source model as it is (adapter none).",
     "head_only": "Ablation 3: only the head is trained (adapter head_only).",
