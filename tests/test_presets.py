@@ -115,7 +115,8 @@ def test_every_preset_is_explained_by_what_it_sets(name: str):
 @pytest.mark.parametrize("look", [presets.edits_of, presets.summary, Recipe.preset])
 def test_an_unknown_preset_names_the_near_ones(look):
     with pytest.raises(
-        UnknownNameError, match=r"no preset 'labtop'; did you mean 'laptop'\? Known: best, best_without_labels, "
+        UnknownNameError,
+        match=r"no preset 'labtop'; did you mean 'laptop'\? Known: best, best_without_labels, ",
     ):
         look("labtop")
 
