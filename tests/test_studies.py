@@ -50,7 +50,14 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     import zoo
 
     study = zoo.STUDY
-    assert set(study.recipes) == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
+    alone = {name for name in study.recipes if "+" not in name and "@" not in name}
+    assert alone == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
+    framed = {name: recipe for name, recipe in study.recipes.items() if name.endswith("@cell")}
+    assert {(one.framing.name, one.training.stain_jitter) for one in framed.values()} == {("cell", 1.0)}
+    assert framed["full+tta@cell"].adapter.name == "full+tta"
+    for name in ("best", "best_without_labels"):
+        chosen = Recipe.preset("laptop", name).with_(sources=["barcelona"], backbone={"image_size": 96})
+        assert framed[f"{chosen.adapter.name}@cell"] == chosen
     assert (study.cap, study.best, study.main, study.protocols) == (3000, True, "our_workflow", ("clean",))
     assert (len(study.targets), study.draws, study.seeds) == (4, (0, 1, 2, 3, 4), (0,))
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
