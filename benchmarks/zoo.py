@@ -20,14 +20,15 @@ from study import Study, main
 
 from cellda import Recipe
 from cellda.leaderboard import BOUNDS, CAP, OURS, conditions
+from cellda.presets import FRAMED
 
 SMALL = BASE.with_(backbone={"image_size": 96})
-CELL = SMALL.with_(framing="cell", training={"stain_jitter": 1.0})
+CELL = SMALL.with_(**FRAMED)
 
 CHAINS = ("full+tta", "full+label_propagation+tta")
 """Adapters in a row, beside every adapter alone."""
 
-FRAMED = ("tta", "t3a", "lame", "lame+tta", "shot", "shot+tta", "ncm", "label_propagation", "full", *CHAINS)
+ON_CELLS = ("tta", "t3a", "lame", "lame+tta", "shot", "shot+tta", "ncm", "label_propagation", "full", *CHAINS)
 """What is also run on framed cells, beside the source model as it is."""
 
 
@@ -40,7 +41,7 @@ STUDY = Study(
     "zoo",
     conditions(SMALL)
     | competing(SMALL, CHAINS)
-    | {f"{name}@cell": recipe for name, recipe in competing(CELL, FRAMED).items()}
+    | {f"{name}@cell": recipe for name, recipe in competing(CELL, ON_CELLS).items()}
     | {"none@cell": CELL.with_(adapter="none")},
     TARGETS,
     main=OURS,

@@ -40,6 +40,7 @@ TRAINING: dict[str, Mapping[str, Any]] = {
 """Source training by the letter of the paper, where cellda's defaults differ."""
 
 FRAMED: Mapping[str, Any] = {"framing": "cell", "training": {"stain_jitter": 1.0}, "search": None}
+"""Every cell framed alike, and a source model that has seen other stains."""
 
 RECOMMENDED: dict[str, Mapping[str, Any]] = {
     "best": {**FRAMED, "adapter": ["full", "label_propagation", "tta"]},
