@@ -2,7 +2,7 @@
 
     python benchmarks/first_light.py --data ~/wbc
 
-Source Barcelona; targets Jiangxi Tecom (25 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop`;
+Source Barcelona; targets Jiangxi Tecom (21 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop`;
 protocol `clean`; three draws; source training by the letter of the paper, which was the default then. About 50 minutes on two
 CPU cores; interrupted, it goes on where it stopped.
 """

@@ -176,6 +176,11 @@ def test_the_table_ranks_what_competes_and_sets_bounds_and_oracle_beside_it(pred
     assert rows["our_workflow"]["oracle (query labels)"] == "–"
     assert set(choices[choices["condition"] == "best"]["chosen"]) == {"our_workflow"}
     assert set(choices[choices["condition"] == "best_without_labels"]["chosen"]) == {"adabn"}
+    assert any(
+        "none is the source model as it is; target_only has all labels" in note for note in table.notes
+    )
+    part = leaderboard_table(predictions[predictions["condition"] != "target_only"], resamples=50)
+    assert "Bounds are not ranked: none is the source model as it is." in part.notes
 
 
 def test_without_labels_keeps_what_used_none_and_the_bounds(predictions, runs) -> None:

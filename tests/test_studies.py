@@ -12,6 +12,7 @@ from cellda import Recipe
 from cellda.evaluation.costs import read_costs
 from cellda.evaluation.predictions import read_predictions
 from cellda.presets import CONDITIONS
+from cellda.reporting.leaderboard import ranking
 from tiny import recipe
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -61,6 +62,20 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     assert (study.cap, study.best, study.main, study.protocols) == (3000, True, "our_workflow", ("clean",))
     assert (len(study.targets), study.draws, study.seeds) == (4, (0, 1, 2, 3, 4), (0,))
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
+
+
+def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
+    import zoo
+    import zoo_search
+
+    names = list(zoo_search.STUDY.recipes)
+    stored = read_predictions(BENCHMARKS / "results" / "zoo")
+    assert set(names[:3]) == set(ranking(stored).mean_ranks.index[:3])
+    for name in names[:3]:
+        searched = zoo_search.STUDY.recipes[f"{name}+search"]
+        assert searched.search is not None
+        assert (searched.search.trials, searched.search.selector) == (8, "support_cv")
+        assert searched.with_(search=None) == zoo_search.STUDY.recipes[name] == zoo.STUDY.recipes[name]
 
 
 def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, tmp_path: Path):
@@ -197,6 +212,15 @@ def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(scripts, t
 
 
 def test_no_study_counts_cells_twice(scripts):
-    for name in ("ablation", "published_protocol", "tuning", "sample_size", "colour_space", "defaults"):
+    for name in (
+        "ablation",
+        "published_protocol",
+        "tuning",
+        "sample_size",
+        "colour_space",
+        "defaults",
+        "zoo",
+        "zoo_search",
+    ):
         targets = importlib.import_module(name).STUDY.targets
         assert len({target.partition("/")[0] for target in targets}) == len(targets)

@@ -11,7 +11,6 @@ from cellda.evaluation.elsewhere import BEST
 from cellda.evaluation.metrics import average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
-from cellda.leaderboard import BOUNDS
 from cellda.presets import ORACLE
 from cellda.reporting.tables import distinct, runs_in_words, scores, words
 from cellda.reporting.text_table import TextTable
@@ -21,10 +20,20 @@ NO_LABELS = "_without_labels"
 
 _UNKNOWN = "–"
 
+_BOUNDS = {
+    "none": "none is the source model as it is",
+    "no_fine_tune": "no_fine_tune is the source model as it is",
+    "target_only": (
+        "target_only has all labels of the support side, no source and no cap, and, where a dataset has no groups, is "
+        "measured on half of it"
+    ),
+}
+"""The bounds (`cellda.leaderboard.BOUNDS`, and the first of the paper's conditions), and what the notes say of them."""
+
 
 def is_bound(condition: str) -> bool:
     """Whether a condition is a bound: it is shown on every table, and not ranked."""
-    return condition in BOUNDS or condition == "no_fine_tune"
+    return condition in _BOUNDS
 
 
 def is_chosen(condition: str) -> bool:
@@ -151,10 +160,8 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
     )
     names = distinct(predictions, "condition")
     if any(map(is_bound, names)):
-        notes.append(
-            "Bounds are not ranked: none is the source model as it is; target_only has all labels of the support side, "
-            "no source and no cap, and, where a dataset has no groups, is measured on half of it."
-        )
+        told = [text for name, text in _BOUNDS.items() if name in names]
+        notes.append(f"Bounds are not ranked: {'; '.join(told)}.")
     if any(map(is_chosen, names)):
         notes.append("Chosen: on each target, the condition that was best on the other targets; not ranked.")
     if oracles:
