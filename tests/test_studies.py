@@ -53,7 +53,12 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     study = zoo.STUDY
     alone = {name for name in study.recipes if "+" not in name and "@" not in name}
     assert alone == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
-    framed = {name: recipe for name, recipe in study.recipes.items() if name.endswith("@cell")}
+    upper = {name for name in study.recipes if name.endswith("+oracle")}
+    assert {study.recipes[name].search.selector for name in upper} == {"oracle"}
+    assert all(study.recipes[name].with_(search=None) == study.recipes[name[:-7]] for name in upper)
+    others = {name: recipe for name, recipe in study.recipes.items() if name not in upper}
+    assert {recipe.search for recipe in others.values()} == {None}
+    framed = {name: recipe for name, recipe in others.items() if name.endswith("@cell")}
     assert {(one.framing.name, one.training.stain_jitter) for one in framed.values()} == {("cell", 1.0)}
     assert framed["full+tta@cell"].adapter.name == "full+tta"
     for name in ("best", "best_without_labels"):
@@ -62,6 +67,25 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     assert (study.cap, study.best, study.main, study.protocols) == (3000, True, "our_workflow", ("clean",))
     assert (len(study.targets), study.draws, study.seeds) == (4, (0, 1, 2, 3, 4), (0,))
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
+
+
+def test_framing_and_jitter_are_told_apart_on_the_runs_of_the_zoo(scripts):
+    import framed_cells
+    import zoo
+
+    made = {name: (r.framing.name, r.training.stain_jitter) for name, r in framed_cells.STUDY.recipes.items()}
+    assert made == {
+        name + where: edits
+        for name in ("none", "our_workflow")
+        for where, edits in {
+            "": ("none", 0.0),
+            "@jitter": ("none", 1.0),
+            "@framed": ("cell", 0.0),
+            "@cell": ("cell", 1.0),
+        }.items()
+    }
+    for name in ("none", "none@cell", "our_workflow", "our_workflow@cell"):
+        assert framed_cells.STUDY.recipes[name] == zoo.STUDY.recipes[name]
 
 
 def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
@@ -221,6 +245,7 @@ def test_no_study_counts_cells_twice(scripts):
         "defaults",
         "zoo",
         "zoo_search",
+        "framed_cells",
     ):
         targets = importlib.import_module(name).STUDY.targets
         assert len({target.partition("/")[0] for target in targets}) == len(targets)
