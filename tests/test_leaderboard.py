@@ -373,6 +373,18 @@ def test_recipes_of_ones_own_are_compared_on_the_same_cells(tmp_path: Path, monk
     assert one["path"].tolist() == other["path"].tolist()
 
 
+@pytest.mark.parametrize("name", ["best", "best_without_labels", "none", "no_fine_tune", "ncm"])
+def test_a_recipe_of_ones_own_does_not_go_by_the_name_of_another_row(
+    tmp_path: Path, monkeypatch, capsys, name
+) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(recipe().to_yaml(), encoding="utf-8")
+    options = ["--recipe", file, "--target", "synthetic/1", "--store", tmp_path / "store", "--adapter", "ncm"]
+    said = bench(monkeypatch, capsys, *options, "--condition", f"{name}={file}")
+    assert f"cannot be called '{name}'" in " ".join(said.split())
+    assert not (tmp_path / "store").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -10,6 +10,8 @@ from cellda.cli.options import Data, Number, Presets, RecipeFile, Sources, Store
 from cellda.cli.runs import edited_recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cellda.recipe import Recipe
 
 
@@ -28,8 +30,8 @@ def bench(
     condition: Annotated[
         list[str],
         typer.Option(
-            help="NAME=FILE: a recipe of your own (YAML) under a name; sources and labelled cells are those of the others. "
-            "May be repeated."
+            help="NAME=FILE: a recipe of your own (YAML) under a name, without its search; sources and labelled cells are "
+            "those of the others. May be repeated."
         ),
     ] = [],  # noqa: B006
     without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],  # noqa: B006
@@ -74,6 +76,7 @@ def bench(
     compared = (
         conditions(base, adapter, without=without, labels=labels) if adapter or everything else bounds(base)
     )
+    _check_names(own, compared)
     study = Ablation(own | compared, target, range(draws), range(seeds), cap=cap)
     try:
         predictions = study.run(data, store=store)
@@ -109,3 +112,20 @@ def _own_conditions(given: list[str], base: "Recipe") -> "dict[str, Recipe]":
         shared = {field: base.model_dump(mode="json")[field] for field in ("sources", "few_shot", "pool")}
         found[name] = Recipe.from_yaml(Path(file)).with_(**shared, protocol="clean", search=None)
     return found
+
+
+def _check_names(own: "Mapping[str, Recipe]", compared: "Mapping[str, Recipe]") -> None:
+    """Refuse names of `--condition` under which a table shows something else.
+
+    Raises:
+        ConfigurationError: If one is that of an adapter beside it, of a bound, or of what is chosen among the others.
+    """
+    from cellda.errors import ConfigurationError
+    from cellda.reporting.leaderboard import is_bound, is_chosen
+
+    taken = [name for name in own if name in compared or is_bound(name) or is_chosen(name)]
+    if taken:
+        raise ConfigurationError(
+            f"--condition cannot be called '{taken[0]}', which is another row of the leaderboard (an adapter, a bound, or "
+            f"what is chosen among the others); choose another name, such as my_{taken[0]}."
+        )
