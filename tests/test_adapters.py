@@ -222,6 +222,34 @@ def test_it_leaves_the_images_alone(tiny, name) -> None:
         assert torch.equal(part.rows, rows)
 
 
+# ---------------------------------------------------------------------------------------------- on a transformer
+
+WITH_BATCHNORM = ("adabn", "tent")
+
+
+@pytest.fixture(scope="module")
+def tiny_vit(tmp_path_factory) -> Tiny:
+    chosen = recipe(backbone={"name": "test_vit", "weights": "none", "image_size": 32})
+    case, trainer = prepared(chosen, tmp_path_factory.mktemp("store")), Trainer("cpu")
+    return Tiny(case, trainer, source_model(case, trainer))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_a_transformer_it_works_or_says_why_not(tiny_vit, tmp_path, name) -> None:
+    adapter = small(name)
+    if name in WITH_BATCHNORM:
+        with pytest.raises(ConfigurationError, match=f"{name} works on the BatchNorm layers.*has none"):
+            adapter.check(tiny_vit.offer(adapter))
+        return
+    adapter.check(tiny_vit.offer(adapter))
+    model = tiny_vit.adapted(adapter)
+    raw = tiny_vit.case.query(model.normalizer).raw(range(5))
+    said = model.predict(raw).probabilities
+    torch.testing.assert_close(said.sum(1), torch.ones(5))
+    kept = CellClassifier.load(model.save(tmp_path / "model"))
+    torch.testing.assert_close(kept.predict(raw).probabilities, said, atol=1e-6, rtol=1e-5)
+
+
 # ---------------------------------------------------------------------------------------------- each of them
 
 
