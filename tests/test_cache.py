@@ -196,7 +196,9 @@ def test_a_data_root_says_what_is_missing(tmp_path: Path):
         ConfigurationError, match=r"say where with data=<folder that holds 'raabin/'> \(--data"
     ):
         DataRoot(None).load("raabin")
-    with pytest.raises(ConfigurationError, match=r"no folder 'raabin' .*it holds rabin.*'raabin=<path>'"):
+    with pytest.raises(
+        ConfigurationError, match=r"'raabin' .*holds rabin.*fetch raabin --data .*'raabin=<path>'"
+    ):
         DataRoot(tmp_path).load("raabin")
     with pytest.raises(ConfigurationError, match="there is no such folder"):
         DataRoot(tmp_path / "none").load("raabin")

@@ -56,7 +56,7 @@ class DataRoot:
             )
             raise ConfigurationError(
                 f"There is no folder '{base}' for dataset '{name}' in {self.root} ({held}); put the dataset there "
-                f"(`cellda datasets fetch {base}` downloads it or says how), or, for a target, name its folder: "
-                f"'{base}=<path>'."
+                f"(`cellda datasets fetch {base} --data {self.root}` downloads it or says how), "
+                f"or, for a target, name its folder: '{base}=<path>'."
             )
         return load(name, self.root / base, **options)
