@@ -270,11 +270,14 @@ def test_lora_without_peft_is_refused_before_any_training(tmp_path, monkeypatch)
 
 def test_lp_ft_trains_the_head_first_and_then_all_weights_the_deeper_the_slower() -> None:
     trainer, model = Watching(), classifier()
-    adapter = build("lp_ft", probe_epochs=7, probe_lr=2e-3, epochs=3, decay=0.6)
+    adapter = build(
+        "lp_ft", probe_epochs=7, probe_lr=2e-3, epochs=3, decay=0.6, label_smoothing=0.3, weight_decay=0
+    )
     adapted(adapter, model, trainer)
     probe, tune = trainer.calls
     assert probe["module"] is model.head
     assert (probe["settings"].epochs, probe["settings"].lr) == (7, 2e-3)
+    assert (probe["settings"].label_smoothing, probe["settings"].weight_decay) == (0.3, 0)
     with torch.no_grad():
         wanted = model.embed(model.normalised(cells().raw(range(12))))
     torch.testing.assert_close(probe["examples"].features, wanted, atol=1e-5, rtol=1e-5)

@@ -116,6 +116,11 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
         (("full", "adabn"), "'adabn'.*'full', may have moved it; put 'adabn' first"),
         (("adabn", "tent"), "'tent'.*'adabn', may"),
         (("full", "ncm", "tent"), "'tent'.*'full', may"),
+        (("label_propagation", "full"), "'full' trains.*'label_propagation', remembers.*'full' before"),
+        (("lame", "tta", "head_only"), "'head_only' trains.*'lame', remembers"),
+        (("tip_cache", "t3a"), "'t3a' trains.*'tip_cache', remembers"),
+        (("label_propagation", "lp_ft"), "'lp_ft' trains.*'label_propagation', remembers"),
+        (("tta", "full"), "'full' is not one that works on embeddings alone.*8 views"),
         (("head_only", "ful"), "no adapter 'ful'"),
         (("head_only", {"name": "full", "rate": 1}), "rate"),
         (3, "give the name of an adapter"),
@@ -127,8 +132,19 @@ def test_chains_that_cannot_work_are_refused(given, said) -> None:
         Recipe(adapter=given)
 
 
-def test_statistics_of_the_source_may_follow_what_works_on_embeddings() -> None:
-    assert Recipe(adapter=("head_only", "adabn", "full")).adapter.name == "head_only+adabn+full"
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("head_only", "adabn", "full"),
+        ("none", "adabn"),
+        ("full", "label_propagation", "tta"),
+        ("tta", "head_only", "t3a"),
+        ("lame", "prior_correction", "label_propagation"),
+    ],
+    ids=str,
+)
+def test_chains_of_what_leaves_alone_what_those_before_built_on_are_taken(given) -> None:
+    assert Recipe(adapter=given).adapter.name == "+".join(given)
 
 
 def test_a_chain_runs_as_one_adapter_and_its_record_says_so(tmp_path) -> None:

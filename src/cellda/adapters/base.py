@@ -114,13 +114,20 @@ class Adapter(Settings, ABC):
         needs: What the method must be given; a run without it is refused before any training.
         start: What `adapt` receives as `model`.
         views: How many views of every image its model looks at, one after the other. Behind an adapter with more than one,
-            only methods that work on embeddings follow.
+            nothing that moves the encoder follows.
+        moves: Whether it may change the encoder or the embedding: their weights or their statistics.
+        trains: Whether it changes weights or statistics of the model at all, be it of the head that it finds.
+        stores: Whether its model remembers embeddings of images. Nothing that trains follows, behind which they would be
+            those of another model.
     """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
     start: ClassVar[Start] = Start.SOURCE
     views: ClassVar[int] = 1
+    moves: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
+    stores: ClassVar[bool] = False
 
     @abstractmethod
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":

@@ -1,6 +1,6 @@
 """Several adapters, one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Self
 
@@ -8,12 +8,39 @@ from pydantic import SerializeAsAny, field_validator
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
 from cellda.adapters.batchnorm import SourceStatistics
-from cellda.adapters.features import FeatureAdapter
 from cellda.errors import ConfigurationError
 from cellda.settings import Range
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
+
+
+def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
+    """Why an adapter cannot follow these, if it cannot."""
+    if before and step.start is not Start.SOURCE:
+        return (
+            f"The adapter '{step.name}' does not go on from a model but starts anew, so that what comes before it "
+            "would be lost; put it first."
+        )
+    moved = [one.name for one in before if one.moves]
+    if moved and isinstance(step, SourceStatistics):
+        return (
+            f"The adapter '{step.name}' starts from an encoder with the source's statistics, and what comes before "
+            f"it, '{moved[0]}', may have moved it; put '{step.name}' first."
+        )
+    stored = [one.name for one in before if one.stores]
+    if stored and step.trains:
+        return (
+            f"The adapter '{step.name}' trains, and what comes before it, '{stored[0]}', remembers embeddings of the model "
+            f"as it was; put '{step.name}' before '{stored[0]}'."
+        )
+    views = prod(one.views for one in before)
+    if views > 1 and step.moves:
+        return (
+            f"The adapter '{step.name}' is not one that works on embeddings alone, so that it cannot follow one that "
+            f"makes the model look at {views} views of an image; put it before."
+        )
+    return None
 
 
 class Chain(Adapter):
@@ -26,8 +53,7 @@ class Chain(Adapter):
         steps: Two or more adapters with different names.
 
     Raises:
-        ConfigurationError: If an adapter that starts anew comes later than first, one comes twice, one that takes the
-            source's statistics comes behind one that moved the encoder, or one that changes more than the head behind `tta`.
+        ConfigurationError: If one comes twice, or one comes behind others that it cannot follow.
     """
 
     steps: tuple[SerializeAsAny[Adapter], ...]
@@ -40,28 +66,9 @@ class Chain(Adapter):
             raise ConfigurationError(
                 f"An adapter is one, or several different ones in their order; got {', '.join(names) or 'none'}."
             )
-        for step in steps[1:]:
-            if step.start is not Start.SOURCE:
-                raise ConfigurationError(
-                    f"The adapter '{step.name}' does not go on from a model but starts anew, so that what comes before it "
-                    "would be lost; put it first."
-                )
-        moving: list[str] = []
-        for step in steps:
-            if isinstance(step, SourceStatistics) and moving:
-                raise ConfigurationError(
-                    f"The adapter '{step.name}' starts from an encoder with the source's statistics, and what comes before "
-                    f"it, '{moving[0]}', may have moved it; put '{step.name}' first."
-                )
-            moving += [step.name] * (not isinstance(step, FeatureAdapter))
-        views = 1
-        for step in steps:
-            if views > 1 and not isinstance(step, FeatureAdapter):
-                raise ConfigurationError(
-                    f"The adapter '{step.name}' is not one that works on embeddings alone, so that it cannot follow one that "
-                    f"makes the model look at {views} views of an image; put it before."
-                )
-            views *= step.views
+        for place, step in enumerate(steps):
+            if reason := _refusal(step, steps[:place]):
+                raise ConfigurationError(reason)
         return steps
 
     @property

@@ -41,6 +41,8 @@ class FeatureAdapter(Adapter):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
+    moves: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
 
     @abstractmethod
     def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
@@ -79,6 +81,8 @@ class FeatureAdapter(Adapter):
 
 class HeadTraining(Training, FeatureAdapter):
     """What methods share that train the head on embeddings, by the training loop: AdamW and one cycle."""
+
+    trains: ClassVar[bool] = True
 
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"

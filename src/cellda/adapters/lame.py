@@ -30,6 +30,7 @@ class LAME(PooledFeatures):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+    stores: ClassVar[bool] = True
 
     neighbours: int = tunable(5, choices=(1, 3, 5, 10), ge=1)
     strength: float = tunable(1.0, low=0.1, high=2.0, log=True, gt=0)

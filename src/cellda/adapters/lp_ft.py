@@ -33,7 +33,8 @@ class LpFt(Full):
         """Train the head of `model`, then every weight, on the support images."""
         from cellda.models.blocks import block_parameters
 
-        probe = HeadOnly(epochs=self.probe_epochs, lr=self.probe_lr)
+        shared = self.model_dump(include={"optimizer", "weight_decay", "label_smoothing", "one_cycle"})
+        probe = HeadOnly(epochs=self.probe_epochs, lr=self.probe_lr, **shared)
         model = probe.adapt(model, target, context)
         blocks = block_parameters(model.encoder)
         rates = {

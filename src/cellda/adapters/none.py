@@ -1,6 +1,6 @@
 """No adaptation."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Offer, TargetView
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 @register("none")
 class NoAdaptation(Adapter):
     """Use the source model as it is, behind the target's normalizer (ablation 2); looks at no label."""
+
+    moves: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Return `model` unchanged."""

@@ -31,6 +31,7 @@ class T3A(PooledFeatures):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+    trains: ClassVar[bool] = True
 
     keep: int = tunable(20, choices=(1, 5, 20, 50, 100, 1000), ge=1)
 

@@ -1,6 +1,6 @@
 """A cache of the labelled cells beside the source head."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
@@ -22,6 +22,8 @@ class TipCache(FeatureAdapter):
     Zhang, Zhang, Fang, Gao, Li, Dai, Qiao and Li: Tip-Adapter: training-free adaption of CLIP for few-shot classification.
     ECCV 2022.
     """
+
+    stores: ClassVar[bool] = True
 
     alpha: float = tunable(10.0, low=1.0, high=100.0, log=True, ge=0)
     beta: float = tunable(5.5, low=1.0, high=20.0, log=True, gt=0)

@@ -22,6 +22,8 @@ class TTA(Adapter):
     """
 
     views: ClassVar[int] = 8
+    moves: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Make `model` symmetric."""

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SAME = 1e-6
-"""Embeddings whose cosine is above 1 by no less than this are the same image, which is no neighbour of its own."""
+"""Embeddings whose cosine lies within this of 1 are those of the same image, which is no neighbour of its own."""
 
 
 def similarities(embeddings: Float[Tensor, "b d"], anchors: Float[Tensor, "n d"]) -> Float[Tensor, "b n"]:
