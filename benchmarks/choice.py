@@ -85,6 +85,11 @@ def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
     """
     if data is None:
         return [name for name in DRAWN if name not in without]
+    folder = data.expanduser()
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"There is no folder {folder}; --data names the one that holds a folder per dataset."
+        )
     cards = {name: card(name) for name in cellda.datasets.names()}
     left_out = [cards[name.partition("/")[0]] for name in without]
     names = [
@@ -92,12 +97,13 @@ def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
         for name, one in cards.items()
         if name not in without
         and not any(one.shares_cells_with(other) for other in left_out)
-        and (data.expanduser() / name).is_dir()
+        and (folder / name).is_dir()
     ]
     if not names:
+        held = [name for name in without if (folder / name.partition("/")[0]).is_dir()]
         raise ConfigurationError(
-            f"There is no dataset in {data}"
-            + (f" besides {', '.join(without)}" if without else "")
+            f"There is no dataset in {folder}"
+            + (f" besides {', '.join(held)}" if held else "")
             + f": it needs a folder named after one of {', '.join(cards)}."
         )
     return names

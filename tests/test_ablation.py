@@ -131,6 +131,14 @@ def test_data_that_are_not_as_published_are_named_with_the_rest(tmp_path) -> Non
         study.cases(tmp_path, Store(tmp_path / "store"))
 
 
+def test_a_source_that_is_not_there_is_named_beside_the_targets(tmp_path) -> None:
+    study = Ablation({"one": recipe(sources=["barcelona"])}, ["raabin", "bccd"])
+    with pytest.raises(ConfigurationError) as caught:
+        study.cases(tmp_path, Store(tmp_path / "store"))
+    for name in ("barcelona", "raabin", "bccd"):
+        assert str(caught.value).count(f"no folder '{name}'") == 1
+
+
 @pytest.mark.parametrize("missing", ["recipes", "targets", "draws", "seeds"])
 def test_nothing_to_run_is_said(tmp_path, missing) -> None:
     parts = {"recipes": QUICK, "targets": [target()], "draws": (0,), "seeds": (0,), missing: ()}

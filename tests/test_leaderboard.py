@@ -250,6 +250,9 @@ def test_what_is_above_the_cap_is_refused_by_name_before_anything_runs(tmp_path:
     cases = Ablation(made, [target()], cap=72).cases(None, Store(tmp_path / "store"))
     passes = {name: case.recipe.adapter.image_passes(case.offer) for name, case in cases}
     assert passes["target_only"] > 72 == passes["mine"]
+    every = {"mine": recipe(adapter={"name": "full", "epochs": 4}, few_shot={"kind": "all", "n": None})}
+    with pytest.raises(ConfigurationError, match="'mine' sends"):
+        Ablation(every, [target()], cap=72).cases(None, Store(tmp_path / "store"))
 
 
 # ---------------------------------------------------------------------------------------------- the command

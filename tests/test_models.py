@@ -307,7 +307,17 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, kind: str):
     assert str(file) in str(caught.value)
 
 
-@pytest.mark.parametrize("wrapped", ["dinobloom", "cellda", "plain"])
+def test_weights_of_a_deeper_network_are_not_cut(tmp_path: Path):
+    deeper = timm.create_model("test_vit", num_classes=0, img_size=64, depth=8)
+    file = save_torch(deeper.state_dict(), tmp_path / "deeper.pth")
+    with pytest.raises(
+        ConfigurationError, match=r"larger network.*no place for \d+.*blocks\.6\.norm1\.weight"
+    ) as caught:
+        build_encoder(Backbone(name="test_vit", weights=str(file), image_size=64))
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("wrapped", ["dinobloom", "cellda", "lightning", "plain"])
 def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wrapped: str):
     """As DINOv2 and DinoBloom are published: a teacher with prefixed names, a mask token and heads of self-distillation."""
     trained = timm.create_model("test_vit", num_classes=0, img_size=64)
@@ -318,6 +328,9 @@ def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wr
         state: dict[str, Any] = {"teacher": inner}
     elif wrapped == "cellda":
         state = {f"encoder.{name}": value for name, value in own.items()} | {"head.0.weight": torch.zeros(2)}
+    elif wrapped == "lightning":
+        inner = {f"model.encoder.{name}": value for name, value in own.items()}
+        state = {"state_dict": inner | {"model.head.weight": torch.zeros(2)}, "epoch": 3}
     else:
         state = dict(own)
     file = tmp_path / "weights.pth"

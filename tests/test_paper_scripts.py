@@ -412,8 +412,10 @@ def test_what_shows_the_cells_of_a_source_is_no_target(script, tmp_path):
         == names_of(tmp_path, without=["bloodmnist/64"])
         == ["raabin"]
     )
-    with pytest.raises(ConfigurationError, match="besides barcelona, raabin"):
-        names_of(tmp_path, without=["barcelona", "raabin"])
+    with pytest.raises(ConfigurationError, match="besides barcelona, raabin: it needs"):
+        names_of(tmp_path, without=["barcelona", "raabin", "munich_2019"])
+    with pytest.raises(ConfigurationError, match=r"There is no folder .*nowhere; --data"):
+        names_of(tmp_path / "nowhere", without=["barcelona"])
 
 
 @pytest.mark.real

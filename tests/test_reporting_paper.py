@@ -13,6 +13,7 @@ from cellda.evaluation.average_curves import average_curves
 from cellda.evaluation.per_class import average_classes, class_scores
 from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.evaluation.sample_size import parse_size, sized_name, with_sizes
+from cellda.reporting import paper_figures
 from cellda.reporting.catalogue import FIGURES, TABLES, named, summaries
 from cellda.reporting.figures import CLASS_COLOURS, save_figure
 from cellda.reporting.paper_figures import LINES, precision_recall
@@ -243,6 +244,20 @@ def test_bars_of_figure_6_are_ours_and_the_papers(predictions):
     expected = [ours(predictions, t).eval("label == predicted").mean() for t in ("raabin", "bccd", "my_lab")]
     assert heights[0] == pytest.approx(expected)
     assert heights[1] == [0.92, 0.81]
+
+
+def test_figure_6_says_whose_labels_the_papers_bar_is_of(predictions):
+    figure = FIGURES["accuracy"](predictions, "our_workflow")
+    assert figure.get_supxlabel() == ""
+    named = predictions.assign(target=predictions["target"].replace("raabin", "jiangxi_tecom"))
+    said = FIGURES["accuracy"](named, "our_workflow").get_supxlabel()
+    assert "jiangxi_tecom/authors" in said
+    assert "swapped" in said
+
+
+def test_classes_are_told_apart_without_colour():
+    dashes = paper_figures._DASHES
+    assert len(set(dashes)) == len(dashes) >= max(len(CLASSES), len(paper_figures.LINES))
 
 
 def test_a_class_has_the_same_colour_in_every_figure(predictions, sized):

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from cellda import progress as bars
-from cellda.case import Case
+from cellda.case import Case, needs_sources
 from cellda.datasets.base import CellDataset
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
+from cellda.leaderboard import BOUNDS
 from cellda.presets import CONDITIONS, ORACLE
 from cellda.recipe import Recipe
 from cellda.results import RunResult
@@ -31,8 +32,8 @@ class Ablation:
         targets: Targets, by name or loaded.
         draws: Numbers of the draws.
         seeds: Source seeds.
-        cap: The most images that an adaptation may send through the backbone, the same for all recipes except those that have
-            all labels of the support side (upper bounds); None sets no limit. What a search adds is not counted.
+        cap: The most images that an adaptation may send through the backbone, the same for all but the bounds
+            (`cellda.leaderboard.BOUNDS`); None sets no limit. What a search adds is not counted.
         oracle: Whether recipes may choose their values by query labels, as upper bounds; their conditions end in `+oracle`.
     """
 
@@ -66,7 +67,7 @@ class Ablation:
             ConfigurationError: If runs cannot work or are above the cap, or data are not there; all of them are listed.
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
-        problems = dict.fromkeys(self._clashes(root))
+        problems = dict.fromkeys([*self._absent(root), *self._clashes(root)])
         cases = []
         for seed, draw, target, (condition, recipe) in itertools.product(
             self.seeds, self.draws, self.targets, self.recipes.items()
@@ -82,11 +83,21 @@ class Ablation:
             raise ConfigurationError("\n".join(problems))
         return cases
 
+    def _absent(self, root: DataRoot) -> list[str]:
+        """What is said of sources that are not there: a run asks for them only once its target is."""
+        said = []
+        for recipe in filter(needs_sources, self.recipes.values()):
+            for source in recipe.sources:
+                try:
+                    root.load(source.name, **source.options)
+                except CelldaError as error:
+                    said.append(str(error))
+        return said
+
     def _admit(self, condition: str, case: Case) -> None:
         """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
         passes = case.recipe.adapter.image_passes(case.offer)
-        bound = case.recipe.few_shot.kind == "all"
-        if self.cap is not None and passes > self.cap and not bound:
+        if self.cap is not None and passes > self.cap and condition not in BOUNDS:
             raise ConfigurationError(
                 f"'{condition}' sends {passes:,} images through the backbone on {case.target.full_name}, "
                 f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "

@@ -13,7 +13,7 @@ from cellda.errors import ConfigurationError
 WRAPPERS = ("state_dict", "model", "teacher")
 """Keys under which training scripts keep the weights; self-distillation (DINO) keeps those of its teacher."""
 
-PREFIXES = ("module.", "backbone.", "encoder.")
+PREFIXES = ("module.", "model.", "backbone.", "encoder.")
 """What training scripts put before the names of the encoder's tensors."""
 
 

@@ -138,8 +138,6 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
     if ordered:
         values = list(state.values())[: len(own)]  # what follows is the ImageNet classifier
         state = dict(zip(own, values, strict=False))
-    extra = set(state) - set(own)
-    state = {name: value for name, value in state.items() if name not in extra}
     wrong = [
         f"{name}: {tuple(state[name].shape)} instead of {tuple(value.shape)}"
         if name in state
@@ -152,7 +150,14 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
             f"The weights in {origin} do not fit the encoder; {len(wrong)} of {len(own)} tensors differ, first: "
             + "; ".join(wrong[:3])
         )
-    encoder.load_state_dict(state)
+    parts = {name.partition(".")[0] for name in own}
+    surplus = [name for name in state if name not in own and name.partition(".")[0] in parts]
+    if surplus:
+        raise ConfigurationError(
+            f"The weights in {origin} are of a larger network: the encoder has no place for {len(surplus)} of their tensors, "
+            f"first: {'; '.join(surplus[:3])}; choose the backbone that they were trained in."
+        )
+    encoder.load_state_dict({name: state[name] for name in own})  # heads are left out
 
 
 def _near_models(name: str) -> str:

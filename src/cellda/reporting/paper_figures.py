@@ -1,6 +1,7 @@
 """The paper's figures of results, from predictions: Figs. 6, 7, B.1 and D.1 to D.3."""
 
 from collections.abc import Callable
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from cellda.taxonomy import CLASSES
 LINES = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#777777")
 """Colours of the lines of targets: `PALETTE` with grey instead of yellow, which is lost on white."""
 
-_DASHES = ("-", "--", "-.", ":", "-", "--", "-.", ":")
+_DASHES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (2, 1)), (0, (9, 3)), (0, (1, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -80,6 +81,9 @@ def accuracy_bars(
     plain_axes(axes)
     axes.tick_params(axis="x", length=0)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    if remarks := published.remarks([targets[index] for index in shown]):
+        lines = [line for remark in remarks for line in wrap(remark, round(figure.get_figwidth() * 15))]
+        figure.supxlabel("\n".join(lines), fontsize=7)
     return figure
 
 
@@ -222,7 +226,8 @@ def _draw_curve(axes: Axes, curve: AverageCurve, name: str, index: int, colour: 
     area = f"{curve.average_precision:.2f}"
     if curve.runs > 1:
         area += f" ±{curve.average_precision_sd:.2f}"
-    axes.plot(curve.recall, curve.precision, _DASHES[index], color=colour, lw=1.6, label=f"{name} {area}")
+    label = f"{name} {area}"
+    axes.plot(curve.recall, curve.precision, linestyle=_DASHES[index], color=colour, lw=1.6, label=label)
     low, high = curve.precision - curve.sd, np.minimum(curve.precision + curve.sd, 1)
     axes.fill_between(curve.recall, low, high, color=colour, alpha=0.15, lw=0)
 
@@ -235,7 +240,7 @@ def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: 
     axes.plot(
         spread.index,
         spread["mean"],
-        _DASHES[index],
+        linestyle=_DASHES[index],
         marker=_MARKERS[index],
         ms=4,
         lw=1.6,
