@@ -147,6 +147,7 @@ def runs(predictions) -> pd.DataFrame:
             **row,
             "labels_used": labels.get(row["condition"], 0),
             "image_passes": 100,
+            "pool": "query" if row["condition"] in ("adabn", "tent") else None,
             "seconds": {"source": 50.0, "search": 1.0, "adapt": 2.0 + row["draw"], "predict": 1.0},
             "digest": "d",
         }
@@ -179,7 +180,17 @@ def test_the_table_ranks_what_competes_and_sets_bounds_and_oracle_beside_it(pred
     assert any(
         "none is the source model as it is; target_only has all labels" in note for note in table.notes
     )
+    assert (
+        "Unlabelled images, where a condition looks at any, are those that are predicted (transductive)."
+        in table.notes
+    )
+    held_out = with_costs(predictions, runs.assign(pool="disjoint"))
+    assert any(
+        note.endswith("others than those that are predicted (inductive).")
+        for note in leaderboard_table(held_out, 50).notes
+    )
     part = leaderboard_table(predictions[predictions["condition"] != "target_only"], resamples=50)
+    assert not any("Unlabelled" in note for note in part.notes)
     assert "Bounds are not ranked: none is the source model as it is." in part.notes
 
 

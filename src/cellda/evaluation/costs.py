@@ -14,9 +14,12 @@ FILE = "runs.csv"
 COSTS = ("labels_used", "image_passes", "seconds")
 """Columns of costs; `seconds` are those of search, adaptation and prediction."""
 
+POOL = "pool"
+"""Which unlabelled images a run looked at (`Recipe.pool`); empty where it looked at none."""
+
 _STAGES = ("search", "adapt", "predict")
 
-_EXTRACT = ("pool", "selector", "oracle", "labels_used", "image_passes")
+_EXTRACT = (POOL, "selector", "oracle", "labels_used", "image_passes")
 _COLUMNS = (*RUN, *_EXTRACT, "seconds", "digest")
 
 
@@ -52,7 +55,7 @@ def read_costs(*sources: str | Path) -> pd.DataFrame:
     tables = []
     for file in files:
         table = pd.read_csv(file)
-        missing = [name for name in (*RUN, *COSTS) if name not in table.columns]
+        missing = [name for name in (*RUN, *COSTS, POOL) if name not in table.columns]
         if missing:
             raise DataError(f"'{file}' lacks columns of a table of runs.", missing)
         tables.append(table)
@@ -63,9 +66,9 @@ def read_costs(*sources: str | Path) -> pd.DataFrame:
 
 
 def with_costs(predictions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """A prediction table with the costs of each row's run as further columns; NaN where `runs` does not know it."""
-    known = runs[[*RUN, *COSTS]].astype(
-        dict.fromkeys(("condition", "target", "protocol"), "string")
+    """A prediction table with the costs and the pool of each row's run as further columns; empty where `runs` lacks it."""
+    known = runs[[*RUN, *COSTS, POOL]].astype(
+        dict.fromkeys(("condition", "target", "protocol", POOL), "string")
         | dict.fromkeys(("draw", "seed"), "int64")
         | dict.fromkeys(COSTS, "float64")
     )

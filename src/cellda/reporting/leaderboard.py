@@ -7,6 +7,7 @@ import pandas as pd
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.bootstrap import RESAMPLES
+from cellda.evaluation.costs import POOL
 from cellda.evaluation.elsewhere import BEST
 from cellda.evaluation.metrics import average
 from cellda.evaluation.predictions import single
@@ -29,6 +30,13 @@ _BOUNDS = {
     ),
 }
 """The bounds (`cellda.leaderboard.BOUNDS`, and the first of the paper's conditions), and what the notes say of them."""
+
+
+_POOLS = {
+    "query": "those that are predicted (transductive)",
+    "disjoint": "others than those that are predicted (inductive)",
+}
+"""What unlabelled images conditions looked at, by `Recipe.pool`, in the notes."""
 
 
 def is_bound(condition: str) -> bool:
@@ -158,6 +166,9 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
         "Labels: target labels used, fewest and most. Seconds: search, adaptation and the prediction of the query, the median "
         "of the runs."
     )
+    if POOL in predictions.columns and (seen := set(predictions[POOL].dropna())):
+        pools = [text for name, text in _POOLS.items() if name in seen]
+        notes.append(f"Unlabelled images, where a condition looks at any, are {' and '.join(pools)}.")
     names = distinct(predictions, "condition")
     if any(map(is_bound, names)):
         told = [text for name, text in _BOUNDS.items() if name in names]
