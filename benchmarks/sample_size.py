@@ -20,7 +20,7 @@ STUDY = Study(
     ("raabin", "bccd"),
     main="our_workflow",
     draws=tuple(range(10)),
-    tables=("sample_size",),
+    tables=("sample_size", "sample_size_per_class"),
     figures=("accuracy_by_size", "precision_by_size", "recall_by_size"),
 )
 

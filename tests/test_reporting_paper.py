@@ -212,6 +212,25 @@ def test_lines_of_size_are_means_of_runs(sized):
     assert line.get_ydata()[1] == pytest.approx(monocytes.eval("label == predicted").mean())
 
 
+def test_classes_by_size_are_means_and_deviations_of_runs(sized):
+    table = TABLES["sample_size_per_class"](sized, "our_workflow")
+    assert table.columns == ["measure", "target", "class", "30", "60", "100"]
+    found = {tuple(row[:3]): row[3:] for row in table.rows}
+    assert {key[2] for key in found} == {"basophil", "eosinophil", "lymphocyte", "monocyte"}
+    part = sized[
+        (sized["target"] == "bccd").to_numpy(dtype=bool)
+        & (sized["condition"] == _name(60)).to_numpy(dtype=bool)
+    ]
+    runs = [run for _, run in part.groupby(["draw", "seed"])]
+    for measure, score in (("precision", precision_score), ("recall", recall_score)):
+        values = [
+            score(run["label"], run["predicted"], labels=["monocyte"], average="macro", zero_division=0)
+            for run in runs
+        ]
+        spread = f" ±{np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+        assert found[measure, "bccd", "monocyte"][1] == f"{np.mean(values):.3f}{spread}"
+
+
 def _name(n: int) -> str:
     return sized_name("our_workflow", n)
 
@@ -221,7 +240,7 @@ def _name(n: int) -> str:
 
 def test_every_table_and_figure_is_made_by_its_name(predictions, sized, tmp_path):
     for name, table in TABLES.items():
-        rows = (sized if name == "sample_size" else predictions).assign(labels_used=0.0)
+        rows = (sized if name.startswith("sample_size") else predictions).assign(labels_used=0.0)
         assert table(rows, "our_workflow").rows, name
     third = predictions[predictions["condition"] == "no_fine_tune"].assign(condition="mixed_train")
     for name, figure in FIGURES.items():

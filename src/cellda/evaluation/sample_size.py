@@ -5,6 +5,8 @@ import re
 import pandas as pd
 
 from cellda.errors import ConfigurationError
+from cellda.evaluation.per_class import class_scores
+from cellda.evaluation.rates import MIN_CELLS
 
 _NAME = re.compile(r"(?P<condition>.+)@n=(?P<n>[1-9][0-9]*)")
 
@@ -42,3 +44,18 @@ def with_sizes(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
         )
     rows = predictions[predictions["condition"].isin(list(sizes)).to_numpy(dtype=bool)]
     return rows.assign(size=rows["condition"].astype(str).map(sizes)).sort_values("size", kind="stable")
+
+
+def class_scores_by_size(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Measures of every class in every run of `condition` at several sizes: those of `class_scores`, and `size`.
+
+    A class counts in the runs where it has at least 5 query cells.
+
+    Raises:
+        ConfigurationError: As `with_sizes`.
+    """
+    sized = with_sizes(predictions, condition)
+    measured = class_scores(sized)
+    size_of = dict(zip(sized["condition"], sized["size"], strict=True))
+    measured["size"] = measured["condition"].map(size_of)
+    return measured[measured["n"] >= MIN_CELLS]

@@ -100,6 +100,13 @@ def sample_size(predictions: "pd.DataFrame", main: str) -> "TextTable":
     return condition_table(with_sizes(predictions, main))
 
 
+def sample_size_per_class(predictions: "pd.DataFrame", main: str) -> "TextTable":
+    """Figs. D.2 and D.3 as a table: precision and recall of every class by number of labelled cells."""
+    from cellda.reporting.paper_tables import class_size_table
+
+    return class_size_table(predictions, main)
+
+
 def bars(predictions: "pd.DataFrame", _: str) -> "Figure":
     """Table C.1 as bars: accuracy of conditions by targets, a dot a run."""
     from cellda.reporting.figures import condition_bars
@@ -172,6 +179,7 @@ TABLES: "Mapping[str, Callable[[pd.DataFrame, str], TextTable]]" = {
         paper_targets,
         per_class,
         sample_size,
+        sample_size_per_class,
     )
 }
 """Tables by name."""

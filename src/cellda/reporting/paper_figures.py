@@ -14,10 +14,8 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.average_curves import AverageCurve, average_curves
 from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.metrics import average
-from cellda.evaluation.per_class import class_scores
 from cellda.evaluation.predictions import single
-from cellda.evaluation.rates import MIN_CELLS
-from cellda.evaluation.sample_size import with_sizes
+from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure, plain_axes
 from cellda.reporting.paper_tables import of_condition
 from cellda.reporting.tables import distinct, scores, words
@@ -173,11 +171,7 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
     Raises:
         ConfigurationError: If no predictions of the condition name a size, or protocols are mixed.
     """
-    sized = with_sizes(predictions, condition)
-    size_of = dict(zip(sized["condition"], sized["size"], strict=True))
-    measured = class_scores(sized)
-    measured = measured[measured["n"] >= MIN_CELLS]
-    measured["size"] = measured["condition"].map(size_of)
+    measured = class_scores_by_size(predictions, condition)
 
     def draw(axes: Axes, target: str) -> None:
         here = measured[measured["target"] == target]
@@ -185,9 +179,8 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
             _draw_sizes(axes, here[here["class"] == name], rate, name, index, CLASS_COLOURS[name])
         _size_axes(axes, measured["size"])
 
-    figure = _panels(
-        distinct(sized, "target"), draw, _titled(sized, condition), "labelled cells of the target, n", rate
-    )
+    title = _titled(with_sizes(predictions, condition), condition)
+    figure = _panels(distinct(measured, "target"), draw, title, "labelled cells of the target, n", rate)
     lines: dict[str, Line2D] = {
         str(line.get_label()): line
         for axes in figure.axes

@@ -12,6 +12,7 @@ from cellda.evaluation.metrics import Estimate
 from cellda.evaluation.per_class import average_classes
 from cellda.evaluation.predictions import single
 from cellda.evaluation.rates import MIN_CELLS
+from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.tables import (
     CONFOUNDED,
     PUBLISHED,
@@ -25,6 +26,7 @@ from cellda.reporting.tables import (
 )
 from cellda.reporting.tables import scores as score
 from cellda.reporting.text_table import TextTable
+from cellda.taxonomy import CLASSES
 
 
 def per_class_table(
@@ -68,6 +70,42 @@ def per_class_table(
         rows=rows,
         names=2,
         notes=notes,
+    )
+
+
+def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
+    """Precision and recall of every class by number of labelled cells (Figs. D.2 and D.3 as a table).
+
+    Mean ± standard deviation over the runs in which the class has at least 5 query cells.
+
+    Args:
+        predictions: A prediction table of one protocol.
+        condition: The condition that was run at several sizes.
+
+    Raises:
+        ConfigurationError: If no predictions of the condition name a size, or protocols are mixed.
+    """
+    sized = with_sizes(predictions, condition)
+    protocol = single(sized, "protocol")
+    measured = class_scores_by_size(predictions, condition)
+    sizes = sorted(measured["size"].unique())
+    rows = []
+    for rate, target, name in itertools.product(
+        ("precision", "recall"), distinct(measured, "target"), CLASSES
+    ):
+        of_class = measured[(measured["target"] == target) & (measured["class"] == name)]
+        if len(of_class):
+            spread = of_class.groupby("size")[rate].agg(["mean", "std"]).reindex(sizes)
+            cells = ["–" if pd.isna(mean) else with_sd(mean, sd) for mean, sd in spread.to_numpy()]
+            rows.append([rate, words(target), name, *cells])
+    return TextTable(
+        title=f"Per class by number of labelled cells, {condition}, protocol '{protocol}'",
+        columns=["measure", "target", "class", *map(str, sizes)],
+        rows=rows,
+        names=3,
+        notes=[
+            f"Mean ± standard deviation over {runs_in_words(sized)}; classes count with at least {MIN_CELLS} query cells."
+        ],
     )
 
 
