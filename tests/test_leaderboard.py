@@ -231,6 +231,14 @@ def test_the_diagram_names_every_condition_with_its_rank() -> None:
 # ---------------------------------------------------------------------------------------------- conditions, budget
 
 
+def test_every_bound_is_left_out_of_the_ranks_and_explained() -> None:
+    from cellda.leaderboard import BOUNDS
+    from cellda.reporting.leaderboard import is_bound
+
+    assert all(map(is_bound, BOUNDS))
+    assert not is_bound("our_workflow")
+
+
 def test_conditions_are_all_adapters_between_the_bounds() -> None:
     base = recipe(search={"trials": 2})
     made = conditions(base)
