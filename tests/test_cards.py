@@ -140,6 +140,15 @@ def test_counts_found_stand_beside_the_papers_with_the_difference_and_its_reason
     assert ["neutrophil", "2", "176", "-174"] in rows
     assert ["basophil", "1", "1", "0"] in rows
     assert "counts lymphocytes as monocytes" in " ".join(said.split())
+    assert "a part of the dataset" not in said
+
+
+def test_a_copy_with_fewer_cells_of_every_class_is_called_a_part():
+    published = card("bccd").published_counts
+    fewer = {name: cells - 1 for name, cells in published.items() if cells}
+    said = " ".join(printed(full_card(card("bccd"), summary("bccd"), fewer)).split())
+    total = sum(published.values())
+    assert f"{sum(fewer.values()):,} of {total:,}: this copy is a part of the dataset." in said
 
 
 # --- datasets that are not there

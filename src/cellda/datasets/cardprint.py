@@ -72,8 +72,11 @@ def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | Non
 
 
 def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] | None) -> Table:
-    """Cells of each class: found, in the paper's Table 2, and, where both are known, the difference."""
-    table = Table("class")
+    """Cells of each class: found, in the paper's Table 2, and, where both are known, the difference.
+
+    Where a copy has fewer cells of every class, a line says that it is a part of the dataset.
+    """
+    table = Table("class", caption_justify="left")
     columns = []
     if found is not None:
         columns.append(("found", [found.get(name, 0) for name in CLASSES], ","))
@@ -82,6 +85,11 @@ def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] |
     if found is not None and published is not None:
         differences = [found.get(name, 0) - published.get(name, 0) for name in CLASSES]
         columns.append(("difference", differences, "+,"))
+        if all(found.get(name, 0) < cells for name, cells in published.items() if cells):
+            table.caption = (
+                f"Fewer cells of every class than published, {sum(found.values()):,} of {sum(published.values()):,}: "
+                "this copy is a part of the dataset."
+            )
     for title, _, _ in columns:
         table.add_column(title, justify="right")
     for row, name in enumerate(CLASSES):
