@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -39,7 +38,7 @@ class Mme(Mixing):
 
 
 class MinimaxEntropy(CrossEntropy):
-    """The loss of `Mme`: that of the head; what lies before the head gets the pool's gradient reversed."""
+    """The loss of `Mme`: that of the head; what lies before the head gets the entropy's gradient reversed."""
 
     def __init__(self, settings: Mme) -> None:
         super().__init__(settings.label_smoothing)
@@ -48,7 +47,8 @@ class MinimaxEntropy(CrossEntropy):
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """Cross-entropy less `weight` times the entropy of the pool."""
         embeddings = module.embed(step.inputs)  # type: ignore[operator]
-        unlabelled = step.labels == UNLABELLED
-        # In one batch, so that the head's BatchNorm estimates one distribution of both.
-        logits: Tensor = module.head(torch.where(unlabelled[:, None], reverse(embeddings), embeddings))  # type: ignore[operator]
-        return self.of(logits, step.labels) - self.settings.weight * conditional_entropy(logits[unlabelled])
+        fit = self.of(module.head(embeddings), step.labels)  # type: ignore[operator]
+        # Everything is reversed, not the pool alone: the head's BatchNorm passes an image's gradient on to all others, and
+        # without one part of it their common mean would drift away.
+        logits: Tensor = module.head(reverse(embeddings))  # type: ignore[operator]
+        return fit - self.settings.weight * conditional_entropy(logits[step.labels == UNLABELLED])

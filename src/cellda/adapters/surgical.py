@@ -18,15 +18,16 @@ class Surgical(Partial):
 
     The weights of one block `w_b` are tuned, `min_{w_b} L(w_b, w_rest)`, which on few images generalises better than
     tuning all where the block fits the shift: the first for a shift of the input (stain, microscope), the middle for one of
-    features, the last or the embedding for one of labels. Blocks are those that timm lists for the encoder
-    (`feature_info`): the stem belongs to the first, unless it is listed itself, as in a ResNet; a last convolution or norm
-    belongs to the last.
+    features, the last or the embedding for one of labels. Labels of supports chose the default: cross-validated, the last
+    block was far ahead on cells of four microscopes (benchmarks/DECISIONS.md). Blocks are those that timm lists
+    (`feature_info`): the stem belongs to the first, unless it is listed itself, as in a ResNet; a last convolution or
+    norm belongs to the last.
 
     Lee, Chen, Tajwar, Kumar, Yao, Liang and Finn: Surgical fine-tuning improves adaptation to distribution shifts. ICLR 2023.
     """
 
     block: Literal["first", "middle", "last", "embedding"] = tunable(
-        "first", choices=("first", "middle", "last", "embedding")
+        "last", choices=("first", "middle", "last", "embedding")
     )
 
     def check(self, offer: Offer) -> None:

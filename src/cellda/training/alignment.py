@@ -84,10 +84,11 @@ class Distance(Alignment):
 
 
 def standardised(embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-    """Embeddings less their mean, over one number for all dimensions that makes their mean variance 1; both without gradient.
+    """Embeddings less their mean, over one number for all dimensions that makes their mean variance 1.
 
     From one source model to another the spread of embeddings differs by a factor of four, and with it a covariance's by 16; so
-    one weight would not fit two models, and a model could escape the term by shrinking.
+    one weight would not fit two models. Gradients go through mean and number: without them, every step would shrink the
+    embeddings, in vain, as the next would standardise them again, until nothing is left of them.
     """
-    fixed = embeddings.detach()
-    return (embeddings - fixed.mean(0)) / fixed.var(0, correction=0).mean().sqrt()
+    centred = embeddings - embeddings.mean(0)
+    return centred / centred.square().mean().sqrt()
