@@ -30,8 +30,8 @@ CHAINS = ("full+tta", "full+label_propagation+tta")
 """Adapters in a row, beside every adapter alone."""
 
 ON_CELLS = (
-    *("tta", "t3a", "lame", "lame+tta", "shot", "ncm", "label_propagation", "full", *CHAINS),
-    *("l2_sp", "l2_sp+tta", "mean_teacher+tta"),
+    *("tta", "t3a", "lame", "lame+tta", "shot", "ncm", "label_propagation", "full"),
+    *(*CHAINS, "l2_sp+tta"),
 )
 """What is also run on framed cells, beside the source model as it is."""
 
