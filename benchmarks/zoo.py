@@ -29,10 +29,8 @@ CELL = SMALL.with_(**FRAMED)
 CHAINS = ("full+tta", "full+label_propagation+tta")
 """Adapters in a row, beside every adapter alone."""
 
-ON_CELLS = (
-    *("tta", "t3a", "lame", "lame+tta", "shot", "ncm", "label_propagation", "full"),
-    *(*CHAINS, "l2_sp+tta"),
-)
+ON_EMBEDDINGS = ("tta", "t3a", "lame", "lame+tta", "ncm", "label_propagation")
+ON_CELLS = (*ON_EMBEDDINGS, "shot", "full", *CHAINS, "l2_sp+tta")
 """What is also run on framed cells, beside the source model as it is."""
 
 ORACLES = ("logistic", "label_propagation@cell", "lame@cell")
