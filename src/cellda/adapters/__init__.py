@@ -65,6 +65,8 @@ def create(name: str, **options: Any) -> "Adapter":
 def build(given: Any) -> "Adapter":
     """The adapter that is meant by a name, a mapping with its `name` and options, or several of these in their order.
 
+    Names in a row may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
+
     Raises:
         UnknownNameError: If no adapter has such a name.
         ConfigurationError: If a hyper-parameter is unknown or mistyped, or it is none of these.
@@ -77,6 +79,8 @@ def build(given: Any) -> "Adapter":
 
     if isinstance(given, Adapter):
         return given
+    if isinstance(given, str) and "+" in given:
+        return build(given.split("+"))
     if isinstance(given, str):
         return create(given)
     if isinstance(given, Mapping) and isinstance(given.get("name"), str):
