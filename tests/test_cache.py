@@ -188,6 +188,8 @@ def test_a_dataset_that_lies_elsewhere_is_named_with_its_place(tmp_path: Path, m
     assert len(DataRoot("~/elsewhere").load("folder=~/my=cells")) == 9
     with pytest.raises(DataError, match="is not there"):
         DataRoot(tmp_path).load("folder=~/no_cells")
+    with pytest.raises(ConfigurationError, match="'folder=' names no folder; write folder=<path>"):
+        DataRoot(tmp_path).load("folder=")
 
 
 def test_a_data_root_says_what_is_missing(tmp_path: Path):

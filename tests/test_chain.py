@@ -105,6 +105,7 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
     assert chosen.digest != Recipe(adapter=STEPS[::-1]).digest
     assert chosen.with_(seed=3).adapter == chosen.adapter
     assert Recipe(adapter=["none"]).adapter == Recipe(adapter="none").adapter
+    assert Recipe(adapter="head_only+full") == Recipe(adapter=("head_only", "full"))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,9 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
         ((), "got none"),
         (("head_only", "from_scratch"), "'from_scratch'.*starts anew.*put it first"),
         (("full", "adabn"), "'adabn'.*'full', may have moved it; put 'adabn' first"),
-        (("adabn", "tent"), "'tent'.*'adabn', may"),
+        (("adabn", "tent"), "'adabn' and 'tent' both start.*take one of the two"),
+        ("full+adabn", "put 'adabn' first"),
+        ("full+lpft", "no adapter 'lpft'; did you mean 'lp_ft'"),
         (("full", "ncm", "tent"), "'tent'.*'full', may"),
         (("label_propagation", "full"), "'full' trains.*'label_propagation', remembers.*'full' before"),
         (("lame", "tta", "head_only"), "'head_only' trains.*'lame', remembers"),

@@ -414,8 +414,11 @@ def test_a_recipe_of_ones_own_does_not_go_by_the_name_of_another_row(
         (["--recipe", "PAPER"], r"protocol: paper.*'clean' alone"),
         (["--recipe", "TINY", "--cap", "20"], r"more than the 20.*left out by --without NAME"),
         (["--recipe", "TINY", "--cap", "20", "--adapter", "full"], r"more than the 20(?!.*--without)"),
+        (["--recipe", "TINY", "--target", "synthetic/77"], r"no dataset 'synthetic/77'(?!.*--without)"),
+        (["--recipe", "TINY", "--adapter", "none"], r"nothing to compare: the bounds.*Name an adapter"),
+        (["--recipe", "TINY", "--adapter", "ncm", "--without", "ncm"], "nothing to compare"),
     ],
-    ids=["form", "protocol", "all", "named"],
+    ids=["form", "protocol", "all", "named", "target", "bound", "none left"],
 )
 def test_a_comparison_that_cannot_be_made_says_what_would(
     tmp_path: Path, monkeypatch, capsys, options, said
@@ -426,3 +429,4 @@ def test_a_comparison_that_cannot_be_made_says_what_would(
     given = [tmp_path / option if option in files else option for option in options]
     given += ["--target", "synthetic/1", "--store", tmp_path / "store"]
     assert re.search(f"(?s){said}", " ".join(bench(monkeypatch, capsys, *given).split()))
+    assert not list((tmp_path / "store").glob("runs*"))

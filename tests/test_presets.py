@@ -80,6 +80,9 @@ def test_a_preset_keeps_the_options_of_the_adapter_it_names():
     assert base.with_preset("our_workflow") == base
     assert base.with_preset("no_transform").adapter == base.adapter
     assert base.with_preset("head_only").adapter == Recipe(adapter="head_only").adapter
+    row = Recipe(adapter=({"name": "lame", "neighbours": 3}, "tta"))
+    assert row.with_preset("best_without_labels").adapter == row.adapter
+    assert base.with_preset("best_without_labels").adapter == Recipe(adapter="lame+tta").adapter
 
 
 @pytest.mark.parametrize("size", [(), ("laptop",)])

@@ -289,6 +289,57 @@ def test_third_party_plugins_are_built_and_checked_like_our_own(third_party: Pat
     )
 
 
+def test_adapters_that_are_not_whole_are_refused_in_a_sentence(third_party: Path):
+    (third_party / "stainlab" / "patience.py").write_text(
+        dedent(
+            """
+            from cellda.adapters import Adapter, register
+
+            @register("patience")
+            class Patience(Adapter):
+                def adapt(self, model, target, context):
+                    return model
+
+            @register("nothing")
+            class Nothing: ...
+
+            @register("forgetful")
+            class Forgetful(Patience):
+                def adapt(self, model, target, context): ...
+
+                def image_passes(self, offer):
+                    return 0
+            """
+        )
+    )
+    python(
+        """
+        from cellda import Recipe
+        from cellda.errors import ConfigurationError
+
+        def said(run):
+            try:
+                run()
+            except ConfigurationError as error:
+                return str(error)
+            raise AssertionError("it was accepted")
+
+        assert "'patience' does not define image_passes" in said(lambda: Recipe(adapter="patience"))
+        assert "'nothing' does not derive from cellda.adapters.Adapter" in said(lambda: Recipe(adapter="nothing"))
+        tiny = Recipe(
+            sources=[{"name": "synthetic/0", "options": {"per_class": 6}}],
+            backbone={"name": "test_efficientnet", "weights": "none", "image_size": 32},
+            training={"epochs": 1}, few_shot={"n": 18}, adapter="forgetful", search=None, device="cpu",
+        )
+        import cellda.datasets
+        target = cellda.datasets.load("synthetic/1", per_class=7)
+        told = said(lambda: tiny.run(target, store=STORE, progress=False))
+        assert "'forgetful' gave back a NoneType and no classifier" in told, told
+        """.replace("STORE", repr(str(third_party / "store"))),
+        third_party,
+    )
+
+
 # --- documents
 
 

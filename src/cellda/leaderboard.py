@@ -53,7 +53,7 @@ def conditions(
         adapters.get(name)
     chosen = {}
     for name in names or [name for name in adapters.names() if name not in BOUNDS]:
-        recipe = base.with_(adapter=name.split("+"), search=None)
+        recipe = base.with_(adapter=name, search=None)
         if name in without or (not names and not labels and Need.LABELS in recipe.adapter.needs):
             continue
         if not labels and Need.LABELS in recipe.adapter.needs:

@@ -32,7 +32,8 @@ class Recipe(Settings):
 
     `Recipe()` is the paper's workflow at full size (224 px, EfficientNet-B0, two sources, search); every ablation is that
     recipe with one field changed. Plug-ins are given by name (`adapter="head_only"`) or with options
-    (`adapter={"name": "full", "epochs": 20}`); adapters may be given in a row (`adapter=("adabn", "lp_ft")`).
+    (`adapter={"name": "full", "epochs": 20}`); adapters may be given in a row (`adapter=("adabn", "lp_ft")`, or
+    `adapter="adabn+lp_ft"`).
 
     Attributes:
         sources: Datasets the source model is trained on.
@@ -148,7 +149,7 @@ class Recipe(Settings):
         recipe = self
         for name in names:
             edits = edits_of(name)
-            same = edits.get("adapter") == recipe.adapter.name
+            same = "adapter" in edits and adapters.build(edits["adapter"]).name == recipe.adapter.name
             recipe = recipe.with_(
                 **{field: to for field, to in edits.items() if not (same and field == "adapter")}
             )

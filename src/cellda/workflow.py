@@ -17,6 +17,7 @@ from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import decode_all
 from cellda.datasets.celltable import cell_names
 from cellda.datasets.root import DataRoot
+from cellda.errors import ConfigurationError
 from cellda.estimate import estimate
 from cellda.models.classifier import CellClassifier
 from cellda.predicted import prediction_table
@@ -103,6 +104,11 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         adapter, trials = searched(case, lambda: deepcopy(model), target, context)
     with clock.stage("adapt"):
         model = adapter.adapt(model, target.seen_by(adapter), context)
+    if not isinstance(model, CellClassifier):
+        raise ConfigurationError(
+            f"The adapter '{adapter.name}' gave back a {type(model).__name__} and no classifier; its `adapt` has to end in "
+            "`return model`."
+        )
     with clock.stage("predict"):
         probabilities = trainer.probabilities(model, case.query(model.normalizer))
     if keep_model:

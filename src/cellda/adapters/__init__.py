@@ -48,14 +48,25 @@ def create(name: str, **options: Any) -> "Adapter":
 
     Raises:
         UnknownNameError: If no adapter has this name.
-        ConfigurationError: If a hyper-parameter is unknown or mistyped.
+        ConfigurationError: If a hyper-parameter is unknown or mistyped, or the registered class is not a whole adapter.
     """
     from pydantic import ValidationError
 
+    from cellda.adapters.base import Adapter
     from cellda.errors import ConfigurationError
     from cellda.options import describe
 
     cls = registry.get(name)
+    if not issubclass(cls, Adapter):
+        raise ConfigurationError(
+            f"The class {cls.__module__}.{cls.__qualname__} of the adapter '{name}' does not derive from "
+            "cellda.adapters.Adapter."
+        )
+    if missing := sorted(cls.__abstractmethods__):
+        raise ConfigurationError(
+            f"The class {cls.__module__}.{cls.__qualname__} of the adapter '{name}' does not define {' and '.join(missing)}, "
+            "as every adapter must."
+        )
     try:
         return cls(**options)
     except ValidationError as error:
@@ -64,6 +75,8 @@ def create(name: str, **options: Any) -> "Adapter":
 
 def build(given: Any) -> "Adapter":
     """The adapter that is meant by a name, a mapping with its `name` and options, or several of these in their order.
+
+    Names in a row may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
 
     Raises:
         UnknownNameError: If no adapter has such a name.
@@ -77,6 +90,8 @@ def build(given: Any) -> "Adapter":
 
     if isinstance(given, Adapter):
         return given
+    if isinstance(given, str) and "+" in given:
+        return build(given.split("+"))
     if isinstance(given, str):
         return create(given)
     if isinstance(given, Mapping) and isinstance(given.get("name"), str):

@@ -23,6 +23,12 @@ def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
             "would be lost; put it first."
         )
     moved = [one.name for one in before if one.moves]
+    twice = [one.name for one in before if isinstance(one, SourceStatistics)]
+    if twice and isinstance(step, SourceStatistics):
+        return (
+            f"The adapters '{twice[0]}' and '{step.name}' both start from an encoder with the source's statistics, which the "
+            "first of them replaces; take one of the two."
+        )
     if moved and isinstance(step, SourceStatistics):
         return (
             f"The adapter '{step.name}' starts from an encoder with the source's statistics, and what comes before "

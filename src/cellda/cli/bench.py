@@ -63,7 +63,8 @@ def bench(
     from cellda.evaluation.costs import costs_of, with_costs
     from cellda.leaderboard import bounds, conditions
     from cellda.reporting.bench import with_best, write_bench
-    from cellda.reporting.leaderboard import leaderboard_table
+    from cellda.reporting.leaderboard import leaderboard_table, ranked
+    from cellda.store import Store
 
     base = edited_recipe(recipe, preset, source, None, {"n": n}, pool=pool, framing=framing)
     if base.protocol != "clean":
@@ -77,12 +78,19 @@ def bench(
         conditions(base, adapter, without=without, labels=labels) if adapter or everything else bounds(base)
     )
     _check_names(own, compared)
+    if not ranked([*own, *compared]):
+        raise ConfigurationError(
+            "There is nothing to compare: the bounds (none, target_only) are on every table and are not ranked. Name an "
+            "adapter or a --condition, or leave fewer adapters out."
+        )
     study = Ablation(own | compared, target, range(draws), range(seeds), cap=cap)
     try:
         predictions = study.run(data, store=store)
     except ConfigurationError as error:
         if not everything:
             raise
+        # What stops the bounds as well is no adapter's fault.
+        Ablation(bounds(base), target, range(draws), range(seeds)).cases(data, Store(store))
         raise ConfigurationError(
             f"{error}\nAn adapter that cannot take part is left out by --without NAME."
         ) from error

@@ -19,7 +19,10 @@ def run(
     recipe: RecipeFile = None,
     preset: Presets = [],  # noqa: B006
     adapter: Annotated[
-        str | None, typer.Option(help="Adapter instead of the recipe's (see: cellda list adapters).")
+        str | None,
+        typer.Option(
+            help="Adapter, or several in a row (adabn+lp_ft), instead of the recipe's (see: cellda list adapters)."
+        ),
     ] = None,
     framing: Annotated[
         str | None, typer.Option(help="Framing instead of the recipe's (see: cellda list framing).")

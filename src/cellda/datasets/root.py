@@ -40,6 +40,8 @@ class DataRoot:
         base = name.partition("/")[0]
         if registry.get(base).drawn:
             return load(name, **options)
+        if given and not path:
+            raise ConfigurationError(f"'{name}=' names no folder; write {name}=<path>.")
         if given:
             return load(name, path, **options)
         if self.root is None:
