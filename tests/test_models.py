@@ -1,6 +1,7 @@
 """The classifier: its layout, what goes in and out, where weights come from, and the way to disk and back."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,14 @@ def misfits(folder: Path) -> dict[str, tuple[Path, str]]:
             save_torch(other, folder / "c.pth"),
             r"do not fit the encoder; \d+ of \d+ tensors differ",
         ),
+        "names of another scheme": (
+            save_torch({f"net.{name}": value for name, value in state.items()}, folder / "f.pth"),
+            r"conv_stem.weight: missing; .*; the file holds net\.conv_stem\.weight, ",
+        ),
+        "a whole model": (
+            save_torch(nn.Linear(2, 2), folder / "g.pth"),
+            r"holds more than tensors, such as a whole model\. Write the weights alone, torch\.save\([^\n]*$",
+        ),
         "one tensor": (save_torch(torch.zeros(3), folder / "d.pth"), r"holds a Tensor, not a state dict"),
         "noise": (folder / "noise.pth", r"could not be read as a state dict"),
         "safe noise": (folder / "noise.safetensors", r"could not be read as a state dict"),
@@ -298,7 +307,17 @@ def misfits(folder: Path) -> dict[str, tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     "kind",
-    ["another shape", "a missing tensor", "another network", "one tensor", "noise", "safe noise", "no file"],
+    [
+        "another shape",
+        "a missing tensor",
+        "another network",
+        "names of another scheme",
+        "a whole model",
+        "one tensor",
+        "noise",
+        "safe noise",
+        "no file",
+    ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path: Path, kind: str):
     file, message = misfits(tmp_path)[kind]
@@ -317,7 +336,7 @@ def test_weights_of_a_deeper_network_are_not_cut(tmp_path: Path):
     assert str(file) in str(caught.value)
 
 
-@pytest.mark.parametrize("wrapped", ["dinobloom", "cellda", "lightning", "plain"])
+@pytest.mark.parametrize("wrapped", ["dinobloom", "cellda", "lightning", "distilled", "compiled", "plain"])
 def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wrapped: str):
     """As DINOv2 and DinoBloom are published: a teacher with prefixed names, a mask token and heads of self-distillation."""
     trained = timm.create_model("test_vit", num_classes=0, img_size=64)
@@ -331,6 +350,12 @@ def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wr
     elif wrapped == "lightning":
         inner = {f"model.encoder.{name}": value for name, value in own.items()}
         state = {"state_dict": inner | {"model.head.weight": torch.zeros(2)}, "epoch": 3}
+    elif wrapped == "distilled":
+        state = {f"teacher.backbone.{name}": value for name, value in own.items()}
+        state |= {f"student.backbone.{name}": torch.zeros_like(value) for name, value in own.items()}
+    elif wrapped == "compiled":
+        inner = {f"module._orig_mod.{name}": value for name, value in own.items()}
+        state = {"model_state_dict": inner, "args": Namespace(lr=0.1)}
     else:
         state = dict(own)
     file = tmp_path / "weights.pth"

@@ -1,7 +1,9 @@
 """Weights from files: what a checkpoint holds, and how its tensors are called in timm."""
 
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file
@@ -10,11 +12,11 @@ from torch import Tensor, nn
 
 from cellda.errors import ConfigurationError
 
-WRAPPERS = ("state_dict", "model", "teacher")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher")
 """Keys under which training scripts keep the weights; self-distillation (DINO) keeps those of its teacher."""
 
-PREFIXES = ("module.", "model.", "backbone.", "encoder.")
-"""What training scripts put before the names of the encoder's tensors."""
+PREFIXES = ("module.", "_orig_mod.", "model.", "teacher.", "backbone.", "encoder.")
+"""What training scripts put before the names of the encoder's tensors; beside a teacher's, a student's are left out."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -28,9 +30,18 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"backbone.weights='{path}' is neither 'timm', 'packaged', 'none' nor an existing file."
         )
     try:
-        state = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
+        # Training scripts keep their command line beside the weights.
+        with torch.serialization.safe_globals([Namespace]):
+            state = (
+                load_file(path)
+                if path.suffix == ".safetensors"
+                else torch.load(path, "cpu", weights_only=True)
+            )
+    except UnpicklingError as error:
+        raise ConfigurationError(
+            f"{path} could not be read as a state dict: it is no file of torch, or holds more than tensors, such as a whole "
+            "model. Write the weights alone, torch.save(model.state_dict(), path)."
+        ) from error
     except Exception as error:
         raise ConfigurationError(f"{path} could not be read as a state dict: {error}") from error
     for wrapper in WRAPPERS:

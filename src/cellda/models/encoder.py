@@ -146,9 +146,11 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
         if name not in state or state[name].shape != value.shape
     ]
     if wrong:
+        held = "" if own.keys() & state.keys() else f"; the file holds {', '.join(list(state)[:3]) or 'none'}"
         raise ConfigurationError(
             f"The weights in {origin} do not fit the encoder; {len(wrong)} of {len(own)} tensors differ, first: "
             + "; ".join(wrong[:3])
+            + held
         )
     parts = {name.partition(".")[0] for name in own}
     surplus = [name for name in state if name not in own and name.partition(".")[0] in parts]
