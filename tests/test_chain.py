@@ -194,4 +194,6 @@ def test_a_run_on_a_disjoint_pool_predicts_the_other_half_and_says_so(tmp_path) 
     case = prepared(chosen, tmp_path)
     result = chosen.run(target(), store=tmp_path)
     assert len(result.predictions) == len(case.scored) < len(case.draw.query)
-    assert result.record["pool"] is None  # `full` sees no pool
+    assert (
+        result.record["pool"] == "disjoint"
+    )  # `full` sees no pool, but is measured where others do not look

@@ -189,6 +189,12 @@ def test_the_table_ranks_what_competes_and_sets_bounds_and_oracle_beside_it(pred
         note.endswith("others than those that are predicted (inductive).")
         for note in leaderboard_table(held_out, 50).notes
     )
+    apart = with_costs(
+        predictions, runs.assign(pool=runs["pool"].where(runs["condition"] != "tent", "disjoint"))
+    )
+    with pytest.raises(ConfigurationError, match=r"tent ran with pool='disjoint'.*half of the query"):
+        leaderboard_table(apart, 50)
+    assert "Balanced accuracy: mean recall of a target's classes with at least 5 query cells." in table.notes
     part = leaderboard_table(predictions[predictions["condition"] != "target_only"], resamples=50)
     assert not any("Unlabelled" in note for note in part.notes)
     assert "Bounds are not ranked: none is the source model as it is." in part.notes

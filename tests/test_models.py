@@ -371,6 +371,13 @@ def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wr
         assert smaller(torch.rand(2, 3, 32, 32)).isfinite().all()
 
 
+def test_images_that_patches_do_not_cover_are_refused_with_sizes_that_they_do() -> None:
+    with pytest.raises(ValueError, match=r"patches of 16 pixels.*last 8 of image_size=40.* to 32 or 48"):
+        Backbone(name="test_vit", weights="none", image_size=40)
+    for name, size in (("test_vit", 48), ("test_efficientnet", 40)):
+        assert Backbone(name=name, weights="none", image_size=size).image_size == size
+
+
 def test_no_weights_are_random_weights():
     with torch.random.fork_rng():
         torch.manual_seed(1)

@@ -124,7 +124,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         "draw": recipe.few_shot.draw,
         "seed": recipe.seed,
         "protocol": recipe.protocol,
-        "pool": recipe.pool if case.uses_pool else None,
+        "pool": recipe.pool if case.uses_pool or recipe.pool == "disjoint" else None,
         "versions": VERSIONS,
         "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         "support_files": cell_names(case.target.table, case.draw.support),

@@ -15,7 +15,7 @@ COSTS = ("labels_used", "image_passes", "seconds")
 """Columns of costs; `seconds` are those of search, adaptation and prediction."""
 
 POOL = "pool"
-"""Which unlabelled images a run looked at (`Recipe.pool`); empty where it looked at none."""
+"""`Recipe.pool` of a run; empty where it looked at no unlabelled image and was measured on the whole query."""
 
 _STAGES = ("search", "adapt", "predict")
 

@@ -10,6 +10,7 @@ from typing import Any
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
+from timm.layers.patch_embed import PatchEmbed
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
@@ -22,17 +23,25 @@ PACKAGED = "tf_efficientnet_lite0"
 
 
 def check_backbone(backbone: Backbone) -> None:
-    """Refuse a backbone that timm does not have, or packaged weights that are another one's.
+    """Refuse a backbone that timm does not have, packaged weights that are another one's, and images that it would cut.
 
     Raises:
         UnknownNameError: If timm has no such model, or no such weights of it.
-        ConfigurationError: If the packaged weights are not those of this backbone.
+        ConfigurationError: If the packaged weights are not those of this backbone, or a transformer's patches do not cover the
+            image.
     """
     _configuration(backbone.name)
     if backbone.weights == "packaged" and backbone.name != PACKAGED:
         raise ConfigurationError(
             f"The packaged weights are those of '{PACKAGED}', not of '{backbone.name}': set backbone.name='{PACKAGED}', "
             "or backbone.weights='timm' to download the weights of your model."
+        )
+    patches = getattr(encoder_structure(backbone.name), "patch_embed", None)
+    if isinstance(patches, PatchEmbed) and (rest := backbone.image_size % patches.patch_size[0]):
+        raise ConfigurationError(
+            f"'{backbone.name}' looks at patches of {patches.patch_size[0]} pixels, which would leave out the last {rest} of "
+            f"image_size={backbone.image_size}; set backbone.image_size to {backbone.image_size - rest} or "
+            f"{backbone.image_size - rest + patches.patch_size[0]}."
         )
 
 

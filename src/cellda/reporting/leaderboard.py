@@ -12,6 +12,7 @@ from cellda.evaluation.elsewhere import BEST
 from cellda.evaluation.metrics import average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
+from cellda.evaluation.rates import MIN_CELLS
 from cellda.presets import ORACLE
 from cellda.reporting.tables import distinct, runs_in_words, scores, words
 from cellda.reporting.text_table import TextTable
@@ -77,9 +78,10 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
 
     Raises:
         ConfigurationError: If protocols are mixed, conditions ran on different targets, or ranked ones on different
-            draws.
+            draws; if some were measured on the whole query and others, with a pool of its own, on a half.
     """
     protocol = single(predictions, "protocol")
+    _one_query(predictions)
     names = distinct(predictions, "condition")
     found = ranking(predictions)
     parts = {str(name): part for name, part in predictions.groupby("condition", sort=False)}
@@ -134,6 +136,18 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
     )
 
 
+def _one_query(predictions: pd.DataFrame) -> None:
+    """Refuse runs with `pool="disjoint"`, which are measured on a half of the query, beside others."""
+    if POOL in predictions.columns:
+        halved = predictions[POOL].eq("disjoint").fillna(False)
+        if halved.any() and not halved.all():
+            names = ", ".join(distinct(predictions[halved], "condition"))
+            raise ConfigurationError(
+                f"{names} ran with pool='disjoint' and is measured on a half of the query, other conditions on all of it; "
+                "compare conditions of one pool."
+            )
+
+
 def _span(part: pd.DataFrame) -> str:
     """Smallest and largest number of labels of the runs."""
     if "labels_used" not in part.columns or part["labels_used"].isna().all():
@@ -155,6 +169,7 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
     notes = [
         f"Mean over {runs_in_words(predictions)}; 95 % bootstrap intervals over groups of images, stratified by target.",
         f"Ranks by balanced accuracy over {found.blocks} (target, draw) blocks; wins: blocks in which no other was better.",
+        f"Balanced accuracy: mean recall of a target's classes with at least {MIN_CELLS} query cells.",
     ]
     if len(found.mean_ranks) > 1:
         notes.append(
