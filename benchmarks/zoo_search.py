@@ -11,7 +11,7 @@ from study import Study, main
 from tuning import TRIALS
 from zoo import STUDY as ZOO
 
-TOP = ("full+tta@cell", "full+label_propagation+tta@cell", "our_workflow@cell")
+TOP = ("full+label_propagation+tta@cell", "full+tta@cell", "l2_sp+tta@cell")
 CHOSEN = {name: ZOO.recipes[name] for name in TOP}
 SEARCHED = {f"{name}+search": recipe.with_(search={"trials": TRIALS}) for name, recipe in CHOSEN.items()}
 
