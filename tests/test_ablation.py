@@ -88,6 +88,19 @@ def test_an_interrupted_ablation_goes_on_where_it_stopped(tmp_path, trainings, m
     assert table["condition"].unique().tolist() == list(QUICK)
 
 
+def test_runs_that_diverge_are_named_once_all_others_are_made(tmp_path, trainings) -> None:
+    wild = {"wild": recipe(adapter={"name": "full", "epochs": 2, "lr": 1e30})}
+    study = Ablation(wild | QUICK, [target()], draws=(0, 1))
+    with pytest.raises(
+        CelldaError, match=r"(?s)2 of 8 runs failed.*'wild' on .*, draw 0, seed 0: .*finite.*draw 1"
+    ):
+        study.run(store=tmp_path, progress=False)
+    trainings.clear()
+    table = Ablation(QUICK, [target()], draws=(0, 1)).run(store=tmp_path, progress=False)
+    assert not trainings
+    assert table["condition"].unique().tolist() == list(QUICK)
+
+
 def test_the_papers_conditions_are_edits_of_one_recipe() -> None:
     base = recipe(seed=4)
     study = Ablation.of_paper(base, ["synthetic/1"])

@@ -95,6 +95,8 @@ def test_the_condition_of_a_recipe_that_is_none_of_the_papers():
     own_target = Recipe.preset("head_only").with_(target_normalizer="identity")
     assert presets.condition_of(own_target) == "head_only+identity"
     assert presets.condition_of(Recipe(normalizer="identity")) == "full+identity"
+    assert presets.condition_of(Recipe.preset("best")) == "full+label_propagation+tta@cell"
+    assert presets.condition_of(Recipe(framing="center")) == "our_workflow@center"
 
 
 def test_every_condition_undoes_the_edits_of_the_others():

@@ -4,13 +4,15 @@ import importlib
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import cellda.adapters
 from cellda import Recipe
+from cellda.ablation import Ablation
 from cellda.evaluation.costs import read_costs
-from cellda.evaluation.predictions import read_predictions
+from cellda.evaluation.predictions import probabilities, read_predictions
 from cellda.presets import CONDITIONS
 from cellda.reporting.leaderboard import ranking
 from tiny import recipe
@@ -119,6 +121,10 @@ def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, t
     study.main(small)
     table = read_predictions(results)
     assert set(table["condition"]) == {"a", "b", "best"}
+    stored = probabilities(table[table["condition"] == "a"])
+    assert np.array_equal(stored * 8192, np.round(stored * 8192))
+    exact = Ablation(small.recipes, small.targets).run(store=tmp_path / "s", progress=False)
+    assert np.abs(stored - probabilities(exact[exact["condition"] == "a"])).max() <= 0.5 / 8192
     runs = read_costs(results)
     assert len(runs) == 6
     assert set(runs.loc[runs["condition"] == "a", "labels_used"]) == {0}

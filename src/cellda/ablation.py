@@ -19,7 +19,7 @@ from cellda.presets import CONDITIONS, ORACLE
 from cellda.recipe import Recipe
 from cellda.results import RunResult
 from cellda.store import Store
-from cellda.training.loop import Trainer
+from cellda.training.loop import DivergedError, Trainer
 from cellda.workflow import make_ready, run_case
 
 
@@ -148,7 +148,8 @@ class Ablation:
             progress: Whether to show progress and a time estimate on standard error.
 
         Raises:
-            CelldaError: If a run cannot work; said before any training.
+            CelldaError: If a run cannot work, said before any training; or if one has failed (its loss is no longer finite),
+                said once all others are made.
         """
         place = store if isinstance(store, Store) else Store(store)
         cases = self.cases(data, place)
@@ -156,10 +157,22 @@ class Ablation:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
         trainer = Trainer(next(iter(self.recipes.values())).device)
         make_ready([case for _, case in cases if case.finished() is None], trainer, progress)
-        tables = []
+        tables, failed = [], []
         with bars.display(progress), bars.task("runs", len(cases)) as advance:
             for condition, case in cases:
-                result = run_case(case, trainer, keep_model=False)
-                tables.append(result.predictions.assign(condition=condition))
+                try:
+                    result = run_case(case, trainer, keep_model=False)
+                    tables.append(result.predictions.assign(condition=condition))
+                except DivergedError as error:
+                    shot, seed = case.recipe.few_shot, case.recipe.seed
+                    failed.append(
+                        f"'{condition}' on {case.target.full_name}, draw {shot.draw}, seed {seed}: {error}"
+                    )
                 advance(1)
+        if failed:
+            raise CelldaError(
+                f"{len(failed)} of {len(cases)} runs failed, and a table without them would be of unequal runs. The others "
+                "are made and will be found again; leave these conditions out, or mend them:\n"
+                + "\n".join(failed)
+            )
         return validate(pd.concat(tables))

@@ -60,7 +60,8 @@ def conditions(
             raise ConfigurationError(
                 f"The adapter '{name}' needs labelled target cells; leave it out, or compare with labels."
             )
-        chosen[OURS if condition_of(recipe) == OURS else name] = recipe
+        whole = recipe.with_(framing="none")
+        chosen[OURS if condition_of(whole) == OURS else name] = recipe
     return chosen | bounds(base)
 
 

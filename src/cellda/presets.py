@@ -95,10 +95,16 @@ def summary(name: str) -> str:
 def condition_of(recipe: "Recipe") -> str:
     """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer.
 
-    Where query labels chose the adapter's values, the name ends in `+oracle`.
+    Behind it stands `@` and the framing, where cells are framed. Where query labels chose the adapter's values, the name ends
+    in `+oracle`.
+
+    >>> from cellda import Recipe
+    >>> condition_of(Recipe.preset("best_without_labels"))
+    'lame+tta@cell'
     """
+    framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
     search = recipe.search if recipe.adapter.search_space() else None
-    return _condition_of(recipe) + ORACLE * (search is not None and search.selector == "oracle")
+    return _condition_of(recipe) + framed + ORACLE * (search is not None and search.selector == "oracle")
 
 
 def _condition_of(recipe: "Recipe") -> str:

@@ -117,8 +117,9 @@ class Adapter(Settings, ABC):
             nothing that moves the encoder follows.
         moves: Whether it may change the encoder or the embedding: their weights or their statistics.
         trains: Whether it changes weights or statistics of the model at all, be it of the head that it finds.
-        stores: Whether its model remembers embeddings of images. Nothing that trains follows, behind which they would be
-            those of another model.
+        stores: Whether its model remembers what it made of images: their embeddings, the shares of the classes among them.
+            Nothing that trains follows, behind which they would be those of another model.
+        replaces_head: Whether it makes a head of its own, whatever head it finds.
     """
 
     name: ClassVar[str]
@@ -128,6 +129,7 @@ class Adapter(Settings, ABC):
     moves: ClassVar[bool] = True
     trains: ClassVar[bool] = True
     stores: ClassVar[bool] = False
+    replaces_head: ClassVar[bool] = False
 
     @abstractmethod
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":

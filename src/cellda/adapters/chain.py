@@ -8,6 +8,7 @@ from pydantic import SerializeAsAny, field_validator
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
 from cellda.adapters.batchnorm import SourceStatistics
+from cellda.adapters.features import FeatureAdapter
 from cellda.errors import ConfigurationError
 from cellda.settings import Range
 
@@ -37,8 +38,14 @@ def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
     stored = [one.name for one in before if one.stores]
     if stored and step.trains:
         return (
-            f"The adapter '{step.name}' trains, and what comes before it, '{stored[0]}', remembers embeddings of the model "
-            f"as it was; put '{step.name}' before '{stored[0]}'."
+            f"The adapter '{step.name}' trains, and what comes before it, '{stored[0]}', remembers what the model as it was "
+            f"made of images; put '{step.name}' before '{stored[0]}'."
+        )
+    unused = _heads_only(before)
+    if unused and step.replaces_head:
+        return (
+            f"The adapter '{step.name}' makes a head of its own, so that what '{unused[0]}' did to the head would be lost; "
+            f"leave one of the two out, or put '{unused[0]}' behind '{step.name}'."
         )
     views = prod(one.views for one in before)
     if views > 1 and step.moves:
@@ -47,6 +54,14 @@ def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
             f"makes the model look at {views} views of an image; put it before."
         )
     return None
+
+
+def _heads_only(before: Sequence[Adapter]) -> list[str]:
+    """Names of those that changed the head, and of which nothing has gone into the encoder since."""
+    names: list[str] = []
+    for one in before:
+        names = [] if one.moves else [*names, *([one.name] if isinstance(one, FeatureAdapter) else [])]
+    return names
 
 
 class Chain(Adapter):

@@ -34,6 +34,7 @@ class LabelPropagation(PooledFeatures):
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})
     stores: ClassVar[bool] = True
+    replaces_head: ClassVar[bool] = True
 
     neighbours: int = tunable(10, choices=(5, 10, 20, 50), ge=1)
     alpha: float = tunable(0.99, choices=(0.5, 0.8, 0.9, 0.99), gt=0, lt=1)

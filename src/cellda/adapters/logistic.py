@@ -1,6 +1,6 @@
 """Logistic regression on embeddings."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
@@ -25,6 +25,8 @@ class Logistic(FeatureAdapter):
 
     Pedregosa et al.: Scikit-learn: machine learning in Python. JMLR 2011.
     """
+
+    replaces_head: ClassVar[bool] = True
 
     C: float = tunable(1.0, low=1e-3, high=1e2, log=True, gt=0)
 

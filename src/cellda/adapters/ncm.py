@@ -1,6 +1,6 @@
 """Nearest class mean."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class Ncm(FeatureAdapter):
     Wang, Chao, Weinberger and van der Maaten: SimpleShot: revisiting nearest-neighbor classification for few-shot learning.
     arXiv 1911.04623, 2019.
     """
+
+    replaces_head: ClassVar[bool] = True
 
     temperature: float = Field(0.1, gt=0)
 

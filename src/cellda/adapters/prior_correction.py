@@ -36,6 +36,7 @@ class PriorCorrection(PooledFeatures):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
+    stores: ClassVar[bool] = True
 
     smoothing: float = tunable(0.5, choices=(0.0, 0.1, 0.5, 2.0), ge=0)
     trained_on: tuple[float, ...] | None = Field(

@@ -91,7 +91,7 @@ class Referenced(Normalizer):
 
         Raises:
             ConfigurationError: If the reference has not been fitted.
-            DataError: If the images or the mask have a wrong shape or type.
+            DataError: If the images or the mask have a wrong shape or type, or values are not finite.
         """
         if self.needs_fit:
             raise ConfigurationError(
@@ -101,6 +101,10 @@ class Referenced(Normalizer):
         check_images(images, mask)
         if len(images) == 0:
             return images.clone()
+        if not images.isfinite().all():
+            raise DataError(
+                f"{self.name}: the images hold NaN or infinite values; give RGB images in [0, 1]."
+            )
         with torch.autocast(images.device.type, enabled=False):
             filled, smear = _filled(images, mask)
             with torch.no_grad():
