@@ -8,8 +8,8 @@ the adapter `full`; several in a row are joined by `+`. `@cell` is framing `cell
 
 Between two bounds, which are not ranked: `none`, the source model as it is, and `target_only`, every label of
 the support side without a source. `best` is, on each target, the condition that was best on the other three,
-`best_without_labels` the same among those that used no label. `+oracle` has values chosen by query labels, and is shown
-as an upper bound in a column of its own. In parts, over several sittings:
+`best_without_labels` the same among those that used no label. `zoo_search.py` says what a search adds.
+In parts, over several sittings:
 
     python benchmarks/zoo.py --data ~/wbc --conditions our_workflow none head_only --draws 0 1 --only-run
 
@@ -21,20 +21,14 @@ from study import Study, main
 
 from cellda import Recipe
 from cellda.leaderboard import BOUNDS, CAP, OURS, conditions
-from cellda.presets import FRAMED, ORACLE
+from cellda.presets import FRAMED
 
 SMALL = BASE.with_(backbone={"image_size": 96})
 CELL = SMALL.with_(**FRAMED)
 
-CHAINS = ("full+tta", "full+label_propagation+tta")
-"""Adapters in a row, beside every adapter alone."""
-
 ON_EMBEDDINGS = ("tta", "t3a", "lame", "lame+tta", "ncm", "label_propagation")
-ON_CELLS = (*ON_EMBEDDINGS, "shot", "full", *CHAINS, "l2_sp+tta")
-"""What is also run on framed cells, beside the source model as it is."""
-
-ORACLES = ("logistic", "label_propagation@cell", "lame@cell")
-"""What is also run with values that 8 trials chose by the query labels: how much a better choice could give."""
+ON_CELLS = (*ON_EMBEDDINGS, "full", "full+tta", "full+label_propagation+tta", "l2_sp+tta")
+"""What is also run on framed cells, beside the source model as it is: adapters alone, and some in a row."""
 
 
 def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:
@@ -44,24 +38,19 @@ def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:
 
 RECIPES = (
     conditions(SMALL)
-    | competing(SMALL, CHAINS)
     | {f"{name}@cell": recipe for name, recipe in competing(CELL, ON_CELLS).items()}
     | {"none@cell": CELL.with_(adapter="none")}
 )
-BY_QUERY = {
-    name + ORACLE: RECIPES[name].with_(search={"trials": 8, "selector": "oracle"}) for name in ORACLES
-}
 
 STUDY = Study(
     "zoo",
-    RECIPES | BY_QUERY,
+    RECIPES,
     TARGETS,
     main=OURS,
     draws=(0, 1, 2, 3, 4),
     tables=("leaderboard", "leaderboard_without_labels", "conditions", "comparison_balanced"),
     figures=("critical_difference",),
     cap=CAP,
-    oracle=True,
     best=True,
 )
 

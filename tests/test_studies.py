@@ -55,12 +55,8 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     study = zoo.STUDY
     alone = {name for name in study.recipes if "+" not in name and "@" not in name}
     assert alone == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
-    upper = {name for name in study.recipes if name.endswith("+oracle")}
-    assert {study.recipes[name].search.selector for name in upper} == {"oracle"}
-    assert all(study.recipes[name].with_(search=None) == study.recipes[name[:-7]] for name in upper)
-    others = {name: recipe for name, recipe in study.recipes.items() if name not in upper}
-    assert {recipe.search for recipe in others.values()} == {None}
-    framed = {name: recipe for name, recipe in others.items() if name.endswith("@cell")}
+    assert {recipe.search for recipe in study.recipes.values()} == {None}
+    framed = {name: recipe for name, recipe in study.recipes.items() if name.endswith("@cell")}
     assert {(one.framing.name, one.training.stain_jitter) for one in framed.values()} == {("cell", 1.0)}
     assert framed["full+tta@cell"].adapter.name == "full+tta"
     for name in ("best", "best_without_labels"):
@@ -94,14 +90,17 @@ def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
     import zoo
     import zoo_search
 
-    names = list(zoo_search.STUDY.recipes)
+    recipes = zoo_search.STUDY.recipes
     stored = read_predictions(BENCHMARKS / "results" / "zoo")
-    assert set(names[:3]) == set(ranking(stored).mean_ranks.index[:3])
-    for name in names[:3]:
-        searched = zoo_search.STUDY.recipes[f"{name}+search"]
-        assert searched.search is not None
-        assert (searched.search.trials, searched.search.selector) == (8, "support_cv")
-        assert searched.with_(search=None) == zoo_search.STUDY.recipes[name] == zoo.STUDY.recipes[name]
+    assert set(zoo_search.TOP) == set(ranking(stored).mean_ranks.index[:3])
+    chosen = {f"{name}+search": "support_cv" for name in zoo_search.TOP} | {
+        f"{name}+oracle": "oracle" for name in zoo_search.BOUNDED
+    }
+    assert {name for name, recipe in recipes.items() if recipe.search is not None} == set(chosen)
+    for name, selector in chosen.items():
+        searched, alone = recipes[name], name.rpartition("+")[0]
+        assert (searched.search.trials, searched.search.selector) == (8, selector)
+        assert searched.with_(search=None) == recipes[alone] == zoo.STUDY.recipes[alone]
 
 
 def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, tmp_path: Path):
