@@ -101,6 +101,23 @@ def test_runs_that_diverge_are_named_once_all_others_are_made(tmp_path, training
     assert table["condition"].unique().tolist() == list(QUICK)
 
 
+def test_an_adapter_that_raises_is_named_with_its_line_once_all_others_are_made(
+    tmp_path, trainings, monkeypatch
+) -> None:
+    def crash(self, model, view, context):
+        raise ValueError("boom")
+
+    monkeypatch.setattr(type(recipe(adapter="ncm").adapter), "adapt", crash)
+    study = Ablation({"mine": recipe(adapter="ncm")} | QUICK, [target()])
+    said = r"(?s)1 of 4 runs failed.*'mine' on .*, draw 0, seed 0: ValueError: boom \(.*test_ablation\.py, line \d+\)"
+    with pytest.raises(CelldaError, match=said) as caught:
+        study.run(store=tmp_path, progress=False)
+    assert isinstance(caught.value.__cause__, ValueError)
+    trainings.clear()
+    Ablation(QUICK, [target()]).run(store=tmp_path, progress=False)
+    assert not trainings
+
+
 def test_the_papers_conditions_are_edits_of_one_recipe() -> None:
     base = recipe(seed=4)
     study = Ablation.of_paper(base, ["synthetic/1"])

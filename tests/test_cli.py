@@ -102,7 +102,8 @@ def test_help_names_the_commands(cellda_):
         said = cellda_(*arguments)
         shown = said.out + said.err
         assert all(
-            f" {command} " in shown for command in ("run", "ablate", "table", "figure", "list", "datasets")
+            f" {command} " in shown
+            for command in ("run", "adapt", "predict", "ablate", "table", "figure", "list", "datasets")
         )
     assert cellda_("--help").status == 0
     assert all(

@@ -413,12 +413,27 @@ def test_a_recipe_of_ones_own_does_not_go_by_the_name_of_another_row(
     assert not (tmp_path / "store").exists()
 
 
+def test_a_recipe_of_ones_own_that_needs_labels_is_no_part_of_a_comparison_without(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(recipe(adapter="ncm").to_yaml(), encoding="utf-8")
+    options = ["--recipe", file, "--target", "synthetic/1", "--store", tmp_path / "store", "--no-labels"]
+    said = bench(monkeypatch, capsys, *options, "--condition", f"mine={file}")
+    assert "'ncm' of --condition" in " ".join(said.split())
+    assert "needs labelled target cells" in " ".join(said.split())
+    assert not (tmp_path / "store").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--condition", "ours"], r"takes NAME=FILE.*got 'ours'"),
         (["--recipe", "PAPER"], r"protocol: paper.*'clean' alone"),
-        (["--recipe", "TINY", "--cap", "20"], r"more than the 20.*left out by --without NAME"),
+        (
+            ["--recipe", "TINY", "--cap", "20"],
+            r"more than the 20.*without these:.* --without our_workflow( |$)",
+        ),
         (["--recipe", "TINY", "--cap", "20", "--adapter", "full"], r"more than the 20(?!.*--without)"),
         (["--recipe", "TINY", "--target", "synthetic/77"], r"no dataset 'synthetic/77'(?!.*--without)"),
         (["--recipe", "TINY", "--adapter", "none"], r"nothing to compare: the bounds.*Name an adapter"),

@@ -336,6 +336,23 @@ def test_weights_of_a_deeper_network_are_not_cut(tmp_path: Path):
     assert str(file) in str(caught.value)
 
 
+def test_weights_that_were_trained_with_registers_need_a_backbone_that_has_them(tmp_path: Path):
+    own = timm.create_model("test_vit", num_classes=0, img_size=64).state_dict()
+    registers = own | {"register_tokens": torch.zeros(1, 4, own["cls_token"].shape[-1])}
+    file = save_torch(registers, tmp_path / "registers.pth")
+    with pytest.raises(
+        ConfigurationError, match=r"no place for 1 of their tensors, first: (reg_token|register)"
+    ):
+        build_encoder(Backbone(name="test_vit", weights=str(file), image_size=64))
+
+
+def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path):
+    own = timm.create_model("test_vit", num_classes=0, img_size=64).state_dict()
+    file = save_torch(own | {"norm.bias": torch.full_like(own["norm.bias"], torch.nan)}, tmp_path / "nan.pth")
+    with pytest.raises(ConfigurationError, match=r"NaN or infinite values in 1 tensors, first: norm\.bias"):
+        build_encoder(Backbone(name="test_vit", weights=str(file), image_size=64))
+
+
 @pytest.mark.parametrize("wrapped", ["dinobloom", "cellda", "lightning", "distilled", "compiled", "plain"])
 def test_transformers_and_wrapped_checkpoints_come_from_files(tmp_path: Path, wrapped: str):
     """As DINOv2 and DinoBloom are published: a teacher with prefixed names, a mask token and heads of self-distillation."""

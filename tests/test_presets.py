@@ -85,6 +85,11 @@ def test_a_preset_keeps_the_options_of_the_adapter_it_names():
     assert base.with_preset("best_without_labels").adapter == Recipe(adapter="lame+tta").adapter
 
 
+def test_what_is_recommended_undoes_the_edits_of_the_conditions():
+    for name in presets.RECOMMENDED:
+        assert Recipe.preset("no_transform", name) == Recipe.preset(name)
+
+
 @pytest.mark.parametrize("size", [(), ("laptop",)])
 @pytest.mark.parametrize("condition", SIX)
 def test_a_recipe_knows_its_condition(size: tuple[str, ...], condition: str):

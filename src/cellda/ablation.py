@@ -1,6 +1,7 @@
 """Many runs that are compared with each other: conditions x targets x draws x source seeds."""
 
 import itertools
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,18 @@ from typing import Any
 import pandas as pd
 
 from cellda import progress as bars
-from cellda.case import Case, needs_sources
+from cellda.case import Case
 from cellda.datasets.base import CellDataset
 from cellda.datasets.root import DataRoot
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
 from cellda.leaderboard import BOUNDS
+from cellda.needed import needs_sources
 from cellda.presets import CONDITIONS, ORACLE
 from cellda.recipe import Recipe
 from cellda.results import RunResult
 from cellda.store import Store
-from cellda.training.loop import DivergedError, Trainer
+from cellda.training.loop import Trainer
 from cellda.workflow import make_ready, run_case
 
 
@@ -148,8 +150,8 @@ class Ablation:
             progress: Whether to show progress and a time estimate on standard error.
 
         Raises:
-            CelldaError: If a run cannot work, said before any training; or if one has failed (its loss is no longer finite),
-                said once all others are made.
+            CelldaError: If a run cannot work, said before any training; or if one has failed (its loss is no longer finite, an
+                adapter of yours raised), said once all others are made.
         """
         place = store if isinstance(store, Store) else Store(store)
         cases = self.cases(data, place)
@@ -157,22 +159,33 @@ class Ablation:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
         trainer = Trainer(next(iter(self.recipes.values())).device)
         make_ready([case for _, case in cases if case.finished() is None], trainer, progress)
-        tables, failed = [], []
+        tables: list[pd.DataFrame] = []
+        failed: dict[str, Exception] = {}
         with bars.display(progress), bars.task("runs", len(cases)) as advance:
             for condition, case in cases:
                 try:
                     result = run_case(case, trainer, keep_model=False)
                     tables.append(result.predictions.assign(condition=condition))
-                except DivergedError as error:
-                    shot, seed = case.recipe.few_shot, case.recipe.seed
-                    failed.append(
-                        f"'{condition}' on {case.target.full_name}, draw {shot.draw}, seed {seed}: {error}"
-                    )
+                except Exception as error:  # of an adapter, which may be anybody's
+                    failed[_where(condition, case)] = error
                 advance(1)
         if failed:
             raise CelldaError(
                 f"{len(failed)} of {len(cases)} runs failed, and a table without them would be of unequal runs. The others "
                 "are made and will be found again; leave these conditions out, or mend them:\n"
-                + "\n".join(failed)
-            )
+                + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
+            ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
+
+
+def _where(condition: str, case: Case) -> str:
+    shot, seed = case.recipe.few_shot, case.recipe.seed
+    return f"'{condition}' on {case.target.full_name}, draw {shot.draw}, seed {seed}"
+
+
+def _said(error: Exception) -> str:
+    """What an error says; where it is none of cellda's, also what it is and the line that raised it."""
+    if isinstance(error, CelldaError):
+        return str(error)
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({line.filename}, line {line.lineno})"

@@ -1,23 +1,25 @@
 """A recipe brought together with its target and data, checked before anything is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
-from cellda.adapters.base import Need, Offer, Start
+from cellda.adapters.base import Need, Offer
 from cellda.code_digest import source_digest
 from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import cached_found, cached_pixels
 from cellda.datasets.draws import Draw, draw_support, split_query
 from cellda.datasets.images import ImageSet
+from cellda.datasets.own_cells import OwnCells
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.encoder import encoder_structure
+from cellda.needed import check_search, search_of, sources_beside
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
@@ -74,50 +76,10 @@ class Case:
                 data are too few for the draw, the search or the adapter; if two sources show the same cells.
             DataError: If a dataset's layout is not there.
         """
-        search = search_of(recipe)
-        if search is not None and search.selector == "oracle" and not oracle:
-            raise ConfigurationError(
-                "The selector 'oracle' chooses by query labels: its results are an upper bound and no result of a method. It "
-                "runs only in studies that ask for it, by Ablation(..., oracle=True); set search.selector to 'support_cv'."
-            )
-        if search is not None and search.selector == "source_val" and recipe.training.holdout == 0:
-            raise ConfigurationError(
-                "The selector 'source_val' measures on held-out source cells, but training.holdout=0 holds none out; set "
-                "it to 0.2, or choose another selector."
-            )
+        check_search(recipe, oracle=oracle)
         root = data if isinstance(data, DataRoot) else DataRoot(data)
         aim = root.load(target) if isinstance(target, str) else target
-        if aim.full_name in [source.name for source in recipe.sources]:
-            raise ConfigurationError(
-                f"'{aim.full_name}' is the target and among the sources, so the source model would have seen the query "
-                f"images; take it out of the sources ({', '.join(source.name for source in recipe.sources)})."
-            )
-        twins = [spec.name for spec in recipe.sources if aim.shares_cells_with(spec.loader)]
-        if twins:
-            raise ConfigurationError(
-                f"The target '{aim.full_name}' shows the same cells as the source '{twins[0]}' in other files, so the source "
-                "model would have seen the query cells; choose another target or source."
-            )
-        for one, other in combinations(recipe.sources, 2):
-            if one.loader.shares_cells_with(other.loader):
-                raise ConfigurationError(
-                    f"The sources '{one.name}' and '{other.name}' show the same cells, so that cells held out of one would be "
-                    "trained on in the other; name one of them."
-                )
-        sources: tuple[CellDataset, ...] = ()
-        if needs_sources(recipe):
-            sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
-        # A dataset may go by two names (`synthetic` is `synthetic/0`), or lie under two.
-        shared = [
-            source.full_name
-            for source in sources
-            if source.full_name == aim.full_name or source.fingerprint == aim.fingerprint
-        ]
-        if shared:
-            raise ConfigurationError(
-                f"The target '{aim.full_name}' holds the very images of the source '{shared[0]}'; choose another target or "
-                "source."
-            )
+        sources = sources_beside(aim, recipe, root)
         shot = recipe.few_shot
         draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
         if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:
@@ -131,11 +93,71 @@ class Case:
                 f"The adapter '{recipe.adapter.name}' needs unlabelled images; {aim.full_name} has none beside its support: "
                 "choose another adapter."
             )
-        recipe.adapter.check(case.offer)
-        if case.search is not None and case.search.selector == "support_cv":
-            labels = aim.labels[list(draw.support)].numpy()
-            support_folds(labels, case.support_groups, case.search.folds, case.seed)
-        return case
+        return case._checked()
+
+    @classmethod
+    def own(
+        cls,
+        recipe: Recipe,
+        labelled: str | CellDataset | None,
+        images: Sequence[Path],
+        data: str | Path | DataRoot | None,
+        store: Store,
+    ) -> Self:
+        """What a laboratory has, all of it: every labelled cell is support, every image without a label is pool.
+
+        Args:
+            recipe: What is composed; how supports are drawn is not looked at.
+            labelled: The labelled cells, by name or loaded; None where there are none.
+            images: Image files without labels.
+            data: Folder that holds one folder per dataset name.
+            store: Where results of stages lie.
+
+        Raises:
+            ConfigurationError: If the labelled cells are among the sources, or the needs of adapter or search are not met.
+            DataError: If a dataset's layout or an image is not there.
+        """
+        check_search(recipe, oracle=False)
+        root = data if isinstance(data, DataRoot) else DataRoot(data)
+        known = root.load(labelled) if isinstance(labelled, str) else labelled
+        aim = OwnCells(known, images)
+        sources = sources_beside(aim if known is None else known, recipe, root)
+        rows = range(len(aim))
+        draw = Draw(
+            n=aim.count,
+            draw=recipe.few_shot.draw,
+            protocol=recipe.protocol,
+            kind="all",
+            support=tuple(rows[: aim.count]),
+            query=tuple(rows[aim.count :]),
+            unsupported=(),
+            untested=(),
+            groups=tuple(aim.effective_groups()),
+        )
+        case = cls(recipe.with_(pool="query"), sources, aim, draw, store)
+        if case.uses_labels and aim.count < 2:
+            raise ConfigurationError(
+                f"The adapter '{recipe.adapter.name}', or its search, needs labelled cells, and there are {aim.count}: give "
+                "at least 2, or take the preset 'best_without_labels'."
+            )
+        if case.uses_pool and not images:
+            raise ConfigurationError(
+                f"The adapter '{recipe.adapter.name}', or its search, needs unlabelled images: give some, or take the preset "
+                "'best'."
+            )
+        return case._checked()
+
+    def _checked(self) -> Self:
+        """This case, unless its adapter or its search cannot work with what there is.
+
+        Raises:
+            ConfigurationError: If so.
+        """
+        self.recipe.adapter.check(self.offer)
+        if self.search is not None and self.search.selector == "support_cv":
+            labels = self.target.labels[list(self.draw.support)].numpy()
+            support_folds(labels, self.support_groups, self.search.folds, self.seed)
+        return self
 
     @property
     def search(self) -> Search | None:
@@ -303,19 +325,3 @@ class Case:
 
     def _pixels(self, dataset: CellDataset) -> torch.Tensor:
         return cached_pixels(dataset, self.recipe.backbone.image_size, self.store, self.recipe.framing)
-
-
-def search_of(recipe: Recipe) -> Search | None:
-    """The search that a recipe makes: None where it wants none, or its adapter declares no range (`none`)."""
-    search = recipe.search
-    made = search is not None and search.selector != "fixed" and recipe.adapter.search_space()
-    return search if made else None
-
-
-def needs_sources(recipe: Recipe) -> bool:
-    """Whether anything of a run depends on the source images."""
-    adapter = recipe.adapter
-    fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
-    search = search_of(recipe)
-    measured = search is not None and search.selector == "source_val"
-    return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted or measured

@@ -38,8 +38,8 @@ def conditions(
 
     Args:
         base: What all share.
-        names: Adapters; several in a row are joined by `+` (`adabn+lp_ft`). None given takes every registered one, those
-            of installed packages included.
+        names: Adapters; several in a row are joined by `+` (`adabn+lp_ft`); `our_workflow` is `full`. None given takes every
+            registered one, those of installed packages included.
         without: Adapters to leave out.
         labels: Whether adapters that need labelled target cells are compared.
 
@@ -49,6 +49,8 @@ def conditions(
     """
     from cellda.adapters.base import Need
 
+    full = {OURS: "full"}
+    names, without = ([full.get(name, name) for name in given] for given in (names, without))
     for name in without:
         adapters.get(name)
     chosen = {}

@@ -43,8 +43,8 @@ FRAMED: Mapping[str, Any] = {"framing": "cell", "training": {"stain_jitter": 1.0
 """Every cell framed alike, and a source model that has seen other stains."""
 
 RECOMMENDED: dict[str, Mapping[str, Any]] = {
-    "best": {**FRAMED, "adapter": ["full", "label_propagation", "tta"]},
-    "best_without_labels": {**FRAMED, "adapter": ["lame", "tta"]},
+    "best": {**FRAMED, "adapter": ["full", "label_propagation", "tta"], "target_normalizer": None},
+    "best_without_labels": {**FRAMED, "adapter": ["lame", "tta"], "target_normalizer": None},
 }
 """What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
 

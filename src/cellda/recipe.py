@@ -1,6 +1,6 @@
 """The Recipe: what is composed, frozen and typed; the default is the paper's workflow at full size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -19,6 +19,7 @@ from cellda.training.settings import Search, SourceTraining
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
+    from cellda.models.classifier import CellClassifier
     from cellda.results import RunResult
     from cellda.store import Store
 
@@ -139,7 +140,7 @@ class Recipe(Settings):
         return cls().with_preset(*names)
 
     def with_preset(self, *names: str) -> Self:
-        """This recipe with named presets applied in order; an adapter that is there already keeps its options.
+        """This recipe with named presets applied in order; where one names the adapter that is there, it keeps its options.
 
         Raises:
             UnknownNameError: If there is no such preset; the message names the near ones.
@@ -215,3 +216,34 @@ class Recipe(Settings):
         from cellda.workflow import run
 
         return run(self, target, data, store=store, keep_model=keep_model, progress=progress)
+
+    def adapt(
+        self,
+        labelled: "str | CellDataset | None" = None,
+        unlabelled: "str | Path | Sequence[str | Path]" = (),
+        data: str | Path | None = None,
+        *,
+        store: "Store | str | Path | None" = None,
+        progress: bool = True,
+    ) -> "CellClassifier":
+        """Train on the sources and adapt to all that a laboratory has; nothing is held back, and nothing is measured.
+
+        Every labelled cell is support, and every other image is in the unlabelled pool; `few_shot` and `pool` are not looked
+        at. How good such a model is, `run` says on cells that are labelled and held back.
+
+        Args:
+            labelled: The labelled cells: a name (`"folder=~/my_cells"`), a loaded dataset, or None.
+            unlabelled: Image files, one cell each, or folders that hold them.
+            data: Folder that holds one folder per dataset name.
+            store: Where results of stages lie; by default `$CELLDA_STORE`, else the user's cache folder.
+            progress: Whether to show progress and a time estimate on standard error.
+
+        Returns:
+            The adapted classifier, in evaluation mode: `predict` takes image files.
+
+        Raises:
+            CelldaError: If the adapter needs what is not given, or data are bad; said before any training.
+        """
+        from cellda.workflow import adapt
+
+        return adapt(self, labelled, unlabelled, data, store=store, progress=progress)

@@ -4,18 +4,20 @@ import platform
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from cellda import progress as bars
 from cellda.adapters import described
-from cellda.adapters.base import AdaptContext, Need, Start, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
 from cellda.case import WITH_MODEL, WITHOUT_MODEL, Case
 from cellda.clock import Clock
 from cellda.datasets.base import CellDataset
 from cellda.datasets.cache import decode_all
 from cellda.datasets.celltable import cell_names
+from cellda.datasets.own_cells import image_files
 from cellda.datasets.root import DataRoot
 from cellda.errors import ConfigurationError
 from cellda.estimate import estimate
@@ -36,6 +38,7 @@ from cellda.store import VERSIONS, Store
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
+ADAPTED = "adapted"
 
 
 def run(
@@ -53,6 +56,29 @@ def run(
     make_ready([case] if case.finished(with_model=keep_model) is None else [], trainer, progress)
     with bars.display(progress):
         return run_case(case, trainer, keep_model=keep_model)
+
+
+def adapt(
+    recipe: Recipe,
+    labelled: str | CellDataset | None,
+    unlabelled: str | Path | Sequence[str | Path],
+    data: str | Path | DataRoot | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    progress: bool = True,
+) -> CellClassifier:
+    """Adapt to all that a laboratory has; see `Recipe.adapt`."""
+    place = store if isinstance(store, Store) else Store(store)
+    case = Case.own(recipe, labelled, image_files(unlabelled), data, place)
+    trainer = Trainer(recipe.device)
+    make_ready([] if place.path(ADAPTED, case.key).is_dir() else [case], trainer, progress)
+
+    def make(folder: Path) -> None:
+        model, _, _ = adapted(case, trainer, Clock())
+        keep(model, recipe, folder / MODEL)
+
+    with bars.display(progress):
+        return CellClassifier.load(place.build(ADAPTED, case.key, make) / MODEL)
 
 
 def make_ready(pending: Sequence[Case], trainer: Trainer, progress: bool) -> None:
@@ -86,34 +112,11 @@ def run_case(case: Case, trainer: Trainer, *, keep_model: bool) -> RunResult:
 def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     """Go through the stages and write the run's files into `folder`."""
     recipe, clock = case.recipe, Clock()
-    adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
-    state = normalizer_state(case, normalizer)
-    with clock.stage("source"):
-        source = source_model(case, trainer) if adapter.start is Start.SOURCE else None
-
-    model = fresh_model(case) if source is None else CellClassifier.load(source)
-    model = model.with_normalizer(normalizer, state)
-    needs = adapter.needs
-    target = TargetView(
-        support=case.support(model.normalizer),
-        unlabelled=case.pool(model.normalizer) if Need.UNLABELLED in needs else None,
-    )
-    sources = case.source_sets(fitted_normalizer(case, recipe.normalizer)) if Need.SOURCE in needs else ()
-    context = AdaptContext(trainer, case.seed, sources)
-    with clock.stage("search"):
-        adapter, trials = searched(case, lambda: deepcopy(model), target, context)
-    with clock.stage("adapt"):
-        model = adapter.adapt(model, target.seen_by(adapter), context)
-    if not isinstance(model, CellClassifier):
-        raise ConfigurationError(
-            f"The adapter '{adapter.name}' gave back a {type(model).__name__} and no classifier; its `adapt` has to end in "
-            "`return model`."
-        )
+    model, adapter, trials = adapted(case, trainer, clock)
     with clock.stage("predict"):
         probabilities = trainer.probabilities(model, case.query(model.normalizer))
     if keep_model:
-        model.save(folder / MODEL)
-        (folder / MODEL / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+        keep(model, recipe, folder / MODEL)
     condition = condition_of(recipe)
     record = {
         "digest": case.digest,
@@ -148,3 +151,40 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         groups=case.draw.groups,
     )
     RunResult.write(folder, record, predictions)
+
+
+def adapted(
+    case: Case, trainer: Trainer, clock: Clock
+) -> tuple[CellClassifier, Adapter, list[dict[str, Any]]]:
+    """The adapted model, the adapter with the values that its search chose, and all trials of that search."""
+    recipe = case.recipe
+    adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
+    state = normalizer_state(case, normalizer)
+    with clock.stage("source"):
+        source = source_model(case, trainer) if adapter.start is Start.SOURCE else None
+
+    model = fresh_model(case) if source is None else CellClassifier.load(source)
+    model = model.with_normalizer(normalizer, state)
+    needs = adapter.needs
+    target = TargetView(
+        support=case.support(model.normalizer),
+        unlabelled=case.pool(model.normalizer) if Need.UNLABELLED in needs else None,
+    )
+    sources = case.source_sets(fitted_normalizer(case, recipe.normalizer)) if Need.SOURCE in needs else ()
+    context = AdaptContext(trainer, case.seed, sources)
+    with clock.stage("search"):
+        adapter, trials = searched(case, lambda: deepcopy(model), target, context)
+    with clock.stage("adapt"):
+        model = adapter.adapt(model, target.seen_by(adapter), context)
+    if not isinstance(model, CellClassifier):
+        raise ConfigurationError(
+            f"The adapter '{adapter.name}' gave back a {type(model).__name__} and no classifier; its `adapt` has to end in "
+            "`return model`."
+        )
+    return model, adapter, trials
+
+
+def keep(model: CellClassifier, recipe: Recipe, folder: Path) -> None:
+    """Write a model, and beside it the recipe that made it."""
+    model.save(folder)
+    (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")

@@ -4,6 +4,7 @@ from cellda.cli.app import app
 from cellda.cli.bench import bench
 from cellda.cli.datasets import datasets_app
 from cellda.cli.lists import list_
+from cellda.cli.own import adapt, predict
 from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 
@@ -11,6 +12,8 @@ KINDS = "See `cellda list tables` and `cellda list figures`."
 
 # In the order in which the help shows them.
 app.command()(run)
+app.command()(adapt)
+app.command()(predict)
 app.command()(ablate)
 app.command()(bench)
 app.command(epilog=KINDS)(table)

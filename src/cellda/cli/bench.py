@@ -1,17 +1,19 @@
 """`cellda bench`: which adapter is best on these targets, on equal budgets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.options import Data, Number, Presets, RecipeFile, Sources, StoreOption
+from cellda.cli.options import Data, FramingOption, Number, Presets, RecipeFile, Sources, StoreOption
 from cellda.cli.runs import edited_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cellda.ablation import Ablation
     from cellda.recipe import Recipe
 
 
@@ -42,9 +44,7 @@ def bench(
     cap: Annotated[
         int, typer.Option(min=1, help="Images an adaptation may send through the backbone, the same for all.")
     ] = 3000,
-    framing: Annotated[
-        str | None, typer.Option(help="Framing instead of the recipe's (see: cellda list framing).")
-    ] = None,
+    framing: FramingOption = None,
     draws: Annotated[int, typer.Option(min=1, help="Number of draws; fewer than five rank by chance.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
@@ -72,7 +72,7 @@ def bench(
             f"The recipe has protocol: {base.protocol}, and leaderboards are made under 'clean' alone (docs/protocol.md); "
             "take the line out of the file, or use `cellda ablate`."
         )
-    own = _own_conditions(condition, base)
+    own = _own_conditions(condition, base, labels=labels)
     everything = not (adapter or own)
     compared = (
         conditions(base, adapter, without=without, labels=labels) if adapter or everything else bounds(base)
@@ -91,8 +91,12 @@ def bench(
             raise
         # What stops the bounds as well is no adapter's fault.
         Ablation(bounds(base), target, range(draws), range(seeds)).cases(data, Store(store))
+        unable = [name for name, one in compared.items() if not _possible({name: one}, study, data)]
+        if not unable:
+            raise
         raise ConfigurationError(
-            f"{error}\nAn adapter that cannot take part is left out by --without NAME."
+            f"{error}\nThe others can be compared without these: "
+            + " ".join(f"--without {name}" for name in unable)
         ) from error
     predictions, runs, choices = with_best(predictions, costs_of(study.records(data, store=store)))
     out.print(leaderboard_table(with_costs(predictions, runs)))
@@ -101,12 +105,26 @@ def bench(
             say(f"Saved {file}")
 
 
-def _own_conditions(given: list[str], base: "Recipe") -> "dict[str, Recipe]":
+def _possible(recipes: "Mapping[str, Recipe]", study: "Ablation", data: Path | None) -> bool:
+    """Whether these recipes could be run in a study."""
+    from cellda.errors import ConfigurationError
+    from cellda.store import Store
+
+    try:
+        replace(study, recipes=recipes).cases(data, Store())
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _own_conditions(given: list[str], base: "Recipe", *, labels: bool) -> "dict[str, Recipe]":
     """The recipes of `--condition NAME=FILE`, on the sources and cells of the others and without a search.
 
     Raises:
-        ConfigurationError: If one is not written so, a name comes twice, or a file is no recipe.
+        ConfigurationError: If one is not written so, a name comes twice, a file is no recipe, or its adapter needs labels in a
+            comparison without.
     """
+    from cellda.adapters.base import Need
     from cellda.errors import ConfigurationError
     from cellda.recipe import Recipe
 
@@ -119,6 +137,11 @@ def _own_conditions(given: list[str], base: "Recipe") -> "dict[str, Recipe]":
             )
         shared = {field: base.model_dump(mode="json")[field] for field in ("sources", "few_shot", "pool")}
         found[name] = Recipe.from_yaml(Path(file)).with_(**shared, protocol="clean", search=None)
+        if not labels and Need.LABELS in found[name].adapter.needs:
+            raise ConfigurationError(
+                f"The adapter '{found[name].adapter.name}' of --condition {text} needs labelled target cells; leave it out, "
+                "or compare with labels."
+            )
     return found
 
 

@@ -27,6 +27,18 @@ StoreOption = Annotated[
     typer.Option("--store", help="Where results lie; default: $CELLDA_STORE or the user's cache folder."),
 ]
 
+AdapterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        help="Adapter, or several in a row (adabn+lp_ft), instead of the recipe's (see: cellda list adapters).",
+    ),
+]
+FramingOption = Annotated[
+    str | None,
+    typer.Option("--framing", help="Framing instead of the recipe's (see: cellda list framing)."),
+]
+
 Predictions = Annotated[
     list[Path], typer.Argument(help="Prediction files (parquet), or folders that hold them.")
 ]

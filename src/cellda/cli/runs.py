@@ -1,12 +1,23 @@
 """`cellda run` and `cellda ablate`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.options import Data, Number, Presets, ProtocolOption, RecipeFile, Sources, StoreOption
+from cellda.cli.options import (
+    AdapterOption,
+    Data,
+    FramingOption,
+    Number,
+    Presets,
+    ProtocolOption,
+    RecipeFile,
+    Sources,
+    StoreOption,
+)
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -18,15 +29,8 @@ def run(
     data: Data = None,
     recipe: RecipeFile = None,
     preset: Presets = [],  # noqa: B006
-    adapter: Annotated[
-        str | None,
-        typer.Option(
-            help="Adapter, or several in a row (adabn+lp_ft), instead of the recipe's (see: cellda list adapters)."
-        ),
-    ] = None,
-    framing: Annotated[
-        str | None, typer.Option(help="Framing instead of the recipe's (see: cellda list framing).")
-    ] = None,
+    adapter: AdapterOption = None,
+    framing: FramingOption = None,
     n: Number = None,
     draw: Annotated[int | None, typer.Option(help="Number of the draw; default: the recipe's.")] = None,
     protocol: ProtocolOption = None,
@@ -38,6 +42,8 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
+    from cellda.results import MODEL
+
     shot = {"n": n, "draw": draw}
     chosen = edited_recipe(
         recipe, preset, source, protocol, shot, adapter=adapter, framing=framing, seed=seed
@@ -48,7 +54,7 @@ def run(
         result.save(save)
     place = save or result.path
     say(f"Saved in {place}: record.json, predictions.parquet, model/")
-    say(f"Classify new images in Python: cellda.CellClassifier.load({str(place / 'model')!r}).predict(paths)")
+    say(f"Classify new images: cellda predict {shlex.quote(str(place / MODEL))} IMAGES")
 
 
 def ablate(

@@ -18,6 +18,9 @@ from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.models.checkpoint import for_encoder, read_state
 from cellda.models.spec import Backbone
 
+REGISTERS = ("reg_token", "register_tokens")
+"""Extra tokens of some vision transformers: without them, those that were trained with them compute something else."""
+
 PACKAGED = "tf_efficientnet_lite0"
 """The timm model into which the packaged weights fit."""
 
@@ -162,11 +165,19 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
             + held
         )
     parts = {name.partition(".")[0] for name in own}
-    surplus = [name for name in state if name not in own and name.partition(".")[0] in parts]
+    surplus = [
+        name for name in state if name not in own and (name in REGISTERS or name.partition(".")[0] in parts)
+    ]
     if surplus:
         raise ConfigurationError(
             f"The weights in {origin} are of a larger network: the encoder has no place for {len(surplus)} of their tensors, "
             f"first: {'; '.join(surplus[:3])}; choose the backbone that they were trained in."
+        )
+    spoilt = [name for name in own if not state[name].isfinite().all()]
+    if spoilt:
+        raise ConfigurationError(
+            f"The weights in {origin} hold NaN or infinite values in {len(spoilt)} tensors, first: {'; '.join(spoilt[:3])}; "
+            "choose an earlier checkpoint of that training."
         )
     encoder.load_state_dict({name: state[name] for name in own})  # heads are left out
 

@@ -69,6 +69,8 @@ class Referenced(Normalizer):
                 raise DataError(
                     f"{self.name}: the source images hold NaN or infinite values; the reference was not changed."
                 )
+            if len(images) == 0:
+                continue
             measured = self.measure(*_filled(images, None))
             for name in self.measures:
                 sums[name] += measured[name].double().sum(0).to(sums[name].device)

@@ -1,0 +1,67 @@
+"""`cellda adapt` and `cellda predict`: what a laboratory does with its own cells."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cellda.cli.app import say
+from cellda.cli.options import AdapterOption, Data, FramingOption, Presets, RecipeFile, Sources, StoreOption
+from cellda.cli.runs import edited_recipe
+
+
+def adapt(
+    save: Annotated[Path, typer.Option(file_okay=False, help="Folder for the adapted model.")],
+    labelled: Annotated[
+        str | None,
+        typer.Option(
+            help="Labelled cells, all of which are learned from: a dataset, or NAME=PATH (folder=~/my_cells)."
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        list[Path],
+        typer.Option(help="Images without labels, one cell each: a file or a folder; may be repeated."),
+    ] = [],  # noqa: B006 - typer copies it
+    source: Sources = [],  # noqa: B006
+    data: Data = None,
+    recipe: RecipeFile = None,
+    preset: Presets = [],  # noqa: B006
+    adapter: AdapterOption = None,
+    framing: FramingOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Train on the sources and adapt to all cells that you have; `cellda run` measures, this does not."""
+    from cellda.workflow import keep
+
+    chosen = edited_recipe(recipe, preset, source, None, {}, adapter=adapter, framing=framing)
+    keep(chosen.adapt(labelled, unlabelled, data, store=store), chosen, save)
+    say(f"Saved the adapted model in {save}")
+    say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a model: of `cellda adapt`, or `model` of a run.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, one cell each, or folders that hold them.")
+    ],
+    save: Annotated[Path, typer.Option(dir_okay=False, help="File for the predictions (CSV).")] = Path(
+        "predictions.csv"
+    ),
+) -> None:
+    """Classify images with a model: one row an image, with the probability of every class."""
+    import pandas as pd
+
+    from cellda.datasets.own_cells import image_files
+    from cellda.models.classifier import CellClassifier
+
+    files = image_files(images)
+    found = CellClassifier.load(model).predict(files)
+    table = pd.DataFrame({"path": list(map(str, files)), "predicted": found.labels})
+    columns = found.probabilities.T.numpy()
+    table = table.assign(**{f"p_{name}": column for name, column in zip(found.classes, columns, strict=True)})
+    save.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(save, index=False, float_format="%.4f")
+    counts = table["predicted"].value_counts()
+    say(", ".join(f"{counts[name]} {name}" for name in found.classes if name in counts.index))
+    say(f"Saved {len(table)} predictions in {save}")
