@@ -67,25 +67,6 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
 
 
-def test_framing_and_jitter_are_told_apart_on_the_runs_of_the_zoo(scripts):
-    import framed_cells
-    import zoo
-
-    made = {name: (r.framing.name, r.training.stain_jitter) for name, r in framed_cells.STUDY.recipes.items()}
-    assert made == {
-        name + where: edits
-        for name in ("none", "our_workflow")
-        for where, edits in {
-            "": ("none", 0.0),
-            "@jitter": ("none", 1.0),
-            "@framed": ("cell", 0.0),
-            "@cell": ("cell", 1.0),
-        }.items()
-    }
-    for name in ("none", "none@cell", "our_workflow", "our_workflow@cell"):
-        assert framed_cells.STUDY.recipes[name] == zoo.STUDY.recipes[name]
-
-
 def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
     import zoo
     import zoo_search
@@ -250,7 +231,7 @@ def test_no_study_counts_cells_twice(scripts):
         "defaults",
         "zoo",
         "zoo_search",
-        "framed_cells",
+        "beyond",
     ):
         targets = importlib.import_module(name).STUDY.targets
         assert len({target.partition("/")[0] for target in targets}) == len(targets)
