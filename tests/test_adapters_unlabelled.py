@@ -183,10 +183,6 @@ def test_a_target_with_few_of_the_classes_is_no_trouble(source, name) -> None:
         ("adabn", "t3a", "lame", "prior_correction"),
         ("tim", "prior_correction", "lame"),
         ("label_propagation", "prior_correction"),
-        ("prior_correction", "tim"),
-        ("prior_correction", {"name": "shot", **SMALL["shot"]}),
-        ("prior_correction", {"name": "tent", **SMALL["tent"]}),
-        ("prior_correction", {"name": "head_only", "epochs": 1}),
     ],
     ids=str,
 )

@@ -240,7 +240,7 @@ def test_run_from_end_to_end(cellda_, drawn: Path, recipe_file: Path, tmp_path: 
     result = RunResult.load(saved)
     assert result.recipe == tiny(few_shot={"n": 12, "draw": 1})
     assert len(result.predictions) == 30
-    hint = re.search(r"CellClassifier\.load\('(.*)'\)\.predict", said.out)
+    hint = re.search(r"cellda predict (.*) IMAGES", said.out)
     assert hint is not None
     classifier = CellClassifier.load(hint[1])
     assert len(classifier.predict([drawn / "monocyte" / "00000.png"]).labels) == 1

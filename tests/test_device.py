@@ -155,11 +155,12 @@ def test_pinned_batches_are_asked_for_where_the_plan_says_so(monkeypatch) -> Non
 
 
 def test_bfloat16_training_learns_the_same_and_leaves_the_module_in_float32() -> None:
-    wanted = trained(CPU, epochs=4)[0]
+    # A rate at which a rounding does not grow: at 1e-2, some processors leave this course in the fourth epoch.
+    wanted = trained(CPU, epochs=4, lr=1e-3)[0]
     net = small_net()
     examples = ImageExamples(brightness_set())
-    found = Trainer("cpu", DevicePlan(precision="bf16")).fit(net, examples, quick(epochs=4), seed=0)
-    assert found == pytest.approx(wanted, rel=0.05)
+    found = Trainer("cpu", DevicePlan(precision="bf16")).fit(net, examples, quick(epochs=4, lr=1e-3), seed=0)
+    assert found == pytest.approx(wanted, rel=0.02)
     assert found != wanted
     assert "forward" not in vars(net)
     assert net(torch.rand(2, 3, 16, 16)).dtype is torch.float32
