@@ -3,7 +3,8 @@
     python benchmarks/beyond.py --data ~/wbc
 
 The other way round: source Raabin, 100 labelled cells of Barcelona. Raabin has no erythroblasts, so that one of the six
-classes is learned from the support alone. Three draws; otherwise as in `zoo.py`. `sharpness.py` says why it fails without labels.
+classes is learned from the support alone. Three draws; otherwise as in `zoo.py`. `sharpness.py` says why
+framed cells fail there without labels.
 """
 
 from study import Study, main

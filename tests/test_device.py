@@ -164,7 +164,7 @@ def test_bfloat16_training_learns_the_same_and_leaves_the_module_in_float32() ->
     assert found != wanted
     assert "forward" not in vars(net)
     assert net(torch.rand(2, 3, 16, 16)).dtype is torch.float32
-    assert trained(CPU, epochs=4)[0] == wanted  # another precision, in the same process
+    assert trained(CPU, epochs=4, lr=1e-3)[0] == wanted  # another precision, in the same process
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings exist on Linux only")
