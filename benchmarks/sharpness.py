@@ -7,6 +7,7 @@ source models of `beyond.py` without labels, on Barcelona's cells blurred by a G
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -23,24 +24,16 @@ from cellda.training.loop import Trainer
 SIGMAS = (0.0, 0.5, 1.0, 1.4, 2.0)
 """Pixels."""
 
-BATCH, WIDTH = 64, 13
+WIDTH = 13
 
 
-def accuracies(case: Case, model: CellClassifier) -> dict[float, float]:
-    """Accuracy on the query of a case by how much its images are blurred."""
+def accuracy(case: Case, model: CellClassifier, sigma: float, trainer: Trainer) -> float:
+    """Accuracy on the query of a case, its images blurred."""
     images, labels = case.query(model.normalizer), case.target.labels[list(case.scored)]
-    quick, found = model.for_inference(), {}
-    for sigma in SIGMAS:
-        right = 0
-        for start in range(0, len(images), BATCH):
-            rows = range(start, min(start + BATCH, len(images)))
-            pixels = images.raw(rows)
-            blurred = gaussian_blur(pixels, [WIDTH, WIDTH], [sigma, sigma]) if sigma else pixels
-            with torch.no_grad():
-                predicted = quick.probabilities(blurred).argmax(1)
-            right += int((predicted.cpu() == labels[rows.start : rows.stop]).sum())
-        found[sigma] = right / len(images)
-    return found
+    if sigma:
+        pixels = gaussian_blur(images.raw(range(len(images))), [WIDTH, WIDTH], [sigma, sigma])
+        images = replace(images, pixels=pixels, rows=torch.arange(len(images)))
+    return float((trainer.probabilities(model, images).argmax(1) == labels).float().mean())
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -48,13 +41,13 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = arguments(__doc__)
     parser.add_argument("--store", help="where the source models lie (default: the user's cache folder)")
     chosen = parser.parse_args(given)
-    rows = []
+    trainer, rows = Trainer("cpu"), []
     for condition in ("none", "none@cell"):
         case = Case.prepare(STUDY.recipes[condition], STUDY.targets[0], chosen.data, Store(chosen.store))
-        model = CellClassifier.load(source_model(case, Trainer("cpu")))
+        model = CellClassifier.load(source_model(case, trainer))
         rows += [
-            {"condition": condition, "sigma": sigma, "accuracy": accuracy}
-            for sigma, accuracy in accuracies(case, model).items()
+            {"condition": condition, "sigma": sigma, "accuracy": accuracy(case, model, sigma, trainer)}
+            for sigma in SIGMAS
         ]
     write_table(pd.DataFrame(rows), chosen.out / "sharpness.csv")
 

@@ -413,6 +413,13 @@ def test_a_recipe_of_ones_own_does_not_go_by_the_name_of_another_row(
     assert not (tmp_path / "store").exists()
 
 
+def test_the_papers_workflow_is_named_and_left_out_like_its_adapter() -> None:
+    base = recipe()
+    assert conditions(base, ["our_workflow", "ncm"]) == conditions(base, ["full", "ncm"])
+    assert conditions(base, without=["our_workflow"]) == conditions(base, without=["full"])
+    assert "our_workflow" not in conditions(base, without=["our_workflow"])
+
+
 def test_a_recipe_of_ones_own_that_needs_labels_is_no_part_of_a_comparison_without(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:

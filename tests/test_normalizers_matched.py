@@ -60,6 +60,8 @@ def test_unfitted_it_refuses_to_normalise_and_says_what_to_do(name):
         normalizer(torch.rand(1, 3, 8, 8))
     with pytest.raises(DataError, match=f"{name}: there are no source images"):
         normalizer.fit([])
+    with pytest.raises(DataError, match=f"{name}: there are no source images"):
+        normalizer.fit([torch.rand(0, 3, 16, 16)])
     with pytest.raises(DataError, match="NaN"):
         normalizer.fit([torch.full((1, 3, 8, 8), torch.nan)])
     assert normalizer.needs_fit

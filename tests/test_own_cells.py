@@ -65,6 +65,13 @@ def test_every_label_is_support_and_every_other_image_is_pool(tmp_path, images, 
     assert set(model.predict(files).labels) <= set(model.classes)
 
 
+def test_how_supports_are_drawn_is_not_looked_at(tmp_path, images, trainings) -> None:  # noqa: F811
+    own = target(1, per_class=3)
+    for few_shot in ({"n": 6}, {"n": None, "draw": 4, "kind": "stratified"}):
+        recipe(few_shot=few_shot).adapt(own, images, store=tmp_path, progress=False)
+    assert trainings == {"training the source model": 1, "adapting (full)": 1}
+
+
 def test_without_a_label_images_are_enough(tmp_path, images, seen) -> None:
     model = recipe(adapter="lame+tta").adapt(unlabelled=images, store=tmp_path, progress=False)
     [view] = seen["lame"]

@@ -16,6 +16,7 @@ from cellda.datasets.draws import Draw, draw_support, split_query
 from cellda.datasets.images import ImageSet
 from cellda.datasets.own_cells import OwnCells
 from cellda.datasets.root import DataRoot
+from cellda.datasets.spec import FewShot
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.encoder import encoder_structure
@@ -125,7 +126,7 @@ class Case:
         rows = range(len(aim))
         draw = Draw(
             n=aim.count,
-            draw=recipe.few_shot.draw,
+            draw=0,
             protocol=recipe.protocol,
             kind="all",
             support=tuple(rows[: aim.count]),
@@ -134,7 +135,8 @@ class Case:
             untested=(),
             groups=tuple(aim.effective_groups()),
         )
-        case = cls(recipe.with_(pool="query"), sources, aim, draw, store)
+        drawn = recipe.with_(pool="query", few_shot=FewShot().model_dump())
+        case = cls(drawn, sources, aim, draw, store)
         if case.uses_labels and aim.count < 2:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}', or its search, needs labelled cells, and there are {aim.count}: give "

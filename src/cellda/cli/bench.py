@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cellda.ablation import Ablation
     from cellda.recipe import Recipe
+    from cellda.store import Store
 
 
 def bench(
@@ -91,7 +92,9 @@ def bench(
             raise
         # What stops the bounds as well is no adapter's fault.
         Ablation(bounds(base), target, range(draws), range(seeds)).cases(data, Store(store))
-        unable = [name for name, one in compared.items() if not _possible({name: one}, study, data)]
+        unable = [
+            name for name, one in compared.items() if not _possible({name: one}, study, data, Store(store))
+        ]
         if not unable:
             raise
         raise ConfigurationError(
@@ -105,13 +108,12 @@ def bench(
             say(f"Saved {file}")
 
 
-def _possible(recipes: "Mapping[str, Recipe]", study: "Ablation", data: Path | None) -> bool:
+def _possible(recipes: "Mapping[str, Recipe]", study: "Ablation", data: Path | None, store: "Store") -> bool:
     """Whether these recipes could be run in a study."""
     from cellda.errors import ConfigurationError
-    from cellda.store import Store
 
     try:
-        replace(study, recipes=recipes).cases(data, Store())
+        replace(study, recipes=recipes).cases(data, store)
     except ConfigurationError:
         return False
     return True

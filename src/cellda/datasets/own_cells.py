@@ -87,7 +87,7 @@ class OwnCells(CellDataset):
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """See `CellDataset.read`."""
-        labelled, images = self._sorted(indices)
+        labelled, images = self._parted(indices)
         read = [decode_resized([(image, None) for image in images], size)] if images else []
         if self.labelled is not None and labelled:
             read.insert(0, self.labelled.read(labelled, size))
@@ -97,14 +97,14 @@ class OwnCells(CellDataset):
         self, indices: Sequence[int], size: int, framing: "Framing"
     ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
         """See `CellDataset.framed`."""
-        labelled, images = self._sorted(indices)
+        labelled, images = self._parted(indices)
         framed = [decode_framed([(image, None) for image in images], size, framing)] if images else []
         if self.labelled is not None and labelled:
             framed.insert(0, self.labelled.framed(labelled, size, framing))
         pixels, found = zip(*framed, strict=True)
         return torch.cat(pixels), torch.cat(found)
 
-    def _sorted(self, indices: Sequence[int]) -> tuple[list[int], list[Path]]:
+    def _parted(self, indices: Sequence[int]) -> tuple[list[int], list[Path]]:
         """Rows of labelled cells, and files of images, of ascending rows."""
         rows = list(indices)
         return (
