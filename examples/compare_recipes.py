@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from cellda import Recipe
-from cellda.ablation import Ablation
 from cellda.datasets import CellDataset
 from cellda.evaluation.compare import compare
+from cellda.experiment.study import Ablation
 from cellda.reporting.tables import comparison_table, condition_table, scores
 
 

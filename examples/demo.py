@@ -6,9 +6,9 @@ from rich.console import Console
 
 import cellda.datasets
 from cellda import Recipe
-from cellda.ablation import Ablation
 from cellda.datasets import CellDataset
 from cellda.evaluation.predictions import write_predictions
+from cellda.experiment.study import Ablation
 from cellda.presets import CONDITIONS
 from cellda.reporting.tables import summary_table
 

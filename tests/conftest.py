@@ -21,9 +21,9 @@ from served import TECOM, Server, zipped
 # an error of its own, which the check would come before.
 install_import_hook(
     [
-        "cellda.normalizers.colour_space",
-        "cellda.normalizers.padding",
-        "cellda.training.augment",
+        "cellda.imaging.colour_space",
+        "cellda.imaging.padding",
+        "cellda.imaging.augment",
         "cellda.training.batches",
         "cellda.training.examples",
     ],
@@ -47,7 +47,7 @@ def data_root() -> Path:
 @pytest.fixture
 def server(monkeypatch) -> Iterator[Server]:
     """A server of this machine; downloads do not wait before they try again."""
-    from cellda.datasets import transfer
+    from cellda.datasets.download import transfer
 
     monkeypatch.setattr(transfer, "PAUSE", 0.0)
     with Server() as served:
@@ -61,7 +61,7 @@ def server(monkeypatch) -> Iterator[Server]:
 @pytest.fixture
 def publish(server: Server, monkeypatch) -> Callable[..., None]:
     """Let the server publish dataset `name` as these bytes."""
-    from cellda.datasets import places
+    from cellda.datasets.download import places
 
     def serve(
         content: bytes, name: str = "jiangxi_tecom", kind: type = places.Archive, **fields: Any

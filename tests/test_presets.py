@@ -3,9 +3,10 @@
 import pytest
 
 import tiny
-from cellda import CellClassifier, Recipe, presets, published
+from cellda import CellClassifier, Recipe, presets
 from cellda.adapters import Need
 from cellda.errors import UnknownNameError
+from cellda.reporting.paper import published
 
 SIX = ["no_source_train", "no_fine_tune", "head_only", "mixed_train", "no_transform", "our_workflow"]
 

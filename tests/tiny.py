@@ -8,11 +8,11 @@ from torch import Generator, nn
 
 import cellda.datasets
 from cellda import Recipe
-from cellda.case import Case
+from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
-from cellda.datasets.images import ImageSet
+from cellda.experiment.run import Case
 from cellda.normalizers.identity import Identity
-from cellda.store import Store
+from cellda.runtime.store import Store
 from cellda.training.settings import Training
 
 SIDE = 32

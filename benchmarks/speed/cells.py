@@ -6,8 +6,8 @@ import torch
 
 import cellda.datasets
 from cellda import CellClassifier, Recipe
+from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
-from cellda.datasets.images import ImageSet
 
 LAPTOP = Recipe.preset("laptop")
 SIZE = LAPTOP.backbone.image_size

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from cellda.memory import KEPT, keep_freed_memory
+from cellda.runtime.memory import KEPT, keep_freed_memory
 
 RESULTS = Path(__file__).parent.parent / "results" / "speed"
 THREADS = 2
@@ -121,7 +121,7 @@ def machine() -> str:
 class untuned_memory:
     """Give the process, inside, the memory settings that glibc arrives at by itself: what a plain script has.
 
-    cellda's training and prediction keep freed memory (`cellda.memory`), a setting of the whole process. glibc's own
+    cellda's training and prediction keep freed memory (`cellda.runtime.memory`), a setting of the whole process. glibc's own
     thresholds grow with use up to 32 MB for blocks and 64 MB for the end of the heap.
     """
 

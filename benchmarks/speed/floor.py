@@ -1,6 +1,6 @@
 """Where the time of training and prediction goes, and what the machine could do at best.
 
-    python benchmarks/speed/floor.py --data ~/wbc
+    python -m benchmarks.speed.floor --data ~/wbc
 
 Two floors of a step of the preset `laptop`: its FLOPs at the machine's measured matrix-multiplication rate, and its
 activations, each written and read once on the way forth and back, at the measured copy bandwidth. Beside them the time of the
@@ -17,17 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cells
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from contest import THREADS, record
 from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.speed import cells
+from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
-from cellda.datasets.images import ImageSet
+from cellda.data.image_set import ImageSet
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.settings import Training

@@ -1,6 +1,6 @@
 """How cost grows: seconds and peak memory of every step of the workflow at 1,000, 10,000 and 100,000 images.
 
-`python benchmarks/speed/growth.py [--sizes 1000 10000 100000]` writes `benchmarks/results/speed/growth.csv`.
+`python -m benchmarks.speed.growth [--sizes 1000 10000 100000]` writes `benchmarks/results/speed/growth.csv`.
 
 Every step at every size is a process of its own, so that no peak is another's. `peak_mb` is the most anonymous memory
 (RssAnon of /proc/<pid>/status, looked at every 10 ms from start to end) that this process held: all it has taken for
@@ -24,19 +24,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from contest import record
 from PIL import Image
 
 import cellda.datasets
+from benchmarks.speed.contest import record
+from cellda.data.image_set import ImageSet
+from cellda.data.pixel_cache import cached_pixels
 from cellda.datasets.base import CellDataset
-from cellda.datasets.cache import cached_pixels
-from cellda.datasets.images import ImageSet
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.models.classifier import CellClassifier
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.store import Store
+from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 
@@ -170,7 +170,17 @@ def run_step(step: str, tree: Path, work: Path) -> None:
 
 def measured(step: str, images: int, tree: Path, work: Path) -> dict[str, Any]:
     """Run one step in a child process and watch its memory."""
-    command = [sys.executable, __file__, "--step", step, "--tree", str(tree), "--work", str(work)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.speed.growth",
+        "--step",
+        step,
+        "--tree",
+        str(tree),
+        "--work",
+        str(work),
+    ]
     threads = {"OMP_NUM_THREADS": str(THREADS)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}) as child:
         peak = 0.0

@@ -1,6 +1,6 @@
 """Which operations the time goes to: the profile behind `docs/speed.md`.
 
-`python benchmarks/speed/operations.py --data ~/wbc` writes `benchmarks/results/speed/operations.csv`: share of the processor's
+`python -m benchmarks.speed.operations --data ~/wbc` writes `benchmarks/results/speed/operations.csv`: share of the processor's
 time and number of calls of the largest operations, in one epoch of source training, a short adaptation, a short search, a
 prediction, and Reinhard in both spaces.
 """
@@ -12,19 +12,19 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import cells
 import pandas as pd
 import torch
-from contest import THREADS, record
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.speed import cells
+from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.normalizers import create as normalizer
+from cellda.selection.search import search
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
-from cellda.training.search import search
 from cellda.training.settings import Search
 
 LARGEST = 12

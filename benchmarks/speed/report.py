@@ -1,4 +1,4 @@
-"""The tables of `docs/speed.md`, from what was measured: `python benchmarks/speed/report.py`."""
+"""The tables of `docs/speed.md`, from what was measured: `python -m benchmarks.speed.report`."""
 
 from pathlib import Path
 from typing import Any

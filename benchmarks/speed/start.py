@@ -1,4 +1,4 @@
-"""How long a user waits before anything happens: `python benchmarks/speed/start.py`.
+"""How long a user waits before anything happens: `python -m benchmarks.speed.start`.
 
 Fresh processes, turn by turn; the result, medians, goes to `benchmarks/results/speed/start.csv`.
 """
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from contest import record
+from benchmarks.speed.contest import record
 
 ROUNDS = 11
 CELLDA = str(Path(sys.executable).with_name("cellda"))

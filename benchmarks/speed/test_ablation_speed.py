@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from contest import Peer, contest
-
 import cellda.datasets
+from benchmarks.speed.contest import Peer, contest
 from cellda import Recipe
-from cellda.ablation import Ablation
+from cellda.experiment.study import Ablation
 from cellda.presets import CONDITIONS
 
 TARGETS = [cellda.datasets.load(f"synthetic/{number}", per_class=25) for number in (1, 3, 5, 7)]

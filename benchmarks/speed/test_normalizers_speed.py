@@ -5,10 +5,8 @@ from typing import Any
 import cv2
 import kornia.color
 import numpy as np
-import plain
 import pytest
 import torch
-from contest import THREADS, Peer, contest
 from numpy.typing import NDArray
 from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
@@ -17,6 +15,8 @@ from torchstain.torch.normalizers.reinhard import TorchReinhardNormalizer
 
 import cellda.datasets
 import cellda.normalizers
+from benchmarks.speed import plain
+from benchmarks.speed.contest import THREADS, Peer, contest
 from cellda.normalizers.reinhard import Reference
 
 COUNT, SIDE = 64, 224

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import cells
 import torch
-from contest import Peer, contest
 from PIL import Image
 from torchvision.transforms.v2 import functional as TF
+
+from benchmarks.speed import cells
+from benchmarks.speed.contest import Peer, contest
 
 
 def test_prediction(benchmark: Any, data_root: Path, tmp_path: Path) -> None:

@@ -5,19 +5,19 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import cells
 import numpy as np
 import torch
-from contest import THREADS, record
 from pydantic import Field
 
+from benchmarks.speed import cells
+from benchmarks.speed.contest import THREADS, record
 from cellda import CellClassifier
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
-from cellda.settings import tunable
-from cellda.training.folds import balanced_accuracy, support_folds
+from cellda.plugins.settings import tunable
+from cellda.selection.folds import balanced_accuracy, support_folds
+from cellda.selection.search import search
 from cellda.training.loop import Trainer
-from cellda.training.search import search
 from cellda.training.settings import Search
 
 TRIALS, FOLDS = 8, 3

@@ -3,20 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-import cells
-import plain
 import pytest
 import torch
-from contest import Peer, contest
 from torch import nn
 from torch.nn import functional as F
 
 import cellda.adapters
+from benchmarks.speed import cells, plain
+from benchmarks.speed.contest import Peer, contest
 from cellda import Recipe
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.datasets.cache import cached_pixels
-from cellda.datasets.images import ImageSet
-from cellda.store import Store
+from cellda.data.image_set import ImageSet
+from cellda.data.pixel_cache import cached_pixels
+from cellda.runtime.store import Store
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cellda.errors import CelldaError
+    from cellda.experiment.result import RunResult
     from cellda.models.classifier import CellClassifier
     from cellda.recipe import Recipe
-    from cellda.results import RunResult
 
 __version__ = "0.1.0"
 __all__ = ["CellClassifier", "CelldaError", "Recipe", "RunResult", "__version__"]
@@ -22,7 +22,7 @@ _HOMES = {
     "CelldaError": "cellda.errors",
     "CellClassifier": "cellda.models.classifier",
     "Recipe": "cellda.recipe",
-    "RunResult": "cellda.results",
+    "RunResult": "cellda.experiment.result",
 }
 _PACKAGES = ("adapters", "datasets", "normalizers", "presets")
 """Sub-packages that `import cellda` alone gives access to."""

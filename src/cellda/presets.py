@@ -49,7 +49,7 @@ RECOMMENDED: dict[str, Mapping[str, Any]] = {
 """What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
 
 ORACLE = "+oracle"
-"""End of the names of conditions whose values were chosen by query labels (`cellda.evaluation.oracle`)."""
+"""End of the names of conditions whose values were chosen by query labels (`cellda.selection.oracle`)."""
 
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",

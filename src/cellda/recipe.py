@@ -13,15 +13,15 @@ from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.options import describe
-from cellda.settings import Settings
+from cellda.plugins.options import describe
+from cellda.plugins.settings import Settings
 from cellda.training.settings import Search, SourceTraining
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
+    from cellda.experiment.result import RunResult
     from cellda.models.classifier import CellClassifier
-    from cellda.results import RunResult
-    from cellda.store import Store
+    from cellda.runtime.store import Store
 
 
 PLUGINS = frozenset({"normalizer", "target_normalizer", "framing", "adapter"})
@@ -108,7 +108,7 @@ class Recipe(Settings):
     @property
     def digest(self) -> str:
         """Sixteen hex digits that name this recipe: equal recipes have equal digests, on any machine."""
-        from cellda.store import digest
+        from cellda.runtime.store import digest
 
         return digest(self.model_dump(mode="json"))
 
@@ -213,7 +213,7 @@ class Recipe(Settings):
         Raises:
             CelldaError: If the combination cannot work or data are bad; said before any training.
         """
-        from cellda.workflow import run
+        from cellda.experiment.workflow import run
 
         return run(self, target, data, store=store, keep_model=keep_model, progress=progress)
 
@@ -244,6 +244,6 @@ class Recipe(Settings):
         Raises:
             CelldaError: If the adapter needs what is not given, or data are bad; said before any training.
         """
-        from cellda.workflow import adapt
+        from cellda.experiment.workflow import adapt
 
         return adapt(self, labelled, unlabelled, data, store=store, progress=progress)

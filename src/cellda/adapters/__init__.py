@@ -9,12 +9,12 @@ A new adapter is one file in this folder, named after the method, holding one cl
 
 from typing import TYPE_CHECKING, Any
 
-from cellda.registry import Registry
+from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
-    from cellda.adapters.features import FeatureAdapter, Features
-    from cellda.settings import tunable
+    from cellda.adapters.families.embeddings import FeatureAdapter, Features
+    from cellda.plugins.settings import tunable
 
 registry: "Registry[Adapter]" = Registry("adapter", "cellda.adapters")
 register = registry.register
@@ -54,7 +54,7 @@ def create(name: str, **options: Any) -> "Adapter":
 
     from cellda.adapters.base import Adapter
     from cellda.errors import ConfigurationError
-    from cellda.options import describe
+    from cellda.plugins.options import describe
 
     cls = registry.get(name)
     if not issubclass(cls, Adapter):
@@ -114,11 +114,11 @@ def described(adapter: "Adapter") -> "dict[str, Any] | list[dict[str, Any]]":
 def __getattr__(name: str) -> Any:
     # What a plug-in author imports from here; pydantic is not needed for listing names.
     if name == "tunable":
-        from cellda.settings import tunable
+        from cellda.plugins.settings import tunable
 
         return tunable
     if name in {"FeatureAdapter", "Features"}:
-        from cellda.adapters import features
+        from cellda.adapters.families import embeddings as features
 
         return getattr(features, name)
     if name in {"AdaptContext", "Adapter", "Need", "Offer", "Start", "TargetView"}:

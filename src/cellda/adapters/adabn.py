@@ -4,8 +4,13 @@ from typing import TYPE_CHECKING
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
-from cellda.adapters.batchnorm import SOURCE_IMAGES, SourceStatistics, keep_to_source, take_statistics
-from cellda.settings import tunable
+from cellda.adapters.families.batchnorm import (
+    SOURCE_IMAGES,
+    SourceStatistics,
+    keep_to_source,
+    take_statistics,
+)
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

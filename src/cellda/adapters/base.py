@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from cellda.settings import Range, Settings, search_space
+from cellda.plugins.settings import Range, Settings, search_space
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from cellda.datasets.images import ImageSet
+    from cellda.data.image_set import ImageSet
     from cellda.models.classifier import CellClassifier
     from cellda.training.loop import Trainer
 

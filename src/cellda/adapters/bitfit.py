@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from cellda.adapters import register
 from cellda.adapters.base import Offer
-from cellda.adapters.partial import Partial
+from cellda.adapters.families.partial import Partial
 from cellda.errors import ConfigurationError
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -27,7 +27,7 @@ class Bss(Full):
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images under the penalty."""
-        from cellda.training.penalties import SmallestSingularValues
+        from cellda.adapters.families.penalties import SmallestSingularValues
 
         objective = SmallestSingularValues(self.eta, self.k, self.label_smoothing)
         self.fine_tune(model, target, context, objective=objective)

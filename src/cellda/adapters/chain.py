@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import SerializeAsAny, field_validator
 
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
-from cellda.adapters.batchnorm import SourceStatistics
-from cellda.adapters.features import FeatureAdapter
+from cellda.adapters.families.batchnorm import SourceStatistics
+from cellda.adapters.families.embeddings import FeatureAdapter
 from cellda.errors import ConfigurationError
-from cellda.settings import Range
+from cellda.plugins.settings import Range
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellda.adapters import register
-from cellda.adapters.aligning import Aligning
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.settings import tunable
-from cellda.training.alignment import Distance
+from cellda.adapters.families.aligning import Aligning
+from cellda.adapters.families.alignment import Distance
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cellda.adapters import register
-from cellda.adapters.aligning import Aligning
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.settings import tunable
-from cellda.training.alignment import Alignment
-from cellda.training.reversal import reverse
+from cellda.adapters.families.aligning import Aligning
+from cellda.adapters.families.alignment import Alignment
+from cellda.adapters.families.gradient_reversal import reverse
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
 from cellda.adapters.full import Full
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -34,8 +34,8 @@ class Delta(Full):
         """Train every weight of `model` on the support images, its feature maps held at those it gives now."""
         from copy import deepcopy
 
+        from cellda.adapters.families.penalties import FeatureMaps, channel_attention
         from cellda.training.loop import to_device
-        from cellda.training.penalties import FeatureMaps, channel_attention
 
         to_device(model, context.trainer.device)
         source = deepcopy(model).eval()

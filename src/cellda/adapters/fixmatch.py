@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.adapters.mixing import Mixing
-from cellda.settings import tunable
+from cellda.adapters.families.mixing import Mixing
+from cellda.adapters.families.ramps import ramp_up
+from cellda.adapters.families.two_views import Views, split
+from cellda.plugins.settings import tunable
 from cellda.training.examples import ImageExamples
 from cellda.training.modes import evaluating
 from cellda.training.objective import CrossEntropy, Step
-from cellda.training.schedules import ramp_up
-from cellda.training.views import Views, split
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

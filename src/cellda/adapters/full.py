@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 from cellda.training.settings import Training
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Full(Training, Adapter):
     statistics moving; here the encoder's statistics stay frozen by default, because batches of a few cells estimate them
     badly (`bn="train"` is the paper's way). A support set of 20 images would get too few optimizer steps in `epochs`
     epochs, so epochs are added until there are `min_steps`; given `epochs` alone, exactly those are made. Images are
-    flipped, turned and, by `stain_jitter`, stained a little differently each time (`cellda.training.augment`); the paper does
+    flipped, turned and, by `stain_jitter`, stained a little differently each time (`cellda.imaging.augment`); the paper does
     not do the last, and whether it helps is open (benchmarks/DECISIONS.md).
     """
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
-from cellda.adapters.features import Features, HeadTraining
-from cellda.settings import tunable
+from cellda.adapters.families.embeddings import Features, HeadTraining
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.heads.base import Head

@@ -7,7 +7,7 @@ from pydantic import Field
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -29,8 +29,8 @@ class L2Sp(Full):
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train every weight of `model` on the support images, held at where it is now."""
+        from cellda.adapters.families.penalties import StartingPoint
         from cellda.training.loop import to_device
-        from cellda.training.penalties import StartingPoint
 
         to_device(model, context.trainer.device)
         objective = StartingPoint(model, self.alpha, self.label_smoothing)

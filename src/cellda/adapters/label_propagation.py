@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import Features
-from cellda.adapters.pooled import PooledFeatures
-from cellda.settings import tunable
+from cellda.adapters.families.embeddings import Features
+from cellda.adapters.families.pool import PooledFeatures
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     import numpy as np

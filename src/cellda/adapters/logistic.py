@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
-from cellda.adapters.features import FeatureAdapter, Features
-from cellda.settings import tunable
+from cellda.adapters.families.embeddings import FeatureAdapter, Features
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

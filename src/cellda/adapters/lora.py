@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
-from cellda.adapters.partial import Partial
+from cellda.adapters.families.partial import Partial
 from cellda.errors import ConfigurationError
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from torch import nn

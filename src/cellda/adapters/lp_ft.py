@@ -6,7 +6,7 @@ from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
 from cellda.adapters.full import Full
 from cellda.adapters.head_only import HeadOnly
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

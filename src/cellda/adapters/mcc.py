@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.adapters.mixing import Mixing
-from cellda.settings import tunable
+from cellda.adapters.families.mixing import Mixing
+from cellda.adapters.families.ramps import ramp_up
+from cellda.plugins.settings import tunable
 from cellda.training.objective import UNLABELLED, CrossEntropy, Step
-from cellda.training.schedules import ramp_up
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -8,10 +8,10 @@ from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need, Offer, TargetView
 from cellda.adapters.full import Full
 from cellda.errors import ConfigurationError
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
-    from cellda.datasets.images import ImageSet
+    from cellda.data.image_set import ImageSet
     from cellda.models.classifier import CellClassifier
 
 

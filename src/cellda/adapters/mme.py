@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.adapters.mixing import Mixing
-from cellda.settings import tunable
-from cellda.training.information import conditional_entropy
+from cellda.adapters.families.entropy import conditional_entropy
+from cellda.adapters.families.gradient_reversal import reverse
+from cellda.adapters.families.mixing import Mixing
+from cellda.plugins.settings import tunable
 from cellda.training.objective import UNLABELLED, CrossEntropy, Step
-from cellda.training.reversal import reverse
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
-from cellda.adapters.features import FeatureAdapter, Features
+from cellda.adapters.families.embeddings import FeatureAdapter, Features
 
 if TYPE_CHECKING:
     from cellda.models.heads.base import Head

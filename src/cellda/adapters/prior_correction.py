@@ -6,10 +6,10 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need, Offer
-from cellda.adapters.features import Features
-from cellda.adapters.pooled import PooledFeatures
+from cellda.adapters.families.embeddings import Features
+from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from torch import Tensor

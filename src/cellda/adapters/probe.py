@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
-from cellda.adapters.pooled import Pooled
-from cellda.settings import tunable
+from cellda.adapters.families.pool import Pooled
+from cellda.plugins.settings import tunable
 from cellda.training.settings import Training
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Shot(Training, Pooled, Adapter):
     Liang, D. Hu, J. Feng: Do we really need to access the source data? ICML 2020.
 
     Both entropies of the paper are Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such
-    parts, so by default both are of order 2, which pulls less at rare classes (`cellda.training.information`).
+    parts, so by default both are of order 2, which pulls less at rare classes (`cellda.adapters.families.entropy`).
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
@@ -52,8 +52,8 @@ class Shot(Training, Pooled, Adapter):
         """Train everything before the head on pseudo-labels that are made anew in every round."""
         from dataclasses import replace
 
+        from cellda.adapters.families.entropy import OfLogits
         from cellda.training.examples import ImageExamples
-        from cellda.training.information import OfLogits
 
         pool, trainer = self.part(target.pool, context.seed), context.trainer
         model.head.requires_grad_(False)
@@ -76,7 +76,7 @@ class Shot(Training, Pooled, Adapter):
         """What is minimised, of the logits `(B, classes)` and pseudo-labels `(B,)` of a batch."""
         from torch.nn.functional import cross_entropy
 
-        from cellda.training.information import conditional_entropy, marginal_entropy
+        from cellda.adapters.families.entropy import conditional_entropy, marginal_entropy
 
         information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(
             logits, self.order

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import Features
-from cellda.adapters.pooled import PooledFeatures
+from cellda.adapters.families.embeddings import Features
+from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
-from cellda.adapters.batchnorm import (
+from cellda.adapters.families.batchnorm import (
     SOURCE_IMAGES,
     SourceStatistics,
     batchnorms,
     keep_to_source,
     take_statistics,
 )
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 from cellda.training.settings import Training
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Tent(Training, SourceStatistics):
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Train the BatchNorms of the encoder, then take their statistics from the pool."""
+        from cellda.adapters.families.entropy import OfLogits
         from cellda.training.examples import ImageExamples
-        from cellda.training.information import OfLogits
         from cellda.training.loop import to_device
 
         to_device(model, context.trainer.device)
@@ -73,7 +73,7 @@ class Tent(Training, SourceStatistics):
 
     def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
         """The entropy of the predictions of a batch `(B, classes)`."""
-        from cellda.training.information import conditional_entropy
+        from cellda.adapters.families.entropy import conditional_entropy
 
         del labels
         return conditional_entropy(logits)

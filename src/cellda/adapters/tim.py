@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
-from cellda.adapters.features import Features, HeadTraining
-from cellda.adapters.pooled import PooledFeatures
+from cellda.adapters.families.embeddings import Features, HeadTraining
+from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
-from cellda.settings import tunable
+from cellda.plugins.settings import tunable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,9 +47,9 @@ class TIM(PooledFeatures, HeadTraining):
         """
         import torch
 
+        from cellda.adapters.families.entropy import OfLogits
         from cellda.training.batches import REPEATS
         from cellda.training.examples import FeatureExamples
-        from cellda.training.information import OfLogits
         from cellda.training.objective import UNLABELLED
 
         if not list(head.parameters()):
@@ -75,7 +75,7 @@ class TIM(PooledFeatures, HeadTraining):
         """What is minimised, of the logits `(B, classes)` and labels `(B,)` of support and pool together."""
         from torch.nn.functional import cross_entropy
 
-        from cellda.training.information import conditional_entropy, marginal_entropy
+        from cellda.adapters.families.entropy import conditional_entropy, marginal_entropy
         from cellda.training.objective import UNLABELLED
 
         known, pool = labels != UNLABELLED, logits[labels == UNLABELLED]

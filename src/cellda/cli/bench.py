@@ -13,9 +13,9 @@ from cellda.cli.runs import edited_recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cellda.ablation import Ablation
+    from cellda.experiment.study import Ablation
     from cellda.recipe import Recipe
-    from cellda.store import Store
+    from cellda.runtime.store import Store
 
 
 def bench(
@@ -59,13 +59,13 @@ def bench(
     ] = None,
 ) -> None:
     """Compare adapters, or recipes, on the same support sets and budget, resumable, between two bounds."""
-    from cellda.ablation import Ablation
     from cellda.errors import ConfigurationError
     from cellda.evaluation.costs import costs_of, with_costs
-    from cellda.leaderboard import bounds, conditions
+    from cellda.experiment.leaderboard import bounds, conditions
+    from cellda.experiment.study import Ablation
     from cellda.reporting.bench import with_best, write_bench
     from cellda.reporting.leaderboard import leaderboard_table, ranked
-    from cellda.store import Store
+    from cellda.runtime.store import Store
 
     base = edited_recipe(recipe, preset, source, None, {"n": n}, pool=pool, framing=framing)
     if base.protocol != "clean":

@@ -17,9 +17,9 @@ datasets_app = typer.Typer(
 def datasets(context: typer.Context) -> None:
     """Print the data cards of all datasets in brief."""
     if context.invoked_subcommand is None:
+        from cellda.data.card_tables import brief_cards
         from cellda.datasets import names, summary
         from cellda.datasets.card import card
-        from cellda.datasets.cardprint import brief_cards
 
         out.print(
             brief_cards({name: card(name) for name in names()}, {name: summary(name) for name in names()})
@@ -32,9 +32,9 @@ def show(
     path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
 ) -> None:
     """Print the data card of a dataset; with PATH, count the cells there beside those of the paper."""
+    from cellda.data.card_tables import full_card
     from cellda.datasets import load, summary
     from cellda.datasets.card import card
-    from cellda.datasets.cardprint import full_card
 
     base = name.partition("/")[0]
     found = None if path is None and not card(base).drawn else load(name, path).class_counts()
@@ -50,9 +50,9 @@ def check(
     ] = "none",
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
-    from cellda import progress
+    from cellda.data.check import check as check_dataset
     from cellda.datasets import get
-    from cellda.datasets.check import check as check_dataset
+    from cellda.runtime import progress
 
     if path is None and not get(name.partition("/")[0]).drawn:
         raise ConfigurationError(
@@ -73,8 +73,8 @@ def fetch(
     ],
 ) -> None:
     """Download a published dataset into the folder of data, or say how to get it by hand."""
-    from cellda import progress
-    from cellda.datasets.fetch import fetch as fetch_dataset
+    from cellda.datasets.download.fetch import fetch as fetch_dataset
+    from cellda.runtime import progress
 
     with progress.display(unit="bytes"):
         fetched = fetch_dataset(name, data)

@@ -17,7 +17,7 @@ def list_(
 ) -> None:
     """List normalizers, framings, adapters, datasets, presets, tables and figures with one line each."""
     from cellda import adapters, datasets, framing, normalizers, presets
-    from cellda.registry import Registry
+    from cellda.plugins.registry import Registry
     from cellda.reporting.catalogue import FIGURES, TABLES, summaries
 
     registries: dict[str, Registry[Any]] = {

@@ -32,7 +32,7 @@ def adapt(
     store: StoreOption = None,
 ) -> None:
     """Train on the sources and adapt to all cells that you have; `cellda run` measures, this does not."""
-    from cellda.workflow import keep
+    from cellda.experiment.workflow import keep
 
     chosen = edited_recipe(recipe, preset, source, None, {}, adapter=adapter, framing=framing)
     keep(chosen.adapt(labelled, unlabelled, data, store=store), chosen, save)
@@ -52,7 +52,7 @@ def predict(
     """Classify images with a model: one row an image, with the probability of every class."""
     import pandas as pd
 
-    from cellda.datasets.own_cells import image_files
+    from cellda.data.own_cells import image_files
     from cellda.models.classifier import CellClassifier
 
     files = image_files(images)

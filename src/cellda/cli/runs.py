@@ -42,7 +42,7 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
-    from cellda.results import MODEL
+    from cellda.experiment.result import MODEL
 
     shot = {"n": n, "draw": draw}
     chosen = edited_recipe(
@@ -74,11 +74,11 @@ def ablate(
     ] = None,
 ) -> None:
     """Run the paper's six conditions on targets and draws, resumable, and print the tables."""
-    from cellda.ablation import Ablation
     from cellda.evaluation.predictions import write_predictions
+    from cellda.experiment.study import Ablation
     from cellda.presets import CONDITIONS
-    from cellda.published import ablation
-    from cellda.reporting.paper_tables import paper_targets_table
+    from cellda.reporting.paper.published import ablation
+    from cellda.reporting.paper.tables import paper_targets_table
     from cellda.reporting.tables import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)

@@ -7,7 +7,7 @@ new dataset is one file in this folder, named after the dataset (see `base.CellD
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellda.registry import Registry
+from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
@@ -41,7 +41,7 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> "CellData
         ConfigurationError: If an option is unknown or mistyped.
         DataError: If the folder does not hold the published layout; all problems are listed.
     """
-    from cellda.options import checked_options
+    from cellda.plugins.options import checked_options
 
     base, _, variant = name.partition("/")
     cls = registry.get(base)

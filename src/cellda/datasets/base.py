@@ -15,9 +15,9 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
-from cellda.datasets.celltable import COLUMNS, cell_table, checked
-from cellda.datasets.decode import Box, decode_framed, decode_resized, unusable
-from cellda.datasets.identical import identical_files, merged_groups
+from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
+from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
+from cellda.datasets.reading.identical import identical_files, merged_groups
 from cellda.errors import DataError
 from cellda.taxonomy import CLASSES
 
@@ -30,7 +30,7 @@ __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 class CellDataset(DataCard, ABC):
     """Cells of one laboratory.
 
-    A new dataset reads its published layout in `_index` (`cellda.datasets.layout` helps with folders) and
+    A new dataset reads its published layout in `_index` (`cellda.datasets.reading.layout` helps with folders) and
     states its data card in class attributes, as literals (`cellda.datasets.card.DataCard`). Options are typed
     keyword arguments of `__init__`, stored before `super().__init__(root)` is called.
 

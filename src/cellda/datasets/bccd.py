@@ -7,7 +7,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.layout import class_images, locate
+from cellda.datasets.reading.layout import class_images, locate
 from cellda.errors import DataError
 
 CLASS_FOLDERS = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.layout import existing_folder, not_published
-from cellda.datasets.npz import NpzRows
+from cellda.datasets.reading.layout import existing_folder, not_published
+from cellda.datasets.reading.npz import NpzRows
 from cellda.errors import DataError
 
 if TYPE_CHECKING:

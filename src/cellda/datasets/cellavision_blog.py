@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cellda.datasets import register, zheng
+from cellda.datasets import register
 from cellda.datasets.base import CellDataset
+from cellda.datasets.reading import zheng
 
 
 @register("cellavision_blog")

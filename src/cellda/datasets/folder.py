@@ -6,7 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.layout import images_below, subfolders
+from cellda.datasets.reading.layout import images_below, subfolders
 from cellda.errors import DataError
 from cellda.taxonomy import fold, unknown_names
 

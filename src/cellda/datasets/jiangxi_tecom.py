@@ -5,8 +5,9 @@ from typing import Literal
 
 import pandas as pd
 
-from cellda.datasets import register, zheng
+from cellda.datasets import register
 from cellda.datasets.base import CellDataset
+from cellda.datasets.reading import zheng
 
 SWAPPED = {**zheng.CODES, "2": zheng.CODES["3"], "3": zheng.CODES["2"]}
 

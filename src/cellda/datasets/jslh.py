@@ -6,7 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.layout import class_images, locate, subfolders
+from cellda.datasets.reading.layout import class_images, locate, subfolders
 
 STAGES = {
     "NGB": "band neutrophil",

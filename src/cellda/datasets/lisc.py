@@ -8,9 +8,9 @@ from scipy import ndimage
 
 from cellda.datasets import register
 from cellda.datasets.base import Box, CellDataset, cell_table
-from cellda.datasets.decode import decode, frame_size
-from cellda.datasets.layout import class_images, locate, named
-from cellda.datasets.window import window
+from cellda.datasets.reading.decode import decode, frame_size
+from cellda.datasets.reading.layout import class_images, locate, named
+from cellda.datasets.reading.window import window
 from cellda.errors import DataError
 
 FOLDERS = ("Baso", "eosi", "lymp", "mixt", "mono", "neut")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.layout import class_images, images, locate, named, subfolders
+from cellda.datasets.reading.layout import class_images, images, locate, named, subfolders
 
 FOLDERS = (
     "ABE", "ART", "BAS", "BLA", "EBO", "EOS", "FGC", "HAC", "KSC", "LYI", "LYT", "MMZ", "MON", "MYB", "NGB", "NGS",

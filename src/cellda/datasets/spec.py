@@ -6,8 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from cellda.datasets import registry
 from cellda.errors import ConfigurationError
-from cellda.options import checked_options
-from cellda.settings import Settings
+from cellda.plugins.options import checked_options
+from cellda.plugins.settings import Settings
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.listing import Listing, read_rows
+from cellda.datasets.reading.listing import Listing, read_rows
 from cellda.errors import DataError
 
 

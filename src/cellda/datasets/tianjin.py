@@ -7,9 +7,9 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.fields import marked_cells
-from cellda.datasets.layout import class_images, existing_folder, not_published, subfolders
-from cellda.datasets.window import window
+from cellda.datasets.reading.fields import marked_cells
+from cellda.datasets.reading.layout import class_images, existing_folder, not_published, subfolders
+from cellda.datasets.reading.window import window
 from cellda.taxonomy import CLASSES
 
 

@@ -40,7 +40,7 @@ def with_sizes(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
     if not sizes:
         raise ConfigurationError(
             f"There are no predictions of '{condition}' at several sizes; their conditions must be called "
-            f"'{sized_name(condition, 30)}' and so on, as benchmarks/sample_size.py writes them."
+            f"'{sized_name(condition, 30)}' and so on, as benchmarks/studies/sample_size.py writes them."
         )
     rows = predictions[predictions["condition"].isin(list(sizes)).to_numpy(dtype=bool)]
     return rows.assign(size=rows["condition"].astype(str).map(sizes)).sort_values("size", kind="stable")

@@ -9,7 +9,7 @@ A new framing is one file in this folder, named after the framing (see `base.Fra
 
 from typing import TYPE_CHECKING, Any
 
-from cellda.registry import Registry
+from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -30,7 +30,7 @@ def create(name: str, **options: Any) -> "Framing":
         UnknownNameError: If no framing has this name.
         ConfigurationError: If an option is unknown, mistyped or impossible.
     """
-    from cellda.options import checked_options
+    from cellda.plugins.options import checked_options
 
     cls = registry.get(name)
     return cls(**checked_options(cls, options, owner=f"framing '{name}'"))

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from cellda.normalizers.padding import background, find_smear
+from cellda.imaging.padding import background, find_smear
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 Box = tuple[int, int, int, int]

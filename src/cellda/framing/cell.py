@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from cellda.framing import register
 from cellda.framing.base import Box, Framing, Pixels, look
-from cellda.normalizers.padding import background
+from cellda.imaging.padding import background
 
 Plane = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

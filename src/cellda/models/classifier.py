@@ -13,20 +13,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from cellda.datasets.decode import decode_framed, decode_resized
-from cellda.device import plan_for
+from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import ConfigurationError, DataError
 from cellda.framing.base import Framing, frame_all
 from cellda.framing.spec import FramingSpec
-from cellda.memory import keep_freed_memory
+from cellda.imaging.symmetries import dihedral_views
 from cellda.models import heads
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.spec import Backbone
-from cellda.models.views import dihedral_views
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.runtime.device import plan_for
+from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
 
 WEIGHTS = "model.safetensors"

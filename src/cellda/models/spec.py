@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from cellda.settings import Settings
+from cellda.plugins.settings import Settings
 
 NAMED = ("timm", "packaged", "none")
 """Weights that are no file of the user's."""

@@ -11,7 +11,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cellda.registry import Registry
+from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.normalizers.base import Normalizer
@@ -32,7 +32,7 @@ def create(name: str, **options: Any) -> "Normalizer":
         UnknownNameError: If no normalizer has this name.
         ConfigurationError: If an option is unknown, mistyped or impossible.
     """
-    from cellda.options import checked_options
+    from cellda.plugins.options import checked_options
 
     cls = registry.get(name)
     return cls(**checked_options(cls, options, owner=f"normalizer '{name}'"))

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cellda.normalizers import register
-from cellda.normalizers.referenced import Referenced
+from cellda.normalizers.families.referenced import Referenced
 
 _MOST_GAIN = 1000.0
 """An amplitude is raised at most so far: what needs more (a constant image's) is only rounding."""

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cellda.normalizers import register
-from cellda.normalizers.referenced import Referenced
+from cellda.normalizers.families.referenced import Referenced
 
 LEVELS = 256
 """Grey levels of a channel, as in 8-bit images."""

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cellda.normalizers import register
-from cellda.normalizers.stain_separation import StainSeparation
+from cellda.normalizers.families.stain_separation import StainSeparation
 
 EXTREME = 0.01
 """Share of the stained pixels at either end whose angles count as outliers."""

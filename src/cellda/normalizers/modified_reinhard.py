@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cellda.imaging.colour_space import SPACES, shear, unshear, writable
+from cellda.imaging.padding import background
 from cellda.normalizers import register
-from cellda.normalizers.colour_space import SPACES, shear, unshear, writable
-from cellda.normalizers.padding import background
-from cellda.normalizers.referenced import Referenced
+from cellda.normalizers.families.referenced import Referenced
 
 STAINED = 0.15
 """A pixel is stained where the mean logarithm of its channels is this far below that of the empty smear."""

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from torch import Tensor
 
 from cellda.errors import ConfigurationError, DataError
+from cellda.imaging.colour_space import SPACES, ColourSpace, SpaceName, shear, unshear, writable
+from cellda.imaging.padding import background, find_smear
 from cellda.normalizers import register
 from cellda.normalizers.base import Normalizer, check_images
-from cellda.normalizers.colour_space import SPACES, ColourSpace, SpaceName, shear, unshear, writable
-from cellda.normalizers.padding import background, find_smear
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 
@@ -55,7 +55,7 @@ class Reinhard(Normalizer):
             CIELAB.
         reference: `"paper"`, the authors' statistics (l-alpha-beta only); `"source"`, learned by `fit`; or a
             `Reference` in the coordinates of `space`.
-        mask: `"padding"` leaves black padding (see `cellda.normalizers.padding`) out of the statistics and fills it
+        mask: `"padding"` leaves black padding (see `cellda.imaging.padding`) out of the statistics and fills it
             with the image's own background; `None` takes every pixel. An image that is dark all over has no smear
             to measure and is transformed whole.
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cellda.normalizers import registry
-from cellda.plugged import PluginSpec
+from cellda.plugins.spec import PluginSpec
 
 if TYPE_CHECKING:
     from cellda.normalizers.base import Normalizer

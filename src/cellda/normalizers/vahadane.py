@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from cellda.normalizers import register
-from cellda.normalizers.stain_separation import TYPICAL, StainSeparation
+from cellda.normalizers.families.stain_separation import TYPICAL, StainSeparation
 
 
 @register("vahadane")

@@ -73,21 +73,21 @@ def leaderboard_without_labels(predictions: "pd.DataFrame", _: str) -> "TextTabl
 
 def paper_means(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """Table 5: conditions, mean over targets; ours, paper, difference."""
-    from cellda.reporting.paper_tables import paper_means_table
+    from cellda.reporting.paper.tables import paper_means_table
 
     return paper_means_table(predictions)
 
 
 def paper_targets(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """Table C.1: conditions on every target; ours, paper, difference."""
-    from cellda.reporting.paper_tables import paper_targets_table
+    from cellda.reporting.paper.tables import paper_targets_table
 
     return paper_targets_table(predictions)
 
 
 def per_class(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """Table 4: precision and recall of every class; ours, paper, difference."""
-    from cellda.reporting.paper_tables import per_class_table
+    from cellda.reporting.paper.tables import per_class_table
 
     return per_class_table(predictions, main)
 
@@ -102,7 +102,7 @@ def sample_size(predictions: "pd.DataFrame", main: str) -> "TextTable":
 
 def sample_size_per_class(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """Figs. D.2 and D.3 as a table: precision and recall of every class by number of labelled cells."""
-    from cellda.reporting.paper_tables import class_size_table
+    from cellda.reporting.paper.tables import class_size_table
 
     return class_size_table(predictions, main)
 
@@ -125,42 +125,42 @@ def critical_difference(predictions: "pd.DataFrame", _: str) -> "Figure":
 
 def accuracy(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. 6: accuracy by target with 95 % intervals, beside the paper's."""
-    from cellda.reporting.paper_figures import accuracy_bars
+    from cellda.reporting.paper.figures import accuracy_bars
 
     return accuracy_bars(predictions, main)
 
 
 def pr(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. 7: precision against recall, a curve a target."""
-    from cellda.reporting.paper_figures import precision_recall
+    from cellda.reporting.paper.figures import precision_recall
 
     return precision_recall(predictions, main)
 
 
 def pr_per_class(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. B.1: precision against recall, a panel a target, a curve a class."""
-    from cellda.reporting.paper_figures import precision_recall_per_class
+    from cellda.reporting.paper.figures import precision_recall_per_class
 
     return precision_recall_per_class(predictions, main)
 
 
 def accuracy_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. D.1: accuracy by number of labelled cells, a line a target."""
-    from cellda.reporting.paper_figures import accuracy_by_size as draw
+    from cellda.reporting.paper.figures import accuracy_by_size as draw
 
     return draw(predictions, main)
 
 
 def precision_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. D.2: precision of every class by number of labelled cells."""
-    from cellda.reporting.paper_figures import class_rates_by_size
+    from cellda.reporting.paper.figures import class_rates_by_size
 
     return class_rates_by_size(predictions, main, "precision")
 
 
 def recall_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. D.3: recall of every class by number of labelled cells."""
-    from cellda.reporting.paper_figures import class_rates_by_size
+    from cellda.reporting.paper.figures import class_rates_by_size
 
     return class_rates_by_size(predictions, main, "recall")
 

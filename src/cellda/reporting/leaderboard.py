@@ -30,7 +30,7 @@ _BOUNDS = {
         "measured on half of it"
     ),
 }
-"""The bounds (`cellda.leaderboard.BOUNDS`, and the first of the paper's conditions), and what the notes say of them."""
+"""The bounds of a leaderboard and the first of the paper's conditions, and what the notes say of them."""
 
 
 _POOLS = {

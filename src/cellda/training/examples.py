@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from cellda.datasets.images import ImageSet
-from cellda.training.augment import random_degrade, random_dihedral, random_stain, random_zoom
+from cellda.data.image_set import ImageSet
+from cellda.imaging.augment import random_degrade, random_dihedral, random_stain, random_zoom
 from cellda.training.objective import UNLABELLED
 
 Batch = tuple[Tensor, Tensor, tuple[int, ...]]

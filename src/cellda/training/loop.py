@@ -13,13 +13,13 @@ from torch import Generator, Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from cellda import progress
-from cellda.datasets.images import ImageSet
-from cellda.device import DevicePlan, plan_for, tuned_convolutions
+from cellda.data.image_set import ImageSet
 from cellda.errors import CelldaError
-from cellda.memory import keep_freed_memory
 from cellda.models.classifier import CellClassifier
 from cellda.models.folding import find_pairs, folded
+from cellda.runtime import progress
+from cellda.runtime.device import DevicePlan, plan_for, tuned_convolutions
+from cellda.runtime.memory import keep_freed_memory
 from cellda.training.batches import Batches
 from cellda.training.checkpoints import checkpoint, keep_as, resume
 from cellda.training.examples import Batch, Examples

@@ -19,7 +19,7 @@ class Step:
 
     Attributes:
         inputs: What `Examples.prepare` made of the batch, on the device; its first dimension is the batch's, or longer
-            where further views of the images follow (`cellda.training.views`).
+            where further views of the images follow (`cellda.adapters.families.two_views`).
         labels: `(B,)` class indices, `UNLABELLED` where there is none.
         parts: Index of the set that each example comes from.
         progress: Share of all steps that are done, from 0 to below 1.

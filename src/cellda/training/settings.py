@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cellda.settings import Settings
+from cellda.plugins.settings import Settings
 
 
 class Training(Settings):
@@ -37,7 +37,7 @@ class SourceTraining(Training):
 
     Epochs, batch size, label smoothing and the 80/20 split are the paper's. The paper trains with Adam at a constant 1e-4 and
     BatchNorm statistics that move (preset `published_training`); here the rate rises to 3e-4 and falls, weights decay,
-    and the encoder keeps its ImageNet statistics, which gives features that adapt better (`benchmarks/defaults.py`).
+    and the encoder keeps its ImageNet statistics, which gives features that adapt better (`benchmarks/studies/defaults.py`).
 
     Attributes:
         holdout: Share of every source kept out of training to measure the source accuracy.

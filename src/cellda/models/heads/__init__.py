@@ -9,7 +9,7 @@ A new head is one file in this folder, named after it, holding one class (see `b
 
 from typing import TYPE_CHECKING, Any
 
-from cellda.registry import Registry
+from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.models.heads.base import Head

@@ -1,0 +1,1 @@
+"""Studies, figures, questions and timings: `python -m benchmarks.studies.zoo --data FOLDER`."""

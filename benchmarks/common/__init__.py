@@ -1,0 +1,1 @@
+"""What studies, figures and questions share."""

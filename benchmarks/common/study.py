@@ -1,0 +1,210 @@
+"""What every study here shares: its command line, its files, its tables and figures."""
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from benchmarks.common.choice import command, names_of
+from cellda import Recipe
+from cellda.errors import ConfigurationError
+from cellda.evaluation.costs import FILE as COSTS_FILE
+from cellda.evaluation.costs import costs_of, with_costs
+from cellda.evaluation.predictions import PROBABILITIES, write_predictions
+from cellda.experiment.study import Ablation
+from cellda.reporting.bench import CHOICES, with_best
+from cellda.reporting.catalogue import FIGURES, TABLES
+from cellda.reporting.figures import save_figure
+from cellda.reporting.tables import scores
+
+RESULTS = Path(__file__).parents[1] / "results"
+DPI = 110
+
+GRID = 2**13
+"""Stored probabilities are multiples of 1 / GRID: finer than any table shows, and half the space of all digits."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study.
+
+    Attributes:
+        name: Folder of its results.
+        recipes: Condition -> recipe, in the order of tables; draw, seed and protocol are set from the fields
+            below.
+        targets: Targets, by name.
+        main: Condition that the others are compared with, and the one shown where only one is.
+        draws, seeds, protocols: What is run unless the command line says otherwise.
+        tables, figures: Names in `cellda.reporting.catalogue`; each is made for every protocol.
+        families: Conditions that are compared with the first of them, a table of tests each, where the question is
+            not what `main` is worth against all others.
+        cap: The most images that an adaptation may send through the backbone; None sets no limit.
+        oracle: Whether recipes may choose by query labels, as upper bounds.
+        best: Whether the condition that was best on the other targets is reported as a condition of its own.
+    """
+
+    name: str
+    recipes: Mapping[str, Recipe]
+    targets: tuple[str, ...]
+    main: str
+    draws: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0,)
+    protocols: tuple[str, ...] = ("clean",)
+    tables: tuple[str, ...] = ("summary", "conditions", "comparison")
+    figures: tuple[str, ...] = ()
+    families: tuple[tuple[str, ...], ...] = ()
+    cap: int | None = None
+    oracle: bool = False
+    best: bool = False
+
+
+def main(study: Study, description: str | None = None) -> None:
+    """Run the study, or the part that the command line names, and report it into its results folder.
+
+    Finished runs lie in the store: parts can be run over several sittings with `--only-run`, and a last call
+    without it, which finds them all, reports them together.
+
+    Args:
+        study: What is run.
+        description: What `--help` says of it.
+    """
+    command(lambda: run(study, options(study, description)))
+
+
+def options(study: Study, description: str | None) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=None, help="folder that holds one folder per dataset name"
+    )
+    parser.add_argument(
+        "--store", type=Path, default=None, help="where runs lie (default: the user's cache folder)"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS / study.name, help="folder of the results")
+    parser.add_argument("--draws", type=int, nargs="+", default=study.draws, help="which draws")
+    parser.add_argument("--seeds", type=int, nargs="+", default=study.seeds, help="which source seeds")
+    parser.add_argument("--protocol", nargs="+", default=study.protocols, choices=study.protocols)
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        default=study.targets,
+        help=f"which targets; 'all': every dataset in --data but the sources (default: {' '.join(study.targets)})",
+    )
+    parser.add_argument("--sources", nargs="+", help="sources instead of the study's")
+    parser.add_argument(
+        "--backbone",
+        choices=("study", "paper"),
+        default="study",
+        help="'paper': EfficientNet-B0 at 224 px with weights from timm (default: the study's)",
+    )
+    parser.add_argument(
+        "--conditions", nargs="+", default=list(study.recipes), choices=study.recipes, metavar="CONDITION"
+    )
+    parser.add_argument("--only-run", action="store_true", help="fill the store, write no results")
+    return parser.parse_args()
+
+
+def run(study: Study, given: argparse.Namespace) -> None:
+    """Run what the command line names, and report it."""
+    edits: dict[str, Any] = {} if given.sources is None else {"sources": given.sources}
+    if given.backbone == "paper":
+        edits["backbone"] = Recipe().backbone.model_dump()
+    chosen = {name: study.recipes[name].with_(**edits) for name in given.conditions}
+    targets = given.targets
+    if list(targets) == ["all"]:
+        sources = [source.name for recipe in chosen.values() for source in recipe.sources]
+        targets = names_of(given.data, without=list(dict.fromkeys(sources)))
+    parts, trials, costs, choices = {}, [], [], []
+    for protocol in given.protocol:
+        recipes = {name: recipe.with_(protocol=protocol) for name, recipe in chosen.items()}
+        study_runs = Ablation(recipes, targets, given.draws, given.seeds, cap=study.cap, oracle=study.oracle)
+        predictions = study_runs.run(given.data, store=given.store)
+        if given.only_run:
+            continue
+        records = study_runs.records(given.data, store=given.store)
+        runs = costs_of(records)
+        trials += search_trials(records)
+        if study.best:
+            predictions, runs, choice = with_best(predictions, runs)
+            choices.append(choice)
+        costs.append(runs)
+        parts[protocol] = with_costs(predictions, runs)
+    if not given.only_run:
+        report(study, parts, given.results)
+        pd.concat(costs).to_csv(given.results / COSTS_FILE, index=False, float_format="%.4g")
+        if choices:
+            pd.concat(choices).to_csv(given.results / CHOICES, index=False)
+        if trials:
+            pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4g")
+
+
+def search_trials(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row a trial of all searches that finished runs have made, chosen or not."""
+    rows = []
+    for record in records:
+        complete = [trial for trial in record["trials"] if trial["state"] == "complete"]
+        chosen = max(complete, key=lambda trial: trial["score"], default=None)
+        rows += [
+            {
+                "condition": record["condition"],
+                "target": record["target"],
+                "draw": record["draw"],
+                "seed": record["seed"],
+                "protocol": record["protocol"],
+                **{name: value for name, value in trial.items() if name != "values"},
+                "chosen": trial is chosen,
+                **trial["values"],
+            }
+            for trial in record["trials"]
+        ]
+    return rows
+
+
+def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write predictions (by protocol) and what is computed from them, and print the tables.
+
+    Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
+    the tables in `README.md`, and beside the folder `figures/<study>_<figure>.png`. What cannot be made of these
+    predictions, such as a table beside the paper's where it reports none of the targets, is left out, and a line says why.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    console, texts, measured = Console(), [], []
+    for protocol, predictions in parts.items():
+        suffix = f"_{protocol}" if len(study.protocols) > 1 else ""
+        coarse = (predictions[list(PROBABILITIES)] * GRID).round() / GRID
+        predictions = predictions.assign(**coarse)
+        write_predictions(predictions, folder / f"predictions{suffix}.parquet")
+        measured.append(scores(predictions))
+        asked = [(name, predictions, study.main) for name in study.tables]
+        for family in study.families:
+            inside = predictions["condition"].isin(family).to_numpy(dtype=bool)
+            asked.append(("comparison", predictions[inside], family[0]))
+        for name, rows, baseline in asked:
+            with left_out(f"table {name}", protocol):
+                table = TABLES[name](rows, baseline)
+                console.print(table)
+                texts.append(table.to_markdown())
+        for name in study.figures:
+            with left_out(f"figure {name}", protocol):
+                file = folder.parent / "figures" / f"{folder.name}_{name}{suffix}.png"
+                save_figure(FIGURES[name](predictions, study.main), file, DPI)
+    pd.concat(measured).to_csv(folder / "scores.csv", index=False, float_format="%.4f")
+    (folder / "README.md").write_text("\n".join(texts), encoding="utf-8")
+
+
+@contextmanager
+def left_out(what: str, protocol: str) -> Iterator[None]:
+    """Say why a table or figure cannot be made, and go on to the next: the runs behind them took hours."""
+    try:
+        yield
+    except ConfigurationError as error:
+        Console(stderr=True).print(
+            f"No {what}, protocol '{protocol}': {error}", markup=False, highlight=False
+        )

@@ -1,0 +1,1 @@
+"""The paper's figures that need images or models."""

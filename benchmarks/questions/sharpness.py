@@ -1,0 +1,56 @@
+"""Why framed cells without labels fail from Raabin to Barcelona (`benchmarks/results/beyond/sharpness.csv`).
+
+    python -m benchmarks.questions.sharpness --data ~/wbc --out benchmarks/results/beyond
+
+Raabin was photographed with telephones, Barcelona by a scanner. Framing enlarges cells, and shows how sharp they are: the
+source models of `beyond.py` without labels, on Barcelona's cells blurred by a Gaussian of some width (at 96 px).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from benchmarks.common.choice import arguments, command, write_table
+from benchmarks.studies.beyond import STUDY
+from cellda.experiment.run import Case
+from cellda.experiment.stages import source_model
+from cellda.models.classifier import CellClassifier
+from cellda.runtime.store import Store
+from cellda.training.loop import Trainer
+
+SIGMAS = (0.0, 0.5, 1.0, 1.4, 2.0)
+"""Pixels."""
+
+WIDTH = 13
+
+
+def accuracy(case: Case, model: CellClassifier, sigma: float, trainer: Trainer) -> float:
+    """Accuracy on the query of a case, its images blurred."""
+    images, labels = case.query(model.normalizer), case.target.labels[list(case.scored)]
+    if sigma:
+        pixels = gaussian_blur(images.raw(range(len(images))), [WIDTH, WIDTH], [sigma, sigma])
+        images = replace(images, pixels=pixels, rows=torch.arange(len(images)))
+    return float((trainer.probabilities(model, images).argmax(1) == labels).float().mean())
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Measure both models."""
+    parser = arguments(__doc__)
+    parser.add_argument("--store", help="where the source models lie (default: the user's cache folder)")
+    chosen = parser.parse_args(given)
+    trainer, rows = Trainer("cpu"), []
+    for condition in ("none", "none@cell"):
+        case = Case.prepare(STUDY.recipes[condition], STUDY.targets[0], chosen.data, Store(chosen.store))
+        model = CellClassifier.load(source_model(case, trainer))
+        rows += [
+            {"condition": condition, "sigma": sigma, "accuracy": accuracy(case, model, sigma, trainer)}
+            for sigma in SIGMAS
+        ]
+    write_table(pd.DataFrame(rows), chosen.out / "sharpness.csv")
+
+
+if __name__ == "__main__":
+    command(main)

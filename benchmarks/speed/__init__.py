@@ -1,0 +1,1 @@
+"""Timings of cellda beside its peers."""

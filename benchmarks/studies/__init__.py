@@ -1,0 +1,1 @@
+"""Studies: many runs that are compared, each a command of its own."""

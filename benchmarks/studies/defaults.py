@@ -1,0 +1,23 @@
+"""How the source model is trained: the paper's way, and cellda's (`benchmarks/results/defaults/`).
+
+    python -m benchmarks.studies.defaults --data ~/wbc
+
+`our_workflow` on a source model trained as the paper says (preset `published_training`: Adam at a constant 1e-4, BatchNorm
+statistics that move), and on one trained with AdamW, a one-cycle rate up to 3e-4 and frozen statistics, the default. Otherwise
+as in `first_light.py`. Chosen by leave-one-target-out: for each target what is best on the other three
+(benchmarks/DECISIONS.md).
+"""
+
+from benchmarks.common.study import Study, main
+from benchmarks.studies.first_light import BASE, TARGETS
+
+STUDY = Study(
+    "defaults",
+    {"default_training": BASE, "published_training": BASE.with_preset("published_training")},
+    TARGETS,
+    main="default_training",
+    draws=(0, 3),
+)
+
+if __name__ == "__main__":
+    main(STUDY, __doc__)

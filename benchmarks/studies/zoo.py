@@ -1,0 +1,57 @@
+"""The method zoo: every adapter at its declared values, with and without labels (`benchmarks/results/zoo/`).
+
+    python -m benchmarks.studies.zoo --data ~/wbc
+
+Source Barcelona; targets Jiangxi Tecom (21 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop` at 96
+px; protocol `clean`; five draws, one source seed; at most 3,000 images through the backbone an adaptation. `our_workflow` is
+the adapter `full`; several in a row are joined by `+`. `@cell` is framing `cell` and a source model trained with stain jitter.
+
+Between two bounds, which are not ranked: `none`, the source model as it is, and `target_only`, every label of
+the support side without a source. `best` is, on each target, the condition that was best on the other three,
+`best_without_labels` the same among those that used no label. `zoo_search.py` says what a search adds.
+In parts, over several sittings:
+
+    python -m benchmarks.studies.zoo --data ~/wbc --conditions our_workflow none head_only --draws 0 1 --only-run
+
+A last call without options finds all runs in the store and writes the results.
+"""
+
+from benchmarks.common.study import Study, main
+from benchmarks.studies.first_light import BASE, TARGETS
+from cellda import Recipe
+from cellda.experiment.leaderboard import BOUNDS, CAP, OURS, conditions
+from cellda.presets import FRAMED
+
+SMALL = BASE.with_(backbone={"image_size": 96})
+CELL = SMALL.with_(**FRAMED)
+
+ON_EMBEDDINGS = ("tta", "t3a", "lame", "lame+tta", "ncm", "label_propagation")
+ON_CELLS = (*ON_EMBEDDINGS, "full", "full+tta", "full+label_propagation+tta", "l2_sp+tta")
+"""What is also run on framed cells, beside the source model as it is: adapters alone, and some in a row."""
+
+
+def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:
+    """Adapters by condition, without the bounds."""
+    return {name: recipe for name, recipe in conditions(base, names).items() if name not in BOUNDS}
+
+
+RECIPES = (
+    conditions(SMALL)
+    | {f"{name}@cell": recipe for name, recipe in competing(CELL, ON_CELLS).items()}
+    | {"none@cell": CELL.with_(adapter="none")}
+)
+
+STUDY = Study(
+    "zoo",
+    RECIPES,
+    TARGETS,
+    main=OURS,
+    draws=(0, 1, 2, 3, 4),
+    tables=("leaderboard", "leaderboard_without_labels", "conditions", "comparison_balanced"),
+    figures=("critical_difference",),
+    cap=CAP,
+    best=True,
+)
+
+if __name__ == "__main__":
+    main(STUDY, __doc__)

@@ -1,0 +1,171 @@
+"""BatchNorm statistics of source and unlabelled images, exact over all of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from cellda.adapters.base import Adapter, Need, Offer
+from cellda.adapters.families.pool import Pooled
+from cellda.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cellda.data.image_set import ImageSet
+    from cellda.models.classifier import CellClassifier
+
+BATCH = 64
+"""Images that are normalised together while statistics are taken."""
+
+SOURCE_IMAGES = 200
+"""Source images whose statistics are taken, at most: a channel has hundreds of positions in each."""
+
+
+class SourceStatistics(Pooled, Adapter):
+    """What methods share that move the encoder's BatchNorm statistics from the source's to the pool's.
+
+    An adapter before it may work on embeddings, and none may have moved the encoder.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
+
+    def check(self, offer: Offer) -> None:
+        """Refuse an encoder without BatchNorm, and a pool that has no statistics."""
+        if not batchnorms(offer.encoder):
+            raise ConfigurationError(
+                f"{self.name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone "
+                "that has (tf_efficientnet_lite0, resnet18, ...) or another adapter."
+            )
+        if offer.unlabelled < 2:
+            raise ConfigurationError(
+                f"{self.name} takes statistics of unlabelled images, and one image has none; give it at least 2 or choose "
+                "another adapter."
+            )
+
+
+def batchnorms(encoder: "nn.Module") -> "list[nn.BatchNorm2d]":
+    """The BatchNorm layers of an encoder that keep running statistics."""
+    from torch.nn import BatchNorm2d
+
+    return [
+        part for part in encoder.modules() if isinstance(part, BatchNorm2d) and part.running_mean is not None
+    ]
+
+
+def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> None:
+    """Make the running statistics of the encoder's BatchNorms those of source images, while all outputs stay the same.
+
+    A layer gives `(x - mean) / sqrt(var) gain + bias`; with the source's `mean` and `var` in place of its own, another
+    gain and bias give the same. A source model that was trained with frozen statistics (the default) still has those of
+    ImageNet, to which its weights have grown used: the target's in place of these would move every channel, even if the
+    target were the source.
+
+    Args:
+        model: Where it is; it is left in evaluation mode.
+        sources: The source images; `SOURCE_IMAGES` from all over them are looked at, in evaluation mode.
+    """
+    import torch
+
+    layers = [layer for layer in batchnorms(model.encoder) if layer.affine]
+    total = sum(map(len, sources))
+    chosen = torch.linspace(0, total - 1, min(total, SOURCE_IMAGES)).long()  # sets may be sorted by class
+    model.eval()
+    device, first = model.mean.device, 0
+    with torch.no_grad(), _watching(layers) as moments:
+        for part in sources:
+            rows = chosen[(chosen >= first) & (chosen < first + len(part))] - first
+            first += len(part)
+            for batch in torch.split(rows, BATCH):
+                if len(batch):
+                    pixels = part.raw(batch).to(device, torch.float32) / 255
+                    model.embed(part.normalizer.to(device)(pixels))  # a source keeps its own
+        for layer, found in zip(layers, moments, strict=True):
+            (mean, var), (own_mean, own_var) = found.pooled(), _running(layer)
+            mean, var = mean.to(own_mean), var.to(own_var)
+            layer.bias.add_(layer.weight * (mean - own_mean) / (own_var + layer.eps).sqrt())
+            layer.weight.mul_(((var + layer.eps) / (own_var + layer.eps)).sqrt())
+            own_mean.copy_(mean)
+            own_var.copy_(var)
+
+
+def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 1.0) -> None:
+    """Move the running statistics of the encoder's BatchNorms to those of `images`, in one pass over all of them.
+
+    `mean = (1 - alpha) mean_before + alpha mean_images`, and so the variances. `mean_images` and the (unbiased) variance are
+    exact over every position of every image, as a layer sees them while the layers before it normalise with the statistics
+    of the batch. A batch takes images from all over the set, because sets may be sorted by class.
+
+    Args:
+        model: Where it is; it is left in evaluation mode.
+        images: At least 2.
+        alpha: 0 leaves the statistics as they are, 1 replaces them.
+    """
+    import torch
+
+    from cellda.runtime import progress
+
+    layers = batchnorms(model.encoder)
+    before = [tuple(value.clone() for value in _running(layer)) for layer in layers]
+    model.eval()
+    for layer in layers:
+        layer.train()
+    batches = -(-len(images) // BATCH)
+    with (
+        torch.no_grad(),
+        _watching(layers) as moments,
+        progress.task("taking statistics", len(images)) as advance,
+    ):
+        for first in range(batches):
+            positions = range(first, len(images), batches)
+            model.embed(model.normalised(images.raw(positions)))
+            advance(len(positions))
+    model.eval()
+    for layer, source, found in zip(layers, before, moments, strict=True):
+        for running, own, pooled in zip(_running(layer), source, found.pooled(), strict=True):
+            running.copy_(own.lerp(pooled.to(own), alpha))
+
+
+def _running(layer: "nn.BatchNorm2d") -> "tuple[Tensor, Tensor]":
+    """A layer's running mean and variance."""
+    assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018 - as `batchnorms` found
+    return layer.running_mean, layer.running_var
+
+
+@contextmanager
+def _watching(layers: "list[nn.BatchNorm2d]") -> "Iterator[list[_Moments]]":
+    """Within it, what goes into each layer is taken in by its moments."""
+    moments = [_Moments() for _ in layers]
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, given, into=into: into.add(given[0]))
+        for layer, into in zip(layers, moments, strict=True)
+    ]
+    try:
+        yield moments
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _Moments:
+    """Mean and variance of each channel of everything added, in float64 on the CPU."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, Tensor, Tensor]] = []
+
+    def add(self, values: "Tensor") -> None:
+        """Take in `(B, C, H, W)`."""
+        from torch import var_mean
+
+        var, mean = (one.cpu().double() for one in var_mean(values, (0, 2, 3), correction=0))
+        self.parts.append((values.numel() // values.shape[1], mean, var))
+
+    def pooled(self) -> "tuple[Tensor, Tensor]":
+        """Mean and unbiased variance `(C,)` of all parts together."""
+        import torch
+
+        counts, means, variances = zip(*self.parts, strict=True)
+        positions = sum(counts)
+        share = torch.tensor(counts, dtype=torch.float64)[:, None] / positions
+        mean = (share * torch.stack(means)).sum(0)
+        variance = (share * (torch.stack(variances) + (torch.stack(means) - mean) ** 2)).sum(0)
+        return mean, variance * (positions / (positions - 1))

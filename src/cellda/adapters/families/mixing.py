@@ -1,0 +1,63 @@
+"""Fine-tuning in batches that hold support, unlabelled and source images in equal parts."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cellda.adapters.base import AdaptContext, Need, Offer, TargetView
+from cellda.adapters.full import Full
+from cellda.plugins.settings import tunable
+from cellda.training.examples import ImageExamples
+
+if TYPE_CHECKING:
+    from cellda.data.image_set import ImageSet
+    from cellda.models.classifier import CellClassifier
+    from cellda.training.objective import Objective
+
+
+class Mixing(Full):
+    """What methods share that train on the support together with unlabelled images.
+
+    Batches hold support and pool in equal parts. An epoch takes every support image once and as many images of the pool, each
+    time others; epochs are added until there are `min_steps`, as in `full`. So a run costs the same whatever the size of
+    the pool. Subclasses say what is minimised.
+
+    Attributes:
+        examples: What is made of the images of a batch.
+        passes: Images sent through the backbone for every support image, itself and all views of its partners included.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})
+    examples: ClassVar[type[ImageExamples]] = ImageExamples
+    passes: ClassVar[int] = 2
+
+    epochs: int = tunable(8, low=4, high=16, ge=1)
+    batch_size: int = tunable(12, choices=(6, 12, 24), ge=2)
+    min_steps: int = tunable(150, choices=(0, 75, 150, 300), ge=0)
+
+    def sets(self, target: TargetView, context: AdaptContext) -> "dict[str, list[ImageSet]]":
+        """What batches hold in equal parts, by name; the support is part 0 of a batch and the pool part 1."""
+        del context
+        return {"the support": [target.support], "the pool": [target.pool]}
+
+    def train(
+        self, model: "CellClassifier", target: TargetView, context: AdaptContext, objective: "Objective"
+    ) -> None:
+        """Train every weight of `model` in place."""
+        sets = self.sets(target, context)
+        support = len(target.support)
+        context.trainer.fit(
+            model,
+            self.examples(
+                *[part for parts in sets.values() for part in parts], stain_jitter=self.stain_jitter
+            ),
+            self.for_images(len(sets) * support),
+            seed=context.seed,
+            lengths=[sum(map(len, parts)) for parts in sets.values()],
+            names=list(sets),
+            per_epoch=support,
+            objective=objective,
+            title=f"adapting ({self.name})",
+        )
+
+    def image_passes(self, offer: Offer) -> int:
+        """Every epoch sends every support image and its partners through the backbone."""
+        return self.for_images(len(self.needs) * offer.labelled).epochs * offer.labelled * self.passes

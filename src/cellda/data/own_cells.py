@@ -1,0 +1,134 @@
+"""What a laboratory has: some labelled cells, and images without labels beside them."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from cellda.datasets.base import COLUMNS, CellDataset
+from cellda.datasets.reading.decode import decode_framed, decode_resized
+from cellda.datasets.reading.layout import images_below
+from cellda.errors import DataError
+
+if TYPE_CHECKING:
+    from cellda.framing.base import Framing
+
+UNLABELLED = -1
+"""In place of a class index, where a cell has no label."""
+
+
+class OwnCells(CellDataset):
+    """Labelled cells and unlabelled images of one laboratory: first the ones, then the others.
+
+    It is no set to measure on, and is not registered; `Recipe.adapt` makes it.
+
+    Args:
+        labelled: A dataset, all of whose cells are labelled; None where there are no labels.
+        images: Image files, one cell each.
+
+    Raises:
+        DataError: If there is neither, or files are not there; all of them are listed.
+    """
+
+    name = "own_cells"
+
+    def __init__(self, labelled: CellDataset | None, images: Sequence[Path] = ()) -> None:
+        missing = [str(image) for image in images if not image.is_file()]
+        if missing:
+            raise DataError(f"{len(missing)} of the unlabelled images are not there:", missing)
+        if labelled is None and not images:
+            raise DataError("There is nothing to adapt to: give labelled cells, unlabelled images, or both.")
+        self.labelled, self.images = labelled, tuple(image.resolve() for image in images)
+        self.root = None if labelled is None else labelled.root
+        self.table = self._index()
+        self.dropped = self.table.iloc[:0]
+
+    def _index(self) -> pd.DataFrame:
+        bare = pd.DataFrame({"path": [str(image) for image in self.images]}, dtype=object)
+        bare = bare.reindex(columns=list(COLUMNS)).astype(object).where(lambda cells: cells.notna(), None)
+        parts = [bare] if self.labelled is None else [self.labelled.table, bare]
+        return pd.concat(parts, ignore_index=True)
+
+    @property
+    def full_name(self) -> str:
+        """That of the labelled cells, where there are any."""
+        return "own images" if self.labelled is None else self.labelled.full_name
+
+    @property
+    def count(self) -> int:
+        """Number of labelled cells, which are the first rows."""
+        return 0 if self.labelled is None else len(self.labelled)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """`(N,)` int64 class indices, `UNLABELLED` for images without a label."""
+        known = [] if self.labelled is None else [self.labelled.labels]
+        return torch.cat([*known, torch.full((len(self.images),), UNLABELLED, dtype=torch.int64)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the labelled cells' fingerprint and of where the images lie, how large they are and of when."""
+        digest = hashlib.sha256((self.labelled.fingerprint if self.labelled else "").encode())
+        for image in self.images:
+            state = image.stat()
+            digest.update(repr((str(image), state.st_size, state.st_mtime_ns)).encode())
+        return digest.hexdigest()
+
+    def effective_groups(self) -> list[str]:
+        """The groups of the labelled cells; every image without a label is its own."""
+        known = [] if self.labelled is None else self.labelled.effective_groups()
+        return [*known, *(str(image) for image in self.images)]
+
+    def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
+        """See `CellDataset.read`."""
+        labelled, images = self._parted(indices)
+        read = [decode_resized([(image, None) for image in images], size)] if images else []
+        if self.labelled is not None and labelled:
+            read.insert(0, self.labelled.read(labelled, size))
+        return torch.cat(read)
+
+    def framed(
+        self, indices: Sequence[int], size: int, framing: "Framing"
+    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
+        """See `CellDataset.framed`."""
+        labelled, images = self._parted(indices)
+        framed = [decode_framed([(image, None) for image in images], size, framing)] if images else []
+        if self.labelled is not None and labelled:
+            framed.insert(0, self.labelled.framed(labelled, size, framing))
+        pixels, found = zip(*framed, strict=True)
+        return torch.cat(pixels), torch.cat(found)
+
+    def _parted(self, indices: Sequence[int]) -> tuple[list[int], list[Path]]:
+        """Rows of labelled cells, and files of images, of ascending rows."""
+        rows = list(indices)
+        return (
+            [row for row in rows if row < self.count],
+            [self.images[row - self.count] for row in rows if row >= self.count],
+        )
+
+
+def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Image files: those that are named, and all in and below the folders that are.
+
+    Raises:
+        DataError: If a folder holds no image, or something is not there; all of it is listed.
+    """
+    found: list[Path] = []
+    problems = []
+    for one in [given] if isinstance(given, str | Path) else given:
+        path = Path(one).expanduser()
+        inside = [path / name for name in images_below(path)] if path.is_dir() else [path]
+        if not inside:
+            problems.append(f"{path}: holds no image")
+        elif not inside[0].exists():
+            problems.append(f"{path}: is not there")
+        found += inside
+    if problems:
+        raise DataError("Images were asked for that cannot be had.", problems)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,1 @@
+"""Where datasets are published, and how they come from there."""

@@ -1,0 +1,1 @@
+"""From published folder layouts and files to tables and pixels."""

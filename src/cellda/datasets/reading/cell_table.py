@@ -1,0 +1,126 @@
+"""The typed table of cells that every dataset has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from cellda.datasets.reading.decode import Box
+from cellda.errors import DataError
+from cellda.taxonomy import CLASSES, fold, unknown_names
+
+COLUMNS = ("path", "label", "raw_label", "group", "box")
+"""Columns of a dataset's table, in order."""
+
+
+def cell_table(
+    paths: Sequence[str],
+    raw_labels: Sequence[str],
+    groups: Sequence[str | None] | None = None,
+    boxes: Sequence[Box | None] | None = None,
+) -> pd.DataFrame:
+    """A table with `COLUMNS`, its labels folded from the published names.
+
+    Args:
+        paths: Of each cell's image, relative to the dataset's folder, "/" as separator.
+        raw_labels: Published name of each cell's class.
+        groups: Photograph, smear or patient of each cell, or None.
+        boxes: Crop box of each cell, or None.
+
+    Raises:
+        DataError: If published names are unknown to the taxonomy; all of them are listed.
+    """
+    problems = unknown_names(raw_labels)
+    if problems:
+        raise DataError(
+            f"{len(problems)} class name(s) are not known; rename them to what they are.",
+            list(problems.values()),
+        )
+    classes = {raw_label: fold(raw_label) for raw_label in set(raw_labels)}
+    nothing = [None] * len(paths)
+    return _frame(
+        {
+            "path": paths,
+            "label": [classes[raw_label] for raw_label in raw_labels],
+            "raw_label": raw_labels,
+            "group": nothing if groups is None else groups,
+            "box": nothing if boxes is None else boxes,
+        }
+    )
+
+
+def cell_names(table: pd.DataFrame, rows: Sequence[int]) -> list[str]:
+    """A name for each cell of a dataset's table: its path, as prediction tables have it.
+
+    Cells cut from one picture are told apart by their box, as a media fragment: `field.png#xywh=10,20,64,64`.
+    """
+    shared = table["path"].duplicated(keep=False)
+    cells = zip(table["path"], table["box"], shared, strict=True)
+    names = [
+        f"{path}#xywh={','.join(map(str, box))}" if several and box is not None else str(path)
+        for path, box, several in cells
+    ]
+    return [names[row] for row in rows]
+
+
+def checked(table: pd.DataFrame, owner: str) -> pd.DataFrame:
+    """The table in canonical form: `COLUMNS`, nulls as None, boxes as tuples of ints.
+
+    Args:
+        table: What a dataset's `_index` returned; `label` is null where a cell is known but left out.
+        owner: How messages call the dataset.
+
+    Raises:
+        DataError: If columns are missing or surplus, or rows are not as the columns' types say; all are
+        listed.
+    """
+    if set(table.columns) != set(COLUMNS):
+        raise DataError(
+            f"The table of {owner} has the columns {', '.join(map(str, table.columns))}; "
+            f"it needs exactly {', '.join(COLUMNS)}."
+        )
+    columns: dict[str, list[Any]] = {
+        name: [None if null else value for value, null in zip(table[name], table[name].isna(), strict=True)]
+        for name in COLUMNS
+    }
+    problems: list[str] = []
+    for name in COLUMNS[:4]:
+        optional = name in ("label", "group")
+        wrong = [
+            row
+            for row, value in enumerate(columns[name])
+            if not (isinstance(value, str) and value) and not (optional and value is None)
+        ]
+        problems += [f"row {row}: {name} is {columns[name][row]!r}, not a text" for row in wrong]
+    problems += [
+        f"row {row}: label '{label}' is none of {', '.join(CLASSES)}"
+        for row, label in enumerate(columns["label"])
+        if isinstance(label, str) and label not in CLASSES
+    ]
+    for row, box in enumerate(columns["box"]):
+        if box is None:
+            continue
+        if len(box) != 4 or not all(float(side).is_integer() for side in box) or min(box[2:]) < 1:
+            problems.append(f"row {row}: box {box} is not (x, y, width, height), whole pixels, sides above 0")
+        else:
+            columns["box"][row] = tuple(int(side) for side in box)
+    problems += _repeated(columns["path"], columns["box"])
+    if problems:
+        raise DataError(f"The table of {owner} has {len(problems)} problem(s).", problems)
+    return _frame(columns)
+
+
+def _frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    # Objects, because pandas would turn None into NaN in columns of strings.
+    return pd.DataFrame({name: pd.Series(list(values), dtype=object) for name, values in columns.items()})
+
+
+def _repeated(paths: Sequence[str], boxes: Sequence[Box | None]) -> list[str]:
+    if len(set(paths)) == len(paths):
+        return []
+    first: dict[tuple[str, str], int] = {}
+    problems = []
+    for row, cell in enumerate(zip(paths, map(str, boxes), strict=True)):
+        if first.setdefault(cell, row) != row:
+            problems.append(f"row {row}: repeats the cell of row {first[cell]}, {cell[0]}")
+    return problems

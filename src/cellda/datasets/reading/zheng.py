@@ -1,0 +1,58 @@
+"""The layout that Jiangxi Tecom and the CellaVision blog share (published together by Zheng et al. 2018)."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from cellda.datasets.base import cell_table
+from cellda.datasets.reading.layout import locate
+from cellda.errors import DataError
+
+CODES = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}
+"""The class codes of the published label files, as their README defines them."""
+
+
+def located(root: Path, number: int, owner: str) -> Path:
+    """The folder that holds `Dataset <number>` and its label file."""
+    return locate(root, ["segmentation_WBC", "segmentation_WBC-master"], [f"Dataset {number}"], owner)
+
+
+def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) -> pd.DataFrame:
+    """Cells of `Dataset <number>`: `001.bmp`, ..., labelled in `Class Labels of Dataset <number>.csv`.
+
+    The two label files name their columns differently, so columns go by position: image number, class code.
+
+    Raises:
+        DataError: If the label file is missing, or lines of it are malformed or name missing images; all
+        are listed.
+    """
+    file = folder / f"Class Labels of Dataset {number}.csv"
+    if not file.is_file():
+        raise DataError(
+            f"The label file {file} is not there; it is published beside the folder 'Dataset {number}'."
+        )
+    paths: dict[str, str] = {}
+    problems = []
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream)
+        next(reader, None)
+        for cells in reader:
+            if not any(cells):
+                continue
+            line = f"line {reader.line_num}"
+            if len(cells) < 2 or not cells[0].strip().isdecimal() or cells[1].strip() not in codes:
+                problems.append(
+                    f"{line}: '{','.join(cells)}' is not an image number and a code of {', '.join(codes)}"
+                )
+                continue
+            path = f"Dataset {number}/{int(cells[0]):03d}.bmp"
+            if path in paths:
+                problems.append(f"{line}: image {cells[0]} is labelled a second time")
+            elif not (folder / path).is_file():
+                problems.append(f"{line}: its image {path} is not there")
+            paths[path] = codes[cells[1].strip()]
+    if problems:
+        raise DataError(f"{len(problems)} line(s) of {file} cannot be used.", problems)
+    return cell_table(list(paths), list(paths.values()))

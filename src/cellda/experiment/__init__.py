@@ -1,0 +1,1 @@
+"""One run, and many that are compared: what is checked, made, stored and named."""

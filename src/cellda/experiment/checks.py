@@ -1,0 +1,86 @@
+"""What a recipe asks for beside its target: a search, sources; and what is refused of them."""
+
+from itertools import combinations
+
+from cellda.adapters.base import Need, Start
+from cellda.data.root import DataRoot
+from cellda.datasets.base import CellDataset
+from cellda.errors import ConfigurationError
+from cellda.recipe import Recipe
+from cellda.training.settings import Search
+
+
+def search_of(recipe: Recipe) -> Search | None:
+    """The search that a recipe makes: None where it wants none, or its adapter declares no range (`none`)."""
+    search = recipe.search
+    made = search is not None and search.selector != "fixed" and recipe.adapter.search_space()
+    return search if made else None
+
+
+def needs_sources(recipe: Recipe) -> bool:
+    """Whether anything of a run depends on the source images."""
+    adapter = recipe.adapter
+    fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
+    search = search_of(recipe)
+    measured = search is not None and search.selector == "source_val"
+    return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted or measured
+
+
+def check_search(recipe: Recipe, *, oracle: bool) -> None:
+    """Refuse a search that may not be made, or has nothing to measure on.
+
+    Raises:
+        ConfigurationError: If so.
+    """
+    search = search_of(recipe)
+    if search is not None and search.selector == "oracle" and not oracle:
+        raise ConfigurationError(
+            "The selector 'oracle' chooses by query labels: its results are an upper bound and no result of a method. It "
+            "runs only in studies that ask for it, by Ablation(..., oracle=True); set search.selector to 'support_cv'."
+        )
+    if search is not None and search.selector == "source_val" and recipe.training.holdout == 0:
+        raise ConfigurationError(
+            "The selector 'source_val' measures on held-out source cells, but training.holdout=0 holds none out; set "
+            "it to 0.2, or choose another selector."
+        )
+
+
+def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[CellDataset, ...]:
+    """The source datasets, where anything of the run depends on them.
+
+    Raises:
+        ConfigurationError: If they share cells with the target, or with each other.
+        DataError: If a dataset's layout is not there.
+    """
+    if aim.full_name in [source.name for source in recipe.sources]:
+        raise ConfigurationError(
+            f"'{aim.full_name}' is the target and among the sources, so the source model would have seen the query "
+            f"images; take it out of the sources ({', '.join(source.name for source in recipe.sources)})."
+        )
+    twins = [spec.name for spec in recipe.sources if aim.shares_cells_with(spec.loader)]
+    if twins:
+        raise ConfigurationError(
+            f"The target '{aim.full_name}' shows the same cells as the source '{twins[0]}' in other files, so the source "
+            "model would have seen the query cells; choose another target or source."
+        )
+    for one, other in combinations(recipe.sources, 2):
+        if one.loader.shares_cells_with(other.loader):
+            raise ConfigurationError(
+                f"The sources '{one.name}' and '{other.name}' show the same cells, so that cells held out of one would be "
+                "trained on in the other; name one of them."
+            )
+    sources: tuple[CellDataset, ...] = ()
+    if needs_sources(recipe):
+        sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
+    # A dataset may go by two names (`synthetic` is `synthetic/0`), or lie under two.
+    shared = [
+        source.full_name
+        for source in sources
+        if source.full_name == aim.full_name or source.fingerprint == aim.fingerprint
+    ]
+    if shared:
+        raise ConfigurationError(
+            f"The target '{aim.full_name}' holds the very images of the source '{shared[0]}'; choose another target or "
+            "source."
+        )
+    return sources

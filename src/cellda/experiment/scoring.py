@@ -1,0 +1,51 @@
+"""Probabilities of a model set beside the labels of the cells: the one place where query labels meet predictions."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from cellda.datasets.base import CellDataset
+from cellda.datasets.reading.cell_table import cell_names
+from cellda.evaluation.predictions import PROBABILITIES
+from cellda.taxonomy import CLASSES
+
+
+def prediction_table(
+    dataset: CellDataset,
+    rows: Sequence[int],
+    probabilities: Float[Tensor, "n 6"],
+    *,
+    condition: str,
+    draw: int,
+    seed: int,
+    protocol: str,
+    groups: Sequence[str],
+) -> pd.DataFrame:
+    """A prediction table (columns in `cellda.evaluation.predictions`), one row a cell.
+
+    Args:
+        dataset: Whose cells were predicted.
+        rows: `(N,)` which rows of its table.
+        probabilities: `(N, 6)` class probabilities of these cells, in class order.
+        condition: How tables call what was done.
+        draw: Number of the draw.
+        seed: The source model's.
+        protocol: `"clean"` or `"paper"`.
+        groups: Group of every row of the dataset's table.
+    """
+    table = pd.DataFrame(
+        {
+            "condition": condition,
+            "target": dataset.full_name,
+            "draw": draw,
+            "seed": seed,
+            "protocol": protocol,
+            "path": cell_names(dataset.table, rows),
+            "group": [groups[row] for row in rows],
+            "label": dataset.table["label"].iloc[list(rows)].to_numpy(),
+            "predicted": [CLASSES[index] for index in probabilities.argmax(1).tolist()],
+        }
+    )
+    return table.assign(**dict(zip(PROBABILITIES, probabilities.numpy().T, strict=True)))

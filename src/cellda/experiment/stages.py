@@ -1,0 +1,245 @@
+"""The stages that runs share: the fitted normalizer, the source model, the search; each is built once and stored."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cellda.adapters import build, described
+from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
+from cellda.data.image_set import ImageSet
+from cellda.errors import ConfigurationError, DataError
+from cellda.evaluation.predictions import read_predictions, write_predictions
+from cellda.experiment.run import Case
+from cellda.experiment.scoring import prediction_table
+from cellda.models.classifier import CellClassifier
+from cellda.models.encoder import build_encoder
+from cellda.normalizers.base import Normalizer
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.runtime.clock import Clock
+from cellda.selection.candidates import Candidates
+from cellda.selection.folds import group_folds
+from cellda.selection.oracle import Oracle
+from cellda.selection.search import search
+from cellda.selection.selectors import POOL_MEASURES, OnPool, Selector, SourceVal, SupportCV
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import Trainer
+from cellda.training.mixstyle import mixed_styles
+
+SOURCE_RECORD = "source.json"
+HELD_OUT = "held_out.parquet"
+NORMALIZER = "normalizer.safetensors"
+SEARCH_RECORD = "search.json"
+FIT_BATCH = 64
+
+
+def check_weights(cases: Iterable[Case]) -> None:
+    """Fetch the weights that unfinished runs start from, so that those that cannot be had are noticed first.
+
+    Raises:
+        UnknownNameError: If timm has no such backbone.
+        ConfigurationError: If the weights cannot be had or do not fit.
+    """
+    backbones = [
+        case.recipe.backbone
+        for case in cases
+        if case.recipe.adapter.start is Start.PRETRAINED
+        or not case.store.path("source", case.source_key).is_dir()
+    ]
+    with torch.random.fork_rng():
+        for backbone in dict.fromkeys(backbones):
+            build_encoder(backbone)
+
+
+def normalizer_state(case: Case, spec: NormalizerSpec) -> dict[str, Tensor]:
+    """State of a normalizer, fitted on the source images where it wants to be."""
+    module = spec.build()
+    if not module.needs_fit:
+        return dict(module.state_dict())
+
+    def make(folder: Path) -> None:
+        module.fit(_batches(case.source_sets(module)))
+        save_file(module.state_dict(), folder / NORMALIZER)
+
+    key = case.normalizer_key(spec)
+    return dict(load_file(case.store.build("normalizer", key, make) / NORMALIZER))
+
+
+def fitted_normalizer(case: Case, spec: NormalizerSpec) -> Normalizer:
+    """A normalizer with its fitted state."""
+    module = spec.build()
+    module.load_state_dict(normalizer_state(case, spec))
+    return module
+
+
+def fresh_model(case: Case) -> CellClassifier:
+    """The model before any training: the backbone's own weights, embedding and head drawn by the recipe's seed."""
+    recipe = case.recipe
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = CellClassifier(recipe.backbone, recipe.normalizer, framing=recipe.framing)
+    return model.with_normalizer(recipe.normalizer, normalizer_state(case, recipe.normalizer))
+
+
+def source_model(case: Case, trainer: Trainer) -> Path:
+    """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
+
+    Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds, and
+    `held_out.parquet` the predictions of those parts.
+    """
+    recipe = case.recipe
+
+    def make(folder: Path) -> None:
+        clock = Clock()
+        model = fresh_model(case)
+        whole = case.source_sets(model.normalizer)
+        splits = [
+            _holdout(images, recipe.training.holdout, recipe.seed, source.name)
+            for source, images in zip(recipe.sources, whole, strict=True)
+        ]
+        parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
+        with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
+            losses = trainer.fit(
+                model,
+                ImageExamples(*parts, stain_jitter=recipe.training.stain_jitter),
+                recipe.training,
+                seed=recipe.seed,
+                lengths=[len(part) for part in parts],
+                names=[source.name for source in recipe.sources],
+                title="training the source model",
+                checkpoints=folder / "checkpoints",
+            )
+        held = {
+            recipe.sources[number].name: _predicted(case, trainer, model, number, images, rows)
+            for number, (images, (_, rows)) in enumerate(zip(whole, splits, strict=True))
+            if rows
+        }
+        if held:
+            write_predictions(pd.concat(held.values()), folder / HELD_OUT)
+        model.save(folder)
+        accuracy = {name: float((part["predicted"] == part["label"]).mean()) for name, part in held.items()}
+        record = {"held_out_accuracy": accuracy, "losses": losses, "seconds": clock.seconds}
+        (folder / SOURCE_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    return case.store.build("source", case.source_key, make)
+
+
+def held_out_predictions(source: Path) -> pd.DataFrame:
+    """Predictions of the cells that a source model was not trained on: a prediction table with condition `source`.
+
+    Its `target` is the source that a cell is of; groups are whole in it, so its protocol is `clean`.
+
+    Args:
+        source: The folder that `source_model` returned.
+
+    Raises:
+        DataError: If nothing was held out, or the model is of a version that kept no predictions.
+    """
+    if not (source / HELD_OUT).is_file():
+        raise DataError(
+            f"The source model in {source} has no {HELD_OUT}: it was trained with training.holdout=0, or before these "
+            "predictions were kept. Set training.holdout, or remove that folder to train it anew."
+        )
+    return read_predictions(source / HELD_OUT)
+
+
+def searched(
+    case: Case, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
+) -> tuple[Adapter, list[dict[str, Any]]]:
+    """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search."""
+    adapter, settings = case.recipe.adapter, case.search
+    if settings is None:
+        return adapter, []
+
+    def make(folder: Path) -> None:
+        by, surroundings = _selector(case, target, context)
+        result = search(adapter, make_model, target, surroundings, settings, folder, by)
+        text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
+        (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
+
+    folder = case.store.build("search", case.key, make)
+    found = json.loads((folder / SEARCH_RECORD).read_text(encoding="utf-8"))
+    return build(found["adapter"]), found["trials"]
+
+
+def _selector(
+    case: Case, target: TargetView, context: AdaptContext
+) -> tuple[Callable[[Candidates], Selector], AdaptContext]:
+    """How the recipe's selector is made, with the images it measures on, and the context of its trials.
+
+    Labels of the query are put together with its images for the oracle alone.
+    """
+    assert case.search is not None
+    settings, normalizer = case.search, target.support.normalizer
+    match settings.selector:
+        case "source_val":
+            sets = case.source_sets(fitted_normalizer(case, case.recipe.normalizer))
+            training, seed = case.recipe.training, case.recipe.seed
+            splits = [
+                _holdout(images, training.holdout, seed, source.name)
+                for source, images in zip(case.recipe.sources, sets, strict=True)
+            ]
+            held = [images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True)]
+            # What is measured on is not trained on, where the method has the sources.
+            kept = tuple(
+                images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False)
+            )
+            return lambda candidates: SourceVal(candidates, held), replace(context, source=kept)
+        case "oracle":
+            query, labels = case.query(normalizer), case.target.labels[list(case.scored)]
+            truth = replace(query, known_labels=labels)
+            return lambda candidates: Oracle(candidates, truth), context
+        case "support_cv" | "fixed":
+            return lambda candidates: SupportCV(candidates, settings.folds), context
+        case name:
+            pool, measure = target.unlabelled or case.pool(normalizer), POOL_MEASURES[name]
+            return lambda candidates: OnPool(candidates, pool, measure), context
+
+
+def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:
+    """Raw images in [0, 1], batch by batch."""
+    for images in sets:
+        for start in range(0, len(images), FIT_BATCH):
+            yield images.raw(range(start, min(start + FIT_BATCH, len(images)))).float() / 255
+
+
+def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list[int], list[int]]:
+    """Stratified split of a source into training and held-out positions; groups stay together.
+
+    Raises:
+        ConfigurationError: If the source is too small for it.
+    """
+    if share == 0:
+        return list(range(len(images))), []
+    labels, groups = images.labels.numpy(), np.asarray(images.groups)
+    number = max(2, round(1 / share))
+    if np.bincount(labels).max() < number or len(np.unique(groups)) < 2:
+        raise ConfigurationError(
+            f"Holding out a share of {share} of the source '{name}' needs a class with at least {number} images, and at "
+            f"least 2 groups; it has {len(labels)} images in {len(np.unique(groups))} group(s). Set training.holdout=0."
+        )
+    train, held = group_folds(labels, groups, number, seed)[0]
+    return train.tolist(), held.tolist()
+
+
+def _predicted(
+    case: Case, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
+) -> pd.DataFrame:
+    """Predictions of the held-out rows of a source."""
+    return prediction_table(
+        case.sources[number],
+        rows,
+        trainer.probabilities(model, images.subset(rows), "measuring the source model"),
+        condition="source",
+        draw=0,
+        seed=case.recipe.seed,
+        protocol="clean",
+        groups=images.groups,
+    )

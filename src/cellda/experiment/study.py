@@ -1,0 +1,191 @@
+"""Many runs that are compared with each other: conditions x targets x draws x source seeds."""
+
+import itertools
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cellda.data.root import DataRoot
+from cellda.datasets.base import CellDataset
+from cellda.errors import CelldaError, ConfigurationError
+from cellda.evaluation.predictions import validate
+from cellda.experiment.checks import needs_sources
+from cellda.experiment.leaderboard import BOUNDS
+from cellda.experiment.result import RunResult
+from cellda.experiment.run import Case
+from cellda.experiment.workflow import make_ready, run_case
+from cellda.presets import CONDITIONS, ORACLE
+from cellda.recipe import Recipe
+from cellda.runtime import progress as bars
+from cellda.runtime.store import Store
+from cellda.training.loop import Trainer
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Recipes that are run on the same targets and draws.
+
+    Attributes:
+        recipes: Condition name -> recipe; draw and seed are set from the fields below.
+        targets: Targets, by name or loaded.
+        draws: Numbers of the draws.
+        seeds: Source seeds.
+        cap: The most images that an adaptation may send through the backbone, the same for all but the bounds
+            (`cellda.experiment.leaderboard.BOUNDS`); None sets no limit. What a search adds is not counted.
+        oracle: Whether recipes may choose their values by query labels, as upper bounds; their conditions end in `+oracle`.
+    """
+
+    recipes: Mapping[str, Recipe]
+    targets: Sequence[str | CellDataset]
+    draws: Sequence[int] = (0,)
+    seeds: Sequence[int] = (0,)
+    cap: int | None = None
+    oracle: bool = False
+
+    @classmethod
+    def of_paper(
+        cls,
+        base: Recipe,
+        targets: Sequence[str | CellDataset],
+        draws: Sequence[int] = (0,),
+        seeds: Sequence[int] = (0,),
+        conditions: Sequence[str] = tuple(CONDITIONS),
+    ) -> "Ablation":
+        """The paper's conditions, as edits of `base`.
+
+        Raises:
+            UnknownNameError: If a condition is not one of the presets.
+        """
+        return cls({name: base.with_preset(name) for name in conditions}, targets, draws, seeds)
+
+    def cases(self, data: str | Path | DataRoot | None, store: Store) -> list[tuple[str, Case]]:
+        """Every run to be made, by condition, checked before any training.
+
+        Raises:
+            ConfigurationError: If runs cannot work or are above the cap, or data are not there; all of them are listed.
+        """
+        root = data if isinstance(data, DataRoot) else DataRoot(data)
+        problems = dict.fromkeys([*self._absent(root), *self._clashes(root)])
+        cases = []
+        for seed, draw, target, (condition, recipe) in itertools.product(
+            self.seeds, self.draws, self.targets, self.recipes.items()
+        ):
+            edited = recipe.with_(seed=seed, few_shot={"draw": draw})
+            try:
+                case = Case.prepare(edited, target, root, store, oracle=self.oracle)
+                self._admit(condition, case)
+                cases.append((condition, case))
+            except CelldaError as error:
+                problems[str(error)] = None
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        return cases
+
+    def _absent(self, root: DataRoot) -> list[str]:
+        """What is said of sources that are not there: a run asks for them only once its target is."""
+        said = []
+        for recipe in filter(needs_sources, self.recipes.values()):
+            for source in recipe.sources:
+                try:
+                    root.load(source.name, **source.options)
+                except CelldaError as error:
+                    said.append(str(error))
+        return said
+
+    def _admit(self, condition: str, case: Case) -> None:
+        """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
+        passes = case.recipe.adapter.image_passes(case.offer)
+        if self.cap is not None and passes > self.cap and condition not in BOUNDS:
+            raise ConfigurationError(
+                f"'{condition}' sends {passes:,} images through the backbone on {case.target.full_name}, "
+                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "
+                "or raise the cap for all."
+            )
+        if case.oracle != condition.endswith(ORACLE):
+            raise ConfigurationError(
+                f"The name of a condition ends in '{ORACLE}' where query labels choose its values, and only there: rename "
+                f"'{condition}'."
+            )
+
+    def records(
+        self, data: str | Path | DataRoot | None = None, *, store: Store | str | Path | None = None
+    ) -> list[dict[str, Any]]:
+        """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
+        place = store if isinstance(store, Store) else Store(store)
+        found = ((condition, case.finished()) for condition, case in self.cases(data, place))
+        return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
+
+    def _clashes(self, root: DataRoot) -> list[str]:
+        """Targets whose names would fall together in tables, in sentences."""
+        names = []
+        for target in self.targets:
+            try:
+                names.append((root.load(target) if isinstance(target, str) else target).full_name)
+            except CelldaError:
+                continue  # said by the runs themselves
+        return [
+            f"Two targets are called '{name}', and tables could not tell them apart; name each once."
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
+
+    def run(
+        self,
+        data: str | Path | DataRoot | None = None,
+        *,
+        store: Store | str | Path | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """Make every run that is not in the store yet and return all predictions as one table.
+
+        Source models, decoded images and finished runs are shared and found again, so that an interrupted ablation goes on
+        where it stopped.
+
+        Args:
+            data: Folder that holds one folder per dataset name.
+            store: Where results of stages lie.
+            progress: Whether to show progress and a time estimate on standard error.
+
+        Raises:
+            CelldaError: If a run cannot work, said before any training; or if one has failed (its loss is no longer finite, an
+                adapter of yours raised), said once all others are made.
+        """
+        place = store if isinstance(store, Store) else Store(store)
+        cases = self.cases(data, place)
+        if not cases:
+            raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
+        trainer = Trainer(next(iter(self.recipes.values())).device)
+        make_ready([case for _, case in cases if case.finished() is None], trainer, progress)
+        tables: list[pd.DataFrame] = []
+        failed: dict[str, Exception] = {}
+        with bars.display(progress), bars.task("runs", len(cases)) as advance:
+            for condition, case in cases:
+                try:
+                    result = run_case(case, trainer, keep_model=False)
+                    tables.append(result.predictions.assign(condition=condition))
+                except Exception as error:  # of an adapter, which may be anybody's
+                    failed[_where(condition, case)] = error
+                advance(1)
+        if failed:
+            raise CelldaError(
+                f"{len(failed)} of {len(cases)} runs failed, and a table without them would be of unequal runs. The others "
+                "are made and will be found again; leave these conditions out, or mend them:\n"
+                + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
+            ) from next(iter(failed.values()))
+        return validate(pd.concat(tables))
+
+
+def _where(condition: str, case: Case) -> str:
+    shot, seed = case.recipe.few_shot, case.recipe.seed
+    return f"'{condition}' on {case.target.full_name}, draw {shot.draw}, seed {seed}"
+
+
+def _said(error: Exception) -> str:
+    """What an error says; where it is none of cellda's, also what it is and the line that raised it."""
+    if isinstance(error, CelldaError):
+        return str(error)
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({line.filename}, line {line.lineno})"

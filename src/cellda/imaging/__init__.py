@@ -1,0 +1,1 @@
+"""Pure tensor functions on `(B, 3, H, W)` images."""

@@ -1,0 +1,1 @@
+"""What normalizers share: the bases that members derive from."""

@@ -1,0 +1,46 @@
+"""How a recipe names a plug-in: its registered name and its options, all of them with their values."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from cellda.plugins.code_digest import source_digest
+from cellda.plugins.options import checked_options
+from cellda.plugins.registry import Registry
+
+
+class PluginSpec(BaseModel):
+    """A registered name and the options of what it names.
+
+    Options given are checked against the constructor of the plug-in; those not given take its defaults, so that a
+    recipe shows every value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    registry: ClassVar[Registry[Any]]
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = {"name": given}
+        if not isinstance(given, dict) or "name" not in given:
+            return given
+        options = {key: value for key, value in given.items() if key != "name"}
+        member = cls.registry.get(str(given["name"]))
+        complete = checked_options(member, options, owner=f"{cls.registry.kind} '{given['name']}'")
+        member(**complete)  # combinations of options that cannot work are refused here
+        return {"name": given["name"], **complete}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options by name, without `name`."""
+        return dict(self.model_extra or {})
+
+    @property
+    def code(self) -> str:
+        """Digest of the plug-in's code."""
+        member: type = self.registry.get(self.name)
+        return source_digest(member)

@@ -1,0 +1,1 @@
+"""What a run runs on: the store, the device, memory, progress and time."""

@@ -1,0 +1,63 @@
+"""How each kind of device is kept busy; what is written here was measured (docs/speed.md)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+
+@dataclass(frozen=True)
+class DevicePlan:
+    """What pays on a device.
+
+    Attributes:
+        precision: `"bf16"` runs matrix products and convolutions in bfloat16.
+        compiler: Backend of `torch.compile` for long trainings; None never compiles.
+        compile_from: Steps from which a training earns the minute or two that compiling takes.
+        pinned: Whether batches go to the device from pinned memory, while it still computes.
+        inference_batch: Images predicted together.
+    """
+
+    precision: Literal["no", "bf16"] = "no"
+    compiler: str | None = None
+    compile_from: int = 3000
+    pinned: bool = False
+    inference_batch: int = 64
+
+    def compiles(self, steps: int) -> bool:
+        """Whether a training of so many steps is compiled."""
+        return self.compiler is not None and steps >= self.compile_from
+
+
+# bfloat16 autocast was ten times slower on a CPU without the instructions for it, and compiling took 70 to 90 s for
+# nothing; the activations of 16 images are as large as glibc keeps by itself (`cellda.runtime.memory`).
+CPU = DevicePlan(inference_batch=16)
+CUDA = DevicePlan(precision="bf16", compiler="inductor", pinned=True, inference_batch=256)
+
+
+def plan_for(device: torch.device, *, bf16: bool | None = None) -> DevicePlan:
+    """The plan for a device.
+
+    Args:
+        device: Where the work is done.
+        bf16: Whether the device multiplies in bfloat16; by default it is asked.
+    """
+    if device.type == "cpu":
+        return CPU
+    if device.type != "cuda":
+        return DevicePlan()
+    fast = torch.cuda.is_bf16_supported(including_emulation=False) if bf16 is None else bf16
+    return CUDA if fast else DevicePlan(compiler="inductor", pinned=True, inference_batch=256)
+
+
+@contextmanager
+def tuned_convolutions() -> Iterator[None]:
+    """Let cuDNN, inside, time its algorithms for each convolution and keep the fastest: image sizes never change in a run."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

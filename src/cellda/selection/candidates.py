@@ -1,0 +1,77 @@
+"""What the trials of a search are: an adapter with some values, adapted and asked for predictions."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import TypeGuard
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.families.embeddings import FeatureAdapter
+from cellda.data.image_set import ImageSet
+from cellda.models.classifier import CellClassifier
+
+
+class Candidates:
+    """Adapts candidates of one adapter and predicts with them; what all of them share is computed once.
+
+    Args:
+        adapter: Whose values vary.
+        make_model: Makes a model to adapt, the same every time.
+        target: The support set, and the unlabelled pool if the adapter needs it.
+        context: Trainer, seed, source.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        make_model: Callable[[], CellClassifier],
+        target: TargetView,
+        context: AdaptContext,
+    ) -> None:
+        self.target = target
+        self.context = context
+        self._make_model = make_model
+        self._features: dict[int, tuple[ImageSet, Tensor]] = {}
+        if _on_features(adapter):
+            self._untrained = make_model()
+            self._embedded = adapter.embedded(self._untrained, target.seen_by(adapter), context)
+            if len(self._embedded.support):
+                self._features[id(target.support)] = target.support, self._embedded.support
+
+    def probabilities(
+        self, candidate: Adapter, train: Sequence[int] | None, images: ImageSet, rows: Sequence[int]
+    ) -> Float[Tensor, "n c"]:
+        """Class probabilities of some images after adapting the candidate.
+
+        Args:
+            candidate: The adapter with the values of a trial.
+            train: Positions of the support images it is given; None gives all.
+            images: A set that is handed in for every candidate: where the method leaves the encoder as it is, it is
+                embedded once.
+            rows: Positions in `images` of those to predict.
+        """
+        trainer, support = self.context.trainer, self.target.support
+        if _on_features(candidate):
+            part = self._embedded
+            if train is not None and len(part.support):
+                part = replace(part, support=part.support[list(train)], labels=part.labels[list(train)])
+            head = candidate.fit_head(deepcopy(self._untrained.head), part, self.context)
+            return trainer.apply(head, self._embeddings(images)[list(rows)]).softmax(1)
+        known = support if train is None else support.subset(train)
+        view = replace(self.target, support=known).seen_by(candidate)
+        model = candidate.adapt(self._make_model(), view, self.context.seen_by(candidate))
+        return trainer.probabilities(model, images.subset(rows))
+
+    def _embeddings(self, images: ImageSet) -> Tensor:
+        """Embeddings of a whole set; it is kept beside them, so that its identity stays its own."""
+        if id(images) not in self._features:
+            self._features[id(images)] = images, self.context.trainer.embeddings(self._untrained, images)
+        return self._features[id(images)][1]
+
+
+def _on_features(adapter: Adapter) -> TypeGuard[FeatureAdapter]:
+    """Whether all that the method does is to fit the head on embeddings."""
+    return isinstance(adapter, FeatureAdapter) and type(adapter).adapt is FeatureAdapter.adapt

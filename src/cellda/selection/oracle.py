@@ -1,0 +1,39 @@
+"""The oracle: the best values that a search could have found, by the query labels themselves. An upper bound, no method.
+
+It is the one place where query labels choose anything. What it chose is marked: in the record (`oracle`), in the name of the
+condition (`<condition>+oracle`), and by a column of its own in the leaderboard. Only `Ablation(..., oracle=True)` reaches it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cellda.adapters.base import Adapter
+from cellda.data.image_set import ImageSet
+from cellda.evaluation.rates import averaged_classes, rates
+from cellda.selection.candidates import Candidates
+from cellda.selection.selectors import Selector
+from cellda.taxonomy import CLASSES
+
+
+class Oracle(Selector):
+    """Balanced accuracy on the query set.
+
+    Args:
+        candidates: What is judged.
+        query: The query images with their labels.
+    """
+
+    def __init__(self, candidates: Candidates, query: ImageSet) -> None:
+        self._candidates = candidates
+        self._query = query
+
+    def scores(self, candidate: Adapter) -> Iterator[float]:
+        """One score."""
+        query = self._query
+        found = self._candidates.probabilities(candidate, None, query, range(len(query))).argmax(1)
+        confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
+        np.add.at(confusion, (query.labels.numpy(), found.numpy()), 1)
+        averaged = averaged_classes(confusion)
+        # A query without a class of five cells has no balanced accuracy by the protocol; all its classes then count.
+        yield float(rates(confusion, averaged if averaged.any() else confusion.sum(1) > 0).balanced_accuracy)

@@ -1,0 +1,165 @@
+"""Hyper-parameter search: Optuna over the ranges an adapter declares, judged by a selector (the paper's: 3 folds)."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.errors import CelldaError
+from cellda.models.classifier import CellClassifier
+from cellda.plugins.settings import Range
+from cellda.runtime import progress
+from cellda.selection.candidates import Candidates
+from cellda.selection.selectors import Selector, SupportCV
+from cellda.training.loop import DivergedError
+from cellda.training.settings import Search
+
+STUDY = "study.log"
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        adapter: The adapter with the best values.
+        trials: One record a trial: number, state, score (the selector's, mean over its rounds), values, seconds.
+    """
+
+    adapter: Adapter
+    trials: list[dict[str, Any]]
+
+
+def search(
+    adapter: Adapter,
+    make_model: Callable[[], CellClassifier],
+    target: TargetView,
+    context: AdaptContext,
+    settings: Search,
+    folder: Path,
+    select_by: Callable[[Candidates], Selector] | None = None,
+) -> SearchResult:
+    """Choose the adapter's tunable values by what a selector makes of them; it looks at no other label.
+
+    The first trial is the adapter's own values; where they lie outside a declared range they widen it. A trial is stopped
+    after a round (a fold of the cross-validation) unless its mean score so far reaches the best that a finished trial had
+    after as many rounds (a race, as in Birattari et al. 2002), and at once if its loss is not finite.
+    Finished trials are kept in `folder`, so an interrupted search goes on there.
+
+    Args:
+        adapter: Whose declared ranges are searched.
+        make_model: Makes a model to adapt, the same every time.
+        target: The support set, and the unlabelled pool if the adapter needs it.
+        context: Trainer, seed, source.
+        settings: Budget and folds.
+        folder: Where the trials are kept.
+        select_by: Makes what judges the candidates; by default cross-validation inside the support set.
+
+    Raises:
+        ConfigurationError: If the support set cannot be split into folds.
+        CelldaError: If the loss was not finite in any trial.
+    """
+    space = adapter.search_space()
+    candidates = Candidates(adapter, make_model, target, context)
+    selector = select_by(candidates) if select_by else SupportCV(candidates, settings.folds)
+    own = adapter.searched()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _drop_broken_line(folder / STUDY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
+        study = optuna.create_study(
+            storage=storage,
+            study_name="search",
+            direction="maximize",
+            load_if_exists=True,
+        )
+    if not any(trial.state in (*FINISHED, TrialState.WAITING) for trial in study.trials):
+        study.enqueue_trial(own)
+
+    def objective(trial: optuna.Trial) -> float:
+        values = {name: _suggest(trial, name, allowed, own[name]) for name, allowed in space.items()}
+        scores: list[float] = []
+        judged = selector.scores(adapter.tuned(values))
+        for number in range(selector.rounds):
+            try:
+                scores.append(next(judged))
+            except DivergedError:
+                raise optuna.TrialPruned from None
+            trial.report(float(np.mean(scores)), number)
+            if number + 1 < selector.rounds and np.mean(scores) < _best(study, number):
+                raise optuna.TrialPruned
+        return float(np.mean(scores))
+
+    with progress.task("searching", settings.trials) as advance:
+        done = _finished(study)
+        advance(done)
+        while done < settings.trials:
+            # Seeded by trial, so that a resumed search goes on exactly as an uninterrupted one.
+            study.sampler = TPESampler(
+                seed=context.seed * 1000 + done, n_startup_trials=min(10, settings.trials // 2)
+            )
+            study.optimize(objective, n_trials=1)
+            done = _finished(study)
+            advance(1)
+    if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
+        raise CelldaError(
+            f"None of the {settings.trials} trials of the search for '{adapter.name}' could be trained: the loss was not "
+            "finite in any. Look at the images and the adapter's own values, which are the first trial."
+        )
+    best = adapter.tuned(study.best_params)
+    return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
+
+
+def _drop_broken_line(log: Path) -> None:
+    """Cut a journal behind its last whole line: a process that was killed may have written half of one."""
+    if log.exists():
+        whole = log.read_bytes().rpartition(b"\n")
+        log.write_bytes(whole[0] + whole[1])
+
+
+def _suggest(trial: optuna.Trial, name: str, allowed: Range, own: Any) -> Any:
+    if allowed.choices is not None:
+        return trial.suggest_categorical(name, tuple(dict.fromkeys((*allowed.choices, own))))
+    assert allowed.low is not None and allowed.high is not None  # noqa: PT018 - `tunable` has refused anything else
+    low, high = min(allowed.low, own), max(allowed.high, own)
+    if allowed.integer:
+        return trial.suggest_int(name, int(low), int(high), log=allowed.log)
+    return trial.suggest_float(name, low, high, log=allowed.log)
+
+
+def _best(study: optuna.Study, number: int) -> float:
+    """The best mean score that a finished trial had after this round."""
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return max((trial.intermediate_values[number] for trial in finished), default=-math.inf)
+
+
+def _finished(study: optuna.Study) -> int:
+    return sum(trial.state in FINISHED for trial in study.trials)
+
+
+def _record(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    seconds = trial.duration.total_seconds() if trial.duration else None
+    score = (
+        trial.value
+        if trial.value is not None
+        else max(trial.intermediate_values.items(), default=(0, None))[1]
+    )
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "score": score,
+        "values": trial.params,
+        "seconds": seconds,
+    }

@@ -1,0 +1,108 @@
+"""The report on a dataset before it is used, and the layout's file listings."""
+
+import io
+
+from PIL import Image
+from rich.console import Console
+
+from cellda.data.check import check
+from cellda.datasets import load
+
+
+def picture(file, colour="pink"):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (12, 10), colour).save(file)
+
+
+def printed(report):
+    console = Console(file=io.StringIO(), width=100)
+    console.print(report)
+    return console.file.getvalue()
+
+
+def messy(root):
+    picture(root / "seg" / "p1" / "a.png", "red")
+    picture(root / "seg" / "p2" / "b.png", "red")
+    picture(root / "seg" / "c.png", "blue")
+    picture(root / "platelet" / "d.png")
+    picture(root / "seg" / ".hidden.png")
+    (root / "seg" / "empty.png").write_bytes(b"")
+    (root / "seg" / "notes.txt").write_text("x")
+    (root / ".cache").mkdir()
+
+
+def test_a_report_holds_all_findings(tmp_path):
+    messy(tmp_path)
+    report = check("folder", tmp_path)
+    assert report.counts == {"neutrophil": 4}
+    assert report.dropped == {"platelet": 1}
+    assert report.unreadable == {"seg/empty.png": "the file is empty"}
+    assert report.identical == (("seg/p1/a.png", "seg/p2/b.png"),)
+    assert report.groups == 3
+    assert report.ignored == {
+        ".cache/": "a folder that holds none of the cells",
+        "seg/.hidden.png": "a hidden file",
+        "seg/notes.txt": "not an image by its suffix",
+    }
+    assert not report.ok
+    text = printed(report)
+    for finding in (
+        "neutrophil",
+        "4",
+        "platelet: 1",
+        "seg/empty.png: the file is empty",
+        "seg/notes.txt",
+        "not usable",
+    ):
+        assert finding in text
+
+
+def test_a_sound_dataset_is_ready(tmp_path):
+    picture(tmp_path / "seg" / "a.png")
+    report = check(load("folder", tmp_path))
+    assert report.ok
+    assert report.groups is None
+    assert "ready to use" in printed(report)
+
+
+def test_what_cannot_be_loaded_is_reported_with_all_its_problems(tmp_path):
+    picture(tmp_path / "[neutrofil]" / "a.png")
+    picture(tmp_path / "zzz" / "a.png")
+    report = check("folder", tmp_path)
+    assert not report.ok
+    assert report.counts == {}
+    assert len(report.problems) == 3
+    assert "'[neutrofil]' names no known cell type" in printed(report)
+
+
+def test_counts_stand_beside_those_of_the_paper(tmp_path):
+    for number in (1, 8):
+        picture(tmp_path / str(number) / "1.jpg")
+    report = check("jin_woo_choi", tmp_path)
+    assert report.published == {"erythroblast": 150, "neutrophil": 100}
+    assert "Table 2" in printed(report)
+    assert "150" in printed(report)
+
+
+def test_many_files_of_one_kind_are_one_line(tmp_path):
+    picture(tmp_path / "seg" / "a.png")
+    for number in range(30):
+        (tmp_path / "seg" / f"{number}.xml").write_text("")
+    report = check("folder", tmp_path)
+    assert len(report.ignored) == 30
+    assert "29 more .xml files there" in printed(report)
+
+
+def test_unreadable_boxes_are_told_apart(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "cells.csv").write_text("path,label,x,y,w,h\na.png,seg,0,0,5,5\na.png,seg,5,5,5,5\n")
+    dataset = load("table", tmp_path / "cells.csv")
+    (tmp_path / "a.png").write_bytes(b"")
+    assert set(check(dataset).unreadable) == {"a.png (0, 0, 5, 5)", "a.png (5, 5, 5, 5)"}
+
+
+def test_drawn_datasets_have_nothing_to_read():
+    report = check("synthetic/1", per_class=2)
+    assert report.ok
+    assert report.root is None
+    assert set(report.counts.values()) == {2}

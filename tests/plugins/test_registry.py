@@ -1,0 +1,212 @@
+"""Registries say what is wrong with a plug-in instead of passing over it, and results depend on plug-ins' code."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+
+import pytest
+
+import cellda.adapters
+import cellda.datasets
+import tiny
+from cellda import Recipe
+from cellda.adapters import Offer
+from cellda.errors import ConfigurationError
+from cellda.experiment.run import Case
+from cellda.experiment.study import Ablation
+from cellda.models.encoder import encoder_structure
+from cellda.plugins.code_digest import source_digest
+from cellda.plugins.registry import Registry
+from cellda.runtime.store import Store
+from cellda.taxonomy import CLASSES
+
+PLUGIN = """
+from {package} import registry
+
+@registry.register({name})
+class Thing:
+    '''What it does.'''
+    def value(self):
+        return {value}
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "things_of_a_test"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from cellda.plugins.registry import Registry\nregistry = Registry('thing', 'things_of_a_test')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("things_of_a_test")]:
+        del sys.modules[name]
+
+
+def plugin(folder: Path, file: str, name: str, value: int = 1) -> Path:
+    path = folder / f"{file}.py"
+    path.write_text(PLUGIN.format(package=folder.name, name=name, value=value))
+    return path
+
+
+def registry_of(folder: Path) -> Registry[object]:
+    return __import__(folder.name).registry  # type: ignore[no-any-return]
+
+
+def test_any_quotes_register(package: Path) -> None:
+    plugin(package, "single", "'single'")
+    plugin(package, "double", '"double"')
+    assert registry_of(package).names() == ["double", "single"]
+    assert registry_of(package).summary("single") == "What it does."
+
+
+def test_another_name_than_the_files_is_refused(package: Path) -> None:
+    plugin(package, "one", "'another'")
+    with pytest.raises(ConfigurationError, match=r"one\.py registers 'another'.*@register\(\"one\"\)"):
+        registry_of(package).names()
+
+
+def loaded(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_digest_of_a_plugin_follows_its_code(package: Path) -> None:
+    first = source_digest(loaded(plugin(package, "edited", "'edited'", value=1)).Thing)
+    again = source_digest(loaded(plugin(package, "edited", "'edited'", value=1)).Thing)
+    other = source_digest(loaded(plugin(package, "edited", "'edited'", value=2)).Thing)
+    assert first == again != other
+
+
+HELPED = {
+    "thing": """
+        from typing import TYPE_CHECKING
+        from things_of_a_test.near import shift
+        if TYPE_CHECKING:
+            from things_of_a_test.typed import Number
+        class Thing:
+            def value(self):
+                from .far import scale
+                return scale(shift())
+        """,
+    "near": "from . import deep\ndef shift():\n    return deep.VALUE",
+    "deep": "VALUE = 1",
+    "far": "def scale(value):\n    return 2 * value",
+    "typed": "Number = int",
+    "aside": "UNUSED = 1",
+}
+
+
+def digest_in(package: Path) -> str:
+    """The digest of `HELPED`'s class as a new process would find it."""
+    for name in [name for name in sys.modules if name.startswith(package.name)]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    return source_digest(importlib.import_module(f"{package.name}.thing").Thing)
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [("thing", True), ("near", True), ("deep", True), ("far", True), ("typed", False), ("aside", False)],
+)
+def test_the_digest_of_a_plugin_follows_the_helpers_it_imports(package: Path, edited, counts) -> None:
+    for name, text in HELPED.items():
+        (package / f"{name}.py").write_text(dedent(text))
+    before = digest_in(package)
+    assert "things_of_a_test.far" not in sys.modules  # it is read, not imported
+    file = package / f"{edited}.py"
+    code = file.read_text()
+    file.write_text(f'"""What it is for."""\n\n# Why.\n{code}')
+    assert digest_in(package) == before
+    file.write_text(f"{code}\nMORE = 1\n")
+    assert (digest_in(package) != before) == counts
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [
+        ("adapters/full.py", True),
+        ("training/penalties.py", True),
+        ("models/blocks.py", True),
+        ("adapters/lora.py", False),
+        ("datasets/images.py", False),
+        ("errors.py", False),
+    ],
+)
+def test_of_cellda_what_computes_counts(monkeypatch: pytest.MonkeyPatch, edited, counts) -> None:
+    adapter = cellda.adapters.get("bss")
+    before = source_digest(adapter)
+    read = Path.read_text
+
+    def edit(file: Path, **options) -> str:
+        return read(file, **options) + "\nMORE = 1\n" * file.as_posix().endswith(f"cellda/{edited}")
+
+    monkeypatch.setattr(Path, "read_text", edit)
+    assert (source_digest.__wrapped__(adapter) != before) == counts
+
+
+def test_a_class_without_a_file_is_told_by_its_functions() -> None:
+    def made(value: int) -> type:
+        return type("Made", (), {"__module__": "nowhere", "value": eval(f"lambda self: {value}")})
+
+    assert source_digest(made(1)) == source_digest(made(1)) != source_digest(made(2))
+
+
+def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
+    weights = tmp_path / "own.pth"
+    weights.write_bytes(b"one")
+    case = Case.prepare(
+        tiny.recipe(backbone={"weights": str(weights)}), tiny.target(), None, Store(tmp_path / "store")
+    )
+    before = case.digest, case.source_key
+    weights.write_bytes(b"two")
+    assert case.digest != before[0]
+    assert case.source_key != before[1]
+
+
+def test_another_training_loop_is_another_run_and_another_source_model(tmp_path: Path, monkeypatch) -> None:
+    case = Case.prepare(tiny.recipe(adapter="none"), tiny.target(), None, Store(tmp_path / "store"))
+    before = case.digest, case.source_key
+    read = Path.read_text
+
+    def edit(file: Path, **options) -> str:
+        return read(file, **options) + "\nMORE = 1\n" * file.as_posix().endswith("cellda/training/batches.py")
+
+    monkeypatch.setattr(Path, "read_text", edit)
+    source_digest.cache_clear()
+    after = case.digest, case.source_key
+    source_digest.cache_clear()
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+def test_epochs_alone_are_exact_also_in_an_edit() -> None:
+    offer = Offer((20, 20, 20, 20, 20, 0), 0, 0, CLASSES, (), encoder_structure("test_efficientnet"))
+    for recipe in (Recipe().with_(adapter={"epochs": 5}), Recipe(adapter={"name": "full", "epochs": 5})):
+        assert recipe.adapter.image_passes(offer) == 500
+    assert Recipe().with_(adapter={"epochs": 5, "min_steps": 400}).adapter.image_passes(offer) == 3100
+
+
+def test_two_own_folders_are_told_apart(tmp_path: Path) -> None:
+    sets = []
+    for name in ("north", "south"):
+        file = tmp_path / name / "neutrophil" / "cell.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"picture")
+        sets.append(cellda.datasets.load("folder", tmp_path / name))
+    assert [cells.full_name for cells in sets] == ["folder/north", "folder/south"]
+
+
+def test_targets_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = Ablation.of_paper(tiny.recipe(), [tiny.target(), tiny.target()])
+    with pytest.raises(ConfigurationError, match=r"Two targets are called 'synthetic/1'"):
+        twice.run(store=tmp_path, progress=False)
