@@ -10,7 +10,7 @@ import cellda.datasets
 from cellda import Recipe
 from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.normalizers.identity import Identity
 from cellda.runtime.store import Store
 from cellda.training.settings import Training
@@ -36,8 +36,8 @@ def target(variant: int = 1, per_class: int = 7) -> CellDataset:
     return cellda.datasets.load(f"synthetic/{variant}", per_class=per_class)
 
 
-def prepared(chosen: Recipe, folder: Path, aim: CellDataset | None = None) -> Case:
-    return Case.prepare(chosen, aim or target(), None, Store(folder))
+def prepared(chosen: Recipe, folder: Path, aim: CellDataset | None = None) -> Run:
+    return Run.prepare(chosen, aim or target(), None, Store(folder))
 
 
 def brightness_set(per_class: int = 4, classes: int = 6, seed: int = 0, **fields: Any) -> ImageSet:

@@ -16,7 +16,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.costs import FILE as COSTS_FILE
 from cellda.evaluation.costs import costs_of, with_costs
 from cellda.evaluation.predictions import PROBABILITIES, write_predictions
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.reporting.bench import CHOICES, with_best
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
@@ -30,7 +30,7 @@ GRID = 2**13
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyScript:
     """One study.
 
     Attributes:
@@ -63,7 +63,7 @@ class Study:
     best: bool = False
 
 
-def main(study: Study, description: str | None = None) -> None:
+def main(study: StudyScript, description: str | None = None) -> None:
     """Run the study, or the part that the command line names, and report it into its results folder.
 
     Finished runs lie in the store: parts can be run over several sittings with `--only-run`, and a last call
@@ -76,7 +76,7 @@ def main(study: Study, description: str | None = None) -> None:
     command(lambda: run(study, options(study, description)))
 
 
-def options(study: Study, description: str | None) -> argparse.Namespace:
+def options(study: StudyScript, description: str | None) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -111,7 +111,7 @@ def options(study: Study, description: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(study: Study, given: argparse.Namespace) -> None:
+def run(study: StudyScript, given: argparse.Namespace) -> None:
     """Run what the command line names, and report it."""
     edits: dict[str, Any] = {} if given.sources is None else {"sources": given.sources}
     if given.backbone == "paper":
@@ -124,7 +124,7 @@ def run(study: Study, given: argparse.Namespace) -> None:
     parts, trials, costs, choices = {}, [], [], []
     for protocol in given.protocol:
         recipes = {name: recipe.with_(protocol=protocol) for name, recipe in chosen.items()}
-        study_runs = Ablation(recipes, targets, given.draws, given.seeds, cap=study.cap, oracle=study.oracle)
+        study_runs = Study(recipes, targets, given.draws, given.seeds, cap=study.cap, oracle=study.oracle)
         predictions = study_runs.run(given.data, store=given.store)
         if given.only_run:
             continue
@@ -167,7 +167,7 @@ def search_trials(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def report(study: Study, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
+def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write predictions (by protocol) and what is computed from them, and print the tables.
 
     Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,

@@ -27,7 +27,7 @@ from benchmarks.common.separation import class_silhouettes
 from cellda.adapters.base import Start
 from cellda.data.root import DataRoot
 from cellda.errors import ConfigurationError
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import normalizer_state, source_model
 from cellda.experiment.workflow import run
 from cellda.models.classifier import CellClassifier
@@ -52,7 +52,7 @@ def main(given: Sequence[str] | None = None) -> None:
     sources = [source.name for source in recipe.sources]
     numbers = []
     for target in datasets_of(chosen.data, chosen.targets, without=sources):
-        case = Case.prepare(recipe, target, root, store)
+        case = Run.prepare(recipe, target, root, store)
         adapted = run(recipe, target, root, store=store).model
         normalizer = recipe.used_target_normalizer
         before = CellClassifier.load(source_model(case, trainer))

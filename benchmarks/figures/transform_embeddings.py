@@ -34,7 +34,7 @@ from cellda import Recipe
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import check_weights, held_out_predictions, source_model
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.figures import save_figure
@@ -59,7 +59,7 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
 
 
 def shown(
-    case: Case, trainer: Trainer, targets: Sequence[CellDataset], cells: int
+    case: Run, trainer: Trainer, targets: Sequence[CellDataset], cells: int
 ) -> list[tuple[CellDataset, list[int]]]:
     """The cells to show of each dataset: of sources from the held-out part, which is the same for both models."""
     held = held_out_predictions(source_model(case, trainer))

@@ -28,7 +28,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
 from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.stages import SOURCE_RECORD, held_out_predictions, source_model
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder, native_size
 from cellda.reporting.tables import scores
@@ -133,7 +133,7 @@ def main(given: Sequence[str] | None = None) -> None:
     root, store, trainer = FewCells(chosen.data, chosen.cells), Store(chosen.store), Trainer(base.device)
     without = [source.name for source in base.sources]
     targets = chosen.targets or [one.full_name for one in datasets_of(chosen.data, without=without)]
-    predictions = Ablation(recipes, targets, chosen.draws, [chosen.seed]).run(root, store=store)
+    predictions = Study(recipes, targets, chosen.draws, [chosen.seed]).run(root, store=store)
     spread = across_draws(scores(predictions, resamples=0))
     rows, held_out = [], []
     for name, recipe in recipes.items():

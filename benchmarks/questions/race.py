@@ -25,7 +25,7 @@ from rich.console import Console
 from cellda import Recipe, adapters
 from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.adapters.full import Full
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.store import Store
@@ -81,7 +81,7 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
         training={"epochs": 10, "lr": 5e-4, "one_cycle": True, "bn": "frozen"},
     )
     adapter = ADAPTERS[name]
-    case = Case.prepare(recipe, target, None, store)
+    case = Run.prepare(recipe, target, None, store)
     model = CellClassifier.load(source_model(case, trainer))
     view, query = TargetView(case.support(model.normalizer)), case.query(model.normalizer)
     truth = case.target.labels[list(case.draw.query)]

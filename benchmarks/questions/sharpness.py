@@ -15,7 +15,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from benchmarks.common.choice import arguments, command, write_table
 from benchmarks.studies.beyond import STUDY
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.store import Store
@@ -27,7 +27,7 @@ SIGMAS = (0.0, 0.5, 1.0, 1.4, 2.0)
 WIDTH = 13
 
 
-def accuracy(case: Case, model: CellClassifier, sigma: float, trainer: Trainer) -> float:
+def accuracy(case: Run, model: CellClassifier, sigma: float, trainer: Trainer) -> float:
     """Accuracy on the query of a case, its images blurred."""
     images, labels = case.query(model.normalizer), case.target.labels[list(case.scored)]
     if sigma:
@@ -43,7 +43,7 @@ def main(given: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(given)
     trainer, rows = Trainer("cpu"), []
     for condition in ("none", "none@cell"):
-        case = Case.prepare(STUDY.recipes[condition], STUDY.targets[0], chosen.data, Store(chosen.store))
+        case = Run.prepare(STUDY.recipes[condition], STUDY.targets[0], chosen.data, Store(chosen.store))
         model = CellClassifier.load(source_model(case, trainer))
         rows += [
             {"condition": condition, "sigma": sigma, "accuracy": accuracy(case, model, sigma, trainer)}

@@ -15,7 +15,7 @@ import pandas as pd
 from rich.console import Console
 
 from cellda import Recipe
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import SOURCE_RECORD, source_model
 from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
@@ -45,7 +45,7 @@ def main() -> None:
     rows = []
     for domain in DOMAINS:
         other = SOURCE if domain != SOURCE else "synthetic/1"
-        case = Case.prepare(recipe(domain), other, None, store)
+        case = Run.prepare(recipe(domain), other, None, store)
         record = json.loads((source_model(case, trainer) / SOURCE_RECORD).read_text(encoding="utf-8"))
         row = {"domain": domain, "in_domain": record["held_out_accuracy"][domain]}
         if domain != SOURCE:

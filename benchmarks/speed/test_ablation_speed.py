@@ -6,7 +6,7 @@ from typing import Any
 import cellda.datasets
 from benchmarks.speed.contest import Peer, contest
 from cellda import Recipe
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.presets import CONDITIONS
 
 TARGETS = [cellda.datasets.load(f"synthetic/{number}", per_class=25) for number in (1, 3, 5, 7)]
@@ -35,7 +35,7 @@ def test_ablation(benchmark: Any, tmp_path: Path) -> None:
     stores = (tmp_path / f"store{number}" for number in range(10_000))
 
     def ours() -> None:
-        Ablation(recipes, TARGETS, range(5)).run(store=next(stores), progress=False)
+        Study(recipes, TARGETS, range(5)).run(store=next(stores), progress=False)
 
     def separately() -> None:
         for recipe in recipes.values():

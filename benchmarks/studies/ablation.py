@@ -15,10 +15,10 @@ With all datasets, both of the paper's sources and its backbone (for a GPU):
         --backbone paper --results mine
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import RECIPES, TARGETS
 
-STUDY = Study(
+STUDY = StudyScript(
     "ablation",
     RECIPES,
     TARGETS,

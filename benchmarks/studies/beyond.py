@@ -7,13 +7,13 @@ classes is learned from the support alone. Three draws; otherwise as in `zoo.py`
 framed cells fail there without labels.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.zoo import RECIPES
 from cellda.experiment.leaderboard import CAP
 
 CHOSEN = ("none", "our_workflow", "none@cell", "our_workflow@cell", "full+label_propagation+tta@cell")
 
-STUDY = Study(
+STUDY = StudyScript(
     "beyond",
     {name: RECIPES[name].with_(sources=["raabin"]) for name in CHOSEN},
     ("barcelona",),

@@ -7,7 +7,7 @@ l-alpha-beta and CIELAB each fitted on the source. Otherwise as in
 `first_light.py`, with its source training; every normalizer has a source model of its own.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import BASE, TARGETS
 
 PUBLISHED = BASE.with_preset("published_training")
@@ -17,7 +17,7 @@ NORMALIZERS = {
     "lab_source": {"name": "reinhard", "space": "lab", "reference": "source"},
 }
 
-STUDY = Study(
+STUDY = StudyScript(
     "colour_space",
     {name: PUBLISHED.with_(normalizer=spec) for name, spec in NORMALIZERS.items()},
     TARGETS,

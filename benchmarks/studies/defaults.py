@@ -8,10 +8,10 @@ as in `first_light.py`. Chosen by leave-one-target-out: for each target what is 
 (benchmarks/DECISIONS.md).
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import BASE, TARGETS
 
-STUDY = Study(
+STUDY = StudyScript(
     "defaults",
     {"default_training": BASE, "published_training": BASE.with_preset("published_training")},
     TARGETS,

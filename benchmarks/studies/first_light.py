@@ -7,7 +7,7 @@ protocol `clean`; three draws; source training by the letter of the paper, which
 CPU cores; interrupted, it goes on where it stopped.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from cellda import Recipe
 from cellda.presets import CONDITIONS
 
@@ -15,7 +15,7 @@ TARGETS = ("jiangxi_tecom", "jin_woo_choi", "raabin", "bccd")
 BASE = Recipe.preset("laptop").with_(sources=["barcelona"])
 RECIPES = {name: BASE.with_preset(name) for name in CONDITIONS}
 
-STUDY = Study(
+STUDY = StudyScript(
     "first_light",
     {name: recipe.with_preset("published_training") for name, recipe in RECIPES.items()},
     TARGETS,

@@ -8,12 +8,12 @@ their own (`swapped_labels.py`): its cells must not count twice in a mean or a t
 are worth is in `ablation.py`: protocol `paper` against `clean`. Otherwise as in `first_light.py`.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import RECIPES, TARGETS
 
 OURS = RECIPES["our_workflow"]
 
-STUDY = Study(
+STUDY = StudyScript(
     "published_protocol",
     {
         "our_workflow": OURS,

@@ -6,14 +6,14 @@ The proposed workflow with 30, 45, 60, 75, 90 and 100 labelled cells of the two 
 source Barcelona, preset `laptop`, protocol `clean`.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import BASE
 from cellda.evaluation.sample_size import sized_name
 
 SIZES = (30, 45, 60, 75, 90, 100)
 WORKFLOW = BASE.with_preset("our_workflow")
 
-STUDY = Study(
+STUDY = StudyScript(
     "sample_size",
     {sized_name("our_workflow", n): WORKFLOW.with_(few_shot={"n": n}) for n in SIZES},
     ("raabin", "bccd"),

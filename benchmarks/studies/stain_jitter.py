@@ -6,7 +6,7 @@
 two draws, preset `laptop` at 96 px. No real image and no query label of a real target is looked at.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from cellda import Recipe
 
 BASE = Recipe.preset("laptop").with_(
@@ -14,7 +14,7 @@ BASE = Recipe.preset("laptop").with_(
 )
 STRENGTHS = (0.0, 0.5, 1.0, 2.0)
 
-STUDY = Study(
+STUDY = StudyScript(
     "stain_jitter",
     {f"jitter_{strength:g}": BASE.with_(adapter={"stain_jitter": strength}) for strength in STRENGTHS},
     ("synthetic/1", "synthetic/3", "synthetic/6", "synthetic/9"),

@@ -7,10 +7,10 @@
 `first_light.py`.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import RECIPES
 
-STUDY = Study(
+STUDY = StudyScript(
     "swapped_labels",
     {name: RECIPES[name] for name in ("no_fine_tune", "our_workflow")},
     ("jiangxi_tecom", "jiangxi_tecom/authors"),

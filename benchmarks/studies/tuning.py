@@ -7,14 +7,14 @@ support set; each method is compared with itself. Otherwise as in `first_light.p
 search with values and seconds; those that the race gave up have the score they had then.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import RECIPES, TARGETS
 
 TRIALS = 8
 CHOSEN = {name: RECIPES[name] for name in ("our_workflow", "head_only")}
 SEARCHED = {f"{name}+search": recipe.with_(search={"trials": TRIALS}) for name, recipe in CHOSEN.items()}
 
-STUDY = Study(
+STUDY = StudyScript(
     "search",
     {**CHOSEN, **SEARCHED},
     TARGETS,

@@ -16,7 +16,7 @@ In parts, over several sittings:
 A last call without options finds all runs in the store and writes the results.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import BASE, TARGETS
 from cellda import Recipe
 from cellda.experiment.leaderboard import BOUNDS, CAP, OURS, conditions
@@ -41,7 +41,7 @@ RECIPES = (
     | {"none@cell": CELL.with_(adapter="none")}
 )
 
-STUDY = Study(
+STUDY = StudyScript(
     "zoo",
     RECIPES,
     TARGETS,

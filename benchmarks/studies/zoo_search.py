@@ -8,7 +8,7 @@ and is shown as an upper bound in a column of its own: for the better methods th
 One draw, otherwise as in `zoo.py`. `trials.csv` holds every trial.
 """
 
-from benchmarks.common.study import Study, main
+from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import TARGETS
 from benchmarks.studies.tuning import TRIALS
 from benchmarks.studies.zoo import STUDY as ZOO
@@ -23,7 +23,7 @@ BY_QUERY = {
     name + ORACLE: CHOSEN[name].with_(search={"trials": TRIALS, "selector": "oracle"}) for name in BOUNDED
 }
 
-STUDY = Study(
+STUDY = StudyScript(
     "zoo_search",
     CHOSEN | SEARCHED | BY_QUERY,
     TARGETS,

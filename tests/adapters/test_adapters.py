@@ -15,7 +15,7 @@ from cellda.adapters import Adapter
 from cellda.adapters.base import AdaptContext, Need, Offer, Start, TargetView
 from cellda.adapters.mixed_source import MixedSource
 from cellda.errors import ConfigurationError
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import fresh_model, normalizer_state, source_model
 from cellda.models.encoder import encoder_structure
 from cellda.normalizers.identity import Identity
@@ -43,7 +43,7 @@ def small(name: str) -> Adapter:
 class Tiny:
     """A source model on disk, a drawn target, and what an adapter is given of them."""
 
-    case: Case
+    case: Run
     trainer: Trainer
     source: Path
 

@@ -15,7 +15,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import read_predictions
 from cellda.evaluation.wrong import confusions, second_chances
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import held_out_predictions, source_model
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers import create
@@ -219,7 +219,7 @@ def test_embeddings_before_and_after_fine_tuning(script, options, folder, tmp_pa
     assert rows == same
     assert not np.allclose(vectors, others)
     chosen = recipe(sources=[{"name": "synthetic/0", "options": {"per_class": 30}}])
-    case = Case.prepare(chosen, "synthetic/1", None, Store(folder / "store"))
+    case = Run.prepare(chosen, "synthetic/1", None, Store(folder / "store"))
     assert set(rows) <= set(case.draw.query)
     source = CellClassifier.load(source_model(case, Trainer("cpu")))
     assert torch.equal(before.embedding.weight, source.embedding.weight)

@@ -12,7 +12,7 @@ import cellda.adapters
 from cellda import Recipe
 from cellda.evaluation.costs import read_costs
 from cellda.evaluation.predictions import probabilities, read_predictions
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.presets import CONDITIONS
 from cellda.reporting.leaderboard import ranking
 from tiny import recipe
@@ -85,7 +85,7 @@ def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
 def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, tmp_path: Path):
     study, _, _ = scripts
     adapters = {"a": "none", "b": {"name": "head_only", "epochs": 2}}
-    small = study.Study(
+    small = study.StudyScript(
         "choice",
         {name: recipe(adapter=adapter) for name, adapter in adapters.items()},
         ("synthetic/1", "synthetic/2"),
@@ -101,7 +101,7 @@ def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, t
     assert set(table["condition"]) == {"a", "b", "best"}
     stored = probabilities(table[table["condition"] == "a"])
     assert np.array_equal(stored * 8192, np.round(stored * 8192))
-    exact = Ablation(small.recipes, small.targets).run(store=tmp_path / "s", progress=False)
+    exact = Study(small.recipes, small.targets).run(store=tmp_path / "s", progress=False)
     assert np.abs(stored - probabilities(exact[exact["condition"] == "a"])).max() <= 0.5 / 8192
     runs = read_costs(results)
     assert len(runs) == 6
@@ -114,7 +114,7 @@ def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, t
 
 def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tmp_path: Path, capsys):
     study, _, sample_size = scripts
-    small = study.Study(
+    small = study.StudyScript(
         "sizes",
         {f"our_workflow@n={n}": recipe(few_shot={"n": n}) for n in (6, 12)},
         ("synthetic/1",),
@@ -167,7 +167,7 @@ def test_a_study_runs_on_all_targets_from_other_sources(scripts, monkeypatch, tm
         def run(self, data, store):
             return None
 
-    monkeypatch.setattr(study, "Ablation", Runs)
+    monkeypatch.setattr(study, "Study", Runs)
     for name in ("barcelona", "bloodmnist", "bccd", "lisc", "munich_2019", "notes"):
         (tmp_path / name).mkdir()
     options = ["--only-run", "--targets", "all", "--protocol", "clean"]

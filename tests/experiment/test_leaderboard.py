@@ -22,7 +22,7 @@ from cellda.evaluation.elsewhere import best_elsewhere, under_one_name
 from cellda.evaluation.predictions import RUN, read_predictions
 from cellda.evaluation.ranks import critical_difference, rank
 from cellda.experiment.leaderboard import conditions
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.reporting.bench import with_best, write_bench
 from cellda.reporting.leaderboard import leaderboard_table, ranked, without_labels
 from cellda.reporting.rank_figures import critical_difference_diagram
@@ -265,19 +265,19 @@ def test_conditions_are_all_adapters_between_the_bounds() -> None:
 
 def test_what_is_above_the_cap_is_refused_by_name_before_anything_runs(tmp_path: Path) -> None:
     made = {"mine": recipe(adapter={"name": "full", "epochs": 4}), **conditions(recipe(), ["head_only"])}
-    study = Ablation(made, [target()], cap=50)
+    study = Study(made, [target()], cap=50)
     with pytest.raises(
         ConfigurationError, match=r"'mine' sends 72 images .* synthetic/1, 22 more than the 50"
     ):
         study.run(store=tmp_path / "store", progress=False)
     assert not (tmp_path / "store").exists()
     # `target_only` has all labels and is no competitor: it is above the cap, and let through.
-    cases = Ablation(made, [target()], cap=72).cases(None, Store(tmp_path / "store"))
+    cases = Study(made, [target()], cap=72).runs(None, Store(tmp_path / "store"))
     passes = {name: case.recipe.adapter.image_passes(case.offer) for name, case in cases}
     assert passes["target_only"] > 72 == passes["mine"]
     every = {"mine": recipe(adapter={"name": "full", "epochs": 4}, few_shot={"kind": "all", "n": None})}
     with pytest.raises(ConfigurationError, match="'mine' sends"):
-        Ablation(every, [target()], cap=72).cases(None, Store(tmp_path / "store"))
+        Study(every, [target()], cap=72).runs(None, Store(tmp_path / "store"))
 
 
 # ---------------------------------------------------------------------------------------------- the command

@@ -13,7 +13,7 @@ import cellda.datasets
 from cellda import Recipe
 from cellda.datasets.base import CellDataset
 from cellda.datasets.synthetic import Synthetic
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.models import classifier
 from cellda.models.folding import Pairs
 from cellda.presets import CONDITIONS
@@ -113,7 +113,7 @@ def studied(work: Work, tmp_path_factory) -> tuple[Work, Work, pd.DataFrame, pd.
     tables = []
     for times in (first, again):
         work.clear()
-        study = Ablation(recipes, targets, draws=(0, 1))
+        study = Study(recipes, targets, draws=(0, 1))
         tables.append(study.run(store=folder / "store", progress=False))
         times.trainings, times.reads, times.encoded = (
             Counter(work.trainings),

@@ -8,7 +8,7 @@ import pytest
 
 from cellda.errors import CelldaError, ConfigurationError, UnknownNameError
 from cellda.evaluation.predictions import probabilities, validate
-from cellda.experiment.study import Ablation
+from cellda.experiment.study import Study
 from cellda.presets import CONDITIONS
 from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
@@ -37,7 +37,7 @@ def trainings(monkeypatch) -> Counter:
 
 def test_every_condition_runs_on_every_target_draw_and_seed(tmp_path, trainings) -> None:
     conditions = {"head": QUICK["head"], "as_it_is": QUICK["as_it_is"]}
-    study = Ablation(conditions, [target(2), target(1)], draws=(0, 1), seeds=(0, 1))
+    study = Study(conditions, [target(2), target(1)], draws=(0, 1), seeds=(0, 1))
     table = study.run(store=tmp_path, progress=False)
     pd.testing.assert_frame_equal(table, validate(table))
     runs = table.groupby(["condition", "target", "draw", "seed"]).size()
@@ -60,9 +60,7 @@ def test_every_condition_runs_on_every_target_draw_and_seed(tmp_path, trainings)
 
 
 def test_it_gives_what_single_runs_give(tmp_path) -> None:
-    table = Ablation({"mine": QUICK["ours"]}, [target()], draws=(1,)).run(
-        store=tmp_path / "a", progress=False
-    )
+    table = Study({"mine": QUICK["ours"]}, [target()], draws=(1,)).run(store=tmp_path / "a", progress=False)
     single = QUICK["ours"].with_(few_shot={"draw": 1}).run(target(), store=tmp_path / "b", progress=False)
     assert set(table["condition"]) == {"mine"}
     assert single.record["condition"] == "our_workflow"
@@ -70,7 +68,7 @@ def test_it_gives_what_single_runs_give(tmp_path) -> None:
 
 
 def test_an_interrupted_ablation_goes_on_where_it_stopped(tmp_path, trainings, monkeypatch) -> None:
-    study = Ablation(QUICK, [target()])
+    study = Study(QUICK, [target()])
     fit = Trainer.fit
 
     def impatient(self, *given, **options):
@@ -90,13 +88,13 @@ def test_an_interrupted_ablation_goes_on_where_it_stopped(tmp_path, trainings, m
 
 def test_runs_that_diverge_are_named_once_all_others_are_made(tmp_path, trainings) -> None:
     wild = {"wild": recipe(adapter={"name": "full", "epochs": 2, "lr": 1e30})}
-    study = Ablation(wild | QUICK, [target()], draws=(0, 1))
+    study = Study(wild | QUICK, [target()], draws=(0, 1))
     with pytest.raises(
         CelldaError, match=r"(?s)2 of 8 runs failed.*'wild' on .*, draw 0, seed 0: .*finite.*draw 1"
     ):
         study.run(store=tmp_path, progress=False)
     trainings.clear()
-    table = Ablation(QUICK, [target()], draws=(0, 1)).run(store=tmp_path, progress=False)
+    table = Study(QUICK, [target()], draws=(0, 1)).run(store=tmp_path, progress=False)
     assert not trainings
     assert table["condition"].unique().tolist() == list(QUICK)
 
@@ -108,26 +106,26 @@ def test_an_adapter_that_raises_is_named_with_its_line_once_all_others_are_made(
         raise ValueError("boom")
 
     monkeypatch.setattr(type(recipe(adapter="ncm").adapter), "adapt", crash)
-    study = Ablation({"mine": recipe(adapter="ncm")} | QUICK, [target()])
+    study = Study({"mine": recipe(adapter="ncm")} | QUICK, [target()])
     said = r"(?s)1 of 4 runs failed.*'mine' on .*, draw 0, seed 0: ValueError: boom \(.*test_ablation\.py, line \d+\)"
     with pytest.raises(CelldaError, match=said) as caught:
         study.run(store=tmp_path, progress=False)
     assert isinstance(caught.value.__cause__, ValueError)
     trainings.clear()
-    Ablation(QUICK, [target()]).run(store=tmp_path, progress=False)
+    Study(QUICK, [target()]).run(store=tmp_path, progress=False)
     assert not trainings
 
 
 def test_the_papers_conditions_are_edits_of_one_recipe() -> None:
     base = recipe(seed=4)
-    study = Ablation.of_paper(base, ["synthetic/1"])
+    study = Study.of_paper(base, ["synthetic/1"])
     assert list(study.recipes) == list(CONDITIONS)
     for name, chosen in study.recipes.items():
         assert chosen == base.with_preset(name)
-    part = Ablation.of_paper(base, ["synthetic/1"], conditions=["head_only"])
+    part = Study.of_paper(base, ["synthetic/1"], conditions=["head_only"])
     assert list(part.recipes) == ["head_only"]
     with pytest.raises(UnknownNameError, match="did you mean 'head_only'"):
-        Ablation.of_paper(base, ["synthetic/1"], conditions=["head_onl"])
+        Study.of_paper(base, ["synthetic/1"], conditions=["head_onl"])
 
 
 def test_all_impossible_runs_are_named_together_before_any_training(tmp_path, trainings) -> None:
@@ -136,7 +134,7 @@ def test_all_impossible_runs_are_named_together_before_any_training(tmp_path, tr
         "mixture": recipe(adapter={"name": "mixed_source", "source_images": 99}),
         "greedy": recipe(few_shot={"n": 500}),
     }
-    study = Ablation(recipes, [target(), "synthetic/0", "raabin", "synthetic/77", "rabin"], draws=(0, 1))
+    study = Study(recipes, [target(), "synthetic/0", "raabin", "synthetic/77", "rabin"], draws=(0, 1))
     with pytest.raises(ConfigurationError) as caught:
         study.run(store=tmp_path / "store", progress=False)
     said = str(caught.value)
@@ -156,15 +154,15 @@ def test_all_impossible_runs_are_named_together_before_any_training(tmp_path, tr
 
 def test_data_that_are_not_as_published_are_named_with_the_rest(tmp_path) -> None:
     (tmp_path / "raabin").mkdir()
-    study = Ablation({"greedy": recipe(few_shot={"n": 500})}, [target(), "raabin"])
+    study = Study({"greedy": recipe(few_shot={"n": 500})}, [target(), "raabin"])
     with pytest.raises(ConfigurationError, match=r"(?s)cannot give 500.*raabin"):
-        study.cases(tmp_path, Store(tmp_path / "store"))
+        study.runs(tmp_path, Store(tmp_path / "store"))
 
 
 def test_a_source_that_is_not_there_is_named_beside_the_targets(tmp_path) -> None:
-    study = Ablation({"one": recipe(sources=["barcelona"])}, ["raabin", "bccd"])
+    study = Study({"one": recipe(sources=["barcelona"])}, ["raabin", "bccd"])
     with pytest.raises(ConfigurationError) as caught:
-        study.cases(tmp_path, Store(tmp_path / "store"))
+        study.runs(tmp_path, Store(tmp_path / "store"))
     for name in ("barcelona", "raabin", "bccd"):
         assert str(caught.value).count(f"no folder '{name}'") == 1
 
@@ -174,4 +172,4 @@ def test_nothing_to_run_is_said(tmp_path, missing) -> None:
     parts = {"recipes": QUICK, "targets": [target()], "draws": (0,), "seeds": (0,), missing: ()}
     parts["recipes"] = dict(parts["recipes"])
     with pytest.raises(CelldaError, match="nothing to run"):
-        Ablation(**parts).run(store=tmp_path, progress=False)
+        Study(**parts).run(store=tmp_path, progress=False)

@@ -24,7 +24,7 @@ from cellda.datasets.synthetic import Synthetic
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import probabilities, validate
 from cellda.experiment.result import RunResult
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.stages import held_out_predictions, source_model
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers.identity import Identity
@@ -482,7 +482,7 @@ def test_the_source_model_is_measured_on_what_it_was_not_trained_on(tmp_path, fi
     monkeypatch.setattr(Trainer, "fit", watched)
     monkeypatch.setattr(Trainer, "probabilities", measuring)
     aim = target()
-    case = Case(recipe(), (fields,), aim, draw_support(aim, 18), Store(tmp_path))
+    case = Run(recipe(), (fields,), aim, draw_support(aim, 18), Store(tmp_path))
     folder = source_model(case, Trainer("cpu"))
     ((part,),) = trained
     assert 48 * 0.6 < len(part) < 48
@@ -518,7 +518,7 @@ def test_all_measures_of_the_source_model_follow_from_its_held_out_predictions(t
     aim = target()
     chosen = recipe(sources=["synthetic/0", "synthetic/2"])
     other = cellda.datasets.load("synthetic/2", per_class=6)
-    case = Case(chosen, (fields, other), aim, draw_support(aim, 18), Store(tmp_path))
+    case = Run(chosen, (fields, other), aim, draw_support(aim, 18), Store(tmp_path))
     folder = source_model(case, Trainer("cpu"))
     table = held_out_predictions(folder)
     record = json.loads((folder / "source.json").read_text())
@@ -550,7 +550,7 @@ def test_a_source_too_small_to_hold_out_from_is_refused(tmp_path, fields) -> Non
     aim = target()
     one_smear = cellda.datasets.load("table", fields.file)
     one_smear.table["group"] = "smear"
-    case = Case(recipe(), (one_smear,), aim, draw_support(aim, 18), Store(tmp_path))
+    case = Run(recipe(), (one_smear,), aim, draw_support(aim, 18), Store(tmp_path))
     with pytest.raises(ConfigurationError, match=r"48 images in 1 group"):
         source_model(case, Trainer("cpu"))
 

@@ -15,8 +15,8 @@ import tiny
 from cellda import Recipe
 from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
-from cellda.experiment.run import Case
-from cellda.experiment.study import Ablation
+from cellda.experiment.run import Run
+from cellda.experiment.study import Study
 from cellda.models.encoder import encoder_structure
 from cellda.plugins.code_digest import source_digest
 from cellda.plugins.registry import Registry
@@ -164,7 +164,7 @@ def test_a_class_without_a_file_is_told_by_its_functions() -> None:
 def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
     weights = tmp_path / "own.pth"
     weights.write_bytes(b"one")
-    case = Case.prepare(
+    case = Run.prepare(
         tiny.recipe(backbone={"weights": str(weights)}), tiny.target(), None, Store(tmp_path / "store")
     )
     before = case.digest, case.source_key
@@ -174,7 +174,7 @@ def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
 
 
 def test_another_training_loop_is_another_run_and_another_source_model(tmp_path: Path, monkeypatch) -> None:
-    case = Case.prepare(tiny.recipe(adapter="none"), tiny.target(), None, Store(tmp_path / "store"))
+    case = Run.prepare(tiny.recipe(adapter="none"), tiny.target(), None, Store(tmp_path / "store"))
     before = case.digest, case.source_key
     read = Path.read_text
 
@@ -207,6 +207,6 @@ def test_two_own_folders_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_targets_of_one_name_are_refused(tmp_path: Path) -> None:
-    twice = Ablation.of_paper(tiny.recipe(), [tiny.target(), tiny.target()])
+    twice = Study.of_paper(tiny.recipe(), [tiny.target(), tiny.target()])
     with pytest.raises(ConfigurationError, match=r"Two targets are called 'synthetic/1'"):
         twice.run(store=tmp_path, progress=False)

@@ -13,7 +13,7 @@ from cellda.cli.runs import edited_recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cellda.experiment.study import Ablation
+    from cellda.experiment.study import Study
     from cellda.recipe import Recipe
     from cellda.runtime.store import Store
 
@@ -62,7 +62,7 @@ def bench(
     from cellda.errors import ConfigurationError
     from cellda.evaluation.costs import costs_of, with_costs
     from cellda.experiment.leaderboard import bounds, conditions
-    from cellda.experiment.study import Ablation
+    from cellda.experiment.study import Study
     from cellda.reporting.bench import with_best, write_bench
     from cellda.reporting.leaderboard import leaderboard_table, ranked
     from cellda.runtime.store import Store
@@ -84,14 +84,14 @@ def bench(
             "There is nothing to compare: the bounds (none, target_only) are on every table and are not ranked. Name an "
             "adapter or a --condition, or leave fewer adapters out."
         )
-    study = Ablation(own | compared, target, range(draws), range(seeds), cap=cap)
+    study = Study(own | compared, target, range(draws), range(seeds), cap=cap)
     try:
         predictions = study.run(data, store=store)
     except ConfigurationError as error:
         if not everything:
             raise
         # What stops the bounds as well is no adapter's fault.
-        Ablation(bounds(base), target, range(draws), range(seeds)).cases(data, Store(store))
+        Study(bounds(base), target, range(draws), range(seeds)).runs(data, Store(store))
         unable = [
             name for name, one in compared.items() if not _possible({name: one}, study, data, Store(store))
         ]
@@ -108,12 +108,12 @@ def bench(
             say(f"Saved {file}")
 
 
-def _possible(recipes: "Mapping[str, Recipe]", study: "Ablation", data: Path | None, store: "Store") -> bool:
+def _possible(recipes: "Mapping[str, Recipe]", study: "Study", data: Path | None, store: "Store") -> bool:
     """Whether these recipes could be run in a study."""
     from cellda.errors import ConfigurationError
 
     try:
-        replace(study, recipes=recipes).cases(data, store)
+        replace(study, recipes=recipes).runs(data, store)
     except ConfigurationError:
         return False
     return True

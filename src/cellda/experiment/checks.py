@@ -36,7 +36,7 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
     if search is not None and search.selector == "oracle" and not oracle:
         raise ConfigurationError(
             "The selector 'oracle' chooses by query labels: its results are an upper bound and no result of a method. It "
-            "runs only in studies that ask for it, by Ablation(..., oracle=True); set search.selector to 'support_cv'."
+            "runs only in studies that ask for it, by Study(..., oracle=True); set search.selector to 'support_cv'."
         )
     if search is not None and search.selector == "source_val" and recipe.training.holdout == 0:
         raise ConfigurationError(

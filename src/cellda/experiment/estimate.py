@@ -7,14 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from cellda.adapters.base import Start
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.models.classifier import CellClassifier
 from cellda.training.loop import Trainer, to_device
 
 STEPS = 3
 
 
-def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
+def estimate(cases: Sequence[Run], trainer: Trainer) -> str:
     """One sentence: the expected time of the unfinished runs `cases`, decoding and finished stages left aside.
 
     Three training steps and inference batches of the first case's network and image size are timed; all cases are
@@ -52,7 +52,7 @@ def estimate(cases: Sequence[Case], trainer: Trainer) -> str:
     )
 
 
-def _rates(case: Case, trainer: Trainer) -> tuple[float, float]:
+def _rates(case: Run, trainer: Trainer) -> tuple[float, float]:
     """Images per second in training and in inference."""
     recipe = case.recipe
     model = CellClassifier(recipe.backbone, recipe.normalizer, weights="none")

@@ -36,7 +36,7 @@ WITHOUT_MODEL = "runs-without-model"
 
 
 @dataclass(frozen=True)
-class Case:
+class Run:
     """One run to be made.
 
     Attributes:

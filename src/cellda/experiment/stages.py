@@ -17,7 +17,7 @@ from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import read_predictions, write_predictions
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
@@ -40,7 +40,7 @@ SEARCH_RECORD = "search.json"
 FIT_BATCH = 64
 
 
-def check_weights(cases: Iterable[Case]) -> None:
+def check_weights(cases: Iterable[Run]) -> None:
     """Fetch the weights that unfinished runs start from, so that those that cannot be had are noticed first.
 
     Raises:
@@ -58,7 +58,7 @@ def check_weights(cases: Iterable[Case]) -> None:
             build_encoder(backbone)
 
 
-def normalizer_state(case: Case, spec: NormalizerSpec) -> dict[str, Tensor]:
+def normalizer_state(case: Run, spec: NormalizerSpec) -> dict[str, Tensor]:
     """State of a normalizer, fitted on the source images where it wants to be."""
     module = spec.build()
     if not module.needs_fit:
@@ -72,14 +72,14 @@ def normalizer_state(case: Case, spec: NormalizerSpec) -> dict[str, Tensor]:
     return dict(load_file(case.store.build("normalizer", key, make) / NORMALIZER))
 
 
-def fitted_normalizer(case: Case, spec: NormalizerSpec) -> Normalizer:
+def fitted_normalizer(case: Run, spec: NormalizerSpec) -> Normalizer:
     """A normalizer with its fitted state."""
     module = spec.build()
     module.load_state_dict(normalizer_state(case, spec))
     return module
 
 
-def fresh_model(case: Case) -> CellClassifier:
+def fresh_model(case: Run) -> CellClassifier:
     """The model before any training: the backbone's own weights, embedding and head drawn by the recipe's seed."""
     recipe = case.recipe
     with torch.random.fork_rng():
@@ -88,7 +88,7 @@ def fresh_model(case: Case) -> CellClassifier:
     return model.with_normalizer(recipe.normalizer, normalizer_state(case, recipe.normalizer))
 
 
-def source_model(case: Case, trainer: Trainer) -> Path:
+def source_model(case: Run, trainer: Trainer) -> Path:
     """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
 
     Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds, and
@@ -151,7 +151,7 @@ def held_out_predictions(source: Path) -> pd.DataFrame:
 
 
 def searched(
-    case: Case, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
+    case: Run, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
 ) -> tuple[Adapter, list[dict[str, Any]]]:
     """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search."""
     adapter, settings = case.recipe.adapter, case.search
@@ -170,7 +170,7 @@ def searched(
 
 
 def _selector(
-    case: Case, target: TargetView, context: AdaptContext
+    case: Run, target: TargetView, context: AdaptContext
 ) -> tuple[Callable[[Candidates], Selector], AdaptContext]:
     """How the recipe's selector is made, with the images it measures on, and the context of its trials.
 
@@ -230,7 +230,7 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
 
 
 def _predicted(
-    case: Case, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
+    case: Run, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
 ) -> pd.DataFrame:
     """Predictions of the held-out rows of a source."""
     return prediction_table(

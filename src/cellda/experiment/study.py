@@ -16,7 +16,7 @@ from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
 from cellda.experiment.result import RunResult
-from cellda.experiment.run import Case
+from cellda.experiment.run import Run
 from cellda.experiment.workflow import make_ready, run_case
 from cellda.presets import CONDITIONS, ORACLE
 from cellda.recipe import Recipe
@@ -26,7 +26,7 @@ from cellda.training.loop import Trainer
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Study:
     """Recipes that are run on the same targets and draws.
 
     Attributes:
@@ -54,7 +54,7 @@ class Ablation:
         draws: Sequence[int] = (0,),
         seeds: Sequence[int] = (0,),
         conditions: Sequence[str] = tuple(CONDITIONS),
-    ) -> "Ablation":
+    ) -> "Study":
         """The paper's conditions, as edits of `base`.
 
         Raises:
@@ -62,7 +62,7 @@ class Ablation:
         """
         return cls({name: base.with_preset(name) for name in conditions}, targets, draws, seeds)
 
-    def cases(self, data: str | Path | DataRoot | None, store: Store) -> list[tuple[str, Case]]:
+    def runs(self, data: str | Path | DataRoot | None, store: Store) -> list[tuple[str, Run]]:
         """Every run to be made, by condition, checked before any training.
 
         Raises:
@@ -70,20 +70,20 @@ class Ablation:
         """
         root = data if isinstance(data, DataRoot) else DataRoot(data)
         problems = dict.fromkeys([*self._absent(root), *self._clashes(root)])
-        cases = []
+        runs = []
         for seed, draw, target, (condition, recipe) in itertools.product(
             self.seeds, self.draws, self.targets, self.recipes.items()
         ):
             edited = recipe.with_(seed=seed, few_shot={"draw": draw})
             try:
-                case = Case.prepare(edited, target, root, store, oracle=self.oracle)
+                case = Run.prepare(edited, target, root, store, oracle=self.oracle)
                 self._admit(condition, case)
-                cases.append((condition, case))
+                runs.append((condition, case))
             except CelldaError as error:
                 problems[str(error)] = None
         if problems:
             raise ConfigurationError("\n".join(problems))
-        return cases
+        return runs
 
     def _absent(self, root: DataRoot) -> list[str]:
         """What is said of sources that are not there: a run asks for them only once its target is."""
@@ -96,7 +96,7 @@ class Ablation:
                     said.append(str(error))
         return said
 
-    def _admit(self, condition: str, case: Case) -> None:
+    def _admit(self, condition: str, case: Run) -> None:
         """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
         passes = case.recipe.adapter.image_passes(case.offer)
         if self.cap is not None and passes > self.cap and condition not in BOUNDS:
@@ -116,7 +116,7 @@ class Ablation:
     ) -> list[dict[str, Any]]:
         """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
         place = store if isinstance(store, Store) else Store(store)
-        found = ((condition, case.finished()) for condition, case in self.cases(data, place))
+        found = ((condition, case.finished()) for condition, case in self.runs(data, place))
         return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
 
     def _clashes(self, root: DataRoot) -> list[str]:
@@ -154,15 +154,15 @@ class Ablation:
                 adapter of yours raised), said once all others are made.
         """
         place = store if isinstance(store, Store) else Store(store)
-        cases = self.cases(data, place)
-        if not cases:
+        runs = self.runs(data, place)
+        if not runs:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
         trainer = Trainer(next(iter(self.recipes.values())).device)
-        make_ready([case for _, case in cases if case.finished() is None], trainer, progress)
+        make_ready([case for _, case in runs if case.finished() is None], trainer, progress)
         tables: list[pd.DataFrame] = []
         failed: dict[str, Exception] = {}
-        with bars.display(progress), bars.task("runs", len(cases)) as advance:
-            for condition, case in cases:
+        with bars.display(progress), bars.task("runs", len(runs)) as advance:
+            for condition, case in runs:
                 try:
                     result = run_case(case, trainer, keep_model=False)
                     tables.append(result.predictions.assign(condition=condition))
@@ -171,14 +171,14 @@ class Ablation:
                 advance(1)
         if failed:
             raise CelldaError(
-                f"{len(failed)} of {len(cases)} runs failed, and a table without them would be of unequal runs. The others "
+                f"{len(failed)} of {len(runs)} runs failed, and a table without them would be of unequal runs. The others "
                 "are made and will be found again; leave these conditions out, or mend them:\n"
                 + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
             ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
 
 
-def _where(condition: str, case: Case) -> str:
+def _where(condition: str, case: Run) -> str:
     shot, seed = case.recipe.few_shot, case.recipe.seed
     return f"'{condition}' on {case.target.full_name}, draw {shot.draw}, seed {seed}"
 

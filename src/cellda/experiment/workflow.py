@@ -19,7 +19,7 @@ from cellda.datasets.reading.cell_table import cell_names
 from cellda.errors import ConfigurationError
 from cellda.experiment.estimate import estimate
 from cellda.experiment.result import MODEL, RunResult
-from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Case
+from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.stages import (
     check_weights,
@@ -51,7 +51,7 @@ def run(
     progress: bool = True,
 ) -> RunResult:
     """Run a recipe on a target; see `Recipe.run`."""
-    case = Case.prepare(recipe, target, data, store if isinstance(store, Store) else Store(store))
+    case = Run.prepare(recipe, target, data, store if isinstance(store, Store) else Store(store))
     trainer = Trainer(recipe.device)
     make_ready([case] if case.finished(with_model=keep_model) is None else [], trainer, progress)
     with bars.display(progress):
@@ -69,7 +69,7 @@ def adapt(
 ) -> CellClassifier:
     """Adapt to all that a laboratory has; see `Recipe.adapt`."""
     place = store if isinstance(store, Store) else Store(store)
-    case = Case.own(recipe, labelled, image_files(unlabelled), data, place)
+    case = Run.own(recipe, labelled, image_files(unlabelled), data, place)
     trainer = Trainer(recipe.device)
     make_ready([] if place.path(ADAPTED, case.key).is_dir() else [case], trainer, progress)
 
@@ -81,7 +81,7 @@ def adapt(
         return CellClassifier.load(place.build(ADAPTED, case.key, make) / MODEL)
 
 
-def make_ready(pending: Sequence[Case], trainer: Trainer, progress: bool) -> None:
+def make_ready(pending: Sequence[Run], trainer: Trainer, progress: bool) -> None:
     """Say how long unfinished runs will take, and notice weights and images that cannot be had, before any training.
 
     Raises:
@@ -100,7 +100,7 @@ def make_ready(pending: Sequence[Case], trainer: Trainer, progress: bool) -> Non
             )
 
 
-def run_case(case: Case, trainer: Trainer, *, keep_model: bool) -> RunResult:
+def run_case(case: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
     """Make a run, or find it in the store."""
     finished = case.finished(with_model=keep_model)
     if finished is not None:
@@ -109,7 +109,7 @@ def run_case(case: Case, trainer: Trainer, *, keep_model: bool) -> RunResult:
     return RunResult(case.store.build(kind, case.key, lambda folder: _run(case, trainer, folder, keep_model)))
 
 
-def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
+def _run(case: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     """Go through the stages and write the run's files into `folder`."""
     recipe, clock = case.recipe, Clock()
     model, adapter, trials = adapted(case, trainer, clock)
@@ -154,7 +154,7 @@ def _run(case: Case, trainer: Trainer, folder: Path, keep_model: bool) -> None:
 
 
 def adapted(
-    case: Case, trainer: Trainer, clock: Clock
+    case: Run, trainer: Trainer, clock: Clock
 ) -> tuple[CellClassifier, Adapter, list[dict[str, Any]]]:
     """The adapted model, the adapter with the values that its search chose, and all trials of that search."""
     recipe = case.recipe

@@ -1,7 +1,7 @@
 """The oracle: the best values that a search could have found, by the query labels themselves. An upper bound, no method.
 
 It is the one place where query labels choose anything. What it chose is marked: in the record (`oracle`), in the name of the
-condition (`<condition>+oracle`), and by a column of its own in the leaderboard. Only `Ablation(..., oracle=True)` reaches it.
+condition (`<condition>+oracle`), and by a column of its own in the leaderboard. Only `Study(..., oracle=True)` reaches it.
 """
 
 from collections.abc import Iterator

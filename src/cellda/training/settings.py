@@ -71,7 +71,7 @@ class Search(Settings):
             set (the paper's). `"fixed"`: nothing; the adapter's own values. `"source_val"`: accuracy on the held-out
             source cells after adaptation. On the unlabelled pool: `"entropy"` (certain predictions), `"info_max"` (certain
             and varied ones), `"snd"` (dense neighbourhoods). `"oracle"`: balanced accuracy on the query labels, an upper
-            bound for studies that ask for it by `Ablation(oracle=True)`; every other run refuses it.
+            bound for studies that ask for it by `Study(oracle=True)`; every other run refuses it.
     """
 
     trials: int = Field(20, ge=1)
