@@ -1,7 +1,9 @@
 """What every test gets: no screen, one thread, checked shapes, and real images where there are any."""
 
 import os
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+from said import WIDTH, Said
 from served import TECOM, Server, zipped
 
 # Shapes in the signatures of these tensor operations are checked at every call. Not where a wrong shape has
@@ -79,3 +82,39 @@ def tecom(publish) -> bytes:
     content = zipped(TECOM, ("segmentation_WBC-master/", "segmentation_WBC-master/Dataset 1/"))
     publish(content)
     return content
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> Counter:
+    """Trainings by title."""
+    from cellda.training.loop import Trainer
+
+    done: Counter = Counter()
+    fit = Trainer.fit
+
+    def counted(self, *given, **options):
+        done[options["title"]] += 1
+        return fit(self, *given, **options)
+
+    monkeypatch.setattr(Trainer, "fit", counted)
+    return done
+
+
+@pytest.fixture
+def cellda_(monkeypatch, capsys, tmp_path: Path):
+    """Call `cellda` with these arguments, in this process, with a store of its own."""
+    from cellda import cli
+
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    monkeypatch.setenv("CELLDA_STORE", str(tmp_path / "store"))
+
+    def call(*arguments: Any) -> Said:
+        monkeypatch.setattr(sys, "argv", ["cellda", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Said(int(stopped.value.code or 0), said.out, said.err)
+
+    return call

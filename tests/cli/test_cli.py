@@ -7,7 +7,7 @@ import sys
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -22,36 +22,9 @@ from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.runtime import progress
 from cellda.runtime.clock import Clock
 from cellda.training.loop import Trainer
+from said import WIDTH, text
 from tiny import prepared
 from tiny import recipe as tiny
-
-WIDTH = 80
-
-
-class Said(NamedTuple):
-    """What a command left: exit status, standard output, standard error."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def cellda_(monkeypatch, capsys, tmp_path: Path):
-    """Call `cellda` with these arguments, in this process, with a store of its own."""
-    monkeypatch.setenv("COLUMNS", str(WIDTH))
-    monkeypatch.setenv("CELLDA_STORE", str(tmp_path / "store"))
-
-    def call(*arguments: Any) -> Said:
-        monkeypatch.setattr(sys, "argv", ["cellda", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return Said(int(stopped.value.code or 0), said.out, said.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +50,6 @@ def recipe_file(tmp_path: Path) -> Path:
     file = tmp_path / "tiny.yaml"
     file.write_text(tiny(few_shot={"n": 12}).to_yaml(), encoding="utf-8")
     return file
-
-
-def text(said: str) -> str:
-    """Words as they were before they were broken into lines and framed."""
-    return re.sub(r"[\s│]+", " ", said)
 
 
 # --- help and lists

@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from test_ablation import trainings  # noqa: F401 - a fixture
-from test_cli import cellda_, text  # noqa: F401 - a fixture
 
 import cellda.datasets
 from cellda import CellClassifier, Recipe
@@ -18,6 +16,7 @@ from cellda.data.own_cells import UNLABELLED, OwnCells, image_files
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
+from said import text
 from tiny import SIDE, recipe, target
 
 
@@ -65,7 +64,7 @@ def test_every_label_is_support_and_every_other_image_is_pool(tmp_path, images, 
     assert set(model.predict(files).labels) <= set(model.classes)
 
 
-def test_how_supports_are_drawn_is_not_looked_at(tmp_path, images, trainings) -> None:  # noqa: F811
+def test_how_supports_are_drawn_is_not_looked_at(tmp_path, images, trainings) -> None:
     own = target(1, per_class=3)
     for few_shot in ({"n": 6}, {"n": None, "draw": 4, "kind": "stratified"}):
         recipe(few_shot=few_shot).adapt(own, images, store=tmp_path, progress=False)
@@ -93,7 +92,7 @@ def test_labels_are_enough_where_no_image_is_asked_for(tmp_path) -> None:
     assert found.labels == [model.classes[index] for index in nearest.tolist()]
 
 
-def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, images, trainings) -> None:  # noqa: F811
+def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, images, trainings) -> None:
     chosen, own = recipe(adapter="full+lame"), target(1, per_class=3)
     first = chosen.adapt(own, images, store=tmp_path, progress=False)
     assert trainings == {"training the source model": 1, "adapting (full)": 1}
@@ -117,7 +116,7 @@ def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, im
 def test_what_cannot_be_adapted_is_refused_first(
     tmp_path,
     images,
-    trainings,  # noqa: F811
+    trainings,
     adapter,
     labelled,
     unlabelled,
@@ -183,7 +182,7 @@ def test_a_file_that_changed_is_another_image(tmp_path) -> None:
     assert OwnCells(None, [file]).fingerprint != before
 
 
-def test_the_commands_adapt_and_predict(cellda_, tmp_path: Path, images) -> None:  # noqa: F811
+def test_the_commands_adapt_and_predict(cellda_, tmp_path: Path, images) -> None:
     file, model, saved = tmp_path / "tiny.yaml", tmp_path / "my model", tmp_path / "out" / "found.csv"
     file.write_text(recipe().to_yaml(), encoding="utf-8")
     said = cellda_(

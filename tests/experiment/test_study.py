@@ -1,7 +1,5 @@
 """Many runs at once: each made once, all impossible ones named together, all predictions in one table."""
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,20 +17,6 @@ QUICK = {
     "head": recipe(adapter={"name": "head_only", "epochs": 1}),
     "as_it_is": recipe(adapter="none"),
 }
-
-
-@pytest.fixture
-def trainings(monkeypatch) -> Counter:
-    """Trainings by title."""
-    done: Counter = Counter()
-    fit = Trainer.fit
-
-    def counted(self, *given, **options):
-        done[options["title"]] += 1
-        return fit(self, *given, **options)
-
-    monkeypatch.setattr(Trainer, "fit", counted)
-    return done
 
 
 def test_every_condition_runs_on_every_target_draw_and_seed(tmp_path, trainings) -> None:

@@ -33,7 +33,7 @@ from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 from cellda.training import loop
 from cellda.training.loop import Trainer
-from tiny import SIDE, prepared, recipe, target
+from tiny import SIDE, prepared, recipe, relabelled, target
 
 SOURCE = "training the source model"
 WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
@@ -115,17 +115,6 @@ def fields(tmp_path_factory) -> CellDataset:
 @pytest.fixture(scope="module")
 def other_store(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("other_store")
-
-
-def relabelled(shot, protocol: str) -> tuple[CellDataset, object]:
-    """The target with the labels of its query rows permuted, and the draw it had before."""
-    aim = target()
-    draw = draw_support(aim, shot.n, shot.draw, protocol, shot.kind)
-    labels = aim.table["label"].to_numpy(copy=True)
-    rows = list(draw.query)
-    labels[rows] = np.roll(labels[rows], 5)
-    aim.table["label"] = labels
-    return aim, draw
 
 
 @pytest.mark.parametrize(

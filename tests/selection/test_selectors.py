@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import entropy as scipy_entropy
-from test_workflow import relabelled
 
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.errors import ConfigurationError
@@ -26,7 +25,7 @@ from cellda.selection.selectors import (
 )
 from cellda.training.loop import Trainer
 from cellda.training.settings import SelectorName
-from tiny import brightness_set, prepared, recipe, target
+from tiny import brightness_set, prepared, recipe, relabelled, target
 
 HONEST = sorted(set(get_args(SelectorName)) - {"oracle"})
 HEAD = {"name": "head_only", "epochs": 3}
