@@ -12,6 +12,7 @@ from cellda import Recipe
 from cellda.datasets import CellDataset
 from cellda.evaluation.compare import compare
 from cellda.experiment.study import Study
+from cellda.experiment.workspace import Workspace
 from cellda.reporting.tables import comparison_table, condition_table, scores
 
 
@@ -33,7 +34,7 @@ def main(
         "bn_train": base.with_(adapter={"bn": "train"}),
         "head_only": base.with_(adapter="head_only"),
     }
-    predictions = Study(recipes, targets, range(draws)).run(store=store)
+    predictions = Study(recipes, targets, range(draws), workspace=Workspace(store=store)).run()
     console = Console()
     console.print(condition_table(predictions))
     console.print(comparison_table(compare(scores(predictions), baseline="bn_frozen")))

@@ -9,6 +9,7 @@ from cellda import Recipe
 from cellda.datasets import CellDataset
 from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.study import Study
+from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
 from cellda.reporting.tables import summary_table
 
@@ -31,7 +32,7 @@ def main(
         few_shot={"n": 48},
     )
     cells = target or cellda.datasets.load("synthetic/3", per_class=100)
-    predictions = Study.of_paper(base, [cells]).run(store=store)
+    predictions = Study.of_paper(base, [cells], workspace=Workspace(store=store)).run()
     file = write_predictions(predictions, store / "demo.parquet")
     console.print(summary_table(predictions, list(CONDITIONS)))
     console.print(

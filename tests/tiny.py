@@ -13,8 +13,8 @@ from cellda.data.few_shot import draw_support
 from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
 from cellda.experiment.run import Run
+from cellda.experiment.workspace import Workspace
 from cellda.normalizers.identity import Identity
-from cellda.runtime.store import Store
 from cellda.training.settings import Training
 
 SIDE = 32
@@ -39,7 +39,12 @@ def target(variant: int = 1, per_class: int = 7) -> CellDataset:
 
 
 def prepared(chosen: Recipe, folder: Path, aim: CellDataset | None = None) -> Run:
-    return Run.prepare(chosen, aim or target(), None, Store(folder))
+    return Run.prepare(chosen, aim or target(), quiet(folder))
+
+
+def quiet(folder: Path) -> Workspace:
+    """No folder of data, a store of its own, and no bars."""
+    return Workspace(store=folder, progress=False)
 
 
 def brightness_set(per_class: int = 4, classes: int = 6, seed: int = 0, **fields: Any) -> ImageSet:

@@ -14,7 +14,7 @@ from cellda.datasets.base import CellDataset
 from cellda.datasets.card import card
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.run import Run
-from cellda.runtime.store import Store
+from cellda.experiment.workspace import Workspace
 
 DRAWN = ("synthetic/0", "synthetic/1", "synthetic/3", "synthetic/6", "synthetic/7", "synthetic/9")
 """What is shown where no folder is given: laboratories whose difference is easily seen."""
@@ -109,11 +109,11 @@ def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
     return names
 
 
-def source_case(recipe: Recipe, data: Path | DataRoot | None, store: Store) -> Run:
-    """The case of a source model alone; it depends on no target, so that a drawn one stands in."""
+def source_run(recipe: Recipe, workspace: Workspace) -> Run:
+    """The run of a source model alone; it depends on no target, so that a drawn one stands in."""
     used = [source.name for source in recipe.sources]
     stand_in = next(name for name in DRAWN if name not in used)
-    return Run.prepare(recipe.with_(adapter="none"), stand_in, data, store)
+    return Run.prepare(recipe.with_(adapter="none"), stand_in, workspace)
 
 
 def title_of(dataset: CellDataset) -> str:

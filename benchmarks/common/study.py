@@ -17,6 +17,7 @@ from cellda.evaluation.costs import FILE as COSTS_FILE
 from cellda.evaluation.costs import costs_of, with_costs
 from cellda.evaluation.predictions import PROBABILITIES, write_predictions
 from cellda.experiment.study import Study
+from cellda.experiment.workspace import Workspace
 from cellda.reporting.bench import CHOICES, with_best
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
@@ -122,13 +123,16 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
         sources = [source.name for recipe in chosen.values() for source in recipe.sources]
         targets = names_of(given.data, without=list(dict.fromkeys(sources)))
     parts, trials, costs, choices = {}, [], [], []
+    workspace = Workspace(given.data, given.store)
     for protocol in given.protocol:
         recipes = {name: recipe.with_(protocol=protocol) for name, recipe in chosen.items()}
-        study_runs = Study(recipes, targets, given.draws, given.seeds, cap=study.cap, oracle=study.oracle)
-        predictions = study_runs.run(given.data, store=given.store)
+        study_runs = Study(
+            recipes, targets, given.draws, given.seeds, study.cap, oracle=study.oracle, workspace=workspace
+        )
+        predictions = study_runs.run()
         if given.only_run:
             continue
-        records = study_runs.records(given.data, store=given.store)
+        records = study_runs.records()
         runs = costs_of(records)
         trials += search_trials(records)
         if study.best:

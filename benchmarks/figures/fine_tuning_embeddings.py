@@ -25,14 +25,13 @@ from benchmarks.common.projection import tsne
 from benchmarks.common.sampling import balanced_sample
 from benchmarks.common.separation import class_silhouettes
 from cellda.adapters.base import Start
-from cellda.data.root import DataRoot
 from cellda.errors import ConfigurationError
 from cellda.experiment.run import Run
 from cellda.experiment.stages import normalizer_state, source_model
 from cellda.experiment.workflow import run
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.figures import save_figure
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
 
@@ -48,12 +47,12 @@ def main(given: Sequence[str] | None = None) -> None:
             f"The adapter '{recipe.adapter.name}' does not start from the source model, so there is no model before "
             "fine-tuning to show; choose another, such as 'full'."
         )
-    root, store, trainer = DataRoot(chosen.data), Store(chosen.store), Trainer(recipe.device)
+    workspace, trainer = Workspace(chosen.data, chosen.store), Trainer(recipe.device)
     sources = [source.name for source in recipe.sources]
     numbers = []
     for target in datasets_of(chosen.data, chosen.targets, without=sources):
-        case = Run.prepare(recipe, target, root, store)
-        adapted = run(recipe, target, root, store=store).model
+        case = Run.prepare(recipe, target, workspace)
+        adapted = run(recipe, target, workspace.data, store=workspace.store).model
         normalizer = recipe.used_target_normalizer
         before = CellClassifier.load(source_model(case, trainer))
         before = before.with_normalizer(normalizer, normalizer_state(case, normalizer))

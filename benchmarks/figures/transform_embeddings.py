@@ -20,7 +20,7 @@ from benchmarks.common.choice import (
     command,
     datasets_of,
     recipe_of,
-    source_case,
+    source_run,
     title_of,
     with_recipe,
     write_table,
@@ -31,15 +31,14 @@ from benchmarks.common.projection import tsne
 from benchmarks.common.sampling import balanced_sample
 from benchmarks.common.separation import class_silhouettes, domain_separation
 from cellda import Recipe
-from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.experiment.run import Run
 from cellda.experiment.stages import check_weights, held_out_predictions, source_model
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.figures import save_figure
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
 
@@ -79,8 +78,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=200, help="cells of each dataset (default: 200)")
     chosen = parser.parse_args(given)
     recipes = variants(recipe_of(chosen))
-    root, store, trainer = DataRoot(chosen.data), Store(chosen.store), Trainer(recipe_of(chosen).device)
-    cases = {name: source_case(recipe, root, store) for name, recipe in recipes.items()}
+    workspace, trainer = Workspace(chosen.data, chosen.store), Trainer(recipe_of(chosen).device)
+    cases = {name: source_run(recipe, workspace) for name, recipe in recipes.items()}
     check_weights(cases.values())
     sources = [source.full_name for source in next(iter(cases.values())).sources]
     several = len(sources) > 1 and chosen.targets is None

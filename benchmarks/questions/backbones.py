@@ -20,7 +20,7 @@ import pandas as pd
 from rich.console import Console
 
 import cellda.datasets
-from benchmarks.common.choice import arguments, command, datasets_of, recipe_of, source_case, with_recipe
+from benchmarks.common.choice import arguments, command, datasets_of, recipe_of, source_run, with_recipe
 from cellda import Recipe
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
@@ -29,11 +29,11 @@ from cellda.evaluation.compare import across_draws
 from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.stages import SOURCE_RECORD, held_out_predictions, source_model
 from cellda.experiment.study import Study
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder, native_size
 from cellda.reporting.tables import scores
 from cellda.reporting.text_table import TextTable
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
 PAPER = ("vgg16_bn", "resnet101", "efficientnet_b0", "vit_base_patch16_224", "inception_v3")
@@ -83,11 +83,9 @@ def variants(given: argparse.Namespace) -> tuple[dict[str, Recipe], list[str]]:
     return recipes, left_out
 
 
-def measured(
-    recipe: Recipe, root: DataRoot, store: Store, trainer: Trainer
-) -> tuple[dict[str, Any], pd.DataFrame]:
+def measured(recipe: Recipe, workspace: Workspace, trainer: Trainer) -> tuple[dict[str, Any], pd.DataFrame]:
     """Size, cost and accuracy of one backbone's source model, and its predictions of the held-out fifth."""
-    folder = source_model(source_case(recipe, root, store), trainer)
+    folder = source_model(source_run(recipe, workspace), trainer)
     record = json.loads((folder / SOURCE_RECORD).read_text(encoding="utf-8"))
     weights = sum(weight.numel() for weight in CellClassifier.load(folder).encoder.parameters())
     row = {
@@ -130,14 +128,15 @@ def main(given: Sequence[str] | None = None) -> None:
     for sentence in left_out:
         Console(stderr=True).print(f"Left out: {sentence}", markup=False, highlight=False)
     base = next(iter(recipes.values()))
-    root, store, trainer = FewCells(chosen.data, chosen.cells), Store(chosen.store), Trainer(base.device)
+    workspace = Workspace(FewCells(chosen.data, chosen.cells), chosen.store)
+    trainer = Trainer(base.device)
     without = [source.name for source in base.sources]
     targets = chosen.targets or [one.full_name for one in datasets_of(chosen.data, without=without)]
-    predictions = Study(recipes, targets, chosen.draws, [chosen.seed]).run(root, store=store)
+    predictions = Study(recipes, targets, chosen.draws, [chosen.seed], workspace=workspace).run()
     spread = across_draws(scores(predictions, resamples=0))
     rows, held_out = [], []
     for name, recipe in recipes.items():
-        row, held = measured(recipe, root, store, trainer)
+        row, held = measured(recipe, workspace, trainer)
         part = spread[spread["condition"] == name].set_index("target")["mean"]
         row |= {str(target): accuracy for target, accuracy in part.items()}
         rows.append(row | {"mean": part.mean()})

@@ -27,6 +27,7 @@ from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.adapters.full import Full
 from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.store import Store
 from cellda.selection.candidates import Candidates
@@ -81,7 +82,7 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
         training={"epochs": 10, "lr": 5e-4, "one_cycle": True, "bn": "frozen"},
     )
     adapter = ADAPTERS[name]
-    case = Run.prepare(recipe, target, None, store)
+    case = Run.prepare(recipe, target, Workspace(store=store))
     model = CellClassifier.load(source_model(case, trainer))
     view, query = TargetView(case.support(model.normalizer)), case.query(model.normalizer)
     truth = case.target.labels[list(case.draw.query)]

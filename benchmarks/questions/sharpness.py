@@ -17,8 +17,8 @@ from benchmarks.common.choice import arguments, command, write_table
 from benchmarks.studies.beyond import STUDY
 from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
 SIGMAS = (0.0, 0.5, 1.0, 1.4, 2.0)
@@ -43,7 +43,7 @@ def main(given: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(given)
     trainer, rows = Trainer("cpu"), []
     for condition in ("none", "none@cell"):
-        case = Run.prepare(STUDY.recipes[condition], STUDY.targets[0], chosen.data, Store(chosen.store))
+        case = Run.prepare(STUDY.recipes[condition], STUDY.targets[0], Workspace(chosen.data, chosen.store))
         model = CellClassifier.load(source_model(case, trainer))
         rows += [
             {"condition": condition, "sigma": sigma, "accuracy": accuracy(case, model, sigma, trainer)}

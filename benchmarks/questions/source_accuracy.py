@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks.common.choice import arguments, command, recipe_of, source_case, with_recipe
+from benchmarks.common.choice import arguments, command, recipe_of, source_run, with_recipe
 from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.stages import check_weights, held_out_predictions, source_model
+from cellda.experiment.workspace import Workspace
 from cellda.reporting.paper.published import SOURCE
 from cellda.reporting.paper.tables import source_table
 from cellda.reporting.tables import scores, summary_table
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
 
@@ -26,7 +26,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = with_recipe(arguments(__doc__))
     chosen = parser.parse_args(given)
     recipe = recipe_of(chosen)
-    case, trainer = source_case(recipe, chosen.data, Store(chosen.store)), Trainer(recipe.device)
+    case, trainer = source_run(recipe, Workspace(chosen.data, chosen.store)), Trainer(recipe.device)
     check_weights([case])
     with bars.display():
         predictions = held_out_predictions(source_model(case, trainer))

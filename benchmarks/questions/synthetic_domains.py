@@ -17,6 +17,7 @@ from rich.console import Console
 from cellda import Recipe
 from cellda.experiment.run import Run
 from cellda.experiment.stages import SOURCE_RECORD, source_model
+from cellda.experiment.workspace import Workspace
 from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
@@ -45,7 +46,7 @@ def main() -> None:
     rows = []
     for domain in DOMAINS:
         other = SOURCE if domain != SOURCE else "synthetic/1"
-        case = Run.prepare(recipe(domain), other, None, store)
+        case = Run.prepare(recipe(domain), other, Workspace(store=store))
         record = json.loads((source_model(case, trainer) / SOURCE_RECORD).read_text(encoding="utf-8"))
         row = {"domain": domain, "in_domain": record["held_out_accuracy"][domain]}
         if domain != SOURCE:

@@ -7,6 +7,7 @@ import cellda.datasets
 from benchmarks.speed.contest import Peer, contest
 from cellda import Recipe
 from cellda.experiment.study import Study
+from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
 
 TARGETS = [cellda.datasets.load(f"synthetic/{number}", per_class=25) for number in (1, 3, 5, 7)]
@@ -35,7 +36,7 @@ def test_ablation(benchmark: Any, tmp_path: Path) -> None:
     stores = (tmp_path / f"store{number}" for number in range(10_000))
 
     def ours() -> None:
-        Study(recipes, TARGETS, range(5)).run(store=next(stores), progress=False)
+        Study(recipes, TARGETS, range(5), workspace=Workspace(store=next(stores), progress=False)).run()
 
     def separately() -> None:
         for recipe in recipes.values():

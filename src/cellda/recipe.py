@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
+import yaml
 from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from cellda import adapters
 from cellda.adapters.base import Adapter
-from cellda.datasets.spec import FewShot, Source
+from cellda.data.spec import FewShot
+from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
+from cellda.presets import edits_of
+from cellda.runtime.store import digest
 from cellda.training.settings import Search, SourceTraining
 
 if TYPE_CHECKING:
@@ -22,6 +26,28 @@ if TYPE_CHECKING:
     from cellda.experiment.result import RunResult
     from cellda.models.classifier import CellClassifier
     from cellda.runtime.store import Store
+
+
+Options = Mapping[str, Any]
+"""Settings, or a plug-in with its options, as plain data."""
+
+
+class RecipeFields(TypedDict, total=False):
+    """What each field of a recipe may be given as, for type checkers and completion; `Recipe` says what they mean."""
+
+    sources: str | Options | Source | Sequence[str | Options | Source]
+    normalizer: str | Options | NormalizerSpec
+    target_normalizer: str | Options | NormalizerSpec | None
+    framing: str | Options | FramingSpec
+    backbone: Options | Backbone
+    training: Options | SourceTraining
+    few_shot: Options | FewShot
+    adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
+    search: Options | Search | None
+    pool: Literal["query", "disjoint"]
+    protocol: Literal["clean", "paper"]
+    seed: int
+    device: Literal["auto", "cpu"]
 
 
 PLUGINS = frozenset({"normalizer", "target_normalizer", "framing", "adapter"})
@@ -33,7 +59,7 @@ class Recipe(Settings):
 
     `Recipe()` is the paper's workflow at full size (224 px, EfficientNet-B0, two sources, search); every ablation is that
     recipe with one field changed. Plug-ins are given by name (`adapter="head_only"`) or with options
-    (`adapter={"name": "full", "epochs": 20}`); adapters may be given in a row (`adapter=("adabn", "lp_ft")`, or
+    (`adapter={"name": "full", "epochs": 20}`); adapters may be chained (`adapter=("adabn", "lp_ft")`, or
     `adapter="adabn+lp_ft"`).
 
     Attributes:
@@ -71,9 +97,10 @@ class Recipe(Settings):
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu"] = "auto"
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, **fields: Unpack[RecipeFields]) -> None:
+        given: dict[str, Any] = {**fields}
         try:
-            super().__init__(**fields)
+            super().__init__(**given)
         except ValidationError as error:
             raise ConfigurationError(describe(error, "the recipe", type(self).model_fields)) from None
 
@@ -108,11 +135,9 @@ class Recipe(Settings):
     @property
     def digest(self) -> str:
         """Sixteen hex digits that name this recipe: equal recipes have equal digests, on any machine."""
-        from cellda.runtime.store import digest
-
         return digest(self.model_dump(mode="json"))
 
-    def with_(self, **fields: Any) -> Self:
+    def with_(self, **fields: Unpack[RecipeFields]) -> Self:
         """This recipe with some fields changed; nested fields may be given as mappings of what changes.
 
         A plug-in that is given by name comes with that plug-in's own defaults.
@@ -145,8 +170,6 @@ class Recipe(Settings):
         Raises:
             UnknownNameError: If there is no such preset; the message names the near ones.
         """
-        from cellda.presets import edits_of
-
         recipe = self
         for name in names:
             edits = edits_of(name)
@@ -158,8 +181,6 @@ class Recipe(Settings):
 
     def to_yaml(self) -> str:
         """Every field with its value, defaults included."""
-        import yaml
-
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -169,8 +190,6 @@ class Recipe(Settings):
         Raises:
             ConfigurationError: If it is no YAML mapping, or a field is unknown, mistyped or impossible.
         """
-        import yaml
-
         where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
         try:
             content = yaml.safe_load(
@@ -199,20 +218,7 @@ class Recipe(Settings):
         keep_model: bool = True,
         progress: bool = True,
     ) -> "RunResult":
-        """Train on the sources, draw the support set, adapt, predict the query set and measure.
-
-        Stages that are done are found in the store and not run again; an interrupted run goes on where it stopped.
-
-        Args:
-            target: A registered dataset's name, or a loaded dataset.
-            data: Folder that holds one folder per dataset name; datasets that are drawn need none.
-            store: Where results of stages lie; by default `$CELLDA_STORE`, else the user's cache folder.
-            keep_model: Whether to keep the adapted model beside the predictions.
-            progress: Whether to show progress and a time estimate on standard error.
-
-        Raises:
-            CelldaError: If the combination cannot work or data are bad; said before any training.
-        """
+        """Run this recipe on a target; see `cellda.run`."""
         from cellda.experiment.workflow import run
 
         return run(self, target, data, store=store, keep_model=keep_model, progress=progress)
@@ -226,24 +232,7 @@ class Recipe(Settings):
         store: "Store | str | Path | None" = None,
         progress: bool = True,
     ) -> "CellClassifier":
-        """Train on the sources and adapt to all that a laboratory has; nothing is held back, and nothing is measured.
-
-        Every labelled cell is support, and every other image is in the unlabelled pool; `few_shot` and `pool` are not looked
-        at. How good such a model is, `run` says on cells that are labelled and held back.
-
-        Args:
-            labelled: The labelled cells: a name (`"folder=~/my_cells"`), a loaded dataset, or None.
-            unlabelled: Image files, one cell each, or folders that hold them.
-            data: Folder that holds one folder per dataset name.
-            store: Where results of stages lie; by default `$CELLDA_STORE`, else the user's cache folder.
-            progress: Whether to show progress and a time estimate on standard error.
-
-        Returns:
-            The adapted classifier, in evaluation mode: `predict` takes image files.
-
-        Raises:
-            CelldaError: If the adapter needs what is not given, or data are bad; said before any training.
-        """
+        """Adapt to all cells that a laboratory has; see `cellda.adapt`."""
         from cellda.experiment.workflow import adapt
 
         return adapt(self, labelled, unlabelled, data, store=store, progress=progress)

@@ -17,10 +17,10 @@ from cellda.evaluation.predictions import read_predictions
 from cellda.evaluation.wrong import confusions, second_chances
 from cellda.experiment.run import Run
 from cellda.experiment.stages import held_out_predictions, source_model
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers import create
 from cellda.reporting import figures
-from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 from tiny import recipe
@@ -182,7 +182,7 @@ def test_embeddings_with_and_without_the_transform(script, options, folder, tmp_
 
 def test_shown_cells_of_a_source_were_not_trained_on(script, folder):
     chosen = recipe(sources=[{"name": "synthetic/0", "options": {"per_class": 30}}], adapter="none")
-    case = script("choice").source_case(chosen, None, Store(folder / "store"))
+    case = script("choice").source_run(chosen, Workspace(store=folder / "store"))
     trainer = Trainer("cpu")
     ((source, rows),) = script("transform_embeddings").shown(case, trainer, [], 12)
     held = set(held_out_predictions(source_model(case, trainer))["path"])
@@ -219,7 +219,7 @@ def test_embeddings_before_and_after_fine_tuning(script, options, folder, tmp_pa
     assert rows == same
     assert not np.allclose(vectors, others)
     chosen = recipe(sources=[{"name": "synthetic/0", "options": {"per_class": 30}}])
-    case = Run.prepare(chosen, "synthetic/1", None, Store(folder / "store"))
+    case = Run.prepare(chosen, "synthetic/1", Workspace(store=folder / "store"))
     assert set(rows) <= set(case.draw.query)
     source = CellClassifier.load(source_model(case, Trainer("cpu")))
     assert torch.equal(before.embedding.weight, source.embedding.weight)

@@ -15,7 +15,7 @@ from cellda.evaluation.predictions import probabilities, read_predictions
 from cellda.experiment.study import Study
 from cellda.presets import CONDITIONS
 from cellda.reporting.leaderboard import ranking
-from tiny import recipe
+from tiny import quiet, recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -101,7 +101,7 @@ def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, t
     assert set(table["condition"]) == {"a", "b", "best"}
     stored = probabilities(table[table["condition"] == "a"])
     assert np.array_equal(stored * 8192, np.round(stored * 8192))
-    exact = Study(small.recipes, small.targets).run(store=tmp_path / "s", progress=False)
+    exact = Study(small.recipes, small.targets, workspace=quiet(tmp_path / "s")).run()
     assert np.abs(stored - probabilities(exact[exact["condition"] == "a"])).max() <= 0.5 / 8192
     runs = read_costs(results)
     assert len(runs) == 6

@@ -27,8 +27,7 @@ from cellda.reporting.bench import with_best, write_bench
 from cellda.reporting.leaderboard import leaderboard_table, ranked, without_labels
 from cellda.reporting.rank_figures import critical_difference_diagram
 from cellda.reporting.tables import condition_table, scores
-from cellda.runtime.store import Store
-from tiny import recipe, target
+from tiny import quiet, recipe, target
 
 # ---------------------------------------------------------------------------------------------- ranks
 
@@ -265,19 +264,19 @@ def test_conditions_are_all_adapters_between_the_bounds() -> None:
 
 def test_what_is_above_the_cap_is_refused_by_name_before_anything_runs(tmp_path: Path) -> None:
     made = {"mine": recipe(adapter={"name": "full", "epochs": 4}), **conditions(recipe(), ["head_only"])}
-    study = Study(made, [target()], cap=50)
+    study = Study(made, [target()], cap=50, workspace=quiet(tmp_path / "store"))
     with pytest.raises(
         ConfigurationError, match=r"'mine' sends 72 images .* synthetic/1, 22 more than the 50"
     ):
-        study.run(store=tmp_path / "store", progress=False)
+        study.run()
     assert not (tmp_path / "store").exists()
     # `target_only` has all labels and is no competitor: it is above the cap, and let through.
-    cases = Study(made, [target()], cap=72).runs(None, Store(tmp_path / "store"))
+    cases = Study(made, [target()], cap=72, workspace=quiet(tmp_path / "store")).runs()
     passes = {name: case.recipe.adapter.image_passes(case.offer) for name, case in cases}
     assert passes["target_only"] > 72 == passes["mine"]
     every = {"mine": recipe(adapter={"name": "full", "epochs": 4}, few_shot={"kind": "all", "n": None})}
     with pytest.raises(ConfigurationError, match="'mine' sends"):
-        Study(every, [target()], cap=72).runs(None, Store(tmp_path / "store"))
+        Study(every, [target()], cap=72, workspace=quiet(tmp_path / "store")).runs()
 
 
 # ---------------------------------------------------------------------------------------------- the command

@@ -18,7 +18,7 @@ from cellda.models import classifier
 from cellda.models.folding import Pairs
 from cellda.presets import CONDITIONS
 from cellda.training.loop import Trainer
-from tiny import SIDE, recipe, target
+from tiny import SIDE, quiet, recipe, target
 
 SUPPORT, QUERY, EPOCHS = 18, 24, 2
 SOURCE = "training the source model"
@@ -113,8 +113,8 @@ def studied(work: Work, tmp_path_factory) -> tuple[Work, Work, pd.DataFrame, pd.
     tables = []
     for times in (first, again):
         work.clear()
-        study = Study(recipes, targets, draws=(0, 1))
-        tables.append(study.run(store=folder / "store", progress=False))
+        study = Study(recipes, targets, draws=(0, 1), workspace=quiet(folder / "store"))
+        tables.append(study.run())
         times.trainings, times.reads, times.encoded = (
             Counter(work.trainings),
             Counter(work.reads),

@@ -7,10 +7,10 @@ import pytest
 from cellda.errors import CelldaError, ConfigurationError, UnknownNameError
 from cellda.evaluation.predictions import probabilities, validate
 from cellda.experiment.study import Study
+from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
-from tiny import recipe, target
+from tiny import quiet, recipe, target
 
 QUICK = {
     "ours": recipe(adapter={"name": "full", "epochs": 1}),
@@ -21,8 +21,8 @@ QUICK = {
 
 def test_every_condition_runs_on_every_target_draw_and_seed(tmp_path, trainings) -> None:
     conditions = {"head": QUICK["head"], "as_it_is": QUICK["as_it_is"]}
-    study = Study(conditions, [target(2), target(1)], draws=(0, 1), seeds=(0, 1))
-    table = study.run(store=tmp_path, progress=False)
+    study = Study(conditions, [target(2), target(1)], draws=(0, 1), seeds=(0, 1), workspace=quiet(tmp_path))
+    table = study.run()
     pd.testing.assert_frame_equal(table, validate(table))
     runs = table.groupby(["condition", "target", "draw", "seed"]).size()
     assert runs.to_dict() == {
@@ -39,12 +39,12 @@ def test_every_condition_runs_on_every_target_draw_and_seed(tmp_path, trainings)
         assert len(seen) == 1
 
     trainings.clear()
-    pd.testing.assert_frame_equal(study.run(store=tmp_path, progress=False), table)
+    pd.testing.assert_frame_equal(study.run(), table)
     assert not trainings
 
 
 def test_it_gives_what_single_runs_give(tmp_path) -> None:
-    table = Study({"mine": QUICK["ours"]}, [target()], draws=(1,)).run(store=tmp_path / "a", progress=False)
+    table = Study({"mine": QUICK["ours"]}, [target()], draws=(1,), workspace=quiet(tmp_path / "a")).run()
     single = QUICK["ours"].with_(few_shot={"draw": 1}).run(target(), store=tmp_path / "b", progress=False)
     assert set(table["condition"]) == {"mine"}
     assert single.record["condition"] == "our_workflow"
@@ -52,7 +52,7 @@ def test_it_gives_what_single_runs_give(tmp_path) -> None:
 
 
 def test_an_interrupted_ablation_goes_on_where_it_stopped(tmp_path, trainings, monkeypatch) -> None:
-    study = Study(QUICK, [target()])
+    study = Study(QUICK, [target()], workspace=quiet(tmp_path))
     fit = Trainer.fit
 
     def impatient(self, *given, **options):
@@ -62,23 +62,23 @@ def test_an_interrupted_ablation_goes_on_where_it_stopped(tmp_path, trainings, m
 
     monkeypatch.setattr(Trainer, "fit", impatient)
     with pytest.raises(KeyboardInterrupt):
-        study.run(store=tmp_path, progress=False)
+        study.run()
     assert trainings == {"training the source model": 1, "adapting (full)": 1}
     monkeypatch.setattr(Trainer, "fit", fit)
-    table = study.run(store=tmp_path, progress=False)
+    table = study.run()
     assert trainings == {"training the source model": 1, "adapting (full)": 1, "adapting (head_only)": 1}
     assert table["condition"].unique().tolist() == list(QUICK)
 
 
 def test_runs_that_diverge_are_named_once_all_others_are_made(tmp_path, trainings) -> None:
     wild = {"wild": recipe(adapter={"name": "full", "epochs": 2, "lr": 1e30})}
-    study = Study(wild | QUICK, [target()], draws=(0, 1))
+    study = Study(wild | QUICK, [target()], draws=(0, 1), workspace=quiet(tmp_path))
     with pytest.raises(
         CelldaError, match=r"(?s)2 of 8 runs failed.*'wild' on .*, draw 0, seed 0: .*finite.*draw 1"
     ):
-        study.run(store=tmp_path, progress=False)
+        study.run()
     trainings.clear()
-    table = Study(QUICK, [target()], draws=(0, 1)).run(store=tmp_path, progress=False)
+    table = Study(QUICK, [target()], draws=(0, 1), workspace=quiet(tmp_path)).run()
     assert not trainings
     assert table["condition"].unique().tolist() == list(QUICK)
 
@@ -90,13 +90,13 @@ def test_an_adapter_that_raises_is_named_with_its_line_once_all_others_are_made(
         raise ValueError("boom")
 
     monkeypatch.setattr(type(recipe(adapter="ncm").adapter), "adapt", crash)
-    study = Study({"mine": recipe(adapter="ncm")} | QUICK, [target()])
-    said = r"(?s)1 of 4 runs failed.*'mine' on .*, draw 0, seed 0: ValueError: boom \(.*test_ablation\.py, line \d+\)"
+    study = Study({"mine": recipe(adapter="ncm")} | QUICK, [target()], workspace=quiet(tmp_path))
+    said = r"(?s)1 of 4 runs failed.*'mine' on .*, draw 0, seed 0: ValueError: boom \(.*test_study\.py, line \d+\)"
     with pytest.raises(CelldaError, match=said) as caught:
-        study.run(store=tmp_path, progress=False)
+        study.run()
     assert isinstance(caught.value.__cause__, ValueError)
     trainings.clear()
-    Study(QUICK, [target()]).run(store=tmp_path, progress=False)
+    Study(QUICK, [target()], workspace=quiet(tmp_path)).run()
     assert not trainings
 
 
@@ -118,9 +118,14 @@ def test_all_impossible_runs_are_named_together_before_any_training(tmp_path, tr
         "mixture": recipe(adapter={"name": "mixed_source", "source_images": 99}),
         "greedy": recipe(few_shot={"n": 500}),
     }
-    study = Study(recipes, [target(), "synthetic/0", "raabin", "synthetic/77", "rabin"], draws=(0, 1))
+    study = Study(
+        recipes,
+        [target(), "synthetic/0", "raabin", "synthetic/77", "rabin"],
+        draws=(0, 1),
+        workspace=quiet(tmp_path / "store"),
+    )
     with pytest.raises(ConfigurationError) as caught:
-        study.run(store=tmp_path / "store", progress=False)
+        study.run()
     said = str(caught.value)
     for problem in (
         "set adapter.source_images to at most 36",
@@ -138,15 +143,23 @@ def test_all_impossible_runs_are_named_together_before_any_training(tmp_path, tr
 
 def test_data_that_are_not_as_published_are_named_with_the_rest(tmp_path) -> None:
     (tmp_path / "raabin").mkdir()
-    study = Study({"greedy": recipe(few_shot={"n": 500})}, [target(), "raabin"])
+    study = Study(
+        {"greedy": recipe(few_shot={"n": 500})},
+        [target(), "raabin"],
+        workspace=Workspace(tmp_path, tmp_path / "store"),
+    )
     with pytest.raises(ConfigurationError, match=r"(?s)cannot give 500.*raabin"):
-        study.runs(tmp_path, Store(tmp_path / "store"))
+        study.runs()
 
 
 def test_a_source_that_is_not_there_is_named_beside_the_targets(tmp_path) -> None:
-    study = Study({"one": recipe(sources=["barcelona"])}, ["raabin", "bccd"])
+    study = Study(
+        {"one": recipe(sources=["barcelona"])},
+        ["raabin", "bccd"],
+        workspace=Workspace(tmp_path, tmp_path / "store"),
+    )
     with pytest.raises(ConfigurationError) as caught:
-        study.runs(tmp_path, Store(tmp_path / "store"))
+        study.runs()
     for name in ("barcelona", "raabin", "bccd"):
         assert str(caught.value).count(f"no folder '{name}'") == 1
 
@@ -156,4 +169,4 @@ def test_nothing_to_run_is_said(tmp_path, missing) -> None:
     parts = {"recipes": QUICK, "targets": [target()], "draws": (0,), "seeds": (0,), missing: ()}
     parts["recipes"] = dict(parts["recipes"])
     with pytest.raises(CelldaError, match="nothing to run"):
-        Study(**parts).run(store=tmp_path, progress=False)
+        Study(**parts, workspace=quiet(tmp_path)).run()

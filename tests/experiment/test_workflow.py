@@ -29,11 +29,10 @@ from cellda.experiment.stages import held_out_predictions, source_model
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers.identity import Identity
 from cellda.plugins.settings import tunable
-from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 from cellda.training import loop
 from cellda.training.loop import Trainer
-from tiny import SIDE, prepared, recipe, relabelled, target
+from tiny import SIDE, prepared, quiet, recipe, relabelled, target
 
 SOURCE = "training the source model"
 WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
@@ -471,7 +470,7 @@ def test_the_source_model_is_measured_on_what_it_was_not_trained_on(tmp_path, fi
     monkeypatch.setattr(Trainer, "fit", watched)
     monkeypatch.setattr(Trainer, "probabilities", measuring)
     aim = target()
-    case = Run(recipe(), (fields,), aim, draw_support(aim, 18), Store(tmp_path))
+    case = Run(recipe(), (fields,), aim, draw_support(aim, 18), quiet(tmp_path))
     folder = source_model(case, Trainer("cpu"))
     ((part,),) = trained
     assert 48 * 0.6 < len(part) < 48
@@ -507,7 +506,7 @@ def test_all_measures_of_the_source_model_follow_from_its_held_out_predictions(t
     aim = target()
     chosen = recipe(sources=["synthetic/0", "synthetic/2"])
     other = cellda.datasets.load("synthetic/2", per_class=6)
-    case = Run(chosen, (fields, other), aim, draw_support(aim, 18), Store(tmp_path))
+    case = Run(chosen, (fields, other), aim, draw_support(aim, 18), quiet(tmp_path))
     folder = source_model(case, Trainer("cpu"))
     table = held_out_predictions(folder)
     record = json.loads((folder / "source.json").read_text())
@@ -539,7 +538,7 @@ def test_a_source_too_small_to_hold_out_from_is_refused(tmp_path, fields) -> Non
     aim = target()
     one_smear = cellda.datasets.load("table", fields.file)
     one_smear.table["group"] = "smear"
-    case = Run(recipe(), (one_smear,), aim, draw_support(aim, 18), Store(tmp_path))
+    case = Run(recipe(), (one_smear,), aim, draw_support(aim, 18), quiet(tmp_path))
     with pytest.raises(ConfigurationError, match=r"48 images in 1 group"):
         source_model(case, Trainer("cpu"))
 

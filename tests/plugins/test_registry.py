@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from textwrap import dedent
 from types import ModuleType
 
 import pytest
@@ -15,12 +14,10 @@ import tiny
 from cellda import Recipe
 from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
-from cellda.experiment.run import Run
 from cellda.experiment.study import Study
 from cellda.models.encoder import encoder_structure
-from cellda.plugins.code_digest import source_digest
+from cellda.plugins.code_digest import _bytes_digest, _package_code, member_code
 from cellda.plugins.registry import Registry
-from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 
 PLUGIN = """
@@ -80,113 +77,61 @@ def loaded(file: Path) -> ModuleType:
     return module
 
 
-def test_the_digest_of_a_plugin_follows_its_code(package: Path) -> None:
-    first = source_digest(loaded(plugin(package, "edited", "'edited'", value=1)).Thing)
-    again = source_digest(loaded(plugin(package, "edited", "'edited'", value=1)).Thing)
-    other = source_digest(loaded(plugin(package, "edited", "'edited'", value=2)).Thing)
-    assert first == again != other
-
-
-HELPED = {
-    "thing": """
-        from typing import TYPE_CHECKING
-        from things_of_a_test.near import shift
-        if TYPE_CHECKING:
-            from things_of_a_test.typed import Number
-        class Thing:
-            def value(self):
-                from .far import scale
-                return scale(shift())
-        """,
-    "near": "from . import deep\ndef shift():\n    return deep.VALUE",
-    "deep": "VALUE = 1",
-    "far": "def scale(value):\n    return 2 * value",
-    "typed": "Number = int",
-    "aside": "UNUSED = 1",
-}
+def forget() -> None:
+    """Read code again, as a new process does."""
+    member_code.cache_clear()
+    _package_code.cache_clear()
+    _bytes_digest.cache_clear()
 
 
 def digest_in(package: Path) -> str:
-    """The digest of `HELPED`'s class as a new process would find it."""
+    """The digest of the class `Thing` of a package, as a new process would find it."""
     for name in [name for name in sys.modules if name.startswith(package.name)]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    return source_digest(importlib.import_module(f"{package.name}.thing").Thing)
+    forget()
+    return member_code(importlib.import_module(f"{package.name}.thing").Thing)
 
 
-@pytest.mark.parametrize(
-    ("edited", "counts"),
-    [("thing", True), ("near", True), ("deep", True), ("far", True), ("typed", False), ("aside", False)],
-)
-def test_the_digest_of_a_plugin_follows_the_helpers_it_imports(package: Path, edited, counts) -> None:
-    for name, text in HELPED.items():
-        (package / f"{name}.py").write_text(dedent(text))
+@pytest.mark.parametrize("edited", ["thing", "near", "far", "aside", "inner/deep"])
+def test_any_file_of_another_package_counts(package: Path, edited: str) -> None:
+    (package / "inner").mkdir()
+    for name in ("near", "far", "aside", "inner/__init__", "inner/deep"):
+        (package / f"{name}.py").write_text("VALUE = 1\n")
+    (package / "thing.py").write_text("class Thing: ...\n")
+    (package / "notes.txt").write_text("not code")
     before = digest_in(package)
-    assert "things_of_a_test.far" not in sys.modules  # it is read, not imported
-    file = package / f"{edited}.py"
-    code = file.read_text()
-    file.write_text(f'"""What it is for."""\n\n# Why.\n{code}')
+    (package / "notes.txt").write_text("still not code")
     assert digest_in(package) == before
-    file.write_text(f"{code}\nMORE = 1\n")
-    assert (digest_in(package) != before) == counts
+    file = package / f"{edited}.py"
+    file.write_text(f"{file.read_text()}# Why.\n")
+    assert digest_in(package) != before
 
 
-@pytest.mark.parametrize(
-    ("edited", "counts"),
-    [
-        ("adapters/full.py", True),
-        ("training/penalties.py", True),
-        ("models/blocks.py", True),
-        ("adapters/lora.py", False),
-        ("datasets/images.py", False),
-        ("errors.py", False),
-    ],
-)
-def test_of_cellda_what_computes_counts(monkeypatch: pytest.MonkeyPatch, edited, counts) -> None:
-    adapter = cellda.adapters.get("bss")
-    before = source_digest(adapter)
-    read = Path.read_text
+def test_a_file_without_a_package_is_its_own_code(tmp_path: Path) -> None:
+    def digest_of(value: int) -> str:
+        (tmp_path / "lonely.py").write_text(f"class Thing:\n    value = {value}\n")
+        forget()
+        return member_code(loaded(tmp_path / "lonely.py").Thing)
 
-    def edit(file: Path, **options) -> str:
-        return read(file, **options) + "\nMORE = 1\n" * file.as_posix().endswith(f"cellda/{edited}")
+    assert digest_of(1) == digest_of(1) != digest_of(2)
 
-    monkeypatch.setattr(Path, "read_text", edit)
-    assert (source_digest.__wrapped__(adapter) != before) == counts
+
+def test_a_member_of_cellda_counts_with_what_it_derives_from() -> None:
+    codes = {name: member_code(cellda.adapters.get(name)) for name in cellda.adapters.names()}
+    assert len(set(codes.values())) == len(codes)
+
+    class Mine(cellda.adapters.get("full")):  # type: ignore[misc]
+        """Derives from a member."""
+
+    assert member_code(Mine) not in codes.values()
 
 
 def test_a_class_without_a_file_is_told_by_its_functions() -> None:
     def made(value: int) -> type:
         return type("Made", (), {"__module__": "nowhere", "value": eval(f"lambda self: {value}")})
 
-    assert source_digest(made(1)) == source_digest(made(1)) != source_digest(made(2))
-
-
-def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
-    weights = tmp_path / "own.pth"
-    weights.write_bytes(b"one")
-    case = Run.prepare(
-        tiny.recipe(backbone={"weights": str(weights)}), tiny.target(), None, Store(tmp_path / "store")
-    )
-    before = case.digest, case.source_key
-    weights.write_bytes(b"two")
-    assert case.digest != before[0]
-    assert case.source_key != before[1]
-
-
-def test_another_training_loop_is_another_run_and_another_source_model(tmp_path: Path, monkeypatch) -> None:
-    case = Run.prepare(tiny.recipe(adapter="none"), tiny.target(), None, Store(tmp_path / "store"))
-    before = case.digest, case.source_key
-    read = Path.read_text
-
-    def edit(file: Path, **options) -> str:
-        return read(file, **options) + "\nMORE = 1\n" * file.as_posix().endswith("cellda/training/batches.py")
-
-    monkeypatch.setattr(Path, "read_text", edit)
-    source_digest.cache_clear()
-    after = case.digest, case.source_key
-    source_digest.cache_clear()
-    assert after[0] != before[0]
-    assert after[1] != before[1]
+    assert member_code(made(1)) == member_code(made(1)) != member_code(made(2))
 
 
 def test_epochs_alone_are_exact_also_in_an_edit() -> None:
@@ -207,6 +152,6 @@ def test_two_own_folders_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_targets_of_one_name_are_refused(tmp_path: Path) -> None:
-    twice = Study.of_paper(tiny.recipe(), [tiny.target(), tiny.target()])
+    twice = Study({"one": tiny.recipe()}, [tiny.target(), tiny.target()], workspace=tiny.quiet(tmp_path))
     with pytest.raises(ConfigurationError, match=r"Two targets are called 'synthetic/1'"):
-        twice.run(store=tmp_path, progress=False)
+        twice.run()

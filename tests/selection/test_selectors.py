@@ -15,7 +15,6 @@ from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.stages import _selector
 from cellda.experiment.study import Study
-from cellda.runtime.store import Store
 from cellda.selection.selectors import (
     POOL_MEASURES,
     SourceVal,
@@ -25,7 +24,7 @@ from cellda.selection.selectors import (
 )
 from cellda.training.loop import Trainer
 from cellda.training.settings import SelectorName
-from tiny import brightness_set, prepared, recipe, relabelled, target
+from tiny import brightness_set, prepared, quiet, recipe, relabelled, target
 
 HONEST = sorted(set(get_args(SelectorName)) - {"oracle"})
 HEAD = {"name": "head_only", "epochs": 3}
@@ -123,11 +122,11 @@ def test_no_selector_but_the_oracle_knows_query_labels(tmp_path, monkeypatch, se
 def test_the_oracle_chooses_by_the_query_and_says_so(tmp_path) -> None:
     chosen = recipe(adapter=HEAD, search={"trials": 4, "selector": "oracle"})
     aim = target(per_class=9)  # six query cells of each class: enough for a balanced accuracy
-    study = Study({"head_only+oracle": chosen}, [aim], oracle=True)
-    study.run(store=tmp_path, progress=False)
-    (record,) = study.records(store=tmp_path)
+    study = Study({"head_only+oracle": chosen}, [aim], oracle=True, workspace=quiet(tmp_path))
+    study.run()
+    (record,) = study.records()
     assert (record["condition"], record["oracle"], record["selector"]) == ("head_only+oracle", True, "oracle")
-    (case,) = (case for _, case in study.runs(None, Store(tmp_path)))
+    (case,) = (case for _, case in study.runs())
     result = RunResult(case.finished())
     assert result.record["condition"].endswith("+oracle")
     assert result.labels_used == 18 + len(result.predictions)
@@ -141,12 +140,12 @@ def test_the_oracle_is_refused_unless_a_study_asks_for_it(tmp_path) -> None:
     with pytest.raises(ConfigurationError, match=r"upper bound.*Study\(\.\.\., oracle=True\)"):
         chosen.run(target(), store=tmp_path, progress=False)
     with pytest.raises(ConfigurationError, match="chooses by query labels"):
-        Study({"head_only+oracle": chosen}, [target()]).run(store=tmp_path, progress=False)
+        Study({"head_only+oracle": chosen}, [target()], workspace=quiet(tmp_path)).run()
     with pytest.raises(ConfigurationError, match=r"ends in '\+oracle'.*rename 'head_only'"):
-        Study({"head_only": chosen}, [target()], oracle=True).run(store=tmp_path, progress=False)
+        Study({"head_only": chosen}, [target()], oracle=True, workspace=quiet(tmp_path)).run()
     honest = recipe(adapter=HEAD)
     with pytest.raises(ConfigurationError, match=r"ends in '\+oracle'"):
-        Study({"mine+oracle": honest}, [target()]).run(store=tmp_path, progress=False)
+        Study({"mine+oracle": honest}, [target()], workspace=quiet(tmp_path)).run()
 
 
 def test_source_validation_needs_held_out_cells(tmp_path) -> None:
@@ -174,7 +173,7 @@ def test_images_are_embedded_once_for_all_trials(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(Trainer, "embeddings", counted)
     chosen = recipe(adapter=HEAD, search={"trials": 3, "selector": "info_max"})
-    case = Run.prepare(chosen, target(), None, Store(tmp_path))
+    case = Run.prepare(chosen, target(), quiet(tmp_path))
     chosen.run(case.target, store=tmp_path, progress=False)
     # The support in the search and in the adaptation, the pool once.
     assert embedded == {18: 2, len(case.pool_rows): 1}

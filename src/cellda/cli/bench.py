@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from cellda.experiment.study import Study
     from cellda.recipe import Recipe
-    from cellda.runtime.store import Store
 
 
 def bench(
@@ -63,9 +62,9 @@ def bench(
     from cellda.evaluation.costs import costs_of, with_costs
     from cellda.experiment.leaderboard import bounds, conditions
     from cellda.experiment.study import Study
+    from cellda.experiment.workspace import Workspace
     from cellda.reporting.bench import with_best, write_bench
     from cellda.reporting.leaderboard import leaderboard_table, ranked
-    from cellda.runtime.store import Store
 
     base = edited_recipe(recipe, preset, source, None, {"n": n}, pool=pool, framing=framing)
     if base.protocol != "clean":
@@ -84,36 +83,35 @@ def bench(
             "There is nothing to compare: the bounds (none, target_only) are on every table and are not ranked. Name an "
             "adapter or a --condition, or leave fewer adapters out."
         )
-    study = Study(own | compared, target, range(draws), range(seeds), cap=cap)
+    workspace = Workspace(data, store)
+    study = Study(own | compared, target, range(draws), range(seeds), cap=cap, workspace=workspace)
     try:
-        predictions = study.run(data, store=store)
+        predictions = study.run()
     except ConfigurationError as error:
         if not everything:
             raise
         # What stops the bounds as well is no adapter's fault.
-        Study(bounds(base), target, range(draws), range(seeds)).runs(data, Store(store))
-        unable = [
-            name for name, one in compared.items() if not _possible({name: one}, study, data, Store(store))
-        ]
+        Study(bounds(base), target, range(draws), range(seeds), workspace=workspace).runs()
+        unable = [name for name, one in compared.items() if not _possible({name: one}, study)]
         if not unable:
             raise
         raise ConfigurationError(
             f"{error}\nThe others can be compared without these: "
             + " ".join(f"--without {name}" for name in unable)
         ) from error
-    predictions, runs, choices = with_best(predictions, costs_of(study.records(data, store=store)))
+    predictions, runs, choices = with_best(predictions, costs_of(study.records()))
     out.print(leaderboard_table(with_costs(predictions, runs)))
     if save is not None:
         for file in write_bench(predictions, runs, choices, save):
             say(f"Saved {file}")
 
 
-def _possible(recipes: "Mapping[str, Recipe]", study: "Study", data: Path | None, store: "Store") -> bool:
+def _possible(recipes: "Mapping[str, Recipe]", study: "Study") -> bool:
     """Whether these recipes could be run in a study."""
     from cellda.errors import ConfigurationError
 
     try:
-        replace(study, recipes=recipes).runs(data, store)
+        replace(study, recipes=recipes).runs()
     except ConfigurationError:
         return False
     return True

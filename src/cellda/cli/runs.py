@@ -76,6 +76,7 @@ def ablate(
     """Run the paper's six conditions on targets and draws, resumable, and print the tables."""
     from cellda.evaluation.predictions import write_predictions
     from cellda.experiment.study import Study
+    from cellda.experiment.workspace import Workspace
     from cellda.presets import CONDITIONS
     from cellda.reporting.paper.published import ablation
     from cellda.reporting.paper.tables import paper_targets_table
@@ -83,8 +84,8 @@ def ablate(
 
     conditions = condition or list(CONDITIONS)
     base = edited_recipe(recipe, preset, source, protocol, {"n": n})
-    study = Study.of_paper(base, target, range(draws), range(seeds), conditions)
-    predictions = study.run(data, store=store)
+    study = Study.of_paper(base, target, range(draws), range(seeds), conditions, Workspace(data, store))
+    predictions = study.run()
     out.print(summary_table(predictions, conditions))
     out.print(condition_table(predictions, conditions=conditions))
     if set(ablation()["target"]) & set(predictions["target"]):

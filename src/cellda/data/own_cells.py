@@ -80,6 +80,11 @@ class OwnCells(CellDataset):
             digest.update(repr((str(image), state.st_size, state.st_mtime_ns)).encode())
         return digest.hexdigest()
 
+    @property
+    def code(self) -> str:
+        """Hash of this file and of the code that reads the labelled cells."""
+        return f"{super().code} {self.labelled.code if self.labelled else ''}"
+
     def effective_groups(self) -> list[str]:
         """The groups of the labelled cells; every image without a label is its own."""
         known = [] if self.labelled is None else self.labelled.effective_groups()

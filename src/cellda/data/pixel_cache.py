@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +12,44 @@ from torch import Tensor
 from cellda.datasets.base import CellDataset
 from cellda.errors import DataError
 from cellda.framing.spec import FramingSpec
+from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
 from cellda.runtime.store import Store
+from cellda.runtime.versions import versions
 
 PIXELS = "pixels.npy"
 FOUND = "found.npy"
 WHOLE = FramingSpec(name="none")
 CHUNK = 128
+
+READING = ("data/pixel_cache.py", "datasets/base.py", "datasets/reading/decode.py")
+"""Code that every decoded image has gone through."""
+
+FRAMING = ("framing/base.py", "imaging/padding.py")
+"""Code that every framed image has gone through as well."""
+
+
+def pixels_key(dataset: CellDataset, size: int, framing: FramingSpec) -> dict[str, Any]:
+    """All that the decoded images of a dataset depend on.
+
+    Args:
+        dataset: Whose images.
+        size: Side in pixels.
+        framing: What is cut out of every image before it is resized.
+
+    Raises:
+        DataError: If files of the dataset are gone.
+    """
+    cuts = framing.build().cuts
+    return {
+        "dataset": dataset.full_name,
+        "fingerprint": dataset.fingerprint,
+        "size": size,
+        "framing": {**framing.model_dump(mode="json"), "member": framing.code} if cuts else None,
+        "reader": dataset.code,
+        "computing": shared_code((*READING, *FRAMING) if cuts else READING),
+        "versions": versions("numpy", "pillow", "torch", *(["scipy"] if cuts else [])),
+    }
 
 
 def cached_pixels(
@@ -70,7 +102,7 @@ def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) ->
 
 
 def _cache(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> Path:
-    key = {"dataset": dataset.full_name, "fingerprint": dataset.fingerprint, "size": size, **framing.key}
+    key = pixels_key(dataset, size, framing)
     return store.build("pixels", key, lambda partial: _write(dataset, size, partial, framing))
 
 

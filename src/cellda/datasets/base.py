@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.identical import identical_files, merged_groups
 from cellda.errors import DataError
+from cellda.plugins.code_digest import member_code, shared_code
 from cellda.taxonomy import CLASSES
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class CellDataset(DataCard, ABC):
     Raises:
         DataError: If the layout is not there or rows are wrong; all problems are listed.
     """
+
+    helpers: ClassVar[tuple[str, ...]] = ()
+    """Further code of cellda that only this dataset's pixels go through: files and folders, for the keys of stored results."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = None if root is None else self._locate(Path(root).expanduser())
@@ -126,6 +130,11 @@ class CellDataset(DataCard, ABC):
             DataError: If files of the table are gone; all of them are listed.
         """
         return self._fingerprint
+
+    @property
+    def code(self) -> str:
+        """Hash of the code that reads this dataset, beyond what all datasets share."""
+        return f"{member_code(type(self))} {shared_code(self.helpers)}"
 
     def effective_groups(self) -> list[str]:
         """The group of each row, for splits that do not leak.

@@ -52,6 +52,7 @@ class Bloodmnist(CellDataset):
         DataError: If the file is not there, or does not hold the published arrays; all problems are listed.
     """
 
+    helpers = ("datasets/reading/npz.py",)
     title = "BloodMNIST"
     centre = "Core Laboratory the Hospital Clinic, Barcelona"
     imaging = "CellaVision DM96"

@@ -42,6 +42,7 @@ class Synthetic(CellDataset):
     """
 
     drawn = True
+    helpers = ("datasets/rendering",)
     title = "Synthetic smears"
     licence = "Apache-2.0"
     citation = "cellda"

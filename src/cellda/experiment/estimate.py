@@ -14,47 +14,47 @@ from cellda.training.loop import Trainer, to_device
 STEPS = 3
 
 
-def estimate(cases: Sequence[Run], trainer: Trainer) -> str:
-    """One sentence: the expected time of the unfinished runs `cases`, decoding and finished stages left aside.
+def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
+    """One sentence: the expected time of unfinished runs, decoding and finished stages left aside.
 
-    Three training steps and inference batches of the first case's network and image size are timed; all cases are
+    Three training steps and inference batches of the first run's network and image size are timed; all runs are
     taken to be of that size.
 
     Args:
-        cases: At least one.
+        runs: At least one.
         trainer: On the device that will be used.
     """
     with torch.random.fork_rng():  # dropout draws too
-        train, infer = _rates(cases[0], trainer)
+        train, infer = _rates(runs[0], trainer)
     seconds = dict.fromkeys(("source training", "search (at most)", "adaptation", "prediction"), 0.0)
     sources = set()
-    for case in cases:
-        recipe = case.recipe
-        source = case.store.path("source", case.source_key)
+    for run in runs:
+        recipe = run.recipe
+        source = run.workspace.store.path("source", run.source_key)
         if recipe.adapter.start is Start.SOURCE and source not in sources and not source.is_dir():
             sources.add(source)
-            largest = max(len(dataset) for dataset in case.sources) * len(case.sources)
+            largest = max(len(dataset) for dataset in run.sources) * len(run.sources)
             passes = recipe.training.epochs * largest * (1 - recipe.training.holdout)
             seconds["source training"] += passes / train
-        passes = recipe.adapter.image_passes(case.offer)
-        if case.search is not None:
-            folds = case.search.folds
-            rounds = folds - 1 if case.search.selector == "support_cv" else 1  # of whole support sets
-            judged = len(case.scored) if case.oracle or case.uses_pool else 0
-            seconds["search (at most)"] += case.search.trials * (rounds * passes / train + judged / infer)
+        passes = recipe.adapter.image_passes(run.offer)
+        if run.search is not None:
+            folds = run.search.folds
+            rounds = folds - 1 if run.search.selector == "support_cv" else 1  # of whole support sets
+            judged = len(run.scored) if run.oracle or run.uses_pool else 0
+            seconds["search (at most)"] += run.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
-        seconds["prediction"] += recipe.adapter.views * len(case.scored) / infer
+        seconds["prediction"] += recipe.adapter.views * len(run.scored) / infer
     parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
-    size = cases[0].recipe.backbone.image_size
+    size = runs[0].recipe.backbone.image_size
     return (
         f"Estimated time on this machine ({trainer.device}, {train:.0f} images/s in training at {size} px): "
         f"{_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."
     )
 
 
-def _rates(case: Run, trainer: Trainer) -> tuple[float, float]:
+def _rates(run: Run, trainer: Trainer) -> tuple[float, float]:
     """Images per second in training and in inference."""
-    recipe = case.recipe
+    recipe = run.recipe
     model = CellClassifier(recipe.backbone, recipe.normalizer, weights="none")
     to_device(model, trainer.device).train()
     size, batch = recipe.backbone.image_size, recipe.training.batch_size

@@ -40,7 +40,7 @@ SEARCH_RECORD = "search.json"
 FIT_BATCH = 64
 
 
-def check_weights(cases: Iterable[Run]) -> None:
+def check_weights(runs: Iterable[Run]) -> None:
     """Fetch the weights that unfinished runs start from, so that those that cannot be had are noticed first.
 
     Raises:
@@ -48,58 +48,58 @@ def check_weights(cases: Iterable[Run]) -> None:
         ConfigurationError: If the weights cannot be had or do not fit.
     """
     backbones = [
-        case.recipe.backbone
-        for case in cases
-        if case.recipe.adapter.start is Start.PRETRAINED
-        or not case.store.path("source", case.source_key).is_dir()
+        run.recipe.backbone
+        for run in runs
+        if run.recipe.adapter.start is Start.PRETRAINED
+        or not run.workspace.store.path("source", run.source_key).is_dir()
     ]
     with torch.random.fork_rng():
         for backbone in dict.fromkeys(backbones):
             build_encoder(backbone)
 
 
-def normalizer_state(case: Run, spec: NormalizerSpec) -> dict[str, Tensor]:
+def normalizer_state(run: Run, spec: NormalizerSpec) -> dict[str, Tensor]:
     """State of a normalizer, fitted on the source images where it wants to be."""
     module = spec.build()
     if not module.needs_fit:
         return dict(module.state_dict())
 
     def make(folder: Path) -> None:
-        module.fit(_batches(case.source_sets(module)))
+        module.fit(_batches(run.source_sets(module)))
         save_file(module.state_dict(), folder / NORMALIZER)
 
-    key = case.normalizer_key(spec)
-    return dict(load_file(case.store.build("normalizer", key, make) / NORMALIZER))
+    key = run.normalizer_key(spec)
+    return dict(load_file(run.workspace.store.build("normalizer", key, make) / NORMALIZER))
 
 
-def fitted_normalizer(case: Run, spec: NormalizerSpec) -> Normalizer:
+def fitted_normalizer(run: Run, spec: NormalizerSpec) -> Normalizer:
     """A normalizer with its fitted state."""
     module = spec.build()
-    module.load_state_dict(normalizer_state(case, spec))
+    module.load_state_dict(normalizer_state(run, spec))
     return module
 
 
-def fresh_model(case: Run) -> CellClassifier:
+def fresh_model(run: Run) -> CellClassifier:
     """The model before any training: the backbone's own weights, embedding and head drawn by the recipe's seed."""
-    recipe = case.recipe
+    recipe = run.recipe
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = CellClassifier(recipe.backbone, recipe.normalizer, framing=recipe.framing)
-    return model.with_normalizer(recipe.normalizer, normalizer_state(case, recipe.normalizer))
+    return model.with_normalizer(recipe.normalizer, normalizer_state(run, recipe.normalizer))
 
 
-def source_model(case: Run, trainer: Trainer) -> Path:
+def source_model(run: Run, trainer: Trainer) -> Path:
     """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
 
     Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds, and
     `held_out.parquet` the predictions of those parts.
     """
-    recipe = case.recipe
+    recipe = run.recipe
 
     def make(folder: Path) -> None:
         clock = Clock()
-        model = fresh_model(case)
-        whole = case.source_sets(model.normalizer)
+        model = fresh_model(run)
+        whole = run.source_sets(model.normalizer)
         splits = [
             _holdout(images, recipe.training.holdout, recipe.seed, source.name)
             for source, images in zip(recipe.sources, whole, strict=True)
@@ -117,7 +117,7 @@ def source_model(case: Run, trainer: Trainer) -> Path:
                 checkpoints=folder / "checkpoints",
             )
         held = {
-            recipe.sources[number].name: _predicted(case, trainer, model, number, images, rows)
+            recipe.sources[number].name: _predicted(run, trainer, model, number, images, rows)
             for number, (images, (_, rows)) in enumerate(zip(whole, splits, strict=True))
             if rows
         }
@@ -128,7 +128,7 @@ def source_model(case: Run, trainer: Trainer) -> Path:
         record = {"held_out_accuracy": accuracy, "losses": losses, "seconds": clock.seconds}
         (folder / SOURCE_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
-    return case.store.build("source", case.source_key, make)
+    return run.workspace.store.build("source", run.source_key, make)
 
 
 def held_out_predictions(source: Path) -> pd.DataFrame:
@@ -151,40 +151,40 @@ def held_out_predictions(source: Path) -> pd.DataFrame:
 
 
 def searched(
-    case: Run, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
+    run: Run, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
 ) -> tuple[Adapter, list[dict[str, Any]]]:
     """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search."""
-    adapter, settings = case.recipe.adapter, case.search
+    adapter, settings = run.recipe.adapter, run.search
     if settings is None:
         return adapter, []
 
     def make(folder: Path) -> None:
-        by, surroundings = _selector(case, target, context)
+        by, surroundings = _selector(run, target, context)
         result = search(adapter, make_model, target, surroundings, settings, folder, by)
         text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 
-    folder = case.store.build("search", case.key, make)
+    folder = run.workspace.store.build("search", run.key, make)
     found = json.loads((folder / SEARCH_RECORD).read_text(encoding="utf-8"))
     return build(found["adapter"]), found["trials"]
 
 
 def _selector(
-    case: Run, target: TargetView, context: AdaptContext
+    run: Run, target: TargetView, context: AdaptContext
 ) -> tuple[Callable[[Candidates], Selector], AdaptContext]:
     """How the recipe's selector is made, with the images it measures on, and the context of its trials.
 
     Labels of the query are put together with its images for the oracle alone.
     """
-    assert case.search is not None
-    settings, normalizer = case.search, target.support.normalizer
+    assert run.search is not None
+    settings, normalizer = run.search, target.support.normalizer
     match settings.selector:
         case "source_val":
-            sets = case.source_sets(fitted_normalizer(case, case.recipe.normalizer))
-            training, seed = case.recipe.training, case.recipe.seed
+            sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
+            training, seed = run.recipe.training, run.recipe.seed
             splits = [
                 _holdout(images, training.holdout, seed, source.name)
-                for source, images in zip(case.recipe.sources, sets, strict=True)
+                for source, images in zip(run.recipe.sources, sets, strict=True)
             ]
             held = [images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True)]
             # What is measured on is not trained on, where the method has the sources.
@@ -193,13 +193,13 @@ def _selector(
             )
             return lambda candidates: SourceVal(candidates, held), replace(context, source=kept)
         case "oracle":
-            query, labels = case.query(normalizer), case.target.labels[list(case.scored)]
+            query, labels = run.query(normalizer), run.target.labels[list(run.scored)]
             truth = replace(query, known_labels=labels)
             return lambda candidates: Oracle(candidates, truth), context
         case "support_cv" | "fixed":
             return lambda candidates: SupportCV(candidates, settings.folds), context
         case name:
-            pool, measure = target.unlabelled or case.pool(normalizer), POOL_MEASURES[name]
+            pool, measure = target.unlabelled or run.pool(normalizer), POOL_MEASURES[name]
             return lambda candidates: OnPool(candidates, pool, measure), context
 
 
@@ -230,16 +230,16 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
 
 
 def _predicted(
-    case: Run, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
+    run: Run, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
 ) -> pd.DataFrame:
     """Predictions of the held-out rows of a source."""
     return prediction_table(
-        case.sources[number],
+        run.sources[number],
         rows,
         trainer.probabilities(model, images.subset(rows), "measuring the source model"),
         condition="source",
         draw=0,
-        seed=case.recipe.seed,
+        seed=run.recipe.seed,
         protocol="clean",
         groups=images.groups,
     )

@@ -3,13 +3,11 @@
 import itertools
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import pandas as pd
 
-from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
@@ -17,11 +15,11 @@ from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
-from cellda.experiment.workflow import make_ready, run_case
+from cellda.experiment.workflow import make, make_ready
+from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS, ORACLE
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
 
@@ -37,6 +35,7 @@ class Study:
         cap: The most images that an adaptation may send through the backbone, the same for all but the bounds
             (`cellda.experiment.leaderboard.BOUNDS`); None sets no limit. What a search adds is not counted.
         oracle: Whether recipes may choose their values by query labels, as upper bounds; their conditions end in `+oracle`.
+        workspace: Where data lie and results are kept; by default no folder of data, and the usual store.
     """
 
     recipes: Mapping[str, Recipe]
@@ -45,6 +44,7 @@ class Study:
     seeds: Sequence[int] = (0,)
     cap: int | None = None
     oracle: bool = False
+    workspace: Workspace = field(default_factory=Workspace)
 
     @classmethod
     def of_paper(
@@ -54,77 +54,56 @@ class Study:
         draws: Sequence[int] = (0,),
         seeds: Sequence[int] = (0,),
         conditions: Sequence[str] = tuple(CONDITIONS),
-    ) -> "Study":
+        workspace: Workspace | None = None,
+    ) -> Self:
         """The paper's conditions, as edits of `base`.
 
         Raises:
             UnknownNameError: If a condition is not one of the presets.
         """
-        return cls({name: base.with_preset(name) for name in conditions}, targets, draws, seeds)
+        recipes = {name: base.with_preset(name) for name in conditions}
+        return cls(recipes, targets, draws, seeds, workspace=workspace or Workspace())
 
-    def runs(self, data: str | Path | DataRoot | None, store: Store) -> list[tuple[str, Run]]:
+    def runs(self) -> list[tuple[str, Run]]:
         """Every run to be made, by condition, checked before any training.
 
         Raises:
-            ConfigurationError: If runs cannot work or are above the cap, or data are not there; all of them are listed.
+            ConfigurationError: If runs cannot work or are above the cap, or data are missing; all of them are listed.
         """
-        root = data if isinstance(data, DataRoot) else DataRoot(data)
-        problems = dict.fromkeys([*self._absent(root), *self._clashes(root)])
+        problems = dict.fromkeys([*self._absent(), *self._clashes()])
         runs = []
         for seed, draw, target, (condition, recipe) in itertools.product(
             self.seeds, self.draws, self.targets, self.recipes.items()
         ):
             edited = recipe.with_(seed=seed, few_shot={"draw": draw})
             try:
-                case = Run.prepare(edited, target, root, store, oracle=self.oracle)
-                self._admit(condition, case)
-                runs.append((condition, case))
+                run = Run.prepare(edited, target, self.workspace, oracle=self.oracle)
+                self._admit(condition, run)
+                runs.append((condition, run))
             except CelldaError as error:
                 problems[str(error)] = None
         if problems:
             raise ConfigurationError("\n".join(problems))
         return runs
 
-    def _absent(self, root: DataRoot) -> list[str]:
-        """What is said of sources that are not there: a run asks for them only once its target is."""
+    def _absent(self) -> list[str]:
+        """What is said of sources that are missing: a run asks for them only once its target is there."""
         said = []
         for recipe in filter(needs_sources, self.recipes.values()):
             for source in recipe.sources:
                 try:
-                    root.load(source.name, **source.options)
+                    self.workspace.data.load(source.name, **source.options)
                 except CelldaError as error:
                     said.append(str(error))
         return said
 
-    def _admit(self, condition: str, case: Run) -> None:
-        """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
-        passes = case.recipe.adapter.image_passes(case.offer)
-        if self.cap is not None and passes > self.cap and condition not in BOUNDS:
-            raise ConfigurationError(
-                f"'{condition}' sends {passes:,} images through the backbone on {case.target.full_name}, "
-                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "
-                "or raise the cap for all."
-            )
-        if case.oracle != condition.endswith(ORACLE):
-            raise ConfigurationError(
-                f"The name of a condition ends in '{ORACLE}' where query labels choose its values, and only there: rename "
-                f"'{condition}'."
-            )
-
-    def records(
-        self, data: str | Path | DataRoot | None = None, *, store: Store | str | Path | None = None
-    ) -> list[dict[str, Any]]:
-        """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
-        place = store if isinstance(store, Store) else Store(store)
-        found = ((condition, case.finished()) for condition, case in self.runs(data, place))
-        return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
-
-    def _clashes(self, root: DataRoot) -> list[str]:
-        """Targets whose names would fall together in tables, in sentences."""
+    def _clashes(self) -> list[str]:
+        """Targets whose names would be the same in tables, in sentences."""
         names = []
         for target in self.targets:
             try:
-                names.append((root.load(target) if isinstance(target, str) else target).full_name)
+                loaded = self.workspace.data.load(target) if isinstance(target, str) else target
+                names.append(loaded.full_name)
             except CelldaError:
                 continue  # said by the runs themselves
         return [
@@ -132,55 +111,63 @@ class Study:
             for name in sorted({name for name in names if names.count(name) > 1})
         ]
 
-    def run(
-        self,
-        data: str | Path | DataRoot | None = None,
-        *,
-        store: Store | str | Path | None = None,
-        progress: bool = True,
-    ) -> pd.DataFrame:
+    def _admit(self, condition: str, run: Run) -> None:
+        """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
+        passes = run.recipe.adapter.image_passes(run.offer)
+        if self.cap is not None and passes > self.cap and condition not in BOUNDS:
+            raise ConfigurationError(
+                f"'{condition}' sends {passes:,} images through the backbone on {run.target.full_name}, "
+                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "
+                "or raise the cap for all."
+            )
+        if run.oracle != condition.endswith(ORACLE):
+            raise ConfigurationError(
+                f"The name of a condition ends in '{ORACLE}' where query labels choose its values, and only there: rename "
+                f"'{condition}'."
+            )
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
+        found = ((condition, run.finished()) for condition, run in self.runs())
+        return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
+
+    def run(self) -> pd.DataFrame:
         """Make every run that is not in the store yet and return all predictions as one table.
 
-        Source models, decoded images and finished runs are shared and found again, so that an interrupted ablation goes on
-        where it stopped.
-
-        Args:
-            data: Folder that holds one folder per dataset name.
-            store: Where results of stages lie.
-            progress: Whether to show progress and a time estimate on standard error.
+        Source models, decoded images and finished runs are shared and found again, so that an interrupted study resumes where
+        it stopped.
 
         Raises:
             CelldaError: If a run cannot work, said before any training; or if one has failed (its loss is no longer finite, an
                 adapter of yours raised), said once all others are made.
         """
-        place = store if isinstance(store, Store) else Store(store)
-        runs = self.runs(data, place)
+        runs = self.runs()
         if not runs:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
         trainer = Trainer(next(iter(self.recipes.values())).device)
-        make_ready([case for _, case in runs if case.finished() is None], trainer, progress)
+        make_ready([run for _, run in runs if run.finished() is None], trainer)
         tables: list[pd.DataFrame] = []
         failed: dict[str, Exception] = {}
-        with bars.display(progress), bars.task("runs", len(runs)) as advance:
-            for condition, case in runs:
+        with self.workspace.display(), bars.task("runs", len(runs)) as advance:
+            for condition, run in runs:
                 try:
-                    result = run_case(case, trainer, keep_model=False)
+                    result = make(run, trainer, keep_model=False)
                     tables.append(result.predictions.assign(condition=condition))
                 except Exception as error:  # of an adapter, which may be anybody's
-                    failed[_where(condition, case)] = error
+                    failed[_where(condition, run)] = error
                 advance(1)
         if failed:
             raise CelldaError(
                 f"{len(failed)} of {len(runs)} runs failed, and a table without them would be of unequal runs. The others "
-                "are made and will be found again; leave these conditions out, or mend them:\n"
+                "are made and will be found again; leave these conditions out, or fix them:\n"
                 + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
             ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
 
 
-def _where(condition: str, case: Run) -> str:
-    shot, seed = case.recipe.few_shot, case.recipe.seed
-    return f"'{condition}' on {case.target.full_name}, draw {shot.draw}, seed {seed}"
+def _where(condition: str, run: Run) -> str:
+    shot, seed = run.recipe.few_shot, run.recipe.seed
+    return f"'{condition}' on {run.target.full_name}, draw {shot.draw}, seed {seed}"
 
 
 def _said(error: Exception) -> str:

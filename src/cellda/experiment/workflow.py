@@ -29,12 +29,13 @@ from cellda.experiment.stages import (
     searched,
     source_model,
 )
+from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.presets import condition_of
 from cellda.recipe import Recipe
-from cellda.runtime import progress as bars
 from cellda.runtime.clock import Clock
-from cellda.runtime.store import VERSIONS, Store
+from cellda.runtime.store import Store
+from cellda.runtime.versions import COMPUTING, versions
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -50,141 +51,184 @@ def run(
     keep_model: bool = True,
     progress: bool = True,
 ) -> RunResult:
-    """Run a recipe on a target; see `Recipe.run`."""
-    case = Run.prepare(recipe, target, data, store if isinstance(store, Store) else Store(store))
+    """Train on the sources, draw the support set, adapt, predict the query set and measure.
+
+    Stages that are done are found in the store and not run again; an interrupted run resumes where it stopped.
+
+    Args:
+        recipe: What is composed.
+        target: A registered dataset's name, or a loaded dataset.
+        data: Folder that holds one folder per dataset name; synthetic datasets need none.
+        store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
+        keep_model: Whether to keep the adapted model with the predictions.
+        progress: Whether to show progress and a time estimate on standard error.
+
+    Raises:
+        CelldaError: If the combination cannot work or data are bad; said before any training.
+    """
+    workspace = Workspace(data, store, progress=progress)
+    prepared = Run.prepare(recipe, target, workspace)
     trainer = Trainer(recipe.device)
-    make_ready([case] if case.finished(with_model=keep_model) is None else [], trainer, progress)
-    with bars.display(progress):
-        return run_case(case, trainer, keep_model=keep_model)
+    make_ready([prepared] if prepared.finished(with_model=keep_model) is None else [], trainer)
+    with workspace.display():
+        return make(prepared, trainer, keep_model=keep_model)
 
 
 def adapt(
     recipe: Recipe,
-    labelled: str | CellDataset | None,
-    unlabelled: str | Path | Sequence[str | Path],
+    labelled: str | CellDataset | None = None,
+    unlabelled: str | Path | Sequence[str | Path] = (),
     data: str | Path | DataRoot | None = None,
     *,
     store: Store | str | Path | None = None,
     progress: bool = True,
 ) -> CellClassifier:
-    """Adapt to all that a laboratory has; see `Recipe.adapt`."""
-    place = store if isinstance(store, Store) else Store(store)
-    case = Run.own(recipe, labelled, image_files(unlabelled), data, place)
-    trainer = Trainer(recipe.device)
-    make_ready([] if place.path(ADAPTED, case.key).is_dir() else [case], trainer, progress)
+    """Train on the sources and adapt to all that a laboratory has; nothing is held out, and nothing is measured.
 
-    def make(folder: Path) -> None:
-        model, _, _ = adapted(case, trainer, Clock())
-        keep(model, recipe, folder / MODEL)
+    Every labelled cell is support, and every other image is in the unlabelled pool; `few_shot` and `pool` are not used. How
+    good such a model is, `run` says on cells that are labelled and held out.
 
-    with bars.display(progress):
-        return CellClassifier.load(place.build(ADAPTED, case.key, make) / MODEL)
+    Args:
+        recipe: What is composed.
+        labelled: The labelled cells: a name (`"folder=~/my_cells"`), a loaded dataset, or None.
+        unlabelled: Image files, one cell each, or folders that hold them.
+        data: Folder that holds one folder per dataset name.
+        store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
+        progress: Whether to show progress and a time estimate on standard error.
 
-
-def make_ready(pending: Sequence[Run], trainer: Trainer, progress: bool) -> None:
-    """Say how long unfinished runs will take, and notice weights and images that cannot be had, before any training.
+    Returns:
+        The adapted classifier, in evaluation mode: `predict` takes image files.
 
     Raises:
-        ConfigurationError: If weights cannot be had.
+        CelldaError: If the adapter needs what is not given, or data are bad; said before any training.
+    """
+    workspace = Workspace(data, store, progress=progress)
+    prepared = Run.own(recipe, labelled, image_files(unlabelled), workspace)
+    trainer = Trainer(recipe.device)
+    done = workspace.store.path(ADAPTED, prepared.key).is_dir()
+    make_ready([] if done else [prepared], trainer)
+
+    def build(folder: Path) -> None:
+        model, _, _ = adapted(prepared, trainer, Clock())
+        keep(model, recipe, folder / MODEL)
+
+    with workspace.display():
+        return CellClassifier.load(workspace.store.build(ADAPTED, prepared.key, build) / MODEL)
+
+
+def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
+    """Say how long unfinished runs will take, and notice weights and images that cannot be obtained, before any training.
+
+    Args:
+        pending: Unfinished runs of one workspace.
+        trainer: On the device that will be used.
+
+    Raises:
+        ConfigurationError: If weights cannot be obtained.
         DataError: If images cannot be read; those of all datasets are listed.
     """
+    if not pending:
+        return
     check_weights(pending)
-    if progress and pending:
-        Console(stderr=True).print(estimate(pending, trainer), highlight=False)
-    with bars.display(progress):
-        decode_all(wanted for case in pending for wanted in case.images)
-    if progress:
-        for dataset, count in {item: None for case in pending for item in case.unframed.items()}:
-            Console(stderr=True).print(
+    workspace, said = pending[0].workspace, Console(stderr=True)
+    if workspace.progress:
+        said.print(estimate(pending, trainer), highlight=False)
+    with workspace.display():
+        decode_all(wanted for run in pending for wanted in run.images)
+    if workspace.progress:
+        for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
+            said.print(
                 f"No cell was found in {count} image(s) of {dataset}; they are shown whole.", highlight=False
             )
 
 
-def run_case(case: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
+def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
     """Make a run, or find it in the store."""
-    finished = case.finished(with_model=keep_model)
+    finished = prepared.finished(with_model=keep_model)
     if finished is not None:
         return RunResult(finished)
     kind = WITH_MODEL if keep_model else WITHOUT_MODEL
-    return RunResult(case.store.build(kind, case.key, lambda folder: _run(case, trainer, folder, keep_model)))
+    build = prepared.workspace.store.build
+    return RunResult(build(kind, prepared.key, lambda folder: _make(prepared, trainer, folder, keep_model)))
 
 
-def _run(case: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
+def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     """Go through the stages and write the run's files into `folder`."""
-    recipe, clock = case.recipe, Clock()
-    model, adapter, trials = adapted(case, trainer, clock)
+    recipe, clock = prepared.recipe, Clock()
+    model, adapter, trials = adapted(prepared, trainer, clock)
     with clock.stage("predict"):
-        probabilities = trainer.probabilities(model, case.query(model.normalizer))
+        probabilities = trainer.probabilities(model, prepared.query(model.normalizer))
     if keep_model:
         keep(model, recipe, folder / MODEL)
     condition = condition_of(recipe)
     record = {
-        "digest": case.digest,
+        "digest": prepared.digest,
         "condition": condition,
         "recipe": recipe.model_dump(mode="json"),
         "adapter": described(adapter),
-        "target": case.target.full_name,
+        "target": prepared.target.full_name,
         "draw": recipe.few_shot.draw,
         "seed": recipe.seed,
         "protocol": recipe.protocol,
-        "pool": recipe.pool if case.uses_pool or recipe.pool == "disjoint" else None,
-        "versions": VERSIONS,
+        "pool": recipe.pool if prepared.uses_pool or recipe.pool == "disjoint" else None,
+        "versions": versions("cellda", *COMPUTING),
         "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "support_files": cell_names(case.target.table, case.draw.support),
-        "unsupported": list(case.draw.unsupported),
-        "unframed": case.unframed,
-        "selector": None if case.search is None else case.search.selector,
-        "oracle": case.oracle,
-        "labels_used": case.labels_used,
-        "image_passes": adapter.image_passes(case.offer),
+        "support_files": cell_names(prepared.target.table, prepared.draw.support),
+        "unsupported": list(prepared.draw.unsupported),
+        "unframed": prepared.unframed,
+        "selector": None if prepared.search is None else prepared.search.selector,
+        "oracle": prepared.oracle,
+        "labels_used": prepared.labels_used,
+        "image_passes": adapter.image_passes(prepared.offer),
         "seconds": clock.seconds,
         "trials": trials,
     }
     predictions = prediction_table(
-        case.target,
-        case.scored,
+        prepared.target,
+        prepared.scored,
         probabilities,
         condition=condition,
         draw=recipe.few_shot.draw,
         seed=recipe.seed,
         protocol=recipe.protocol,
-        groups=case.draw.groups,
+        groups=prepared.draw.groups,
     )
     RunResult.write(folder, record, predictions)
 
 
 def adapted(
-    case: Run, trainer: Trainer, clock: Clock
+    prepared: Run, trainer: Trainer, clock: Clock
 ) -> tuple[CellClassifier, Adapter, list[dict[str, Any]]]:
     """The adapted model, the adapter with the values that its search chose, and all trials of that search."""
-    recipe = case.recipe
+    recipe = prepared.recipe
     adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
-    state = normalizer_state(case, normalizer)
+    state = normalizer_state(prepared, normalizer)
     with clock.stage("source"):
-        source = source_model(case, trainer) if adapter.start is Start.SOURCE else None
+        source = source_model(prepared, trainer) if adapter.start is Start.SOURCE else None
 
-    model = fresh_model(case) if source is None else CellClassifier.load(source)
+    model = fresh_model(prepared) if source is None else CellClassifier.load(source)
     model = model.with_normalizer(normalizer, state)
     needs = adapter.needs
     target = TargetView(
-        support=case.support(model.normalizer),
-        unlabelled=case.pool(model.normalizer) if Need.UNLABELLED in needs else None,
+        support=prepared.support(model.normalizer),
+        unlabelled=prepared.pool(model.normalizer) if Need.UNLABELLED in needs else None,
     )
-    sources = case.source_sets(fitted_normalizer(case, recipe.normalizer)) if Need.SOURCE in needs else ()
-    context = AdaptContext(trainer, case.seed, sources)
+    own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in needs else None
+    sources = () if own is None else prepared.source_sets(own)
+    context = AdaptContext(trainer, prepared.seed, sources)
     with clock.stage("search"):
-        adapter, trials = searched(case, lambda: deepcopy(model), target, context)
+        adapter, trials = searched(prepared, lambda: deepcopy(model), target, context)
     with clock.stage("adapt"):
         model = adapter.adapt(model, target.seen_by(adapter), context)
     if not isinstance(model, CellClassifier):
         raise ConfigurationError(
-            f"The adapter '{adapter.name}' gave back a {type(model).__name__} and no classifier; its `adapt` has to end in "
+            f"The adapter '{adapter.name}' returned a {type(model).__name__} instead of a classifier; its `adapt` must end in "
             "`return model`."
         )
     return model, adapter, trials
 
 
 def keep(model: CellClassifier, recipe: Recipe, folder: Path) -> None:
-    """Write a model, and beside it the recipe that made it."""
+    """Write a model, and next to it the recipe that made it."""
     model.save(folder)
     (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Which framing a recipe uses, with its options."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cellda.framing import registry
 from cellda.plugins.spec import PluginSpec
@@ -17,10 +17,3 @@ class FramingSpec(PluginSpec):
     def build(self) -> "Framing":
         """The framing itself."""
         return registry.get(self.name)(**self.options)
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """What stages that look at framed images depend on: nothing more than before where nothing is cut."""
-        if not registry.get(self.name).cuts:
-            return {}
-        return {"framing": {**self.model_dump(mode="json"), "code": self.code}}

@@ -1,107 +1,103 @@
-"""The code that results of a plug-in depend on, as a hash: its own file and the helpers that it imports."""
+"""The code that results depend on, as hashes of bytes: shared code of cellda by path, plug-ins by their class."""
 
-import ast
 import hashlib
-import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[1]
+"""The folder of cellda's own source files."""
+
+COMPILED = frozenset({".py", ".so", ".pyd", ".dylib"})
+"""Suffixes of files that a package computes with."""
+
 _FOREIGN = {"abc", "builtins", "pydantic", "torch", "typing"}
-"""Packages whose classes plug-ins derive from and whose code is pinned by their versions."""
-
-_COMPUTING = tuple(
-    f"cellda.{part}." for part in ("adapters", "framing", "imaging", "models", "normalizers", "training")
-)
-"""Where cellda computes what a plug-in makes of images."""
+"""Packages whose classes plug-ins derive from; their versions stand in the keys."""
 
 
-@cache
-def source_digest(cls: type) -> str:
-    """Hash of the code of a plug-in: what it derives from, and all that these files import, directly or not.
+def shared_code(places: Iterable[str], root: Path = PACKAGE) -> str:
+    """Hash of the bytes of files of cellda, comments included.
 
-    Results depend on that code as on the options: an edited method or helper must not find the results of the one before.
-    Imports are read from the source and none is executed; those inside functions count, those for type checkers do not. They
-    are followed into the modules of cellda that compute (adapters, framing, models, normalizers, training) and, for a plug-in
-    of another package, into that package. The rest (errors, settings, progress, how datasets are read) does not count: it
-    changes no result, or is covered by the fingerprints of the images. Nor do comments, docstrings and layout. A class that
-    lives in no file (a notebook's) is told by its compiled functions.
+    Bytes and not syntax trees, whose dumps change from one Python version to the next. What a process has read is what it
+    runs: each file is read once.
 
-    The code is read once: what a process has loaded is what it runs.
+    Args:
+        places: Files and folders, relative to `root`, such as `"training"` or `"adapters/base.py"`; of a folder, every Python
+            file in and below it counts.
+        root: The folder of the package.
+
+    Raises:
+        FileNotFoundError: If a place does not exist: a table of keys names code that has moved.
     """
-    hashed = hashlib.sha256()
-    waiting = []
-    for base in cls.__mro__:
-        if base.__module__.split(".")[0] in _FOREIGN:
-            continue
-        if _file_of(base.__module__) is not None:
-            waiting.append(base.__module__)
-            continue
-        for name, member in sorted(vars(base).items()):
-            code = getattr(getattr(member, "__func__", member), "__code__", None)
-            if code is not None:
-                hashed.update(f"{name}{code.co_code!r}{code.co_consts!r}{code.co_names!r}".encode())
-    own = cls.__module__.split(".")[0]
-    files: dict[str, str] = {}
-    while waiting:
-        module = waiting.pop()
-        file = _file_of(module)
-        if module in files or file is None:
-            continue
-        files[module], imported = _read(file.read_text(encoding="utf-8"), module, file.stem == "__init__")
-        waiting += [name for name in imported if name.startswith(_COMPUTING) or _inside(name, own)]
-    for _, code in sorted(files.items()):
-        hashed.update(code.encode())
-    return hashed.hexdigest()[:16]
+    return _combined(_bytes_digest(file, root) for file in shared_files(places, root))
 
 
-def _inside(module: str, package: str) -> bool:
-    """Whether a module is one of a plug-in's own package, which is not cellda."""
-    return package != "cellda" and module.split(".")[0] == package
+def shared_files(places: Iterable[str], root: Path = PACKAGE) -> list[Path]:
+    """The files that `shared_code` hashes, sorted, each once.
 
-
-def _file_of(module: str) -> Path | None:
-    """The source file of a module, without importing it; None if there is none, as for the name of a class."""
-    loaded = getattr(sys.modules.get(module), "__file__", None)
-    if loaded is not None:
-        return Path(loaded) if loaded.endswith(".py") else None
-    package, *inner = module.split(".")
-    for folder in getattr(sys.modules.get(package), "__path__", ()):
-        place = Path(folder, *inner)
-        for file in (place.with_suffix(".py"), place / "__init__.py"):
-            if file.is_file():
-                return file
-    return None
+    Raises:
+        FileNotFoundError: If a place does not exist.
+    """
+    found: set[Path] = set()
+    for place in map(root.joinpath, places):
+        if not place.exists():
+            raise FileNotFoundError(
+                f"There is no {place}; the keys of stored results name it (cellda.experiment.keys)."
+            )
+        found |= {place} if place.is_file() else set(place.rglob("*.py"))
+    return sorted(found)
 
 
 @cache
-def _read(text: str, module: str, is_package: bool) -> tuple[str, frozenset[str]]:
-    """The code of a module without comments and docstrings, and the names that it may import, modules or what is in them."""
-    tree = ast.parse(text)
-    package = module if is_package else module.rpartition(".")[0]
-    imported = frozenset(_imports(tree, package))
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            del node.body[0]
-    return ast.dump(tree), imported
+def member_code(cls: type) -> str:
+    """Hash of the code of a plug-in class and of all that it derives from.
+
+    Of a class of cellda, the file counts; of another package's class, the whole package, whose helpers it may call; of a
+    module that belongs to no package, that file. A class that lives in no file (a notebook's) is told by its compiled
+    functions.
+    """
+    parts: list[str] = []
+    for base in cls.__mro__:
+        top = base.__module__.split(".")[0]
+        if top in _FOREIGN:
+            continue
+        file = getattr(sys.modules.get(base.__module__), "__file__", None)
+        if file is None:
+            parts += _functions_digest(base)
+        elif top == "cellda":
+            parts.append(_bytes_digest(Path(file), PACKAGE))
+        else:
+            parts.append(_package_code(top, Path(file)))
+    return _combined(dict.fromkeys(parts))
 
 
-def _imports(node: ast.AST, package: str) -> Iterator[str]:
-    """Full names of all that is imported below a node, whatever is for type checkers alone left aside."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        relative = "." * node.level + (node.module or "")
-        origin = importlib.util.resolve_name(relative, package) if node.level else relative
-        yield origin
-        yield from (f"{origin}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-        for otherwise in node.orelse:
-            yield from _imports(otherwise, package)
-    else:
-        for child in ast.iter_child_nodes(node):
-            yield from _imports(child, package)
+@cache
+def _package_code(name: str, file: Path) -> str:
+    """Hash of a package that is installed, or of a file that belongs to none."""
+    folders = [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
+    if not folders:
+        return _bytes_digest(file, file.parent)
+    return _combined(
+        _bytes_digest(inside, folder)
+        for folder in folders
+        for inside in sorted(folder.rglob("*"))
+        if inside.suffix in COMPILED
+    )
+
+
+def _functions_digest(cls: type) -> Iterator[str]:
+    for name, member in sorted(vars(cls).items()):
+        code = getattr(getattr(member, "__func__", member), "__code__", None)
+        if code is not None:
+            yield f"{name}{code.co_code!r}{code.co_consts!r}{code.co_names!r}"
+
+
+@cache
+def _bytes_digest(file: Path, root: Path) -> str:
+    content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    return f"{file.relative_to(root).as_posix()} {content}"
+
+
+def _combined(parts: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from cellda.plugins.code_digest import source_digest
+from cellda.plugins.code_digest import member_code
 from cellda.plugins.options import checked_options
 from cellda.plugins.registry import Registry
 
@@ -43,4 +43,4 @@ class PluginSpec(BaseModel):
     def code(self) -> str:
         """Digest of the plug-in's code."""
         member: type = self.registry.get(self.name)
-        return source_digest(member)
+        return member_code(member)

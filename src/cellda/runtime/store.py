@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,19 @@ from platformdirs import user_cache_path
 from cellda.errors import ConfigurationError
 
 KEY = "key.json"
-VERSIONS = {name: version(name) for name in ("cellda", "torch", "torchvision", "timm", "kornia")}
-"""Versions that results depend on; part of every stage's digest."""
+KEYS = 1
+"""Part of every stage's digest: raised by one, it makes every stored result stale."""
 
 
 def digest(content: Mapping[str, Any]) -> str:
     """Sixteen hex digits of the SHA-256 of `content` as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stage_digest(key: Mapping[str, Any]) -> str:
+    """The digest of a stage: of all that it depends on, and of `KEYS`."""
+    return digest({**key, "keys": KEYS})
 
 
 class Store:
@@ -37,7 +41,7 @@ class Store:
 
     def path(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Where the stage with this key lies, or will lie."""
-        return self.root / kind / digest({**key, "versions": VERSIONS})
+        return self.root / kind / stage_digest(key)
 
     def build(self, kind: str, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """The folder of a finished stage, made by `make` unless it is there.
@@ -68,7 +72,7 @@ class Store:
                 partial = final.with_name(final.name + ".partial")
                 partial.mkdir(exist_ok=True)
                 make(partial)
-                text = json.dumps({**key, "versions": VERSIONS}, indent=2, sort_keys=True, default=str)
+                text = json.dumps({**key, "keys": KEYS}, indent=2, sort_keys=True, default=str)
                 (partial / KEY).write_text(text + "\n", encoding="utf-8")
                 partial.rename(final)
         Path(f"{final}.lock").unlink(missing_ok=True)

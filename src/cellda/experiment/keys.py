@@ -1,0 +1,167 @@
+"""What each stage of a run depends on: data, settings, the code that computes, and the libraries that do.
+
+A key is plain data; its digest names the stage in the store. Whatever can change a result stands in it: the decoded images
+(table, files, the code that reads them), the rows that are drawn, settings, shared code of cellda as bytes, plug-ins by name
+with their code, and versions of libraries. What cannot (progress, where things lie) does not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cellda.data.pixel_cache import pixels_key
+from cellda.datasets.base import CellDataset
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.plugins.code_digest import member_code, shared_code
+from cellda.recipe import Recipe
+from cellda.runtime.store import digest
+from cellda.runtime.versions import versions
+
+
+@dataclass(frozen=True)
+class Computing:
+    """Code and libraries that a stage runs, whatever its plug-ins are.
+
+    Attributes:
+        code: Files and folders of cellda.
+        libraries: Names of distributions.
+    """
+
+    code: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+    def and_(self, code: Sequence[str], libraries: Sequence[str] = ()) -> "Computing":
+        """What a stage runs that runs all of this and more."""
+        return Computing((*self.code, *code), (*self.libraries, *libraries))
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Hash of the code, and versions."""
+        return {"computing": shared_code(self.code), "versions": versions(*sorted(set(self.libraries)))}
+
+
+NORMALIZING = Computing(
+    (
+        "data/image_set.py",
+        "experiment/stages.py",
+        "imaging/colour_space.py",
+        "imaging/padding.py",
+        "normalizers/base.py",
+        "normalizers/families",
+    ),
+    ("kornia", "numpy", "scipy", "torch"),
+)
+"""The fit of a normalizer on source images, and its use."""
+
+TRAINING = NORMALIZING.and_(
+    (
+        "experiment/scoring.py",
+        "imaging/augment.py",
+        "models/blocks.py",
+        "models/checkpoint.py",
+        "models/classifier.py",
+        "models/encoder.py",
+        "models/folding.py",
+        "models/heads/base.py",
+        "models/heads/mlp.py",
+        "models/spec.py",
+        "runtime/device.py",
+        "selection/folds.py",
+        "training",
+    ),
+    ("accelerate", "scikit-learn", "timm", "torchvision"),
+)
+"""The training of a source model."""
+
+ADAPTING = TRAINING.and_(
+    (
+        "adapters/base.py",
+        "adapters/chain.py",
+        "adapters/families",
+        "experiment/workflow.py",
+        "imaging/symmetries.py",
+        "models/heads",
+        "models/neighbours.py",
+    ),
+    ("peft",),
+)
+"""Adaptation, and the prediction that follows it."""
+
+SEARCHING = ADAPTING.and_(
+    ("selection/candidates.py", "selection/search.py", "selection/selectors.py", "selection/oracle.py"),
+    ("optuna",),
+)
+"""The search for an adapter's values."""
+
+STAGES = {"normalizer": NORMALIZING, "source": TRAINING, "adapt": ADAPTING, "search": SEARCHING}
+"""The stages by name, for tests and for those who ask what a stage depends on."""
+
+
+def normalizer_key(
+    recipe: Recipe, normalizer: NormalizerSpec, sources: Sequence[CellDataset]
+) -> dict[str, Any]:
+    """All that a normalizer fitted on the sources depends on.
+
+    Args:
+        recipe: Whose framing and image size the images have.
+        normalizer: Which normalizer.
+        sources: The loaded source datasets, in the recipe's order; empty where nothing depends on them.
+    """
+    return {
+        "sources": [
+            {**spec.model_dump(mode="json"), "pixels": _pixels(dataset, recipe)}
+            for spec, dataset in zip(recipe.sources, sources, strict=False)
+        ],
+        "normalizer": {**normalizer.model_dump(mode="json"), "member": normalizer.code},
+        **NORMALIZING.key,
+    }
+
+
+def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]:
+    """All that the trained source model depends on."""
+    return {
+        **normalizer_key(recipe, recipe.normalizer, sources),
+        **_backbone(recipe),
+        "training": recipe.training.model_dump(mode="json"),
+        "seed": recipe.seed,
+        **TRAINING.key,
+    }
+
+
+def adaptation_key(
+    recipe: Recipe, sources: Sequence[CellDataset], target: CellDataset, rows: Mapping[str, Sequence[int]]
+) -> dict[str, Any]:
+    """All that an adaptation depends on, and the prediction of the rows that are scored.
+
+    Args:
+        recipe: What is composed.
+        sources: The loaded source datasets.
+        target: The loaded target.
+        rows: Use (`"support"`, `"pool"`, `"scored"`) -> rows of the target's table.
+    """
+    normalizers = (recipe.normalizer, recipe.used_target_normalizer)
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        **_backbone(recipe),
+        "target": {"name": target.full_name, "pixels": _pixels(target, recipe)},
+        "rows": {use: digest({"rows": list(chosen)}) for use, chosen in rows.items()},
+        "sources": digest(source_key(recipe, sources)),
+        "normalizers": [digest(normalizer_key(recipe, spec, sources)) for spec in normalizers],
+        "adapters": {part.name: member_code(type(part)) for part in recipe.adapter.parts()},
+        **ADAPTING.key,
+    }
+
+
+def search_key(adaptation: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a search depends on, beyond the adaptations that it tries."""
+    return {**adaptation, "search": SEARCHING.key}
+
+
+def _backbone(recipe: Recipe) -> dict[str, Any]:
+    """The encoder, and the content of its weights where they are a file of the user's."""
+    return {"backbone": recipe.backbone.model_dump(mode="json"), "weights": recipe.backbone.weights_digest}
+
+
+def _pixels(dataset: CellDataset, recipe: Recipe) -> str:
+    """Digest of the decoded images of a dataset, as the recipe shows them."""
+    return digest(pixels_key(dataset, recipe.backbone.image_size, recipe.framing))

@@ -1,0 +1,32 @@
+"""Versions of the libraries that compute."""
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+COMPUTING = (
+    "accelerate",
+    "kornia",
+    "numpy",
+    "optuna",
+    "peft",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "timm",
+    "torch",
+    "torchvision",
+)
+"""Distributions whose code takes part in results; which of them a stage runs stands with the stage."""
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Distribution -> installed version; `"absent"` for an optional one that is not installed."""
+    return {name: _version(name) for name in names}
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
