@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, nn
 
 import cellda.datasets
 from cellda import Recipe
+from cellda.data.few_shot import draw_support
 from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
 from cellda.experiment.run import Run
@@ -77,3 +79,14 @@ def state(module: nn.Module) -> dict[str, torch.Tensor]:
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Whether two states are equal, bit by bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def relabelled(shot, protocol: str) -> tuple[CellDataset, object]:
+    """The target with the labels of its query rows permuted, and the draw it had before."""
+    aim = target()
+    draw = draw_support(aim, shot.n, shot.draw, protocol, shot.kind)
+    labels = aim.table["label"].to_numpy(copy=True)
+    rows = list(draw.query)
+    labels[rows] = np.roll(labels[rows], 5)
+    aim.table["label"] = labels
+    return aim, draw

@@ -15,7 +15,8 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
-from cellda.training.settings import Search, SourceTraining
+from cellda.selection.settings import Search
+from cellda.training.settings import SourceTraining
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset

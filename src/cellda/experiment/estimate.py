@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from cellda.adapters.base import Start
 from cellda.experiment.run import Run
 from cellda.models.classifier import CellClassifier
+from cellda.selection.selectors.base import Use
 from cellda.training.loop import Trainer, to_device
 
 STEPS = 3
@@ -39,7 +40,7 @@ def estimate(cases: Sequence[Run], trainer: Trainer) -> str:
         passes = recipe.adapter.image_passes(case.offer)
         if case.search is not None:
             folds = case.search.folds
-            rounds = folds - 1 if case.search.selector == "support_cv" else 1  # of whole support sets
+            rounds = folds - 1 if Use.SUPPORT_LABELS in case.uses else 1  # of whole support sets
             judged = len(case.scored) if case.oracle or case.uses_pool else 0
             seconds["search (at most)"] += case.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train

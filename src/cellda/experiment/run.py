@@ -26,10 +26,10 @@ from cellda.plugins.code_digest import source_digest
 from cellda.recipe import Recipe
 from cellda.runtime.store import VERSIONS, Store, digest
 from cellda.selection.folds import support_folds
-from cellda.selection.selectors import POOL_MEASURES
+from cellda.selection.selectors.base import Use
+from cellda.selection.settings import Search
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from cellda.training.settings import Search
 
 WITH_MODEL = "runs"
 WITHOUT_MODEL = "runs-without-model"
@@ -156,7 +156,7 @@ class Run:
             ConfigurationError: If so.
         """
         self.recipe.adapter.check(self.offer)
-        if self.search is not None and self.search.selector == "support_cv":
+        if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()
             support_folds(labels, self.support_groups, self.search.folds, self.seed)
         return self
@@ -167,10 +167,14 @@ class Run:
         return search_of(self.recipe)
 
     @property
+    def uses(self) -> frozenset[Use]:
+        """The evidence that the search chooses by; none where no search is made."""
+        return frozenset() if self.search is None else self.search.uses
+
+    @property
     def uses_labels(self) -> bool:
         """Whether the support labels are looked at."""
-        searches = self.search is not None and self.search.selector == "support_cv"
-        return searches or Need.LABELS in self.recipe.adapter.needs
+        return Use.SUPPORT_LABELS in self.uses or Need.LABELS in self.recipe.adapter.needs
 
     @property
     def source_key(self) -> dict[str, Any]:
@@ -212,6 +216,7 @@ class Run:
                 *(source_digest(type(part)) for part in self.recipe.adapter.parts()),
                 *(spec.code for spec in normalizers),
                 source_digest(Trainer),
+                *([] if self.search is None else [self.search.code]),
             ],
             **self.recipe.framing.key,
         }
@@ -287,7 +292,7 @@ class Run:
     @property
     def oracle(self) -> bool:
         """Whether the values of the adapter are chosen by query labels, so that the run is an upper bound."""
-        return self.search is not None and self.search.selector == "oracle"
+        return Use.QUERY_LABELS in self.uses
 
     @property
     def labels_used(self) -> int:
@@ -297,8 +302,7 @@ class Run:
     @property
     def uses_pool(self) -> bool:
         """Whether unlabelled target images are looked at, by the adapter or by the selector."""
-        measured = self.search is not None and self.search.selector in POOL_MEASURES
-        return measured or Need.UNLABELLED in self.recipe.adapter.needs
+        return Use.POOL in self.uses or Need.UNLABELLED in self.recipe.adapter.needs
 
     def query(self, normalizer: Normalizer) -> ImageSet:
         """The images that are predicted; they carry no labels."""
