@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,12 @@ from cellda.experiment.stages import source_model
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.store import Store
-from cellda.selection.candidates import Candidates
 from cellda.selection.search import search
-from cellda.selection.selectors import SupportCV
+from cellda.selection.selectors import register
+from cellda.selection.selectors.base import Evidence
+from cellda.selection.selectors.support_cv import SupportCV
+from cellda.selection.settings import Search
 from cellda.training.loop import Trainer
-from cellda.training.settings import Search
 
 RESULTS = Path(__file__).parents[1] / "results" / "race"
 TARGETS = [f"synthetic/{number}" for number in range(1, 10)]
@@ -49,19 +50,22 @@ class Brief(Full):
     min_steps: int = 0
 
 
+@register("whole")
 class Whole(SupportCV):
     """Cross-validation in a single round, so that no trial is given up between folds; their scores are kept in a file."""
 
-    def __init__(self, candidates: Candidates, file: Path) -> None:
-        super().__init__(candidates, FOLDS)
-        self.rounds = 1
-        self._file = file
+    file: ClassVar[Path]
 
-    def scores(self, candidate: Adapter) -> Iterator[float]:
+    def rounds(self, evidence: Evidence) -> int:
+        """All folds are one round."""
+        del evidence
+        return 1
+
+    def scores(self, candidate: Adapter, evidence: Evidence) -> Iterator[float]:
         """The mean over all folds."""
-        found = np.array(list(super().scores(candidate)))
+        found = np.array(list(super().scores(candidate, evidence)))
         means = np.cumsum(found) / np.arange(1, len(found) + 1)
-        with self._file.open("a", encoding="utf-8") as file:
+        with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps([candidate.searched(), means.tolist()]) + "\n")
         yield float(means[-1])
 
@@ -88,12 +92,10 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
     truth = case.target.labels[list(case.draw.query)]
     context = AdaptContext(trainer, case.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    asked = Search(trials=TRIALS, folds=FOLDS)
-    kept = folder / "folds.jsonl"
-    found = search(
-        adapter, lambda: deepcopy(model), view, context, asked, folder, lambda judged: Whole(judged, kept)
-    )
-    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    asked = Search(trials=TRIALS, folds=FOLDS, selector="whole")
+    Whole.file = folder / "folds.jsonl"
+    found = search(adapter, lambda: deepcopy(model), view, context, asked, folder)
+    lines = [json.loads(line) for line in Whole.file.read_text(encoding="utf-8").splitlines()]
     rows = []
     for trial in found.trials:
         adapted = adapter.tuned(trial["values"]).adapt(deepcopy(model), view, context)

@@ -23,9 +23,9 @@ from cellda.adapters import create
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.normalizers import create as normalizer
 from cellda.selection.search import search
+from cellda.selection.settings import Search
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
-from cellda.training.settings import Search
 
 LARGEST = 12
 LAB = {"mean": (60.0, 10.0, -10.0), "std": (20.0, 10.0, 10.0)}

@@ -17,8 +17,8 @@ from cellda.adapters.full import Full
 from cellda.plugins.settings import tunable
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.search import search
+from cellda.selection.settings import Search
 from cellda.training.loop import Trainer
-from cellda.training.settings import Search
 
 TRIALS, FOLDS = 8, 3
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cellda.errors import UnknownNameError, nearest
+from cellda.selection.selectors.base import Use
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -49,7 +50,7 @@ RECOMMENDED: dict[str, Mapping[str, Any]] = {
 """What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
 
 ORACLE = "+oracle"
-"""End of the names of conditions whose values were chosen by query labels (`cellda.selection.oracle`)."""
+"""End of the names of conditions whose values were chosen by query labels (`cellda.selection.selectors.oracle`)."""
 
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
@@ -104,7 +105,7 @@ def condition_of(recipe: "Recipe") -> str:
     """
     framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
     search = recipe.search if recipe.adapter.search_space() else None
-    return _condition_of(recipe) + framed + ORACLE * (search is not None and search.selector == "oracle")
+    return _condition_of(recipe) + framed + ORACLE * (search is not None and Use.QUERY_LABELS in search.uses)
 
 
 def _condition_of(recipe: "Recipe") -> str:

@@ -19,7 +19,8 @@ from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
 from cellda.runtime.store import digest
-from cellda.training.settings import Search, SourceTraining
+from cellda.selection.settings import Search
+from cellda.training.settings import SourceTraining
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset

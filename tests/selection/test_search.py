@@ -19,8 +19,8 @@ from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import search_space, tunable
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.search import search
+from cellda.selection.settings import Search
 from cellda.training.loop import DivergedError, Trainer
-from cellda.training.settings import Search
 from tiny import brightness_set, recipe
 
 # ---------------------------------------------------------------------------------------------- folds
@@ -228,7 +228,7 @@ def test_trials_race_against_the_best_finished_one_fold_by_fold(view, tmp_path, 
         return [thresholds.count(one) for one in dict.fromkeys(thresholds)]
 
     monkeypatch.setattr(
-        "cellda.selection.selectors.balanced_accuracy",
+        "cellda.selection.selectors.support_cv.balanced_accuracy",
         lambda truth, found: script[len(trained()) - 1][trained()[-1] - 1],
     )
     found = run(view, tmp_path, trials=5)

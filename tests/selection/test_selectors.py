@@ -1,32 +1,37 @@
 """Selectors: what each measures, that query labels reach the oracle alone, and that the oracle is marked."""
 
 from collections import Counter
-from typing import get_args
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import entropy as scipy_entropy
 
-from cellda.adapters.base import AdaptContext, TargetView
+import cellda.adapters
+from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.mixed_source import MixedSource
+from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.evaluation.predictions import probabilities
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
-from cellda.experiment.stages import _selector
 from cellda.experiment.study import Study
-from cellda.selection.selectors import (
-    POOL_MEASURES,
-    SourceVal,
-    certainty,
-    mutual_information,
-    soft_neighbourhood_density,
-)
+from cellda.models.classifier import CellClassifier
+from cellda.selection import selectors
+from cellda.selection.selectors.base import Evidence, Selector, Use
+from cellda.selection.selectors.entropy import Entropy
+from cellda.selection.selectors.info_max import InfoMax
+from cellda.selection.selectors.snd import SoftNeighbourhoodDensity
+from cellda.selection.selectors.source_val import SourceVal
 from cellda.training.loop import Trainer
-from cellda.training.settings import SelectorName
-from tiny import brightness_set, prepared, quiet, recipe, relabelled, target
+from tiny import brightness_set, prepared, recipe, relabelled, target
 
-HONEST = sorted(set(get_args(SelectorName)) - {"oracle"})
+BUILT_IN = selectors.names()
+HONEST = sorted(set(BUILT_IN) - {"oracle"})
+certainty = Entropy().measure
+mutual_information = InfoMax().measure
+soft_neighbourhood_density = SoftNeighbourhoodDensity().measure
 HEAD = {"name": "head_only", "epochs": 3}
 
 
@@ -52,7 +57,7 @@ def test_pool_measures_are_those_of_their_papers() -> None:
 def test_density_does_not_depend_on_how_rows_are_shared_out(monkeypatch) -> None:
     p = predicted(33)
     whole = soft_neighbourhood_density(p)
-    monkeypatch.setattr("cellda.selection.selectors._CHUNK", 7)
+    monkeypatch.setattr("cellda.selection.selectors.snd._CHUNK", 7)
     assert soft_neighbourhood_density(p) == pytest.approx(whole)
     assert soft_neighbourhood_density(p[:1]) == 0.0
 
@@ -83,22 +88,114 @@ def test_source_validation_is_the_mean_accuracy_of_the_sources() -> None:
     small, large = brightness_set(per_class=1), brightness_set(per_class=4)
     right = torch.eye(6)[small.labels]
     half = torch.eye(6)[torch.where(torch.arange(24) % 2 == 0, large.labels, (large.labels + 1) % 6)]
-    found = SourceVal(Told({id(small): right, id(large): half}), [small, large]).scores(None)
+    told = Told({id(small): right, id(large): half})
+    found = SourceVal().scores(None, Evidence(told, {Use.HELD_OUT_SOURCE: (small, large)}))
     assert list(found) == [pytest.approx(0.75)]
 
 
-def test_source_validation_trains_on_no_cell_that_it_measures_on(tmp_path) -> None:
-    mixture = {"name": "mixed_source", "epochs": 1, "source_images": 6}
-    case = prepared(recipe(adapter=mixture, search={"selector": "source_val"}), tmp_path)
-    normalizer = recipe().normalizer.build()
-    whole = case.source_sets(normalizer)
-    view = TargetView(case.support(normalizer))
-    make, context = _selector(case, view, AdaptContext(Trainer("cpu"), 0, whole))
-    held = make(None)._held_out
-    for images, measured, trained in zip(whole, held, context.source, strict=True):
-        rows = [set(part.rows.tolist()) for part in (images, measured, trained)]
+@pytest.fixture
+def witness(monkeypatch) -> Callable[[Use], list[Evidence]]:
+    """Registers a selector that uses one kind of evidence, under `witness`; what it is given is in the list."""
+    monkeypatch.setattr(selectors.registry, "_classes", dict(selectors.registry._classes))
+
+    def made(use: Use) -> list[Evidence]:
+        given: list[Evidence] = []
+
+        @selectors.register("witness")
+        class Witness(Selector):
+            uses = frozenset({use})
+
+            def scores(self, candidate: Adapter, evidence: Evidence) -> Iterator[float]:
+                given.append(evidence)
+                image = EVIDENCE[use](evidence)
+                evidence.candidates.probabilities(candidate, None, image, range(len(image)))
+                yield 1.0
+
+        return given
+
+    return made
+
+
+EVIDENCE: dict[Use, Callable[[Evidence], ImageSet]] = {
+    Use.SUPPORT_LABELS: lambda evidence: evidence.support,
+    Use.HELD_OUT_SOURCE: lambda evidence: evidence.held_out[0],
+    Use.POOL: lambda evidence: evidence.pool,
+    Use.QUERY_LABELS: lambda evidence: evidence.truth,
+}
+"""How each kind of evidence is read."""
+
+
+@pytest.mark.parametrize("use", Use)
+def test_a_selector_receives_what_it_declares_and_nothing_else(tmp_path, witness, use) -> None:
+    given = witness(use)
+    chosen = recipe(adapter=HEAD, search={"trials": 2, "selector": "witness"})
+    study = Study(
+        {f"mine{'+oracle' * (use is Use.QUERY_LABELS)}": chosen},
+        [target()],
+        oracle=True,
+        workspace=quiet(tmp_path),
+    )
+    predictions = study.run()
+    (record,) = study.records()
+    assert len(given) == 2
+    for evidence in given:
+        for other, read in EVIDENCE.items():
+            if other is use:
+                assert len(read(evidence))
+            else:
+                with pytest.raises(ConfigurationError, match=rf"declare Use\.{other.name} in `uses`"):
+                    read(evidence)
+        assert bool(evidence.folds) == (use is Use.SUPPORT_LABELS)
+    images = EVIDENCE[use](given[0])
+    assert (images.known_labels is None) == (use is Use.POOL)
+    assert record["selector"] == "witness"
+    assert record["oracle"] == (use is Use.QUERY_LABELS)
+    assert record["pool"] == ("query" if use is Use.POOL else None)
+    assert record["labels_used"] == 18 + record["oracle"] * len(predictions)
+
+
+def test_the_code_of_a_selector_is_part_of_the_run(tmp_path) -> None:
+    searches = {
+        name: prepared(recipe(adapter=HEAD, search={"selector": name}), tmp_path).search
+        for name in ("entropy", "snd")
+    }
+    assert searches["entropy"].code != searches["snd"].code
+
+
+def test_held_out_cells_are_not_trained_on(tmp_path, witness, monkeypatch) -> None:
+    trained: list[tuple[ImageSet, ...]] = []
+
+    class Watched(MixedSource):
+        name = "watched"
+
+        def adapt(self, model, target: TargetView, context: AdaptContext) -> CellClassifier:
+            trained.append(context.source)
+            return super().adapt(model, target, context)
+
+    known = cellda.adapters.registry._classes
+    monkeypatch.setattr(cellda.adapters.registry, "_classes", {**known, "watched": Watched})
+    given = witness(Use.HELD_OUT_SOURCE)
+    mixture = {"name": "watched", "epochs": 1, "source_images": 6}
+    chosen = recipe(adapter=mixture, search={"trials": 1, "selector": "witness"})
+    chosen.run(target(), store=tmp_path, progress=False)
+    in_search, at_last = trained
+    for whole, held, kept in zip(at_last, given[0].held_out, in_search, strict=True):
+        rows = [set(part.rows.tolist()) for part in (whole, held, kept)]
         assert rows[1]
         assert rows[2] == rows[0] - rows[1]
+
+
+def test_an_unknown_selector_is_refused_with_the_near_names() -> None:
+    with pytest.raises(ConfigurationError, match=r"no selector 'support-cv'; did you mean 'support_cv'"):
+        recipe(search={"selector": "support-cv"})
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_selector_says_what_it_uses(name) -> None:
+    uses = selectors.get(name).uses
+    assert uses <= set(Use)
+    assert (not uses) == (name == "fixed")
+    assert (Use.QUERY_LABELS in uses) == (name == "oracle")
 
 
 @pytest.mark.parametrize("selector", HONEST)
@@ -115,7 +212,7 @@ def test_no_selector_but_the_oracle_knows_query_labels(tmp_path, monkeypatch, se
     assert len(plain.trials) == (0 if selector == "fixed" else 3)
     assert plain.record["selector"] == (None if selector == "fixed" else selector)
     assert plain.record["oracle"] is False
-    assert plain.record["pool"] == ("query" if selector in POOL_MEASURES else None)
+    assert plain.record["pool"] == ("query" if Use.POOL in selectors.get(selector).uses else None)
     assert plain.labels_used == 18
 
 

@@ -7,13 +7,14 @@ from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.recipe import Recipe
-from cellda.training.settings import Search
+from cellda.selection.selectors.base import Use
+from cellda.selection.settings import Search
 
 
 def search_of(recipe: Recipe) -> Search | None:
-    """The search that a recipe makes: None where it wants none, or its adapter declares no range (`none`)."""
+    """The search that a recipe makes: None where its adapter declares no range, or its selector uses no evidence (`fixed`)."""
     search = recipe.search
-    made = search is not None and search.selector != "fixed" and recipe.adapter.search_space()
+    made = search is not None and recipe.adapter.search_space() and search.uses
     return search if made else None
 
 
@@ -22,7 +23,7 @@ def needs_sources(recipe: Recipe) -> bool:
     adapter = recipe.adapter
     fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
     search = search_of(recipe)
-    measured = search is not None and search.selector == "source_val"
+    measured = search is not None and Use.HELD_OUT_SOURCE in search.uses
     return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted or measured
 
 
@@ -33,14 +34,14 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
         ConfigurationError: If so.
     """
     search = search_of(recipe)
-    if search is not None and search.selector == "oracle" and not oracle:
+    if search is not None and Use.QUERY_LABELS in search.uses and not oracle:
         raise ConfigurationError(
-            "The selector 'oracle' chooses by query labels: its results are an upper bound and no result of a method. It "
-            "runs only in studies that ask for it, by Study(..., oracle=True); set search.selector to 'support_cv'."
+            f"The selector '{search.selector}' chooses by query labels: its results are an upper bound, not those of a "
+            "method. It runs only in studies that ask for it, by Study(..., oracle=True); set search.selector to 'support_cv'."
         )
-    if search is not None and search.selector == "source_val" and recipe.training.holdout == 0:
+    if search is not None and Use.HELD_OUT_SOURCE in search.uses and recipe.training.holdout == 0:
         raise ConfigurationError(
-            "The selector 'source_val' measures on held-out source cells, but training.holdout=0 holds none out; set "
+            f"The selector '{search.selector}' measures on held-out source cells, but training.holdout=0 holds none out; set "
             "it to 0.2, or choose another selector."
         )
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from cellda.adapters.base import Start
 from cellda.experiment.run import Run
 from cellda.models.classifier import CellClassifier
+from cellda.selection.selectors.base import Use
 from cellda.training.loop import Trainer, to_device
 
 STEPS = 3
@@ -39,7 +40,7 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
         passes = recipe.adapter.image_passes(run.offer)
         if run.search is not None:
             folds = run.search.folds
-            rounds = folds - 1 if run.search.selector == "support_cv" else 1  # of whole support sets
+            rounds = folds - 1 if Use.SUPPORT_LABELS in run.uses else 1  # of whole support sets
             judged = len(run.scored) if run.oracle or run.uses_pool else 0
             seconds["search (at most)"] += run.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train

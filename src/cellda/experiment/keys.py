@@ -16,6 +16,7 @@ from cellda.plugins.code_digest import member_code, shared_code
 from cellda.recipe import Recipe
 from cellda.runtime.store import digest
 from cellda.runtime.versions import versions
+from cellda.selection.settings import Search
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,7 @@ ADAPTING = TRAINING.and_(
 """Adaptation, and the prediction that follows it."""
 
 SEARCHING = ADAPTING.and_(
-    ("selection/candidates.py", "selection/search.py", "selection/selectors.py", "selection/oracle.py"),
-    ("optuna",),
+    ("selection/candidates.py", "selection/search.py", "selection/selectors/base.py"), ("optuna",)
 )
 """The search for an adapter's values."""
 
@@ -152,9 +152,9 @@ def adaptation_key(
     }
 
 
-def search_key(adaptation: Mapping[str, Any]) -> dict[str, Any]:
-    """All that a search depends on, beyond the adaptations that it tries."""
-    return {**adaptation, "search": SEARCHING.key}
+def search_key(adaptation: Mapping[str, Any], search: Search) -> dict[str, Any]:
+    """All that a search depends on: the adaptations that it tries, and how it chooses among them."""
+    return {**adaptation, "search": {"selector": search.code, **SEARCHING.key}}
 
 
 def _backbone(recipe: Recipe) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
 from cellda.runtime.store import Store, stage_digest
 from cellda.selection.folds import support_folds
-from cellda.selection.selectors import POOL_MEASURES
+from cellda.selection.selectors.base import Use
+from cellda.selection.settings import Search
 from cellda.taxonomy import CLASSES
-from cellda.training.settings import Search
 
 WITH_MODEL = "runs"
 WITHOUT_MODEL = "runs-without-model"
@@ -139,7 +139,7 @@ class Run:
             ConfigurationError: If so.
         """
         self.recipe.adapter.check(self.offer)
-        if self.search is not None and self.search.selector == "support_cv":
+        if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()
             support_folds(labels, self.support_groups, self.search.folds, self.seed)
         return self
@@ -160,7 +160,7 @@ class Run:
         """All that the run depends on."""
         rows = {"support": self.draw.support, "pool": self.pool_rows, "scored": self.scored}
         key = adaptation_key(self.recipe, self.sources, self.target, rows)
-        return key if self.search is None else search_key(key)
+        return key if self.search is None else search_key(key, self.search)
 
     @property
     def digest(self) -> str:
@@ -186,21 +186,24 @@ class Run:
         return search_of(self.recipe)
 
     @property
+    def uses(self) -> frozenset[Use]:
+        """The evidence that the search chooses by; none where no search is made."""
+        return frozenset() if self.search is None else self.search.uses
+
+    @property
     def uses_labels(self) -> bool:
         """Whether the support labels are used."""
-        searches = self.search is not None and self.search.selector == "support_cv"
-        return searches or Need.LABELS in self.recipe.adapter.needs
+        return Use.SUPPORT_LABELS in self.uses or Need.LABELS in self.recipe.adapter.needs
 
     @property
     def uses_pool(self) -> bool:
         """Whether unlabelled target images are used, by the adapter or by the selector."""
-        measured = self.search is not None and self.search.selector in POOL_MEASURES
-        return measured or Need.UNLABELLED in self.recipe.adapter.needs
+        return Use.POOL in self.uses or Need.UNLABELLED in self.recipe.adapter.needs
 
     @property
     def oracle(self) -> bool:
         """Whether the values of the adapter are chosen by query labels, so that the run is an upper bound."""
-        return self.search is not None and self.search.selector == "oracle"
+        return Use.QUERY_LABELS in self.uses
 
     @property
     def labels_used(self) -> int:

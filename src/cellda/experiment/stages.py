@@ -24,11 +24,9 @@ from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.clock import Clock
-from cellda.selection.candidates import Candidates
 from cellda.selection.folds import group_folds
-from cellda.selection.oracle import Oracle
 from cellda.selection.search import search
-from cellda.selection.selectors import POOL_MEASURES, OnPool, Selector, SourceVal, SupportCV
+from cellda.selection.selectors.base import Use
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
@@ -159,8 +157,8 @@ def searched(
         return adapter, []
 
     def make(folder: Path) -> None:
-        by, surroundings = _selector(run, target, context)
-        result = search(adapter, make_model, target, surroundings, settings, folder, by)
+        measured, surroundings = _measured(run, target, context)
+        result = search(adapter, make_model, target, surroundings, settings, folder, measured)
         text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 
@@ -169,38 +167,33 @@ def searched(
     return build(found["adapter"]), found["trials"]
 
 
-def _selector(
+def _measured(
     run: Run, target: TargetView, context: AdaptContext
-) -> tuple[Callable[[Candidates], Selector], AdaptContext]:
-    """How the recipe's selector is made, with the images it measures on, and the context of its trials.
+) -> tuple[dict[Use, tuple[ImageSet, ...]], AdaptContext]:
+    """The images that the recipe's selector measures on, by the evidence that it declares, and the context of its trials.
 
-    Labels of the query are put together with its images for the oracle alone.
+    Labels of the query are joined to its images only for a selector that declares them: the oracle.
     """
-    assert run.search is not None
-    settings, normalizer = run.search, target.support.normalizer
-    match settings.selector:
-        case "source_val":
-            sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
-            training, seed = run.recipe.training, run.recipe.seed
-            splits = [
-                _holdout(images, training.holdout, seed, source.name)
-                for source, images in zip(run.recipe.sources, sets, strict=True)
-            ]
-            held = [images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True)]
-            # What is measured on is not trained on, where the method has the sources.
-            kept = tuple(
-                images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False)
-            )
-            return lambda candidates: SourceVal(candidates, held), replace(context, source=kept)
-        case "oracle":
-            query, labels = run.query(normalizer), run.target.labels[list(run.scored)]
-            truth = replace(query, known_labels=labels)
-            return lambda candidates: Oracle(candidates, truth), context
-        case "support_cv" | "fixed":
-            return lambda candidates: SupportCV(candidates, settings.folds), context
-        case name:
-            pool, measure = target.unlabelled or run.pool(normalizer), POOL_MEASURES[name]
-            return lambda candidates: OnPool(candidates, pool, measure), context
+    normalizer = target.support.normalizer
+    measured: dict[Use, tuple[ImageSet, ...]] = {}
+    if Use.POOL in run.uses:
+        measured[Use.POOL] = (target.unlabelled or run.pool(normalizer),)
+    if Use.QUERY_LABELS in run.uses:
+        labels = run.target.labels[list(run.scored)]
+        measured[Use.QUERY_LABELS] = (replace(run.query(normalizer), known_labels=labels),)
+    if Use.HELD_OUT_SOURCE in run.uses:
+        sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
+        training, seed = run.recipe.training, run.recipe.seed
+        splits = [
+            _holdout(images, training.holdout, seed, source.name)
+            for source, images in zip(run.recipe.sources, sets, strict=True)
+        ]
+        held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
+        measured[Use.HELD_OUT_SOURCE] = tuple(held)
+        # What is measured on is not trained on, where the method has the sources.
+        kept = (images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False))
+        context = replace(context, source=tuple(kept))
+    return measured, context
 
 
 def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:

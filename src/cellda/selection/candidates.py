@@ -31,8 +31,8 @@ class Candidates:
         target: TargetView,
         context: AdaptContext,
     ) -> None:
-        self.target = target
-        self.context = context
+        self._target = target
+        self._context = context
         self._make_model = make_model
         self._features: dict[int, tuple[ImageSet, Tensor]] = {}
         if _on_features(adapter):
@@ -53,22 +53,22 @@ class Candidates:
                 embedded once.
             rows: Positions in `images` of those to predict.
         """
-        trainer, support = self.context.trainer, self.target.support
+        trainer, support = self._context.trainer, self._target.support
         if _on_features(candidate):
             part = self._embedded
             if train is not None and len(part.support):
                 part = replace(part, support=part.support[list(train)], labels=part.labels[list(train)])
-            head = candidate.fit_head(deepcopy(self._untrained.head), part, self.context)
+            head = candidate.fit_head(deepcopy(self._untrained.head), part, self._context)
             return trainer.apply(head, self._embeddings(images)[list(rows)]).softmax(1)
         known = support if train is None else support.subset(train)
-        view = replace(self.target, support=known).seen_by(candidate)
-        model = candidate.adapt(self._make_model(), view, self.context.seen_by(candidate))
+        view = replace(self._target, support=known).seen_by(candidate)
+        model = candidate.adapt(self._make_model(), view, self._context.seen_by(candidate))
         return trainer.probabilities(model, images.subset(rows))
 
     def _embeddings(self, images: ImageSet) -> Tensor:
         """Embeddings of a whole set; it is kept beside them, so that its identity stays its own."""
         if id(images) not in self._features:
-            self._features[id(images)] = images, self.context.trainer.embeddings(self._untrained, images)
+            self._features[id(images)] = images, self._context.trainer.embeddings(self._untrained, images)
         return self._features[id(images)][1]
 
 

@@ -2,9 +2,10 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.data.image_set import ImageSet
 from cellda.errors import CelldaError
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import Range
 from cellda.runtime import progress
 from cellda.selection.candidates import Candidates
-from cellda.selection.selectors import Selector, SupportCV
+from cellda.selection.folds import support_folds
+from cellda.selection.selectors import registry
+from cellda.selection.selectors.base import Evidence, Use
+from cellda.selection.settings import Search
 from cellda.training.loop import DivergedError
-from cellda.training.settings import Search
 
 STUDY = "study.log"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -48,9 +52,9 @@ def search(
     context: AdaptContext,
     settings: Search,
     folder: Path,
-    select_by: Callable[[Candidates], Selector] | None = None,
+    measured: Mapping[Use, tuple[ImageSet, ...]] = MappingProxyType({}),
 ) -> SearchResult:
-    """Choose the adapter's tunable values by what a selector makes of them; it looks at no other label.
+    """Choose the adapter's tunable values by what the selector makes of them; it receives the evidence that it declares.
 
     The first trial is the adapter's own values; where they lie outside a declared range they widen it. A trial is stopped
     after a round (a fold of the cross-validation) unless its mean score so far reaches the best that a finished trial had
@@ -62,17 +66,20 @@ def search(
         make_model: Makes a model to adapt, the same every time.
         target: The support set, and the unlabelled pool if the adapter needs it.
         context: Trainer, seed, source.
-        settings: Budget and folds.
+        settings: Budget, selector and folds.
         folder: Where the trials are kept.
-        select_by: Makes what judges the candidates; by default cross-validation inside the support set.
+        measured: Further images that a selector may use (held-out source cells, pool, query with labels).
 
     Raises:
         ConfigurationError: If the support set cannot be split into folds.
         CelldaError: If the loss was not finite in any trial.
     """
     space = adapter.search_space()
-    candidates = Candidates(adapter, make_model, target, context)
-    selector = select_by(candidates) if select_by else SupportCV(candidates, settings.folds)
+    selector = registry.get(settings.selector)()
+    evidence = _evidence(
+        Candidates(adapter, make_model, target, context), target, context, settings, measured
+    )
+    rounds = selector.rounds(evidence)
     own = adapter.searched()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _drop_broken_line(folder / STUDY)
@@ -91,14 +98,14 @@ def search(
     def objective(trial: optuna.Trial) -> float:
         values = {name: _suggest(trial, name, allowed, own[name]) for name, allowed in space.items()}
         scores: list[float] = []
-        judged = selector.scores(adapter.tuned(values))
-        for number in range(selector.rounds):
+        judged = selector.scores(adapter.tuned(values), evidence)
+        for number in range(rounds):
             try:
                 scores.append(next(judged))
             except DivergedError:
                 raise optuna.TrialPruned from None
             trial.report(float(np.mean(scores)), number)
-            if number + 1 < selector.rounds and np.mean(scores) < _best(study, number):
+            if number + 1 < rounds and np.mean(scores) < _best(study, number):
                 raise optuna.TrialPruned
         return float(np.mean(scores))
 
@@ -120,6 +127,22 @@ def search(
         )
     best = adapter.tuned(study.best_params)
     return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
+
+
+def _evidence(
+    candidates: Candidates,
+    target: TargetView,
+    context: AdaptContext,
+    settings: Search,
+    measured: Mapping[Use, tuple[ImageSet, ...]],
+) -> Evidence:
+    """What the selector declares, and nothing else."""
+    uses, support = settings.uses, target.support
+    sets = {use: measured[use] for use in uses if use in measured}
+    if Use.SUPPORT_LABELS not in uses:
+        return Evidence(candidates, sets)
+    folds = support_folds(support.labels.numpy(), support.groups, settings.folds, context.seed)
+    return Evidence(candidates, {**sets, Use.SUPPORT_LABELS: (support,)}, tuple(folds))
 
 
 def _drop_broken_line(log: Path) -> None:

@@ -1,5 +1,5 @@
-"""The one training loop, augmentation and search."""
+"""The one training loop and its settings."""
 
-from cellda.training.settings import Search, SourceTraining, Training
+from cellda.training.settings import SourceTraining, Training
 
-__all__ = ["Search", "SourceTraining", "Training"]
+__all__ = ["SourceTraining", "Training"]

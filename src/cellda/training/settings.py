@@ -55,25 +55,3 @@ class SourceTraining(Training):
     holdout: float = Field(0.2, ge=0, le=0.5)
     mixstyle: float = Field(0.0, ge=0, le=1)
     stain_jitter: float = Field(0.0, ge=0)
-
-
-SelectorName = Literal["fixed", "support_cv", "source_val", "entropy", "info_max", "snd", "oracle"]
-"""What the values of an adapter are chosen by."""
-
-
-class Search(Settings):
-    """Hyper-parameter search over the ranges that an adapter declares (the paper's Optuna step).
-
-    Attributes:
-        trials: Budget; the first trial is the adapter's declared defaults.
-        folds: Folds of the cross-validation inside the support set (`support_cv`).
-        selector: What the values are chosen by. `"support_cv"`: balanced accuracy by cross-validation inside the support
-            set (the paper's). `"fixed"`: nothing; the adapter's own values. `"source_val"`: accuracy on the held-out
-            source cells after adaptation. On the unlabelled pool: `"entropy"` (certain predictions), `"info_max"` (certain
-            and varied ones), `"snd"` (dense neighbourhoods). `"oracle"`: balanced accuracy on the query labels, an upper
-            bound for studies that ask for it by `Study(oracle=True)`; every other run refuses it.
-    """
-
-    trials: int = Field(20, ge=1)
-    folds: int = Field(3, ge=2)
-    selector: SelectorName = "support_cv"

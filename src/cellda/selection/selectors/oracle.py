@@ -1,37 +1,31 @@
-"""The oracle: the best values that a search could have found, by the query labels themselves. An upper bound, no method.
+"""The oracle: the best values that a search could have found, by the query labels themselves. An upper bound, not a method.
 
 It is the one place where query labels choose anything. What it chose is marked: in the record (`oracle`), in the name of the
 condition (`<condition>+oracle`), and by a column of its own in the leaderboard. Only `Study(..., oracle=True)` reaches it.
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from cellda.adapters.base import Adapter
-from cellda.data.image_set import ImageSet
 from cellda.evaluation.rates import averaged_classes, rates
-from cellda.selection.candidates import Candidates
-from cellda.selection.selectors import Selector
+from cellda.selection.selectors import register
+from cellda.selection.selectors.base import Evidence, Selector, Use
 from cellda.taxonomy import CLASSES
 
 
+@register("oracle")
 class Oracle(Selector):
-    """Balanced accuracy on the query set.
+    """Balanced accuracy on the query set: an upper bound, for studies that ask for it."""
 
-    Args:
-        candidates: What is judged.
-        query: The query images with their labels.
-    """
+    uses: ClassVar[frozenset[Use]] = frozenset({Use.QUERY_LABELS})
 
-    def __init__(self, candidates: Candidates, query: ImageSet) -> None:
-        self._candidates = candidates
-        self._query = query
-
-    def scores(self, candidate: Adapter) -> Iterator[float]:
+    def scores(self, candidate: Adapter, evidence: Evidence) -> Iterator[float]:
         """One score."""
-        query = self._query
-        found = self._candidates.probabilities(candidate, None, query, range(len(query))).argmax(1)
+        query = evidence.truth
+        found = evidence.candidates.probabilities(candidate, None, query, range(len(query))).argmax(1)
         confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
         np.add.at(confusion, (query.labels.numpy(), found.numpy()), 1)
         averaged = averaged_classes(confusion)

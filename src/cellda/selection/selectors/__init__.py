@@ -1,0 +1,23 @@
+"""Selectors: the evidence by which a search chooses the values of an adapter.
+
+    >>> import cellda.selection.selectors
+    >>> cellda.selection.selectors.names()
+    ['entropy', 'fixed', 'info_max', 'oracle', 'snd', 'source_val', 'support_cv']
+
+A new selector is one file in this folder, named after the selector, holding one class (see `base.Selector`).
+"""
+
+from typing import TYPE_CHECKING
+
+from cellda.plugins.registry import Registry
+
+if TYPE_CHECKING:
+    from cellda.selection.selectors.base import Selector
+
+registry: "Registry[Selector]" = Registry("selector", "cellda.selection.selectors")
+register = registry.register
+names = registry.names
+get = registry.get
+summary = registry.summary
+
+__all__ = ["get", "names", "register", "registry", "summary"]

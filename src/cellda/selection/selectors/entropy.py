@@ -1,0 +1,22 @@
+"""Certain predictions of the pool."""
+
+from jaxtyping import Float
+from torch import Tensor, special
+
+from cellda.selection.selectors import register
+from cellda.selection.selectors.base import PoolSelector
+
+
+def shannon(p: Float[Tensor, "*n c"]) -> Float[Tensor, "*n"]:
+    """Shannon entropy over the last axis, in nats."""
+    entropy: Tensor = special.entr(p).sum(-1)
+    return entropy
+
+
+@register("entropy")
+class Entropy(PoolSelector):
+    """Certain predictions of the pool: the negative mean entropy (Morerio et al. 2018)."""
+
+    def measure(self, probabilities: Float[Tensor, "n c"]) -> float:
+        """In [-log C, 0] nats."""
+        return -float(shannon(probabilities.double()).mean())
