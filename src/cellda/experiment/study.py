@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,10 +14,11 @@ from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
-from cellda.experiment.result import RunResult
+from cellda.experiment.naming import BOUND_NAMES, ORACLE
+from cellda.experiment.result import RunRecord, RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.workflow import make_ready, run_case
-from cellda.presets import CONDITIONS, ORACLE
+from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
 from cellda.runtime.store import Store
@@ -113,11 +113,15 @@ class Study:
 
     def records(
         self, data: str | Path | DataRoot | None = None, *, store: Store | str | Path | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[RunRecord]:
         """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
         place = store if isinstance(store, Store) else Store(store)
         found = ((condition, case.finished()) for condition, case in self.runs(data, place))
-        return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
+        return [
+            RunResult(path).record.model_copy(update={"condition": name})
+            for name, path in found
+            if path is not None
+        ]
 
     def _clashes(self, root: DataRoot) -> list[str]:
         """Targets whose names would fall together in tables, in sentences."""
@@ -165,7 +169,9 @@ class Study:
             for condition, case in runs:
                 try:
                     result = run_case(case, trainer, keep_model=False)
-                    tables.append(result.predictions.assign(condition=condition))
+                    tables.append(
+                        result.predictions.assign(condition=condition, bound=condition in BOUND_NAMES)
+                    )
                 except Exception as error:  # of an adapter, which may be anybody's
                     failed[_where(condition, case)] = error
                 advance(1)

@@ -18,7 +18,8 @@ from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.errors import ConfigurationError
 from cellda.experiment.estimate import estimate
-from cellda.experiment.result import MODEL, RunResult
+from cellda.experiment.naming import condition_of
+from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.stages import (
@@ -30,7 +31,6 @@ from cellda.experiment.stages import (
     source_model,
 )
 from cellda.models.classifier import CellClassifier
-from cellda.presets import condition_of
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
 from cellda.runtime.clock import Clock
@@ -117,29 +117,29 @@ def _run(case: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
         probabilities = trainer.probabilities(model, case.query(model.normalizer))
     if keep_model:
         keep(model, recipe, folder / MODEL)
-    condition = condition_of(recipe)
-    record = {
-        "digest": case.digest,
-        "condition": condition,
-        "recipe": recipe.model_dump(mode="json"),
-        "adapter": described(adapter),
-        "target": case.target.full_name,
-        "draw": recipe.few_shot.draw,
-        "seed": recipe.seed,
-        "protocol": recipe.protocol,
-        "pool": recipe.pool if case.uses_pool or recipe.pool == "disjoint" else None,
-        "versions": VERSIONS,
-        "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "support_files": cell_names(case.target.table, case.draw.support),
-        "unsupported": list(case.draw.unsupported),
-        "unframed": case.unframed,
-        "selector": None if case.search is None else case.search.selector,
-        "oracle": case.oracle,
-        "labels_used": case.labels_used,
-        "image_passes": adapter.image_passes(case.offer),
-        "seconds": clock.seconds,
-        "trials": trials,
-    }
+    condition = condition_of(case)
+    record = RunRecord(
+        digest=case.digest,
+        condition=condition.name,
+        recipe=recipe.model_dump(mode="json"),
+        adapter=described(adapter),
+        target=case.target.full_name,
+        draw=recipe.few_shot.draw,
+        seed=recipe.seed,
+        protocol=recipe.protocol,
+        pool=recipe.pool if case.uses_pool or recipe.pool == "disjoint" else None,
+        versions=VERSIONS,
+        device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
+        support_files=tuple(cell_names(case.target.table, case.draw.support)),
+        unsupported=tuple(case.draw.unsupported),
+        unframed=case.unframed,
+        selector=None if case.search is None else case.search.selector,
+        oracle=case.oracle,
+        labels_used=case.labels_used,
+        image_passes=adapter.image_passes(case.offer),
+        seconds=clock.seconds,
+        trials=tuple(map(Trial.model_validate, trials)),
+    )
     predictions = prediction_table(
         case.target,
         case.scored,
