@@ -14,13 +14,14 @@ from benchmarks.common.choice import command, names_of
 from cellda import Recipe
 from cellda.errors import ConfigurationError
 from cellda.evaluation.costs import FILE as COSTS_FILE
-from cellda.evaluation.costs import costs_of, with_costs
-from cellda.evaluation.predictions import PROBABILITIES, write_predictions
+from cellda.evaluation.costs import with_costs
+from cellda.evaluation.predictions import PROBABILITIES, RUN, write_predictions
+from cellda.experiment.result import RunRecord, costs_of
 from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
-from cellda.reporting.bench import CHOICES, with_best
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
+from cellda.reporting.leaderboard_files import CHOICES, with_best
 from cellda.reporting.tables import scores
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -149,24 +150,20 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
             pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4g")
 
 
-def search_trials(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def search_trials(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
     """One row a trial of all searches that finished runs have made, chosen or not."""
     rows = []
     for record in records:
-        complete = [trial for trial in record["trials"] if trial["state"] == "complete"]
-        chosen = max(complete, key=lambda trial: trial["score"], default=None)
+        complete = [trial for trial in record.trials if trial.state == "complete" and trial.score is not None]
+        chosen = max(complete, key=lambda trial: trial.score or 0, default=None)
         rows += [
             {
-                "condition": record["condition"],
-                "target": record["target"],
-                "draw": record["draw"],
-                "seed": record["seed"],
-                "protocol": record["protocol"],
-                **{name: value for name, value in trial.items() if name != "values"},
+                **{name: getattr(record, name) for name in RUN},
+                **trial.model_dump(exclude={"values"}),
                 "chosen": trial is chosen,
-                **trial["values"],
+                **trial.values,  # noqa: PD011 - of a search
             }
-            for trial in record["trials"]
+            for trial in record.trials
         ]
     return rows
 

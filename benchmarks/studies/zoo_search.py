@@ -12,7 +12,7 @@ from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import TARGETS
 from benchmarks.studies.tuning import TRIALS
 from benchmarks.studies.zoo import STUDY as ZOO
-from cellda.presets import ORACLE
+from cellda.experiment.naming import ORACLE
 
 TOP = ("full+label_propagation+tta@cell", "full+tta@cell", "l2_sp+tta@cell")
 BOUNDED = ("label_propagation@cell", "lame@cell")

@@ -1,13 +1,9 @@
 """Named edits of a recipe: the paper's six conditions, what did better, and machine sizes."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cellda.errors import UnknownNameError, nearest
-from cellda.selection.selectors.base import Use
-
-if TYPE_CHECKING:
-    from cellda.recipe import Recipe
 
 CONDITIONS: dict[str, Mapping[str, Any]] = {
     "no_source_train": {"adapter": "from_scratch", "target_normalizer": None},
@@ -49,9 +45,6 @@ RECOMMENDED: dict[str, Mapping[str, Any]] = {
 }
 """What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
 
-ORACLE = "+oracle"
-"""End of the names of conditions whose values were chosen by query labels (`cellda.selection.selectors.oracle`)."""
-
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
@@ -91,29 +84,3 @@ def summary(name: str) -> str:
     """
     edits_of(name)
     return SUMMARIES[name]
-
-
-def condition_of(recipe: "Recipe") -> str:
-    """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer.
-
-    Behind it stands `@` and the framing, where cells are framed. Where query labels chose the adapter's values, the name ends
-    in `+oracle`.
-
-    >>> from cellda import Recipe
-    >>> condition_of(Recipe.preset("best_without_labels"))
-    'lame+tta@cell'
-    """
-    framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
-    search = recipe.search if recipe.adapter.search_space() else None
-    return _condition_of(recipe) + framed + ORACLE * (search is not None and Use.QUERY_LABELS in search.uses)
-
-
-def _condition_of(recipe: "Recipe") -> str:
-    target = None if recipe.target_normalizer is None else recipe.target_normalizer.name
-    if recipe.normalizer.name != "identity":
-        for name, edits in CONDITIONS.items():
-            if (edits["adapter"], edits["target_normalizer"]) == (recipe.adapter.name, target):
-                return name
-        if target is None:
-            return recipe.adapter.name
-    return f"{recipe.adapter.name}+{recipe.used_target_normalizer.name}"

@@ -10,6 +10,7 @@ from textwrap import dedent
 import numpy as np
 import pandas as pd
 import pytest
+from cellda.reporting.bench import with_best, write_bench
 from scipy.stats import friedmanchisquare, rankdata
 from test_reporting import run
 
@@ -23,7 +24,6 @@ from cellda.evaluation.predictions import RUN, read_predictions
 from cellda.evaluation.ranks import critical_difference, rank
 from cellda.experiment.leaderboard import conditions
 from cellda.experiment.study import Study
-from cellda.reporting.bench import with_best, write_bench
 from cellda.reporting.leaderboard import leaderboard_table, ranked, without_labels
 from cellda.reporting.rank_figures import critical_difference_diagram
 from cellda.reporting.tables import condition_table, scores

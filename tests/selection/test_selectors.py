@@ -25,7 +25,7 @@ from cellda.selection.selectors.info_max import InfoMax
 from cellda.selection.selectors.snd import SoftNeighbourhoodDensity
 from cellda.selection.selectors.source_val import SourceVal
 from cellda.training.loop import Trainer
-from tiny import brightness_set, prepared, recipe, relabelled, target
+from tiny import brightness_set, prepared, quiet, recipe, relabelled, target
 
 BUILT_IN = selectors.names()
 HONEST = sorted(set(BUILT_IN) - {"oracle"})

@@ -59,12 +59,14 @@ def bench(
 ) -> None:
     """Compare adapters, or recipes, on the same support sets and budget, resumable, between two bounds."""
     from cellda.errors import ConfigurationError
-    from cellda.evaluation.costs import costs_of, with_costs
+    from cellda.evaluation.costs import with_costs
     from cellda.experiment.leaderboard import bounds, conditions
+    from cellda.experiment.naming import BOUND_NAMES
+    from cellda.experiment.result import costs_of
     from cellda.experiment.study import Study
     from cellda.experiment.workspace import Workspace
-    from cellda.reporting.bench import with_best, write_bench
-    from cellda.reporting.leaderboard import leaderboard_table, ranked
+    from cellda.reporting.leaderboard import leaderboard_table
+    from cellda.reporting.leaderboard_files import with_best, write_leaderboard
 
     base = edited_recipe(recipe, preset, source, None, {"n": n}, pool=pool, framing=framing)
     if base.protocol != "clean":
@@ -78,7 +80,7 @@ def bench(
         conditions(base, adapter, without=without, labels=labels) if adapter or everything else bounds(base)
     )
     _check_names(own, compared)
-    if not ranked([*own, *compared]):
+    if {*own, *compared} <= BOUND_NAMES:
         raise ConfigurationError(
             "There is nothing to compare: the bounds (none, target_only) are on every table and are not ranked. Name an "
             "adapter or a --condition, or leave fewer adapters out."
@@ -102,7 +104,7 @@ def bench(
     predictions, runs, choices = with_best(predictions, costs_of(study.records()))
     out.print(leaderboard_table(with_costs(predictions, runs)))
     if save is not None:
-        for file in write_bench(predictions, runs, choices, save):
+        for file in write_leaderboard(predictions, runs, choices, save):
             say(f"Saved {file}")
 
 
@@ -152,9 +154,10 @@ def _check_names(own: "Mapping[str, Recipe]", compared: "Mapping[str, Recipe]") 
         ConfigurationError: If one is that of an adapter beside it, of a bound, or of what is chosen among the others.
     """
     from cellda.errors import ConfigurationError
-    from cellda.reporting.leaderboard import is_bound, is_chosen
+    from cellda.experiment.naming import BOUND_NAMES
+    from cellda.reporting.leaderboard import is_chosen
 
-    taken = [name for name in own if name in compared or is_bound(name) or is_chosen(name)]
+    taken = [name for name in own if name in compared or name in BOUND_NAMES or is_chosen(name)]
     if taken:
         raise ConfigurationError(
             f"--condition cannot be called '{taken[0]}', which is another row of the leaderboard (an adapter, a bound, or "

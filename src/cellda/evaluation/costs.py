@@ -1,8 +1,6 @@
-"""What runs cost: labels, image passes, seconds; an extract of their records that lies beside the predictions."""
+"""What runs cost: image passes, seconds; an extract of their records (`runs.csv`) next to the predictions."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -11,38 +9,18 @@ from cellda.evaluation.predictions import RUN
 
 FILE = "runs.csv"
 
-COSTS = ("labels_used", "image_passes", "seconds")
-"""Columns of costs; `seconds` are those of search, adaptation and prediction."""
+COSTS = ("image_passes", "seconds")
+"""Columns of costs; `seconds` are those of search, adaptation and prediction. Labels are a column of the predictions."""
 
 POOL = "pool"
-"""`Recipe.pool` of a run; empty where it looked at no unlabelled image and was measured on the whole query."""
-
-_STAGES = ("search", "adapt", "predict")
-
-_EXTRACT = (POOL, "selector", "oracle", "labels_used", "image_passes")
-_COLUMNS = (*RUN, *_EXTRACT, "seconds", "digest")
-
-
-def costs_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a run, taken from the records of runs (`RunResult.record`); records are where costs are kept.
-
-    Returns:
-        Columns `condition, target, draw, seed, protocol, pool, selector, oracle, labels_used, image_passes, seconds, digest`;
-            `seconds` are those of search, adaptation and prediction. What an earlier version's record does not say is empty.
-    """
-    rows = [
-        {name: record.get(name) for name in (*RUN, *_EXTRACT, "digest")}
-        | {"seconds": sum(record["seconds"].get(stage, 0.0) for stage in _STAGES)}
-        for record in records
-    ]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+"""`Recipe.pool` of a run; empty where it used no unlabelled image and was measured on the whole query."""
 
 
 def read_costs(*sources: str | Path) -> pd.DataFrame:
-    """The `runs.csv` that lie beside prediction files, as one table; empty where there is none.
+    """The `runs.csv` that lie next to prediction files, as one table; empty where there is none.
 
     Args:
-        sources: What `read_predictions` takes: files, beside which it may lie, or folders, of which every one is read.
+        sources: What `read_predictions` takes: files, next to which it may lie, or folders, of which every one is read.
 
     Raises:
         DataError: If a file lacks a column, or two hold the same run.
@@ -59,7 +37,7 @@ def read_costs(*sources: str | Path) -> pd.DataFrame:
         if missing:
             raise DataError(f"'{file}' lacks columns of a table of runs.", missing)
         tables.append(table)
-    runs = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(_COLUMNS))
+    runs = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*RUN, *COSTS, POOL])
     if runs.duplicated(list(RUN)).any():
         raise DataError("The same run is in these tables of runs twice.", list(map(str, files)))
     return runs

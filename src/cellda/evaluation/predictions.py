@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellda.errors import ConfigurationError, DataError, nearest
+from cellda.evaluation.condition import FACTS
 from cellda.taxonomy import CLASSES
 
 RUN = ("condition", "target", "draw", "seed", "protocol")
@@ -20,10 +22,12 @@ KEY = (*RUN, "path")
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 """Columns of the class probabilities, float32, in class order."""
 
-COLUMNS = (*KEY, "group", "label", "predicted", *PROBABILITIES)
+COLUMNS = ("condition", *FACTS, *RUN[1:], "path", "group", "label", "predicted", *PROBABILITIES)
 """All columns of a prediction table, in order; `group` may be null, then the image is its own group."""
 
-_TEXT = ("condition", "target", "protocol", "path", "group", "label", "predicted")
+_NUMBERS = ("n", "labels_used", "draw", "seed")
+_FLAGS = ("oracle", "bound")
+_TEXT = tuple(name for name in COLUMNS if name not in (*_NUMBERS, *_FLAGS, *PROBABILITIES))
 _ALLOWED = {"protocol": ("clean", "paper"), "label": CLASSES, "predicted": CLASSES}
 _SHOWN = 20
 
@@ -36,24 +40,27 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
         where: How messages call the table.
 
     Returns:
-        A new table: text as `string`, `draw` and `seed` as int64, probabilities as float32, rows numbered
-            from 0.
+        A new table: text as `string`, `n`, `labels_used`, `draw` and `seed` as int64, `oracle` and `bound` as bool,
+            probabilities as float32, rows numbered from 0.
 
     Raises:
-        DataError: If columns are missing or rows break the schema: a class or protocol nobody knows, a null,
-            a negative number, probabilities that are no distribution, or a row given twice.
+        DataError: If columns are missing or rows break the schema: an unknown class or protocol, a null, a negative
+            number, probabilities that do not sum to 1, a row given twice, or a run whose facts differ between rows.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
-        problems = [
-            f"column '{name}' is missing; {nearest(name, map(str, frame.columns))}" for name in missing
-        ]
-        raise DataError(f"{where} lacks columns of a prediction table.", problems)
+        raise DataError(f"{where} lacks columns of a prediction table.", _absent(missing, frame))
     table = frame.loc[:, list(COLUMNS)].reset_index(drop=True)
+    unclear = [name for name in _FLAGS if not pd.api.types.is_bool_dtype(table[name])]
+    if unclear:
+        raise DataError(
+            f"{where} has columns of the wrong type: {' and '.join(unclear)} must hold True or False."
+        )
     try:
         table = table.astype(
             dict.fromkeys(_TEXT, "string")
-            | dict.fromkeys(("draw", "seed"), "int64")
+            | dict.fromkeys(_NUMBERS, "int64")
+            | dict.fromkeys(_FLAGS, "bool")
             | dict.fromkeys(PROBABILITIES, "float32")
         )
     except (TypeError, ValueError) as error:
@@ -67,6 +74,23 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
     return table
 
 
+def _absent(missing: Sequence[str], frame: pd.DataFrame) -> list[str]:
+    """What is missing, a line each; the facts of the condition share one, as they are added together."""
+    facts = [name for name in missing if name in FACTS]
+    problems = [
+        f"column '{name}' is missing; {nearest(name, map(str, frame.columns))}"
+        for name in missing
+        if name not in facts
+    ]
+    if facts:
+        problems.append(
+            f"the facts of the condition are columns, and {', '.join(facts)} {'is' if len(facts) == 1 else 'are'} missing: "
+            "add them with `table.assign(**Condition(...).columns())` (cellda.evaluation.condition; docs/reporting.md, "
+            '"Your own predictions"), or make the runs again'
+        )
+    return problems
+
+
 def _row_problems(table: pd.DataFrame) -> list[str]:
     found: list[tuple[int, str]] = []
 
@@ -78,13 +102,20 @@ def _row_problems(table: pd.DataFrame) -> list[str]:
     for column in (c for c in _TEXT if c not in ("group", *_ALLOWED)):
         report(table[column].isna().to_numpy(), f"'{column}' is null")
     for column, allowed in _ALLOWED.items():
-        report(~table[column].isin(allowed).to_numpy(), f"'{column}' is none of {', '.join(allowed)}", column)
-    for column in ("draw", "seed"):
+        report(
+            ~table[column].isin(allowed).to_numpy(), f"'{column}' is not one of {', '.join(allowed)}", column
+        )
+    for column in _NUMBERS:
         report(table[column].to_numpy() < 0, f"'{column}' is negative", column)
     p = probabilities(table)
     proper = np.isfinite(p).all(1) & (p >= 0).all(1) & (np.abs(p.sum(1) - 1) < 1e-3)
     report(~proper, "the class probabilities are not in [0, 1] with sum 1")
     report(table.duplicated(list(KEY)).to_numpy(), f"the same {', '.join(KEY)} as an earlier row")
+    facts = table.loc[:, [*RUN, *FACTS]].drop_duplicates()
+    report(
+        table.index.isin(facts.index[facts.duplicated(list(RUN))]),
+        f"another {', '.join(FACTS)} than earlier rows of its run",
+    )
     return [text for _, text in sorted(found)]
 
 
@@ -107,7 +138,7 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
             part,
             index=False,
             compression="zstd",
-            use_dictionary=[*_TEXT, "draw", "seed"],
+            use_dictionary=[*_TEXT, *_NUMBERS],
             use_byte_stream_split=list(PROBABILITIES),
         )
         part.chmod(0o644)
@@ -124,7 +155,7 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
         sources: Parquet files, or folders, of which every `*.parquet` beneath is read.
 
     Raises:
-        DataError: If nothing is there to read, a file is no prediction table, or two hold the same row.
+        DataError: If nothing is there to read, a file is not a prediction table, or two hold the same row.
     """
     files: list[Path] = []
     for source in map(Path, sources):
@@ -166,13 +197,13 @@ def class_indices(names: "pd.Series[str]") -> npt.NDArray[np.int64]:
     """Class names `(N,)` as indices 0..5 in class order.
 
     Raises:
-        DataError: If a name is no class.
+        DataError: If a name is not a class.
     """
     indices = pd.Index(CLASSES).get_indexer(pd.Index(names))
     unknown = sorted(set(names[indices < 0].astype(str)))
     if unknown:
         raise DataError(
-            "Predictions hold names that are none of the six classes.",
+            "Predictions hold names that are not among the six classes.",
             [f"'{name}' in column '{names.name}'; {nearest(name, CLASSES)}" for name in unknown],
         )
     return indices.astype(np.int64)

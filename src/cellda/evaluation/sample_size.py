@@ -1,6 +1,4 @@
-"""Numbers of labelled cells: prediction tables have no column for them, so a condition's name carries it."""
-
-import re
+"""Results by number of labelled cells: conditions that differ in nothing but `n`."""
 
 import pandas as pd
 
@@ -8,42 +6,30 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.per_class import class_scores
 from cellda.evaluation.rates import MIN_CELLS
 
-_NAME = re.compile(r"(?P<condition>.+)@n=(?P<n>[1-9][0-9]*)")
-
 
 def sized_name(condition: str, n: int) -> str:
-    """The condition's name in a study of sample size: `our_workflow@n=30`."""
+    """The name of a condition at one size in a study of several: `our_workflow@n=30`."""
     return f"{condition}@n={n}"
 
 
-def parse_size(name: str) -> tuple[str, int] | None:
-    """Condition and number of labelled cells of a name made by `sized_name`; None for any other name.
-
-    >>> parse_size("our_workflow@n=30")
-    ('our_workflow', 30)
-    """
-    match = _NAME.fullmatch(name)
-    return (match["condition"], int(match["n"])) if match else None
-
-
 def with_sizes(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """The rows of `condition` at several sizes, by rising size, with the column `size`.
+    """The rows of `condition` at several sizes, by rising size, with the column `size`: their `n`.
 
     Raises:
-        ConfigurationError: If no row is of a condition called `<condition>@n=<number>`.
+        ConfigurationError: If no row is of a condition called `<condition>@n=<its n>`.
     """
     sizes = {
-        name: parsed[1]
-        for name in predictions["condition"].astype(str).unique()
-        if (parsed := parse_size(name)) and parsed[0] == condition
+        str(name): int(n)
+        for name, n in predictions[["condition", "n"]].drop_duplicates().itertuples(index=False)
+        if name == sized_name(condition, n)
     }
     if not sizes:
         raise ConfigurationError(
             f"There are no predictions of '{condition}' at several sizes; their conditions must be called "
-            f"'{sized_name(condition, 30)}' and so on, as benchmarks/studies/sample_size.py writes them."
+            f"'{sized_name(condition, 30)}' and so on, with 30 in their column 'n'."
         )
     rows = predictions[predictions["condition"].isin(list(sizes)).to_numpy(dtype=bool)]
-    return rows.assign(size=rows["condition"].astype(str).map(sizes)).sort_values("size", kind="stable")
+    return rows.assign(size=rows["n"]).sort_values("size", kind="stable")
 
 
 def class_scores_by_size(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:

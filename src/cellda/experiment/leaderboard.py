@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellda import adapters
 from cellda.errors import ConfigurationError
-from cellda.presets import condition_of
+from cellda.experiment.naming import name_of
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -63,7 +63,7 @@ def conditions(
                 f"The adapter '{name}' needs labelled target cells; leave it out, or compare with labels."
             )
         whole = recipe.with_(framing="none")
-        chosen[OURS if condition_of(whole) == OURS else name] = recipe
+        chosen[OURS if name_of(whole) == OURS else name] = recipe
     return chosen | bounds(base)
 
 

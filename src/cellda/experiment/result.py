@@ -2,17 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console, Group
 from rich.text import Text
 
 from cellda.errors import ConfigurationError, DataError
+from cellda.evaluation.costs import POOL
 from cellda.evaluation.metrics import Metrics, measure
-from cellda.evaluation.predictions import read_predictions, write_predictions
+from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
+from cellda.plugins.options import describe
 from cellda.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -21,6 +25,122 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 PREDICTIONS = "predictions.parquet"
 MODEL = "model"
+
+_COST_STAGES = ("search", "adapt", "predict")
+_EXTRACT = (*RUN, POOL, "selector", "oracle", "labels_used", "image_passes")
+
+
+class Trial(BaseModel):
+    """One trial of a search.
+
+    Attributes:
+        number: From 0; the first is the adapter's own values.
+        state: `"complete"`, or `"pruned"` where the race gave it up.
+        score: The selector's, the mean over its rounds; None where there is none.
+        values: Value of each searched field.
+        seconds: Wall time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    state: Literal["complete", "pruned"]
+    score: float | None
+    values: dict[str, Any]
+    seconds: float | None
+
+
+class RunRecord(BaseModel):
+    """What a run was and what it cost: the content of `record.json`.
+
+    Attributes:
+        digest: The run's digest: all it depends on, and the versions.
+        condition: Name of the condition; its facts are columns of the predictions (`cellda.evaluation.condition`).
+        recipe: The recipe that was asked for, as plain data.
+        adapter: The adapter with the values that were used, as plain data; a list for a chain.
+        target: The target.
+        draw: Number of the draw.
+        seed: The source model's.
+        protocol: `"clean"` or `"paper"`.
+        pool: Where unlabelled images came from; None where none was used and the whole query was measured.
+        versions: Versions of what results depend on.
+        device: Device, machine and threads.
+        support_files: The support cells.
+        unsupported: Classes without a support cell.
+        unframed: Number of images of each dataset in which the framing found no cell.
+        selector: What chose the adapter's values; None without a search.
+        oracle: Whether query labels chose them.
+        labels_used: Number of target labels that were used before measuring.
+        image_passes: Images that the adaptation sent through the backbone.
+        seconds: Wall time of each stage.
+        trials: All trials of the search.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    condition: str
+    recipe: dict[str, Any]
+    adapter: dict[str, Any] | list[dict[str, Any]]
+    target: str
+    draw: int
+    seed: int
+    protocol: Literal["clean", "paper"]
+    pool: Literal["query", "disjoint"] | None
+    versions: dict[str, str]
+    device: str
+    support_files: tuple[str, ...]
+    unsupported: tuple[str, ...]
+    unframed: dict[str, int]
+    selector: str | None
+    oracle: bool
+    labels_used: int
+    image_passes: int
+    seconds: dict[str, float]
+    trials: tuple[Trial, ...]
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The record in a file.
+
+        Raises:
+            DataError: If the file cannot be read or is not the record of a run.
+        """
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"The record of a run in {file} cannot be read: {error}.") from error
+        if not isinstance(content, dict) or "digest" not in content:
+            raise DataError(f"{file} is not the record of a run: it names no digest.")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            said = describe(error, f"the record in {file}", cls.model_fields)
+            raise DataError(
+                f"{file} is not a record as this version of cellda writes it; make the run again. {said}"
+            ) from None
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON."""
+        file.write_text(json.dumps(self.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+
+
+def costs_of(records: Iterable[RunRecord]) -> pd.DataFrame:
+    """One row a run, an extract of its record: the content of `runs.csv` (`cellda.evaluation.costs`).
+
+    Returns:
+        Columns `condition, target, draw, seed, protocol, pool, selector, oracle, labels_used, image_passes, seconds, digest`;
+            `seconds` are those of search, adaptation and prediction.
+    """
+    rows = [
+        {name: getattr(record, name) for name in _EXTRACT}
+        | {
+            "seconds": sum(record.seconds.get(stage, 0.0) for stage in _COST_STAGES),
+            "digest": record.digest,
+        }
+        for record in records
+    ]
+    return pd.DataFrame(rows, columns=[*_EXTRACT, "seconds", "digest"])
 
 
 class RunResult:
@@ -31,8 +151,8 @@ class RunResult:
 
     Attributes:
         path: The run's folder.
-        record: What the run was and what it cost: recipe, versions, device, support files, seconds by stage, trials.
-        predictions: One row a query image (columns in `cellda.evaluation.predictions`).
+        record: What the run was and what it cost.
+        predictions: One row per query image (columns in `cellda.evaluation.predictions`).
 
     Raises:
         DataError: If the folder holds no finished run, or its files cannot be read.
@@ -45,28 +165,28 @@ class RunResult:
         ]
         if missing:
             raise DataError(f"{self.path} does not hold a finished run; these files are missing:", missing)
-        self.record = _read_record(self.path / RECORD)
+        self.record = RunRecord.read(self.path / RECORD)
         self.predictions: pd.DataFrame = read_predictions(self.path / PREDICTIONS)
 
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe that was run."""
-        return Recipe(**self.record["recipe"])
+        return Recipe(**self.record.recipe)
 
     @property
     def digest(self) -> str:
         """The run's digest: recipe, target, data, draw, seed and versions."""
-        return str(self.record["digest"])
+        return self.record.digest
 
     @property
     def labels_used(self) -> int:
-        """Number of target labels that were looked at before measuring."""
-        return int(self.record["labels_used"])
+        """Number of target labels that were used before measuring."""
+        return self.record.labels_used
 
     @property
-    def trials(self) -> list[dict[str, Any]]:
-        """All trials of the search; empty where none was made."""
-        return list(self.record["trials"])
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials of the search; empty without one."""
+        return self.record.trials
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -89,7 +209,7 @@ class RunResult:
         return CellClassifier.load(self.path / MODEL)
 
     def save(self, folder: str | Path) -> Path:
-        """Copy record, predictions and model into `folder`, which is made where it is missing.
+        """Copy record, predictions and model into `folder`, which is created if it does not exist.
 
         Raises:
             ConfigurationError: If it is a file, or holds another run.
@@ -99,7 +219,7 @@ class RunResult:
             return target
         if target.exists() and not target.is_dir():
             raise ConfigurationError(f"{target} is a file; name a folder to save the run in.")
-        if (target / RECORD).exists() and _read_record(target / RECORD)["digest"] != self.digest:
+        if (target / RECORD).exists() and RunRecord.read(target / RECORD).digest != self.digest:
             raise ConfigurationError(f"{target} already holds another run; choose another folder.")
         shutil.copytree(self.path, target, dirs_exist_ok=True)
         return target
@@ -110,23 +230,20 @@ class RunResult:
         return cls(folder)
 
     @classmethod
-    def write(cls, folder: Path, record: dict[str, Any], predictions: pd.DataFrame) -> None:
+    def write(cls, folder: Path, record: RunRecord, predictions: pd.DataFrame) -> None:
         """Write the files of a run into `folder`."""
         write_predictions(predictions, folder / PREDICTIONS)
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        record.write(folder / RECORD)
 
     def __rich__(self) -> Group:
         record = self.record
         lines = [
-            f"{record['condition']} on {record['target']}, draw {record['draw']}, protocol {record['protocol']}, run "
-            f"{self.digest}",
+            f"{record.condition} on {record.target}, draw {record.draw}, protocol {record.protocol}, run {self.digest}",
             f"{self.labels_used} target labels used; {len(self.predictions)} query images",
         ]
-        if record["unsupported"]:
-            lines.append(f"classes without a support image: {', '.join(record['unsupported'])}")
-        for name, count in record.get(
-            "unframed", {}
-        ).items():  # runs made before there was a framing have none
+        if record.unsupported:
+            lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
+        for name, count in record.unframed.items():
             lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
         return Group(Text("\n".join(lines)), self.metrics.__rich__())
 
@@ -135,18 +252,3 @@ class RunResult:
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()
-
-
-def _read_record(file: Path) -> dict[str, Any]:
-    """The record of a run.
-
-    Raises:
-        DataError: If the file is none.
-    """
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"The record of a run in {file} cannot be read: {error}.") from error
-    if not isinstance(record, dict) or "digest" not in record:
-        raise DataError(f"{file} is not the record of a run: it names no digest.")
-    return record

@@ -1,4 +1,4 @@
-"""Probabilities of a model set beside the labels of the cells: the one place where query labels meet predictions."""
+"""Probabilities of a model joined with the labels of the cells: the one place where query labels meet predictions."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
+from cellda.evaluation.condition import Condition
 from cellda.evaluation.predictions import PROBABILITIES
 from cellda.taxonomy import CLASSES
 
@@ -17,7 +18,7 @@ def prediction_table(
     rows: Sequence[int],
     probabilities: Float[Tensor, "n 6"],
     *,
-    condition: str,
+    condition: Condition,
     draw: int,
     seed: int,
     protocol: str,
@@ -29,7 +30,7 @@ def prediction_table(
         dataset: Whose cells were predicted.
         rows: `(N,)` which rows of its table.
         probabilities: `(N, 6)` class probabilities of these cells, in class order.
-        condition: How tables call what was done.
+        condition: What was done.
         draw: Number of the draw.
         seed: The source model's.
         protocol: `"clean"` or `"paper"`.
@@ -37,7 +38,7 @@ def prediction_table(
     """
     table = pd.DataFrame(
         {
-            "condition": condition,
+            **condition.columns(),
             "target": dataset.full_name,
             "draw": draw,
             "seed": seed,

@@ -17,6 +17,7 @@ from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import read_predictions, write_predictions
+from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.models.classifier import CellClassifier
@@ -230,7 +231,7 @@ def _predicted(
         run.sources[number],
         rows,
         trainer.probabilities(model, images.subset(rows), "measuring the source model"),
-        condition="source",
+        condition=source_condition(run),
         draw=0,
         seed=run.recipe.seed,
         protocol="clean",

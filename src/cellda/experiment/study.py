@@ -4,7 +4,7 @@ import itertools
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
@@ -13,11 +13,12 @@ from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
-from cellda.experiment.result import RunResult
+from cellda.experiment.naming import BOUND_NAMES, ORACLE
+from cellda.experiment.result import RunRecord, RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace
-from cellda.presets import CONDITIONS, ORACLE
+from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
 from cellda.training.loop import Trainer
@@ -126,10 +127,14 @@ class Study:
                 f"'{condition}'."
             )
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[RunRecord]:
         """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
         found = ((condition, run.finished()) for condition, run in self.runs())
-        return [RunResult(path).record | {"condition": name} for name, path in found if path is not None]
+        return [
+            RunResult(path).record.model_copy(update={"condition": name})
+            for name, path in found
+            if path is not None
+        ]
 
     def run(self) -> pd.DataFrame:
         """Make every run that is not in the store yet and return all predictions as one table.
@@ -152,7 +157,9 @@ class Study:
             for condition, run in runs:
                 try:
                     result = make(run, trainer, keep_model=False)
-                    tables.append(result.predictions.assign(condition=condition))
+                    tables.append(
+                        result.predictions.assign(condition=condition, bound=condition in BOUND_NAMES)
+                    )
                 except Exception as error:  # of an adapter, which may be anybody's
                     failed[_where(condition, run)] = error
                 advance(1)

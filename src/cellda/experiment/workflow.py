@@ -18,7 +18,8 @@ from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.errors import ConfigurationError
 from cellda.experiment.estimate import estimate
-from cellda.experiment.result import MODEL, RunResult
+from cellda.experiment.naming import condition_of
+from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.stages import (
@@ -31,7 +32,6 @@ from cellda.experiment.stages import (
 )
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
-from cellda.presets import condition_of
 from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
 from cellda.runtime.store import Store
@@ -160,29 +160,29 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         probabilities = trainer.probabilities(model, prepared.query(model.normalizer))
     if keep_model:
         keep(model, recipe, folder / MODEL)
-    condition = condition_of(recipe)
-    record = {
-        "digest": prepared.digest,
-        "condition": condition,
-        "recipe": recipe.model_dump(mode="json"),
-        "adapter": described(adapter),
-        "target": prepared.target.full_name,
-        "draw": recipe.few_shot.draw,
-        "seed": recipe.seed,
-        "protocol": recipe.protocol,
-        "pool": recipe.pool if prepared.uses_pool or recipe.pool == "disjoint" else None,
-        "versions": versions("cellda", *COMPUTING),
-        "device": f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "support_files": cell_names(prepared.target.table, prepared.draw.support),
-        "unsupported": list(prepared.draw.unsupported),
-        "unframed": prepared.unframed,
-        "selector": None if prepared.search is None else prepared.search.selector,
-        "oracle": prepared.oracle,
-        "labels_used": prepared.labels_used,
-        "image_passes": adapter.image_passes(prepared.offer),
-        "seconds": clock.seconds,
-        "trials": trials,
-    }
+    condition = condition_of(prepared)
+    record = RunRecord(
+        digest=prepared.digest,
+        condition=condition.name,
+        recipe=recipe.model_dump(mode="json"),
+        adapter=described(adapter),
+        target=prepared.target.full_name,
+        draw=recipe.few_shot.draw,
+        seed=recipe.seed,
+        protocol=recipe.protocol,
+        pool=recipe.pool if prepared.uses_pool or recipe.pool == "disjoint" else None,
+        versions=versions("cellda", *COMPUTING),
+        device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
+        support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
+        unsupported=tuple(prepared.draw.unsupported),
+        unframed=prepared.unframed,
+        selector=None if prepared.search is None else prepared.search.selector,
+        oracle=prepared.oracle,
+        labels_used=prepared.labels_used,
+        image_passes=adapter.image_passes(prepared.offer),
+        seconds=clock.seconds,
+        trials=tuple(map(Trial.model_validate, trials)),
+    )
     predictions = prediction_table(
         prepared.target,
         prepared.scored,

@@ -1,19 +1,19 @@
 """The leaderboard: conditions by their mean rank, what they cost, and the bounds between which they lie."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.bootstrap import RESAMPLES
+from cellda.evaluation.condition import METHOD
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.elsewhere import BEST
-from cellda.evaluation.metrics import average
+from cellda.evaluation.metrics import Estimate, average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
 from cellda.evaluation.rates import MIN_CELLS
-from cellda.presets import ORACLE
 from cellda.reporting.tables import distinct, runs_in_words, scores, words
 from cellda.reporting.text_table import TextTable
 
@@ -21,6 +21,9 @@ NO_LABELS = "_without_labels"
 """End of the name under which the best condition without labels is reported."""
 
 _UNKNOWN = "–"
+
+Method = tuple[str, ...]
+"""Values of the columns `METHOD`."""
 
 _BOUNDS = {
     "none": "none is the source model as it is",
@@ -30,34 +33,35 @@ _BOUNDS = {
         "measured on half of it"
     ),
 }
-"""The bounds of a leaderboard and the first of the paper's conditions, and what the notes say of them."""
+"""What the notes say of a bound of this name."""
 
 
 _POOLS = {
     "query": "those that are predicted (transductive)",
     "disjoint": "others than those that are predicted (inductive)",
 }
-"""What unlabelled images conditions looked at, by `Recipe.pool`, in the notes."""
-
-
-def is_bound(condition: str) -> bool:
-    """Whether a condition is a bound: it is shown on every table, and not ranked."""
-    return condition in _BOUNDS
+"""Where the unlabelled images of conditions come from, by `Recipe.pool`, in the notes."""
 
 
 def is_chosen(condition: str) -> bool:
-    """Whether a condition is another one on each target, chosen on the other targets."""
+    """Whether a name is that of the condition which is another one on each target, chosen on the other targets."""
     return condition in (BEST, BEST + NO_LABELS)
 
 
-def ranked(conditions: Sequence[str]) -> list[str]:
-    """Those that compete: no bound, nothing chosen among the others, nothing that saw query labels."""
-    return [name for name in conditions if not (is_bound(name) or is_chosen(name) or name.endswith(ORACLE))]
+def bounds(predictions: pd.DataFrame) -> list[str]:
+    """The bounds: shown on every table, and not ranked."""
+    return distinct(predictions[predictions["bound"]], "condition")
+
+
+def ranked(predictions: pd.DataFrame) -> list[str]:
+    """The conditions that compete: not a bound, not chosen among the others, no values chosen by query labels."""
+    rows = predictions[~(predictions["bound"] | predictions["oracle"])]
+    return [name for name in distinct(rows, "condition") if not is_chosen(name)]
 
 
 def ranking(predictions: pd.DataFrame) -> Ranking:
     """The competing conditions of a prediction table, ranked by balanced accuracy on every (target, draw) block."""
-    names = ranked(distinct(predictions, "condition"))
+    names = ranked(predictions)
     rows = predictions[predictions["condition"].isin(names)]
     return rank(scores(rows, resamples=0) if names else rows, names)
 
@@ -67,8 +71,8 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
 
     Values are means over the runs of each target, then over targets; intervals as in
     `cellda.evaluation.metrics.average`. Below those that are ranked stand the conditions chosen on other targets and the
-    bounds. What a condition reaches with values that were chosen by query labels (`<condition>+oracle`) is a column
-    beside it.
+    bounds. What a condition reaches with values that were chosen by query labels (an oracle of the same method) is a column
+    of its own.
 
     Args:
         predictions: A prediction table of one protocol, with the columns of `cellda.evaluation.costs.with_costs` where the
@@ -78,7 +82,7 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
 
     Raises:
         ConfigurationError: If protocols are mixed, conditions ran on different targets, or ranked ones on different
-            draws; if some were measured on the whole query and others, with a pool of its own, on a half.
+            draws; if some were measured on the whole query and others, with a separate pool, on half of it.
     """
     protocol = single(predictions, "protocol")
     _one_query(predictions)
@@ -94,29 +98,22 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
                 "or select the targets all conditions share."
             )
     means = {name: average(part, resamples, seed) for name, part in parts.items()}
-    oracles = {
-        name.removesuffix(ORACLE): str(means[name]["balanced_accuracy"])
-        for name in names
-        if name.endswith(ORACLE)
-    }
-    order = [
-        *map(str, found.mean_ranks.index),
-        *filter(is_chosen, names),
-        *filter(is_bound, names),
-    ]
+    oracles = _oracles(predictions, {name: of["balanced_accuracy"] for name, of in means.items()})
+    outside = bounds(predictions)
+    order = [*map(str, found.mean_ranks.index), *filter(is_chosen, names), *outside]
     rows = []
     for name in order:
         competes = name in found.mean_ranks.index
         rows.append(
             [
-                name + " (bound)" * is_bound(name) + " (chosen)" * is_chosen(name),
+                name + " (bound)" * (name in outside) + " (chosen)" * is_chosen(name),
                 str(means[name]["balanced_accuracy"]),
                 str(means[name]["accuracy"]),
                 f"{found.mean_ranks[name]:.2f}" if competes else _UNKNOWN,
                 str(found.wins[name]) if competes else _UNKNOWN,
                 _span(parts[name]),
                 _seconds(parts[name]),
-                *([oracles.get(name, _UNKNOWN)] if oracles else []),
+                *([str(oracles.get(_method(parts[name]), _UNKNOWN))] if oracles else []),
             ]
         )
     return TextTable(
@@ -136,22 +133,37 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
     )
 
 
+def _oracles(
+    predictions: pd.DataFrame, measured: Mapping[str, Estimate]
+) -> dict[frozenset[Method], Estimate]:
+    """What each method reaches with values that query labels chose; of several oracles of one method, the best."""
+    found: dict[frozenset[Method], Estimate] = {}
+    for name, part in predictions[predictions["oracle"]].groupby("condition", sort=False):
+        method, estimate = _method(part), measured[str(name)]
+        if method not in found or estimate.value > found[method].value:
+            found[method] = estimate
+    return found
+
+
+def _method(part: pd.DataFrame) -> frozenset[Method]:
+    """What the rows of a condition were made with, however their values were chosen."""
+    return frozenset(part[list(METHOD)].drop_duplicates().itertuples(index=False, name=None))
+
+
 def _one_query(predictions: pd.DataFrame) -> None:
-    """Refuse runs with `pool="disjoint"`, which are measured on a half of the query, beside others."""
+    """Refuse runs with `pool="disjoint"`, which are measured on half of the query, together with others."""
     if POOL in predictions.columns:
         halved = predictions[POOL].eq("disjoint").fillna(False)
         if halved.any() and not halved.all():
             names = ", ".join(distinct(predictions[halved], "condition"))
             raise ConfigurationError(
-                f"{names} ran with pool='disjoint' and is measured on a half of the query, other conditions on all of it; "
+                f"{names} ran with pool='disjoint' and is measured on half of the query, other conditions on all of it; "
                 "compare conditions of one pool."
             )
 
 
 def _span(part: pd.DataFrame) -> str:
     """Smallest and largest number of labels of the runs."""
-    if "labels_used" not in part.columns or part["labels_used"].isna().all():
-        return _UNKNOWN
     low, high = int(part["labels_used"].min()), int(part["labels_used"].max())
     return f"{low}" if low == high else f"{low}–{high}"
 
@@ -185,14 +197,15 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
         pools = [text for name, text in _POOLS.items() if name in seen]
         notes.append(f"Unlabelled images, where a condition looks at any, are {' and '.join(pools)}.")
     names = distinct(predictions, "condition")
-    if any(map(is_bound, names)):
-        told = [text for name, text in _BOUNDS.items() if name in names]
+    outside = bounds(predictions)
+    if outside:
+        told = [_BOUNDS.get(name, name) for name in outside]
         notes.append(f"Bounds are not ranked: {'; '.join(told)}.")
     if any(map(is_chosen, names)):
         notes.append("Chosen: on each target, the condition that was best on the other targets; not ranked.")
     if oracles:
         notes.append(
-            "Oracle: balanced accuracy with values chosen by the query labels; an upper bound, no result."
+            "Oracle: balanced accuracy with values chosen by the query labels; an upper bound, not a result."
         )
     return notes
 
@@ -201,35 +214,26 @@ def leaderboard_without_labels(predictions: pd.DataFrame) -> TextTable:
     """The leaderboard of the conditions that used no target label.
 
     Args:
-        predictions: A prediction table of one protocol, with costs.
+        predictions: A prediction table of one protocol, with costs where they are known.
 
     Raises:
-        ConfigurationError: As `leaderboard_table` and `without_labels`.
+        ConfigurationError: As `leaderboard_table`.
     """
     single(predictions, "protocol")
     table = leaderboard_table(without_labels(predictions))
     return replace(table, title=f"{table.title}, without labels")
 
 
+def label_free(predictions: pd.DataFrame) -> list[str]:
+    """The conditions of which no run used a target label."""
+    most = predictions.groupby("condition", sort=False)["labels_used"].max()
+    return [str(name) for name in most.index[most == 0]]
+
+
 def without_labels(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows of conditions that used no target label, and of the bounds.
-
-    Args:
-        predictions: A prediction table with costs.
-
-    Raises:
-        ConfigurationError: If costs are not known.
-    """
-    if "labels_used" not in predictions.columns or predictions["labels_used"].isna().all():
-        raise ConfigurationError(
-            "Which conditions used no label is in runs.csv, which `cellda bench` and studies write beside the predictions; "
-            "there is none."
-        )
-    labels = predictions.groupby("condition")["labels_used"].max()
-    free = {str(name) for name in labels.index[labels == 0]}
-    kept = [
-        name
-        for name in distinct(predictions, "condition")
-        if name in free or is_bound(name) or name.removesuffix(ORACLE) in free
-    ]
-    return predictions[predictions["condition"].isin(kept)]
+    """The rows of conditions that used no target label, of their oracles, and of the bounds."""
+    free = label_free(predictions)
+    parts = {str(name): part for name, part in predictions.groupby("condition", sort=False)}
+    methods = {_method(parts[name]) for name in free}
+    oracles = [name for name, part in parts.items() if part["oracle"].all() and _method(part) in methods]
+    return predictions[predictions["condition"].isin([*free, *bounds(predictions), *oracles])]

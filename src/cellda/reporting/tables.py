@@ -10,7 +10,7 @@ from cellda.evaluation.compare import Comparison, across_draws
 from cellda.evaluation.metrics import average, measure
 from cellda.evaluation.predictions import RUN, single, without_class
 from cellda.evaluation.rates import MEASURES
-from cellda.presets import CONDITIONS
+from cellda.reporting.paper import published
 from cellda.reporting.text_table import TextTable
 
 CONFOUNDED = {"raabin": "basophil"}
@@ -18,9 +18,6 @@ CONFOUNDED = {"raabin": "basophil"}
 
 SUMMARY = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 """The measures of summary tables."""
-
-PUBLISHED = {"accuracy": "accuracy", "precision": "macro_precision", "recall": "macro_recall"}
-"""Columns of published numbers, and the measure each is set beside."""
 
 
 def scores(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
@@ -64,7 +61,7 @@ def condition_table(
     """
     if measure not in MEASURES:
         raise ConfigurationError(f"Tables know no measure '{measure}'; {nearest(measure, MEASURES)}")
-    predictions = _in_order(predictions, conditions)
+    predictions = in_order(predictions, conditions)
     protocol = single(predictions, "protocol")
     targets = distinct(predictions, "target")
     spread = across_draws(scores(with_views(predictions), resamples=0), measure)
@@ -114,7 +111,7 @@ def summary_table(
         ConfigurationError: If a condition is unknown, protocols are mixed, or conditions ran on different
             targets.
     """
-    predictions = _in_order(predictions, conditions)
+    predictions = in_order(predictions, conditions)
     protocol = single(predictions, "protocol")
     targets = distinct(predictions, "target")
     rows = []
@@ -136,44 +133,6 @@ def summary_table(
             "95 % bootstrap intervals over groups of images, stratified by target."
         ],
     )
-
-
-def beside_paper(
-    predictions: pd.DataFrame, published: pd.DataFrame, conditions: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """Our numbers beside published ones, for every condition and target that both have.
-
-    Args:
-        predictions: A prediction table of one protocol.
-        published: Columns `condition, target` and some of `accuracy, precision, recall` (macro averages).
-        conditions: The conditions to show, in this order; None shows all, in order of appearance.
-
-    Returns:
-        Columns `condition, target, measure, ours, sd, runs, paper, difference`; `difference` is ours minus
-        paper's.
-
-    Raises:
-        ConfigurationError: If a condition is unknown, protocols are mixed, or nothing is in both.
-    """
-    predictions = _in_order(predictions, conditions)
-    single(predictions, "protocol")
-    ours = scores(predictions, resamples=0)
-    parts = []
-    for column, name in PUBLISHED.items():
-        if column in published.columns:
-            paper = published[["condition", "target", column]].rename(columns={column: "paper"})
-            mean = (
-                across_draws(ours, name).rename(columns={"mean": "ours"}).drop(columns=["values", "protocol"])
-            )
-            parts.append(mean.merge(paper, on=["condition", "target"]).assign(measure=name))
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    if table.empty:
-        raise ConfigurationError(
-            "No condition and target are in both the predictions and the published numbers; the latter need "
-            "columns condition, target and accuracy, precision or recall, with cellda's names."
-        )
-    table["difference"] = table["ours"] - table["paper"]
-    return table[["condition", "target", "measure", "ours", "sd", "runs", "paper", "difference"]]
 
 
 def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
@@ -248,11 +207,11 @@ def select(
         ConfigurationError: If there are no predictions of a name; the message names the near ones.
     """
     present = distinct(predictions, "condition")
-    ordered = [name for name in CONDITIONS if name in present]
+    paper = [name for name in published.MEANS if name in present]
     wanted = {
         "protocol": [protocol] if protocol else [],
         "target": list(targets),
-        "condition": list(conditions) or [*ordered, *(name for name in present if name not in CONDITIONS)],
+        "condition": list(conditions) or list(dict.fromkeys([*paper, *present])),
     }
     for column, names in wanted.items():
         known = distinct(predictions, column)
@@ -266,8 +225,12 @@ def select(
     return predictions
 
 
-def _in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd.DataFrame:
-    """The rows of `conditions`, in that order."""
+def in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd.DataFrame:
+    """The rows of `conditions`, in that order; all rows where it is None.
+
+    Raises:
+        ConfigurationError: If there are no predictions of a condition; the message names the near ones.
+    """
     if conditions is None:
         return predictions
     known = distinct(predictions, "condition")

@@ -1,4 +1,4 @@
-"""Our numbers beside the paper's: Tables 4, 5 and C.1."""
+"""Our numbers next to the paper's: Tables 4, 5 and C.1."""
 
 import itertools
 import math
@@ -13,10 +13,9 @@ from cellda.evaluation.predictions import single
 from cellda.evaluation.rates import MIN_CELLS
 from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.paper import published
+from cellda.reporting.paper.side_by_side import PUBLISHED, side_by_side
 from cellda.reporting.tables import (
     CONFOUNDED,
-    PUBLISHED,
-    beside_paper,
     distinct,
     runs_in_words,
     view_of,
@@ -120,7 +119,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
     Raises:
         ConfigurationError: If protocols are mixed, or no such target is left.
     """
-    table = beside_paper(predictions, published.comparable())
+    table = side_by_side(predictions, published.comparable())
     conditions = distinct(table, "condition")
     on = table.groupby("target", sort=False)["condition"].nunique()
     targets = [str(target) for target in on[on == len(conditions)].index]
@@ -178,7 +177,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
     Raises:
         ConfigurationError: If protocols are mixed, or nothing is in the paper too.
     """
-    beside = beside_paper(predictions, published.comparable()).set_index(["condition", "target", "measure"])
+    beside = side_by_side(predictions, published.comparable()).set_index(["condition", "target", "measure"])
     beside = beside[["paper", "difference"]]
     measured = score(with_views(predictions), resamples=0)
     pairs = {(condition, target) for condition, target, _ in beside.index}
@@ -232,7 +231,7 @@ def source_table(predictions: pd.DataFrame) -> TextTable:
             f"{row['paper']:.2f}",
             f"{row['difference']:+.3f}",
         ]
-        for row in beside_paper(predictions, published.source()).to_dict("records")
+        for row in side_by_side(predictions, published.source()).to_dict("records")
     ]
     return TextTable(
         title="Held-out fifth of the sources",

@@ -1,4 +1,4 @@
-"""What a comparison of adapters leaves behind: the best chosen on other targets, and the files of `cellda bench`."""
+"""The files of a leaderboard, and the conditions that are chosen on other targets."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from cellda.evaluation.predictions import write_predictions
 from cellda.reporting.figures import save_figure
 from cellda.reporting.leaderboard import (
     NO_LABELS,
+    label_free,
     leaderboard_table,
     leaderboard_without_labels,
     ranked,
@@ -17,7 +18,7 @@ from cellda.reporting.leaderboard import (
     without_labels,
 )
 from cellda.reporting.rank_figures import critical_difference_diagram
-from cellda.reporting.tables import condition_table, distinct, scores
+from cellda.reporting.tables import condition_table, scores
 
 CHOICES = "best.csv"
 
@@ -32,14 +33,13 @@ def with_best(
 
     Args:
         predictions: A prediction table of one protocol.
-        runs: The costs of its runs (`cellda.evaluation.costs.costs_of`).
+        runs: The costs of its runs (`cellda.experiment.result.costs_of`).
 
     Returns:
         Predictions; runs; the choices, with the columns `condition, target, chosen`.
     """
-    competing = ranked(distinct(predictions, "condition"))
-    most = runs.groupby("condition")["labels_used"].max()
-    free = [name for name in competing if most.get(name) == 0]
+    competing, unlabelled = ranked(predictions), label_free(predictions)
+    free = [name for name in competing if name in unlabelled]
     families = {BEST: competing} | ({BEST + NO_LABELS: free} if len(free) < len(competing) else {})
     measured = scores(predictions, resamples=0)
     tables, costs, choices = [predictions], [runs], []
@@ -54,7 +54,7 @@ def with_best(
     return pd.concat(tables, ignore_index=True), pd.concat(costs, ignore_index=True), table
 
 
-def write_bench(
+def write_leaderboard(
     predictions: pd.DataFrame, runs: pd.DataFrame, choices: pd.DataFrame, folder: Path
 ) -> list[Path]:
     """Write `predictions.parquet`, `runs.csv`, `best.csv`, `leaderboard.md` and, with two that compete, the diagram.
@@ -63,7 +63,7 @@ def write_bench(
         predictions: As `with_best` returns them.
         runs: The same.
         choices: The same.
-        folder: Made where it is missing.
+        folder: Created if it does not exist.
 
     Returns:
         The files.
@@ -75,7 +75,7 @@ def write_bench(
         files.append(folder / name)
     known = with_costs(predictions, runs)
     tables = [leaderboard_table(known)]
-    free, competing = (ranked(distinct(one, "condition")) for one in (without_labels(known), known))
+    free, competing = ranked(without_labels(known)), ranked(known)
     if 0 < len(free) < len(competing):
         tables.append(leaderboard_without_labels(known))
     tables.append(condition_table(predictions, "balanced_accuracy"))

@@ -1,0 +1,73 @@
+"""What conditions are called, and the facts of what a run did."""
+
+from cellda.adapters.base import Start
+from cellda.datasets.base import CellDataset
+from cellda.evaluation.condition import NO_SOURCE, Condition
+from cellda.experiment.run import Run
+from cellda.presets import CONDITIONS
+from cellda.recipe import Recipe
+
+ORACLE = "+oracle"
+"""End of the names of conditions whose values were chosen by query labels, so that every table shows what they are."""
+
+BOUND_NAMES = frozenset({"none", "no_fine_tune", "target_only"})
+"""Conditions of these names are bounds: the source model as it is (in the leaderboard and in the paper), and every label."""
+
+
+def name_of(recipe: Recipe) -> str:
+    """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer.
+
+    `@` and the framing follow where cells are framed. Where query labels choose the adapter's values, the name ends in
+    `+oracle`.
+
+    >>> name_of(Recipe.preset("best_without_labels"))
+    'lame+tta@cell'
+    """
+    framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
+    search = recipe.search if recipe.adapter.search_space() else None
+    return _unframed(recipe) + framed + ORACLE * (search is not None and search.selector == "oracle")
+
+
+def _unframed(recipe: Recipe) -> str:
+    target = None if recipe.target_normalizer is None else recipe.target_normalizer.name
+    if recipe.normalizer.name != "identity":
+        for name, edits in CONDITIONS.items():
+            if (edits["adapter"], edits["target_normalizer"]) == (recipe.adapter.name, target):
+                return name
+        if target is None:
+            return recipe.adapter.name
+    return f"{recipe.adapter.name}+{recipe.used_target_normalizer.name}"
+
+
+def condition_of(run: Run) -> Condition:
+    """The condition of a run, under the name of its recipe."""
+    recipe, name = run.recipe, name_of(run.recipe)
+    return Condition(
+        name=name,
+        adapter=recipe.adapter.name,
+        framing=recipe.framing.name,
+        normalizer=recipe.used_target_normalizer.name,
+        n=run.draw.n,
+        labels_used=run.labels_used,
+        oracle=run.oracle,
+        bound=name in BOUND_NAMES,
+        source=_joined(run.sources) if recipe.adapter.start is Start.SOURCE else NO_SOURCE,
+    )
+
+
+def source_condition(run: Run) -> Condition:
+    """The condition of the source model of a run, measured on the held-out cells of its sources."""
+    recipe = run.recipe
+    return Condition(
+        name="source",
+        adapter="none",
+        framing=recipe.framing.name,
+        normalizer=recipe.normalizer.name,
+        n=0,
+        labels_used=0,
+        source=_joined(run.sources),
+    )
+
+
+def _joined(sources: tuple[CellDataset, ...]) -> str:
+    return "+".join(source.full_name for source in sources)
