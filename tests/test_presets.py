@@ -91,26 +91,6 @@ def test_what_is_recommended_undoes_the_edits_of_the_conditions():
         assert Recipe.preset("no_transform", name) == Recipe.preset(name)
 
 
-@pytest.mark.parametrize("size", [(), ("laptop",)])
-@pytest.mark.parametrize("condition", SIX)
-def test_a_recipe_knows_its_condition(size: tuple[str, ...], condition: str):
-    assert presets.condition_of(Recipe.preset(*size, condition)) == condition
-
-
-def test_the_condition_of_a_recipe_that_is_none_of_the_papers():
-    own_target = Recipe.preset("head_only").with_(target_normalizer="identity")
-    assert presets.condition_of(own_target) == "head_only+identity"
-    assert presets.condition_of(Recipe(normalizer="identity")) == "full+identity"
-    assert presets.condition_of(Recipe.preset("best")) == "full+label_propagation+tta@cell"
-    assert presets.condition_of(Recipe(framing="center")) == "our_workflow@center"
-
-
-def test_every_condition_undoes_the_edits_of_the_others():
-    for first in presets.CONDITIONS:
-        for second in presets.CONDITIONS:
-            assert presets.condition_of(Recipe.preset(first, second)) == second
-
-
 @pytest.mark.parametrize("name", presets.names())
 def test_every_preset_is_explained_by_what_it_sets(name: str):
     line = presets.summary(name)

@@ -31,6 +31,7 @@ from benchmarks.speed.contest import record
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
 from cellda.datasets.base import CellDataset
+from cellda.evaluation.condition import NO_SOURCE, Condition
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.models.classifier import CellClassifier
@@ -88,9 +89,10 @@ def predict_files(tree: Path, _work: Path) -> Work:
 def evaluate(tree: Path, work: Path) -> Work:
     """All measures with intervals over 1,000 resamples."""
     table, probabilities = indexed(tree).table, np.load(work / "probabilities.npy")
-    run = {"condition": "growth", "target": "folder", "draw": 0, "seed": 0, "protocol": "clean"}
+    facts = {"adapter": "none", "framing": "none", "normalizer": "identity", "source": NO_SOURCE}
     columns = {
-        **run,
+        **Condition(name="growth", n=0, labels_used=0, **facts).columns(),
+        **{"target": "folder", "draw": 0, "seed": 0, "protocol": "clean"},
         "path": table["path"],
         "group": table["path"],
         "label": table["label"],

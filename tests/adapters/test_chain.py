@@ -160,9 +160,9 @@ def test_chains_of_what_leaves_alone_what_those_before_built_on_are_taken(given)
 def test_a_chain_runs_as_one_adapter_and_its_record_says_so(tmp_path) -> None:
     chosen = recipe(adapter=["head_only", {"name": "full", "epochs": 1}], search={"trials": 1, "folds": 2})
     result = chosen.run(target(), store=tmp_path)
-    assert result.record["condition"] == "head_only+full"
-    assert [step["name"] for step in result.record["adapter"]] == ["head_only", "full"]
-    assert result.record["trials"][0]["values"]["full.lr"] == 3e-4
+    assert result.record.condition == "head_only+full"
+    assert [step["name"] for step in result.record.adapter] == ["head_only", "full"]
+    assert result.record.trials[0].values["full.lr"] == 3e-4
     alone = recipe(adapter={"name": "full", "epochs": 1}).run(target(), store=tmp_path)
     assert not np.allclose(alone.predictions["p_monocyte"], result.predictions["p_monocyte"])
 
@@ -201,6 +201,4 @@ def test_a_run_on_a_disjoint_pool_predicts_the_other_half_and_says_so(tmp_path) 
     case = prepared(chosen, tmp_path)
     result = chosen.run(target(), store=tmp_path)
     assert len(result.predictions) == len(case.scored) < len(case.draw.query)
-    assert (
-        result.record["pool"] == "disjoint"
-    )  # `full` sees no pool, but is measured where others do not look
+    assert result.record.pool == "disjoint"  # `full` sees no pool, but is measured where others do not look

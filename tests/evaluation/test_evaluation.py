@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import wilcoxon
 from sklearn.metrics import (
@@ -19,6 +20,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.bootstrap import group_counts, interval, resample
 from cellda.evaluation.compare import across_draws, compare, compare_per_image, holm, rank_biserial
+from cellda.evaluation.condition import FACTS, Condition
 from cellda.evaluation.metrics import Metrics, average, measure, precision_recall_curves
 from cellda.evaluation.predictions import (
     COLUMNS,
@@ -33,6 +35,16 @@ from cellda.evaluation.predictions import (
 from cellda.evaluation.rates import MEASURES
 from cellda.taxonomy import CLASSES
 
+CONDITION = Condition(
+    name="our_workflow",
+    adapter="full",
+    framing="none",
+    normalizer="reinhard",
+    n=20,
+    labels_used=18,
+    source="barcelona",
+)
+
 
 def run(labels, skill=2.0, seed=0, groups=None, **key) -> pd.DataFrame:
     """Predictions of one run for `labels`; `skill` is the logit of the true class."""
@@ -43,7 +55,8 @@ def run(labels, skill=2.0, seed=0, groups=None, **key) -> pd.DataFrame:
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return validate(
         pd.DataFrame(
-            {"condition": "our_workflow", "target": "lab", "draw": 0, "seed": 0, "protocol": "clean"}
+            CONDITION.columns()
+            | {"target": "lab", "draw": 0, "seed": 0, "protocol": "clean"}
             | {"path": [f"{i:04d}.png" for i in range(len(labels))], "group": groups}
             | {"label": labels, "predicted": np.array(CLASSES)[p.argmax(1)]}
             | {name: p[:, i] for i, name in enumerate(PROBABILITIES)}
@@ -70,7 +83,11 @@ def test_predictions_come_back_as_written(tmp_path):
     back = read_predictions(file)
     assert tuple(back.columns) == COLUMNS
     assert {str(back[name].dtype) for name in PROBABILITIES} == {"float32"}
-    assert {str(back[name].dtype) for name in ("draw", "seed")} == {"int64"}
+    assert {str(back[name].dtype) for name in ("draw", "seed", "n", "labels_used")} == {"int64"}
+    assert {str(back[name].dtype) for name in ("oracle", "bound")} == {"bool"}
+    facts = back.iloc[0][["condition", *FACTS]].to_dict()
+    assert facts == CONDITION.columns()
+    assert Condition(name=facts.pop("condition"), **facts) == CONDITION
     pd.testing.assert_frame_equal(back.sort_values("path", ignore_index=True), table)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.parquet"]
 
@@ -126,11 +143,15 @@ def test_all_bad_rows_are_listed_at_once():
     bad.loc[6, "protocol"] = "dirty"
     bad.loc[7, "path"] = bad.loc[8, "path"]
     bad.loc[9, "condition"] = pd.NA
+    bad.loc[10, "source"] = pd.NA
+    bad.loc[11, "labels_used"] = -1
+    bad.loc[12, "adapter"] = "probe"
     with pytest.raises(DataError) as error:
         validate(bad)
     assert [text.split(",")[0] for text in error.value.problems] == [
-        f"row {i}" for i in (1, 2, 3, 4, 5, 6, 8, 9)
+        f"row {i}" for i in (1, 2, 3, 4, 5, 6, 8, 9, 10, 10, 11, 11, 12)
     ]
+    assert "another adapter, framing" in error.value.problems[-1]  # one run, one condition
 
 
 def test_missing_columns_and_wrong_types_are_named():
@@ -138,6 +159,31 @@ def test_missing_columns_and_wrong_types_are_named():
         validate(run(MIXED).rename(columns={"p_monocyte": "p_monocytes"}))
     with pytest.raises(DataError, match="wrong type"):
         validate(run(MIXED).assign(draw="first"))
+    # As text, "False" would count as true.
+    with pytest.raises(DataError, match="wrong type: oracle must hold True or False"):
+        validate(run(MIXED).assign(oracle="False"))
+
+
+def test_a_file_without_the_facts_of_its_conditions_is_refused_and_told_how_to_add_them(tmp_path):
+    bare = run(MIXED).drop(columns=list(FACTS))
+    bare.to_parquet(tmp_path / "old.parquet")
+    with pytest.raises(DataError, match=r"old\.parquet' lacks columns") as error:
+        read_predictions(tmp_path)
+    (said,) = error.value.problems
+    assert ", ".join(FACTS) in said
+    assert "Condition(...).columns()" in said
+    pd.testing.assert_frame_equal(validate(bare.assign(**CONDITION.columns())), run(MIXED))
+    with pytest.raises(DataError, match="and source is missing"):
+        validate(run(MIXED).drop(columns="source"))
+
+
+def test_a_condition_is_refused_where_a_fact_cannot_be_true():
+    facts = CONDITION.model_dump()
+    for wrong in ({"n": -1}, {"adapter": ""}, {"labels_used": -3}, {"extra": 1}):
+        with pytest.raises(ValidationError):
+            Condition(**{**facts, **wrong})
+    with pytest.raises(ValidationError, match="frozen"):
+        CONDITION.n = 3
 
 
 # --- measures ---------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def test_it_gives_what_single_runs_give(tmp_path) -> None:
     table = Study({"mine": QUICK["ours"]}, [target()], draws=(1,), workspace=quiet(tmp_path / "a")).run()
     single = QUICK["ours"].with_(few_shot={"draw": 1}).run(target(), store=tmp_path / "b", progress=False)
     assert set(table["condition"]) == {"mine"}
-    assert single.record["condition"] == "our_workflow"
+    assert single.record.condition == "our_workflow"
     assert np.array_equal(probabilities(table), probabilities(single.predictions))
 
 

@@ -12,36 +12,18 @@ from rich.console import Console
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import compare, compare_per_image
 from cellda.evaluation.metrics import average, measure
-from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.reporting.figures import PALETTE, condition_bars, contact_sheet, save_figure
+from cellda.reporting.paper.side_by_side import side_by_side
 from cellda.reporting.tables import (
-    beside_paper,
     comparison_table,
     condition_table,
     scores,
     summary_table,
 )
 from cellda.reporting.text_table import TextTable
-from cellda.taxonomy import CLASSES
+from predicted import run
 
 SKILLS = {"no_fine_tune": 0.5, "our_workflow": 2.5}
-
-
-def run(condition: str, target: str, draw: int, skill: float) -> pd.DataFrame:
-    rng = np.random.default_rng([draw, len(target), int(10 * skill)])
-    labels = np.repeat(CLASSES[:4], [20, 10, 25, 15])
-    logits = rng.normal(size=(len(labels), 6))
-    logits[np.arange(len(labels)), [CLASSES.index(name) for name in labels]] += skill
-    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    key = {"condition": condition, "target": target, "draw": draw, "seed": 0, "protocol": "clean"}
-    rows = {
-        "path": [f"{i:03d}.png" for i in range(len(labels))],
-        "group": [f"s{i % 9}" for i in range(len(labels))],
-    }
-    rest = {"label": labels, "predicted": np.array(CLASSES)[p.argmax(1)]}
-    return validate(
-        pd.DataFrame({**key, **rows, **rest, **{c: p[:, i] for i, c in enumerate(PROBABILITIES)}})
-    )
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +106,8 @@ PUBLISHED = pd.DataFrame(
 )
 
 
-def test_beside_paper_subtracts(predictions):
-    table = beside_paper(predictions, PUBLISHED).set_index(["target", "measure"])
+def test_side_by_side_subtracts(predictions):
+    table = side_by_side(predictions, PUBLISHED).set_index(["target", "measure"])
     ours = np.mean(accuracies(part(predictions, "our_workflow", "bccd")))
     assert sorted(table.index) == sorted(
         (t, m) for t in ("raabin", "bccd") for m in ("accuracy", "macro_recall")
@@ -134,14 +116,14 @@ def test_beside_paper_subtracts(predictions):
     assert table.loc[("bccd", "accuracy"), "difference"] == pytest.approx(ours - 0.81)
 
 
-def test_beside_paper_needs_something_in_common(predictions):
+def test_side_by_side_needs_something_in_common(predictions):
     with pytest.raises(ConfigurationError, match="No condition and target"):
-        beside_paper(predictions, PUBLISHED[PUBLISHED["target"] == "tianjin"])
+        side_by_side(predictions, PUBLISHED[PUBLISHED["target"] == "tianjin"])
 
 
 def test_protocols_and_unknown_names_are_refused(predictions):
     both = pd.concat([predictions, predictions.assign(protocol="paper")])
-    for make in (condition_table, summary_table, lambda p: beside_paper(p, PUBLISHED)):
+    for make in (condition_table, summary_table, lambda p: side_by_side(p, PUBLISHED)):
         with pytest.raises(ConfigurationError, match="clean, paper"):
             make(both)
     with pytest.raises(ConfigurationError, match="did you mean 'our_workflow'"):

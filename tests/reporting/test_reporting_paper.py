@@ -9,9 +9,10 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, pre
 
 from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.evaluation.average_curves import average_curves
+from cellda.evaluation.condition import Condition
 from cellda.evaluation.per_class import average_classes, class_scores
 from cellda.evaluation.predictions import PROBABILITIES, validate
-from cellda.evaluation.sample_size import parse_size, sized_name, with_sizes
+from cellda.evaluation.sample_size import sized_name, with_sizes
 from cellda.reporting.catalogue import FIGURES, TABLES, named, summaries
 from cellda.reporting.figures import CLASS_COLOURS, save_figure
 from cellda.reporting.paper import figures as paper_figures
@@ -24,13 +25,17 @@ from cellda.taxonomy import CLASSES
 COUNTS = [20, 10, 0, 25, 15, 3]
 
 
-def run(condition: str, target: str, draw: int, skill: float = 1.5, protocol: str = "clean") -> pd.DataFrame:
+def run(
+    condition: str, target: str, draw: int, skill: float = 1.5, protocol: str = "clean", n: int = 100
+) -> pd.DataFrame:
     rng = np.random.default_rng([draw, len(target), len(condition)])
     labels = np.repeat(CLASSES, COUNTS)
     logits = rng.normal(size=(len(labels), 6))
     logits[np.arange(len(labels)), [CLASSES.index(name) for name in labels]] += skill
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    key = {"condition": condition, "target": target, "draw": draw, "seed": 0, "protocol": protocol}
+    facts = {"adapter": "full", "framing": "none", "normalizer": "reinhard", "source": "barcelona"}
+    key = Condition(name=condition, n=n, labels_used=n, bound=condition == "no_fine_tune", **facts).columns()
+    key |= {"target": target, "draw": draw, "seed": 0, "protocol": protocol}
     rows = {
         "path": [f"{i:03d}.png" for i in range(len(labels))],
         "group": [f"s{i % 9}" for i in range(len(labels))],
@@ -50,7 +55,7 @@ def predictions() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def sized() -> pd.DataFrame:
     parts = [
-        run(sized_name("our_workflow", n), t, d, n / 40)
+        run(sized_name("our_workflow", n), t, d, n / 40, n=n)
         for n in (100, 30, 60)
         for t in ("raabin", "bccd")
         for d in range(4)
@@ -188,10 +193,10 @@ def test_average_curves_equal_scikit_learn(predictions):
 # --- sample size ------------------------------------------------------------------------------------------------
 
 
-def test_sizes_are_parsed_from_conditions(sized):
-    assert parse_size(sized_name("our_workflow", 45)) == ("our_workflow", 45)
-    assert [parse_size(name) for name in ("our_workflow", "a@n=", "a@n=0", "a@n=3x")] == [None] * 4
-    rows = with_sizes(sized, "our_workflow")
+def test_sizes_are_the_numbers_of_cells_that_draws_asked_for(sized):
+    other = run("our_workflow@n=80", "bccd", 0, n=40)  # a name that its column denies
+    rows = with_sizes(pd.concat([sized, other, run("our_workflow", "bccd", 0)]), "our_workflow")
+    assert (rows["size"] == rows["n"]).all()
     assert list(dict.fromkeys(rows["size"])) == [30, 60, 100]
     with pytest.raises(ConfigurationError, match="'head_only@n=30'"):
         with_sizes(sized, "head_only")
@@ -240,9 +245,11 @@ def _name(n: int) -> str:
 
 def test_every_table_and_figure_is_made_by_its_name(predictions, sized, tmp_path):
     for name, table in TABLES.items():
-        rows = (sized if name.startswith("sample_size") else predictions).assign(labels_used=0.0)
+        rows = (sized if name.startswith("sample_size") else predictions).assign(labels_used=0)
         assert table(rows, "our_workflow").rows, name
-    third = predictions[predictions["condition"] == "no_fine_tune"].assign(condition="mixed_train")
+    third = predictions[predictions["condition"] == "no_fine_tune"].assign(
+        condition="mixed_train", bound=False
+    )
     for name, figure in FIGURES.items():
         rows = sized if name.endswith("by_size") else predictions
         rows = pd.concat([rows, third]) if name == "critical_difference" else rows  # two that compete

@@ -188,7 +188,7 @@ def finished(tmp_path: Path) -> RunResult:
 def test_a_result_reads_back_what_was_written(finished: RunResult):
     assert finished.digest == "0123456789abcdef"
     assert finished.labels_used == 100
-    assert finished.trials == []
+    assert finished.trials == ()
     assert finished.recipe == Recipe.preset("laptop")
     assert len(finished.predictions) == 60
     assert finished.metrics.accuracy.value == pytest.approx(2 / 3)

@@ -148,10 +148,10 @@ def test_a_selector_receives_what_it_declares_and_nothing_else(tmp_path, witness
         assert bool(evidence.folds) == (use is Use.SUPPORT_LABELS)
     images = EVIDENCE[use](given[0])
     assert (images.known_labels is None) == (use is Use.POOL)
-    assert record["selector"] == "witness"
-    assert record["oracle"] == (use is Use.QUERY_LABELS)
-    assert record["pool"] == ("query" if use is Use.POOL else None)
-    assert record["labels_used"] == 18 + record["oracle"] * len(predictions)
+    assert record.selector == "witness"
+    assert record.oracle == (use is Use.QUERY_LABELS)
+    assert record.pool == ("query" if use is Use.POOL else None)
+    assert record.labels_used == 18 + record.oracle * len(predictions)
 
 
 def test_the_code_of_a_selector_is_part_of_the_run(tmp_path) -> None:
@@ -207,12 +207,12 @@ def test_no_selector_but_the_oracle_knows_query_labels(tmp_path, monkeypatch, se
     permuted = chosen.run(aim, store=tmp_path / "permuted", progress=False)
     assert (plain.predictions["label"] != permuted.predictions["label"]).mean() > 0.5
     assert np.array_equal(probabilities(plain.predictions), probabilities(permuted.predictions))
-    assert plain.record["adapter"] == permuted.record["adapter"]
-    assert [t["score"] for t in plain.trials] == [t["score"] for t in permuted.trials]
+    assert plain.record.adapter == permuted.record.adapter
+    assert [t.score for t in plain.trials] == [t.score for t in permuted.trials]
     assert len(plain.trials) == (0 if selector == "fixed" else 3)
-    assert plain.record["selector"] == (None if selector == "fixed" else selector)
-    assert plain.record["oracle"] is False
-    assert plain.record["pool"] == ("query" if Use.POOL in selectors.get(selector).uses else None)
+    assert plain.record.selector == (None if selector == "fixed" else selector)
+    assert plain.record.oracle is False
+    assert plain.record.pool == ("query" if Use.POOL in selectors.get(selector).uses else None)
     assert plain.labels_used == 18
 
 
@@ -222,13 +222,13 @@ def test_the_oracle_chooses_by_the_query_and_says_so(tmp_path) -> None:
     study = Study({"head_only+oracle": chosen}, [aim], oracle=True, workspace=quiet(tmp_path))
     study.run()
     (record,) = study.records()
-    assert (record["condition"], record["oracle"], record["selector"]) == ("head_only+oracle", True, "oracle")
+    assert (record.condition, record.oracle, record.selector) == ("head_only+oracle", True, "oracle")
     (case,) = (case for _, case in study.runs())
     result = RunResult(case.finished())
-    assert result.record["condition"].endswith("+oracle")
+    assert result.record.condition.endswith("+oracle")
     assert result.labels_used == 18 + len(result.predictions)
     # What it scores is what is measured in the end.
-    best = max(trial["score"] for trial in result.trials)
+    best = max(trial.score for trial in result.trials)
     assert best == pytest.approx(result.metrics.balanced_accuracy.value)
 
 
