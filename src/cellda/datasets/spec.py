@@ -1,4 +1,4 @@
-"""The source datasets that a recipe trains on, and how its support set is drawn."""
+"""Which source datasets a recipe trains on, and how a support set is drawn."""
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -75,8 +75,8 @@ class FewShot(Settings):
     """How the support set is drawn from the target.
 
     Attributes:
-        n: Number of labelled images; None means the paper's number for this dataset (Table 3); if it has none (or,
-            for JSLH, drew none), 100 for 1,000 or more images, else a tenth.
+        n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none (or,
+            for JSLH, drew none) 100 from 1,000 images on, else a tenth.
         draw: Which draw; every method sees the same support set in the same draw.
         kind: `"balanced"` (as many of each class as possible), `"stratified"` (in proportion), `"random"`, or `"all"`: every
             cell of the support side, whatever its number, for upper bounds.
