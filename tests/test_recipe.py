@@ -267,7 +267,7 @@ def test_a_problem_is_listed_without_its_echo():
         ({"sources": ["raabin", "raabin"]}, r"named twice: raabin"),
         (
             {"sources": [{"name": "raabin", "options": {"root": "/x"}}]},
-            r"no part of a recipe; say it with data=",
+            r"not part of a recipe; give it as data=",
         ),
         ({"protocol": "papr"}, r"should be 'clean' or 'paper'"),
         ({"training": {"epochs": 2.5, "holdout": 0.9}}, r"(?s)training.epochs.*training.holdout"),
@@ -347,7 +347,7 @@ def untouched(tmp_path: Path, monkeypatch) -> Path:
         (
             {"few_shot": {"n": 3}},
             None,
-            r"3 support cells cannot be shared among the 6 classes.*n = 6 or more",
+            r"3 support cells cannot be divided among the 6 classes.*n = 6 or more",
         ),
         ({"few_shot": {"n": 6}, "search": {"folds": 3}}, None, r"search.*search=None"),
         (
@@ -392,7 +392,7 @@ def test_missing_folders_are_refused_first(untouched: Path, tmp_path: Path):
         ConfigurationError, match=r"no folder 'raabin' for dataset 'raabin' in .*it holds rabin"
     ):
         tiny().run("raabin", tmp_path / "data", store=untouched, progress=False)
-    with pytest.raises(CelldaError, match=r"no_cells is not there"):
+    with pytest.raises(CelldaError, match=r"no_cells does not exist"):
         tiny().run(f"folder={tmp_path / 'no_cells'}", store=untouched, progress=False)
     assert stored(untouched) == []
 

@@ -62,7 +62,7 @@ def test_names_that_say_nothing_are_refused(raw):
 
 def test_the_refusal_names_near_ones():
     with pytest.raises(
-        UnknownNameError, match="'neutrofil' names no known cell type; did you mean 'neutrophil'"
+        UnknownNameError, match="'neutrofil' is not a known cell type; did you mean 'neutrophil'"
     ):
         fold("neutrofil")
     assert list(unknown_names(["neutrofil", "BAS", "xyzzy", "neutrofil"])) == ["neutrofil", "xyzzy"]

@@ -1,22 +1,22 @@
-"""The one exception family of cellda: every error a user can cause and mend."""
+"""The one exception family of cellda: every error that a user can cause and fix."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
 
 class CelldaError(Exception):
-    """A problem the user can mend; the message says what was wrong, where, and what would be right.
+    """A problem that the user can fix; the message says what was wrong, where, and what would be right.
 
     The command line prints the message without a traceback and exits with status 2.
     """
 
 
 class UnknownNameError(CelldaError, ValueError):
-    """A name that no registered member, class or column carries."""
+    """A name that does not belong to any registered member, class or column."""
 
 
 class ConfigurationError(CelldaError, ValueError):
-    """A recipe, or a combination of recipe, target and data, that cannot work."""
+    """A recipe that cannot work, alone or with the given target and data."""
 
 
 class DataError(CelldaError):
@@ -24,7 +24,7 @@ class DataError(CelldaError):
 
     Args:
         summary: What was read and what went wrong, one sentence.
-        problems: One line per file or row; all of them are listed at once.
+        problems: One line per file or row; the message lists them all.
     """
 
     def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:
@@ -34,7 +34,7 @@ class DataError(CelldaError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known names are near `name`, as the end of an error message.
+    """The known names nearest to `name`, as the end of an error message.
 
     >>> nearest("reinhart", ["identity", "reinhard"])
     "did you mean 'reinhard'? Known: identity, reinhard."

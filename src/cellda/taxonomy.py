@@ -1,8 +1,8 @@
-"""The six classes of the paper, and how the names found in the wild fold into them.
+"""The six classes of the paper, and how published names map to them.
 
 `fold` maps a published folder, column or file name to one of `CLASSES`, or to None where the name is known
-but its cells are left out of the study (blasts, platelets, artefacts, ...). Unknown names are refused, with
-the near ones.
+but its cells are left out of the study (blasts, platelets, artefacts, ...). Unknown names raise an error that
+suggests the nearest known ones.
 """
 
 import difflib
@@ -130,11 +130,11 @@ def fold(raw_label: str) -> str | None:
 
     Returns:
         One of `CLASSES`, or None for cells that are known but left out: blasts, immature granulocytes,
-        proerythroblasts, atypical lymphocytes (`LYA` is not among the labels the paper's authors fold),
+        proerythroblasts, atypical lymphocytes (`LYA` is not among the labels that the paper's authors merge),
         platelets, smudge cells, artefacts and the like.
 
     Raises:
-        UnknownNameError: If the name says nothing known; the message names near ones.
+        UnknownNameError: If the name is unknown; the message suggests the nearest known ones.
 
     >>> fold("Band_Neutrophils"), fold("PMO")
     ('neutrophil', None)
@@ -144,7 +144,7 @@ def fold(raw_label: str) -> str | None:
     for candidate in (key, singular, f"{singular}cell", singular.removesuffix("cell")):
         if candidate in _KNOWN:
             return _KNOWN[candidate][1]
-    raise UnknownNameError(f"'{raw_label}' names no known cell type; {_near(key)}")
+    raise UnknownNameError(f"'{raw_label}' is not a known cell type; {_near(key)}")
 
 
 def names_a_class(name: str) -> bool:
@@ -153,7 +153,7 @@ def names_a_class(name: str) -> bool:
 
 
 def unknown_names(raw_labels: Iterable[str]) -> dict[str, str]:
-    """Those of `raw_labels` that `fold` refuses, each with the sentence that says so and names near ones."""
+    """Those of `raw_labels` that `fold` refuses, each with its error message."""
     problems = {}
     for raw_label in dict.fromkeys(raw_labels):
         try:
@@ -168,6 +168,6 @@ def _near(key: str) -> str:
     if close:
         return f"did you mean {' or '.join(repr(_KNOWN[hit][0]) for hit in close)}?"
     return (
-        f"known are {', '.join(CLASSES)}, their finer stages, the glossary's abbreviations, "
+        f"known names are {', '.join(CLASSES)}, their finer stages, the glossary's abbreviations, "
         "and 'other' for cells to leave out."
     )

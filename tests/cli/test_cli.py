@@ -172,7 +172,7 @@ def test_check_of_unknown_labels(cellda_, cells: Path):
         (["foldr", "x"], 2, "There is no dataset 'foldr'; did you mean 'folder'?"),
         (["folder"], 2, "say where they are, as in `cellda datasets check folder PATH`"),
         (["synthetic/99"], 2, "There is no dataset 'synthetic/99'"),
-        (["folder", "no/such/place"], 1, "The folder no/such/place is not there."),
+        (["folder", "no/such/place"], 1, "The folder no/such/place does not exist."),
     ],
 )
 def test_check_of_what_is_not_there(cellda_, arguments: list[str], status: int, message: str):

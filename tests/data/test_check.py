@@ -72,7 +72,7 @@ def test_what_cannot_be_loaded_is_reported_with_all_its_problems(tmp_path):
     assert not report.ok
     assert report.counts == {}
     assert len(report.problems) == 3
-    assert "'[neutrofil]' names no known cell type" in printed(report)
+    assert "'[neutrofil]' is not a known cell type" in printed(report)
 
 
 def test_counts_stand_beside_those_of_the_paper(tmp_path):

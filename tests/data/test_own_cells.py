@@ -139,7 +139,7 @@ def test_a_search_by_labels_needs_labels_and_one_by_images_images(tmp_path, imag
 
 def test_images_that_are_not_there_are_listed(tmp_path, images) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"(?s)nowhere: is not there.*empty: holds no image"):
+    with pytest.raises(DataError, match=r"(?s)nowhere: does not exist.*empty: holds no image"):
         image_files([tmp_path / "nowhere", images, tmp_path / "empty"])
     with pytest.raises(DataError, match=r"gone\.png"):
         OwnCells(None, [tmp_path / "gone.png"])
@@ -205,4 +205,4 @@ def test_the_commands_adapt_and_predict(cellda_, tmp_path: Path, images) -> None
     assert "needs labelled cells" in text(said.err)
     said = cellda_("predict", model, tmp_path / "nowhere")
     assert said.status == 2
-    assert "nowhere: is not there" in text(said.err)
+    assert "nowhere: does not exist" in text(said.err)

@@ -187,9 +187,9 @@ def test_a_dataset_that_lies_elsewhere_is_named_with_its_place(tmp_path: Path, m
     own_cells(tmp_path / "my=cells")
     assert len(DataRoot(None).load(f"folder={tmp_path / 'my=cells'}")) == 9
     assert len(DataRoot("~/elsewhere").load("folder=~/my=cells")) == 9
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         DataRoot(tmp_path).load("folder=~/no_cells")
-    with pytest.raises(ConfigurationError, match="'folder=' names no folder; write folder=<path>"):
+    with pytest.raises(ConfigurationError, match="'folder=' does not name a folder; write folder=<path>"):
         DataRoot(tmp_path).load("folder=")
 
 

@@ -89,7 +89,7 @@ def test_the_fingerprint_knows_the_data_and_not_the_place(name, tmp_path):
 def test_no_root_a_missing_root_and_a_foreign_layout_are_refused(name, tmp_path):
     with pytest.raises(DataError, match=rf"'{name}'.*load\('{name}'"):
         cellda.datasets.load(name)
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         cellda.datasets.load(name, tmp_path / "nowhere")
     (tmp_path / "holiday" / "beach").mkdir(parents=True)
     picture(tmp_path / "holiday" / "beach" / "sea.jpg")

@@ -113,7 +113,7 @@ def test_masks_that_mark_no_cell_are_all_listed(tmp_path):
     with pytest.raises(DataError, match="4 field") as caught:
         load("lisc", tmp_path)
     for problem, reason in zip(
-        caught.value.problems, ("not there", "black", "72 x 57", "image"), strict=True
+        caught.value.problems, ("does not exist", "black", "72 x 57", "image"), strict=True
     ):
         assert reason in problem
 
@@ -238,7 +238,7 @@ def test_annotations_that_cannot_be_used_are_all_listed(tmp_path):
         "no pixel",
         "not made of numbers",
         "not an image",
-        "not there",
+        "is missing",
     )
     assert len(caught.value.problems) == len(reasons)
     for number, (problem, reason) in enumerate(zip(caught.value.problems, reasons, strict=True), start=3):
@@ -256,17 +256,17 @@ def test_lines_of_yolo_files_that_cannot_be_used_are_listed(tmp_path):
     first, second, third = caught.value.problems
     assert first.startswith("1.txt: line 2: class 7")
     assert second.startswith("2.txt: line 1")
-    assert third.startswith("3.txt: its image is not there")
+    assert third.startswith("3.txt: its image is missing")
 
 
 def test_yolo_needs_one_list_of_classes(tmp_path):
     yolo_tree(tmp_path, tmp_path, tmp_path / "classes.txt")
     (tmp_path / "obj.names").write_text("Basophil\nNeutrophil\n")
-    with pytest.raises(DataError, match=r"classes\.txt, obj\.names, which differ"):
+    with pytest.raises(DataError, match=r"classes\.txt, obj\.names were found, which differ"):
         load("tianjin", tmp_path)
     (tmp_path / "obj.names").unlink()
     (tmp_path / "classes.txt").unlink()
-    with pytest.raises(DataError, match=r"need one list .*none is there"):
+    with pytest.raises(DataError, match=r"need one list .*none was found"):
         load("tianjin", tmp_path)
 
 

@@ -41,8 +41,8 @@ def test_folder_lists_all_unknown_and_empty_classes_at_once(tmp_path):
         load("folder", tmp_path)
     assert len(caught.value.problems) == 3
     found = "\n".join(caught.value.problems)
-    assert "'neutrofils' names no known cell type; did you mean 'neutrophil'" in found
-    assert "'misc things' names no known cell type" in found
+    assert "'neutrofils' is not a known cell type; did you mean 'neutrophil'" in found
+    assert "'misc things' is not a known cell type" in found
     assert "'basophil' holds no image" in found
 
 
@@ -139,14 +139,14 @@ def test_table_lists_every_problem_with_its_line(tmp_path):
     )
     text = "\n".join(problems)
     for number, what in {
-        3: "gone.png is not there", 4: "repeats the cell of line 2", 5: "there labelled 'seg'", 6: "lacks h", 7: "numbers",
+        3: "gone.png does not exist", 4: "repeats the cell of line 2", 5: "there labelled 'seg'", 6: "lacks h", 7: "numbers",
         8: "no width", 9: "outside a.png of 12 x 10", 11: "path is empty", 12: "label is empty", 13: "numbers",
-        14: "not an image", 15: "8 cells under 7 columns",
+        14: "not an image", 15: "8 entries under 7 columns",
     }.items():  # fmt: skip
         line = [problem for problem in problems if problem.startswith(f"line {number}:")]
         assert len(line) == 1, number
         assert what in line[0]
-    assert "line 10, line 16: 'neutrofil' names no known cell type; did you mean 'neutrophil'" in text
+    assert "line 10, line 16: 'neutrofil' is not a known cell type; did you mean 'neutrophil'" in text
     assert len(problems) == 13
 
 

@@ -154,7 +154,7 @@ def broken(tmp_path):
     return {
         "truncated.jpg": "truncated", "truncated.png": "truncated", "damaged.png": "damaged", "empty.jpg": "empty",
         "text.jpg": "not an image", "folder.jpg": "folder", "float.tiff": "floats", "int32.tiff": "32-bit",
-        "clear.png": "transparent", "missing.png": "not there",
+        "clear.png": "transparent", "missing.png": "does not exist",
     }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def test_a_folder_that_is_not_the_dataset_is_neither_used_nor_replaced(server: S
     mine.parent.mkdir()
     mine.write_text("mine")
     with pytest.raises(
-        DataError, match=r"is there, but is not the dataset; complete it, or move it away"
+        DataError, match=r"exists, but is not the dataset; complete it, or move it away"
     ) as caught:
         fetch("jiangxi_tecom", tmp_path)
     assert "looked for Dataset 1" in str(caught.value)
@@ -89,7 +89,7 @@ def test_a_broken_copy_of_a_single_file_is_not_taken_for_it(server: Server, publ
 
 def test_a_file_in_the_place_of_a_folder_is_not_the_dataset(tmp_path: Path):
     (tmp_path / "raabin").write_text("notes")
-    with pytest.raises(DataError, match="is there, but is not the dataset"):
+    with pytest.raises(DataError, match="exists, but is not the dataset"):
         fetch("raabin", tmp_path)
 
 
@@ -297,11 +297,11 @@ def test_the_command_says_what_came_and_what_to_do_next(
         ("tianjin", "13:2160"),
     ],
 )
-def test_what_must_be_got_by_hand_is_no_success(cellda_, tmp_path: Path, name: str, wanted: str):
+def test_a_dataset_to_download_by_hand_exits_with_status_2(cellda_, tmp_path: Path, name: str, wanted: str):
     status, out, err = cellda_(name, "--data", tmp_path)
     assert (status, out) == (2, "")
     assert wanted in err
-    assert f"put it so that {tmp_path / name} holds" in err
+    assert f"place it so that {tmp_path / name} holds" in err
     assert left(tmp_path) == []
 
 

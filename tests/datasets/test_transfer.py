@@ -34,7 +34,7 @@ def test_what_has_arrived_waits_for_the_next_call(server: Server, tecom: bytes, 
     with pytest.raises(DataError, match="it was cut") as caught:
         fetch("jiangxi_tecom", tmp_path)
     assert len(server.answers) == transfer.FAILURES
-    assert "the same command goes on from there" in str(caught.value)
+    assert "the same command resumes from there" in str(caught.value)
     assert f"from https://example.org/page and unpack it in {tmp_path / 'jiangxi_tecom'}" in str(caught.value)
     assert not (tmp_path / "jiangxi_tecom").exists()
 
@@ -157,6 +157,6 @@ def test_a_missing_file_is_not_asked_for_again(server: Server, tecom: bytes, tmp
     with pytest.raises(DataError, match="the server answers 404 Not Found") as caught:
         fetch("jiangxi_tecom", tmp_path)
     assert "https://example.org/page" in str(caught.value)
-    assert "goes on from there" not in str(caught.value)
+    assert "resumes from there" not in str(caught.value)
     assert len(server.answers) == 1
     assert list(tmp_path.iterdir()) == []

@@ -46,14 +46,14 @@ TRAPS = {
     "network": (zipped({"\\\\host\\share\\trap": b"x"}), "has an absolute path"),
     "zip link": (zip_of_mode(stat.S_IFLNK | 0o777), "'thing' is a link"),
     "zip device": (zip_of_mode(stat.S_IFCHR | 0o666), "'thing' is a device"),
-    "two capitals": (zipped({"a.txt": b"x", "A.TXT": b"y"}), "'A.TXT' takes the place of 'a.txt'"),
+    "two capitals": (zipped({"a.txt": b"x", "A.TXT": b"y"}), "'A.TXT' would overwrite 'a.txt'"),
     "file as folder": (zipped({"a": b"x", "a/b": b"y"}), "'a/b' lies in the file 'a'"),
     "tar up": (tar(FILE, ("../trap", tarfile.REGTYPE, "")), "'../trap' leads out"),
     "tar absolute": (tar(FILE, ("/trap", tarfile.REGTYPE, "")), "'/trap' has an absolute path"),
     "symbolic link": (tar(FILE, ("link", tarfile.SYMTYPE, "/etc")), "'link' is a link"),
     "link inside": (tar(FILE, ("link", tarfile.SYMTYPE, "sound.txt")), "'link' is a link"),
     "hard link": (tar(FILE, ("link", tarfile.LNKTYPE, "sound.txt")), "'link' is a link"),
-    "no name": (tar(FILE, ("a\0b", tarfile.REGTYPE, "")), "is no file name"),
+    "no name": (tar(FILE, ("a\0b", tarfile.REGTYPE, "")), "is not a file name"),
     "pipe": (tar(FILE, ("pipe", tarfile.FIFOTYPE, "")), "'pipe' is a device"),
 }
 

@@ -1,1 +1,1 @@
-"""Cells on their way to the network: draws, decoded pixels, a laboratory's own cells."""
+"""From datasets to network inputs: draws, decoded pixels, a laboratory's own cells."""

@@ -1,4 +1,4 @@
-"""Data cards on a terminal: all of them in brief, one of them in full, and counts beside the paper's."""
+"""Data cards on a terminal: all of them in brief, one of them in full, and counts next to the paper's."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ from cellda.taxonomy import CLASSES
 
 
 def brief_cards(cards: Mapping[str, type[DataCard]], summaries: Mapping[str, str]) -> RenderableType:
-    """All data cards in brief, with what is not stated left out, then the paper's Table 2.
+    """All data cards in brief, without the facts that are not stated, then the paper's Table 2.
 
     Args:
-        cards: By the dataset's name.
-        summaries: What each dataset is, in one line, by name.
+        cards: By dataset name.
+        summaries: One line about each dataset, by name.
     """
     listing = Table(title="datasets", title_justify="left", title_style="bold", box=None, show_header=False)
     listing.add_column(style="cyan", no_wrap=True)
@@ -40,9 +40,9 @@ def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | Non
     """One data card with all its fields.
 
     Args:
-        card: Of the dataset.
-        summary: What the dataset is, in one line.
-        found: Cells of each class on disk, to be shown beside the paper's.
+        card: The dataset's card.
+        summary: One line about the dataset.
+        found: Cells of each class on disk, to show next to the paper's.
     """
     fields = Table(box=None, show_header=False)
     fields.add_column(style="bold", no_wrap=True)
@@ -72,9 +72,9 @@ def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | Non
 
 
 def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] | None) -> Table:
-    """Cells of each class: found, in the paper's Table 2, and, where both are known, the difference.
+    """Cells of each class: found, in the paper's Table 2, and the difference if both are known.
 
-    Where a copy has fewer cells of every class, a line says that it is a part of the dataset.
+    If a copy has fewer cells of every class, a caption says that it is a part of the dataset.
     """
     table = Table("class", caption_justify="left")
     columns = []

@@ -1,4 +1,4 @@
-"""Looking a dataset over before it is used: counts, unreadable files, files passed over, twins."""
+"""Check a dataset before it is used: counts, unreadable files, ignored files, identical images."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,27 +21,27 @@ from cellda.runtime import progress
 
 _SHOWN = 20
 SIDE = 32
-"""Pixels to which framed images are resized: only whether there is a cell matters."""
+"""Side in pixels to which framed images are resized; the check needs to know only whether there is a cell."""
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found; prints itself with rich.
+    """What `check` found; rich can print it.
 
     Attributes:
         name: Registered name of the dataset.
-        root: The folder that paths are relative to, None for drawn datasets.
+        root: The folder that paths are relative to, None for synthetic datasets.
         counts: Cells of each class found.
-        published: Cells of each class in the paper's Table 2, where it has them.
-        note: What a reader of the counts must know.
-        dropped: Cells of each known label that folds into none of the six classes.
-        groups: Number of groups that splits keep together; None where the dataset gives none.
+        published: Cells of each class in the paper's Table 2, if it lists them.
+        note: What a reader of the counts needs to know.
+        dropped: Cells of each known label that belongs to none of the six classes.
+        groups: Number of groups that splits keep together; None if the dataset has none.
         identical: Sets of paths whose files hold the same bytes.
         unreadable: Path (and box) of images that cannot be used -> reason.
-        framing: The framing that was tried on every image.
+        framing: The framing that was tested on every image.
         unframed: Path (and box) of images in which it found no cell.
-        ignored: Path of files and folders passed over -> reason.
-        problems: Why the dataset cannot be loaded at all (missing layout, unknown labels, bad rows, ...).
+        ignored: Path of ignored files and folders -> reason.
+        problems: Why the dataset cannot be loaded (missing layout, unknown labels, bad rows, ...).
     """
 
     name: str
@@ -60,12 +60,14 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the dataset can be used as it is: it loads, and every image can be read."""
+        """Whether the dataset can be used: it loads, and every image can be read."""
         return not self.problems and not self.unreadable
 
     def __rich__(self) -> RenderableType:
         """Counts, then one list for each kind of finding, then the verdict."""
-        parts: list[RenderableType] = [Text(f"{self.name}: {self.root or 'drawn, no folder'}", style="bold")]
+        parts: list[RenderableType] = [
+            Text(f"{self.name}: {self.root or 'synthetic, no folder'}", style="bold")
+        ]
         if self.counts:
             parts.append(counts_table(self.counts, self.published))
         if self.note:
@@ -77,7 +79,7 @@ class CheckReport:
         for title, lines in (
             ("cells left out, of none of the six classes", dropped),
             ("byte-identical images, kept in one group", twins),
-            ("passed over", _by_kind(self.ignored)),
+            ("ignored", _by_kind(self.ignored)),
             (f"no cell found by the framing '{self.framing}', shown whole", list(self.unframed)),
             ("cannot be read", [f"{path}: {reason}" for path, reason in self.unreadable.items()]),
             ("cannot be loaded", list(self.problems)),
@@ -96,15 +98,15 @@ class CheckReport:
 def check(
     dataset: CellDataset | str, path: str | Path | None = None, *, framing: str = "none", **options: Any
 ) -> CheckReport:
-    """Load a dataset, decode every image of it and report what was found; raises nothing that it can report.
+    """Load a dataset, decode each of its images and report the findings; it reports problems instead of raising them.
 
-    Inside `cellda.runtime.progress.display()` it shows a bar.
+    It shows a bar inside `cellda.runtime.progress.display()`.
 
     Args:
         dataset: A dataset, or a registered name.
-        path: The dataset's folder (or file), where a name is given.
-        framing: Name of a framing to be tried on every readable image.
-        options: Options of the loader, where a name is given.
+        path: The dataset's folder (or file), if `dataset` is a name.
+        framing: Name of a framing to test on every readable image.
+        options: Options of the loader, if `dataset` is a name.
 
     Raises:
         UnknownNameError: If no dataset or framing has this name.
@@ -155,13 +157,13 @@ def _unframed(dataset: CellDataset, framing: Framing, unreadable: set[int]) -> I
 
 
 def _place(dataset: CellDataset, row: int) -> str:
-    """How a report names a cell: its path, with its box if there is one."""
+    """The name of a cell in the report: its path, with its box if it has one."""
     path, box = dataset.table.loc[row, ["path", "box"]]
     return str(path) if box is None else f"{path} {box}"
 
 
 def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:
-    """Files beside the dataset's images, and folders beside its folders, that are not among its cells."""
+    """Files next to the dataset's images, and folders next to its folders, that hold none of its cells."""
     if dataset.root is None:
         return
     cells = {*dataset.files, *dataset.dropped["path"]}
@@ -178,7 +180,7 @@ def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:
 
 
 def _by_kind(ignored: dict[str, str]) -> list[str]:
-    """One line for each folder, suffix and reason: a folder of masks is one line."""
+    """One line per folder, suffix and reason: a folder of masks is one line."""
     kinds: dict[tuple[PurePosixPath, str, str], list[str]] = defaultdict(list)
     for path, reason in ignored.items():
         kinds[PurePosixPath(path).parent, PurePosixPath(path).suffix, reason].append(path)

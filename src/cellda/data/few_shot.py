@@ -1,4 +1,4 @@
-"""Few-shot draws: which cells of a target are labelled for adaptation, and which are kept to measure on."""
+"""Few-shot draws: which cells of a target are labelled for adaptation, and which are kept for measuring."""
 
 import warnings
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Protocol = Literal["clean", "paper"]
 """`clean`: groups never straddle; `paper`: the published image-level draw."""
 
 Kind = Literal["balanced", "stratified", "random", "all"]
-"""How the support is shared out among the classes."""
+"""How the support set is divided among the classes."""
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -26,18 +26,18 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Draw:
-    """One few-shot draw of a target; every method that is compared on it gets the same one.
+    """One few-shot draw of a target, the same for every method that is compared on it.
 
     Attributes:
-        n: Number of support cells asked for; `support` may hold fewer (see `draw_support`).
+        n: Number of support cells requested; `support` may hold fewer (see `draw_support`).
         draw: The draw's number.
         protocol: `"clean"` or `"paper"`.
-        kind: How the support is shared out among the classes.
-        support: Rows of the dataset's table to adapt on, ascending.
-        query: Rows to measure on, ascending; shares no row with `support`, and under `clean` no group.
+        kind: How the support set is divided among the classes.
+        support: Rows of the dataset's table for adaptation, ascending.
+        query: Rows for measuring, ascending; shares no row with `support`, and under `clean` no group.
         unsupported: Classes of the dataset without a cell in the support.
         untested: Classes of the dataset without a cell in the query.
-        groups: Group of every row of the table, for folds inside the support and for intervals over the
+        groups: Group of every row of the table, for folds inside the support set and for intervals over the
             query.
     """
 
@@ -53,9 +53,9 @@ class Draw:
 
 
 def default_size(dataset: "CellDataset") -> int:
-    """The paper's number of support cells: Table 3, else 100 from 1000 cells on, else a rounded tenth.
+    """The paper's number of support cells: Table 3, else 100 for 1000 or more cells, else a rounded tenth.
 
-    JSLH, on which the paper tuned nothing, also gets its tenth, so that every condition can be run on it.
+    JSLH, on which the paper fine-tuned nothing, also gets its tenth, so that every condition can run on it.
     """
     if dataset.few_shot:
         return dataset.few_shot
@@ -69,10 +69,10 @@ def draw_support(
     protocol: Protocol = "clean",
     kind: Kind = "balanced",
 ) -> Draw:
-    """Draw the support of a target and the query that goes with it.
+    """Draw the support set of a target and the matching query.
 
-    `clean`, where the dataset publishes groups: `StratifiedGroupKFold(2)` halves the groups; the support is
-    drawn on one half and the query is the whole other one. A class whose cells all lie in one group goes to
+    `clean`, where the dataset publishes groups: `StratifiedGroupKFold(2)` halves the groups; the support set is
+    drawn from one half and the query is all of the other. A class whose cells all lie in one group goes to
     the query with that group and is `unsupported`. Where the dataset publishes no groups, every image is a
     group (byte-identical ones share theirs) and the query is everything outside the drawn groups. Within a
     class, cells are taken round-robin over shuffled groups. `paper`: images are drawn one by one and the
@@ -80,21 +80,21 @@ def draw_support(
 
     `balanced` gives each class `n // classes` cells; the remainder is not drawn, as in the authors' lists (16
     cells of each of 6 classes for n = 100). A class with fewer cells than that gives at most half of them, a
-    single cell goes to the support, and what is missing is not made up for. `stratified` follows the class
-    proportions with at least one cell a class. `random` looks at no label. `all` takes every cell of the support side, for
-    upper bounds; where images have no side of their own (no groups, or `paper`), they are halved like groups for it.
+    single cell goes to the support set, and a shortfall is not made up from other classes. `stratified` follows the class
+    proportions with at least one cell per class. `random` ignores labels. `all` takes every cell of the support side, for
+    upper bounds; where there are no sides (no groups, or `paper`), the images are halved as groups are.
 
     The draw depends on the cells, not on the order of the table's rows.
 
     Args:
         dataset: The target.
-        n: Number of support cells; None takes `default_size`, 0 draws none; `all` takes none of these.
+        n: Number of support cells; None means `default_size`, 0 draws none; must be None for `all`.
         draw: Number of the draw, from 0.
         protocol: `"clean"` or `"paper"`.
         kind: `"balanced"`, `"stratified"`, `"random"` or `"all"`.
 
     Raises:
-        ConfigurationError: If the data cannot give such a draw; the message says what would work.
+        ConfigurationError: If the data do not allow such a draw; the message says what would work.
     """
     if kind == "all" and n is not None:
         raise ConfigurationError(
@@ -103,17 +103,17 @@ def draw_support(
     size = default_size(dataset) if n is None else n
     name, counts = dataset.full_name, dataset.class_counts()
     if draw < 0:
-        raise ConfigurationError(f"Draws are numbered from 0; {draw} is not the number of a draw.")
+        raise ConfigurationError(f"Draws are numbered from 0; {draw} is not a valid draw.")
     if size < 0 or (0 < size < len(counts) and kind not in ("random", "all")):
         raise ConfigurationError(
-            f"{size} support cells cannot be shared among the {len(counts)} classes of '{name}'; ask for n = "
+            f"{size} support cells cannot be divided among the {len(counts)} classes of '{name}'; ask for n = "
             f'{len(counts)} or more, or for kind="random".'
         )
 
     order = _path_order(dataset.table)
     labels = dataset.table["label"].to_numpy()[order]
     groups = dataset.effective_groups()
-    # Numbered by first appearance along the paths, so that neither names nor row order decide.
+    # Numbered by first appearance along the paths, so that neither names nor row order matter.
     codes = np.arange(len(order)) if protocol == "paper" else pd.factorize(np.asarray(groups)[order])[0]
     rng = np.random.default_rng(draw)
 
@@ -126,7 +126,7 @@ def draw_support(
         where = (
             " on the support side of its groups, which are kept whole"
             if split
-            else ", one kept to measure on"
+            else ", as one must be left to measure"
         )
         remedy = f"ask for n = {available} or fewer" + (
             ' or, at the image level, for protocol="paper"' * split
@@ -148,8 +148,8 @@ def draw_support(
     held_back = ~side if split else ~np.isin(codes, codes[drawn])
     if not held_back.any():
         raise ConfigurationError(
-            f"Nothing of '{name}' is left to measure on in draw {draw}, because the {size} support cells "
-            "touch every group; ask for a smaller n."
+            f"Nothing of '{name}' is left to measure in draw {draw}, because the {size} support cells "
+            "cover every group; ask for a smaller n."
         )
     return Draw(
         n=size,
@@ -171,9 +171,9 @@ def _path_order(table: pd.DataFrame) -> Ints:
 
 
 def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name: str) -> Bools:
-    """Rows on whose groups the support may be drawn; all others are the query.
+    """Rows from whose groups the support set may be drawn; all others are the query.
 
-    Groups that hold all cells of a class are set aside for the query before the others are halved.
+    Groups that hold all cells of a class are reserved for the query before the others are halved.
     """
     spread = pd.Series(codes).groupby(labels).transform("nunique").to_numpy()
     free = np.flatnonzero(~np.isin(codes, codes[spread == 1]))
@@ -190,7 +190,7 @@ def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name:
     halves = StratifiedGroupKFold(2, shuffle=True, random_state=draw)
     try:
         with warnings.catch_warnings():
-            # Warns of classes with a single cell, which are reported as unsupported or untested.
+            # It warns about classes with a single cell, which `Draw` reports as unsupported or untested.
             warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
             folds = next(iter(halves.split(free, labels[free], codes[free])))
     except ValueError as error:
@@ -198,7 +198,7 @@ def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name:
             f"The groups of '{name}' cannot be split in two halves ({error}). Give more cells, or draw at "
             'the image level with protocol="paper".'
         ) from None
-    # The largest group always opens the first fold: a coin decides which half is the support side.
+    # The largest group is always in the first fold: a coin decides which half is the support side.
     side[free[folds[np.random.default_rng(draw).integers(2)]]] = True
     return side
 
@@ -209,7 +209,7 @@ def _balanced(counts: dict[str, int], n: int) -> dict[str, int]:
 
 
 def _stratified(counts: dict[str, int], n: int) -> dict[str, int]:
-    """Shares in proportion, at least one each, summing to `n` (largest remainders)."""
+    """Proportional shares, at least one each, summing to `n` (largest remainders)."""
     if n == 0:
         return dict.fromkeys(counts, 0)
     cells = np.array(list(counts.values()))
@@ -223,7 +223,7 @@ def _stratified(counts: dict[str, int], n: int) -> dict[str, int]:
 
 
 def _round_robin(rows: Ints, codes: Ints, rng: np.random.Generator) -> Ints:
-    """Rows in an order that takes one cell of every group before a second one of any."""
+    """Rows in an order that takes one cell of every group before a second cell of any group."""
     rows = rng.permutation(rows)
     owners = codes[rows]
     turn = pd.Series(owners).groupby(owners).cumcount().to_numpy()
@@ -236,9 +236,9 @@ def _ascending(rows: Ints) -> tuple[int, ...]:
 
 
 def split_query(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Halve the query of a draw, whole groups at a time and without a look at labels: a pool, and what is measured on.
+    """Halve the query of a draw by whole groups, without using labels: into a pool and the part that is measured.
 
-    Groups are shuffled by the draw's number and go to the pool until it holds half of the images.
+    Groups are shuffled by the draw's number and added to the pool until it holds half of the images.
 
     Raises:
         ConfigurationError: If the query is a single group.
@@ -247,7 +247,7 @@ def split_query(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:
     names, sizes = np.unique(groups, return_counts=True)
     if len(names) < 2:
         raise ConfigurationError(
-            "The query holds a single group, which cannot be halved into a disjoint pool; set pool='query'."
+            "The query holds a single group, which cannot be halved for a disjoint pool; set pool='query'."
         )
     order = np.random.default_rng(draw.draw).permutation(len(names))
     before = np.cumsum(sizes[order]) - sizes[order]

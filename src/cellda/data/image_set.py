@@ -1,4 +1,4 @@
-"""A set of decoded images on their way to the network."""
+"""A set of decoded images, the input of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ class ImageSet:
 
     Attributes:
         pixels: `(M, 3, S, S)` uint8, all images of the dataset (memory-mapped; never copied as a whole).
-        rows: `(N,)` which of them are in the set.
+        rows: `(N,)` the images that are in the set.
         normalizer: The stain normalizer of these images.
         known_labels: `(N,)` class indices, or None for an unlabelled pool.
         groups: The group of each image, for splits that keep groups together.
-        degrade: Whether training lowers resolution and zooms (for sources sharper than the targets).
+        degrade: Whether training lowers the resolution and zooms (for sources sharper than the targets).
     """
 
     pixels: UInt8[Tensor, "m 3 s s"]

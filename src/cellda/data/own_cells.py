@@ -1,4 +1,4 @@
-"""What a laboratory has: some labelled cells, and images without labels beside them."""
+"""A laboratory's own data: some labelled cells, and unlabelled images in addition."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from cellda.framing.base import Framing
 
 UNLABELLED = -1
-"""In place of a class index, where a cell has no label."""
+"""Replaces the class index of a cell without a label."""
 
 
 class OwnCells(CellDataset):
-    """Labelled cells and unlabelled images of one laboratory: first the ones, then the others.
+    """Labelled cells of one laboratory, followed by its unlabelled images.
 
-    It is no set to measure on, and is not registered; `Recipe.adapt` makes it.
+    It is not meant for measuring, and is not registered; `Recipe.adapt` creates it.
 
     Args:
-        labelled: A dataset, all of whose cells are labelled; None where there are no labels.
+        labelled: A dataset, all of whose cells are labelled; None if there are no labels.
         images: Image files, one cell each.
 
     Raises:
-        DataError: If there is neither, or files are not there; all of them are listed.
+        DataError: If both are missing, or files do not exist; the message lists them all.
     """
 
     name = "own_cells"
@@ -41,7 +41,7 @@ class OwnCells(CellDataset):
     def __init__(self, labelled: CellDataset | None, images: Sequence[Path] = ()) -> None:
         missing = [str(image) for image in images if not image.is_file()]
         if missing:
-            raise DataError(f"{len(missing)} of the unlabelled images are not there:", missing)
+            raise DataError(f"{len(missing)} of the unlabelled images do not exist:", missing)
         if labelled is None and not images:
             raise DataError("There is nothing to adapt to: give labelled cells, unlabelled images, or both.")
         self.labelled, self.images = labelled, tuple(image.resolve() for image in images)
@@ -57,7 +57,7 @@ class OwnCells(CellDataset):
 
     @property
     def full_name(self) -> str:
-        """That of the labelled cells, where there are any."""
+        """The name of the labelled cells, if there are any."""
         return "own images" if self.labelled is None else self.labelled.full_name
 
     @property
@@ -73,7 +73,7 @@ class OwnCells(CellDataset):
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the labelled cells' fingerprint and of where the images lie, how large they are and of when."""
+        """sha256 of the labelled cells' fingerprint and of each image's path, size and modification time."""
         digest = hashlib.sha256((self.labelled.fingerprint if self.labelled else "").encode())
         for image in self.images:
             state = image.stat()
@@ -86,7 +86,7 @@ class OwnCells(CellDataset):
         return f"{super().code} {self.labelled.code if self.labelled else ''}"
 
     def effective_groups(self) -> list[str]:
-        """The groups of the labelled cells; every image without a label is its own."""
+        """The groups of the labelled cells; every unlabelled image is its own group."""
         known = [] if self.labelled is None else self.labelled.effective_groups()
         return [*known, *(str(image) for image in self.images)]
 
@@ -110,7 +110,7 @@ class OwnCells(CellDataset):
         return torch.cat(pixels), torch.cat(found)
 
     def _parted(self, indices: Sequence[int]) -> tuple[list[int], list[Path]]:
-        """Rows of labelled cells, and files of images, of ascending rows."""
+        """The rows of labelled cells, and the files of unlabelled images, among ascending rows."""
         rows = list(indices)
         return (
             [row for row in rows if row < self.count],
@@ -119,10 +119,10 @@ class OwnCells(CellDataset):
 
 
 def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Image files: those that are named, and all in and below the folders that are.
+    """The image files that are given, and all image files in and below the folders that are given.
 
     Raises:
-        DataError: If a folder holds no image, or something is not there; all of it is listed.
+        DataError: If a folder holds no image, or a path does not exist; the message lists them all.
     """
     found: list[Path] = []
     problems = []
@@ -132,8 +132,8 @@ def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
         if not inside:
             problems.append(f"{path}: holds no image")
         elif not inside[0].exists():
-            problems.append(f"{path}: is not there")
+            problems.append(f"{path}: does not exist")
         found += inside
     if problems:
-        raise DataError("Images were asked for that cannot be had.", problems)
+        raise DataError("Some of the images cannot be found.", problems)
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""Decoded, framed and resized images, once and for all, in a memory-mapped uint8 file."""
+"""Images decoded, framed and resized once, in a memory-mapped uint8 file."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,13 +58,13 @@ def cached_pixels(
     """All images of a dataset at `size` x `size`, memory-mapped, channels-last in memory.
 
     Args:
-        dataset: Whose images.
+        dataset: The dataset.
         size: Side in pixels.
-        store: Where the cache lies, under the dataset's fingerprint, the size and the framing.
-        framing: What is cut out of every image before it is resized.
+        store: Holds the cache, under the dataset's fingerprint, the size and the framing.
+        framing: Cuts every image before it is resized.
 
     Raises:
-        DataError: If files cannot be decoded; all of them are listed, and no cache is left behind.
+        DataError: If files cannot be decoded; the message lists them all, and no cache is left behind.
     """
     folder = _cache(dataset, size, store, framing)
     # Copy-on-write, because torch wants writable memory; nothing writes to it.
@@ -73,7 +73,7 @@ def cached_pixels(
 
 
 def cached_found(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> Bool[Tensor, " n"]:
-    """In which images of a dataset the framing found what it looks for; the others were left whole.
+    """In which images of a dataset the framing found what it searches for; the others stay whole.
 
     Raises:
         DataError: If files cannot be decoded.
@@ -84,10 +84,10 @@ def cached_found(dataset: CellDataset, size: int, store: Store, framing: Framing
 
 
 def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) -> None:
-    """Decode all images of some datasets at some sizes into their stores, so that bad files are known before any training.
+    """Decode all images of some datasets into their stores, so that bad files are known before any training.
 
     Raises:
-        DataError: If files cannot be decoded; those of all datasets are listed.
+        DataError: If files cannot be decoded; the message lists those of all datasets.
     """
     bad: list[str] = []
     for dataset, size, store, framing in wanted:
@@ -97,7 +97,7 @@ def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) ->
             bad.extend(f"{dataset.full_name}: {problem}" for problem in error.problems)
     if bad:
         raise DataError(
-            f"{len(bad)} image(s) cannot be read; mend or remove them, nothing was trained yet:", bad
+            f"{len(bad)} image(s) cannot be read; fix or remove them, nothing was trained yet:", bad
         )
 
 

@@ -9,10 +9,10 @@ from cellda.errors import ConfigurationError
 
 
 class DataRoot:
-    """Loads datasets from the folder that holds one folder per registered name, each of them once.
+    """Loads each dataset once, from the folder that holds one folder per registered name.
 
     Args:
-        root: That folder; None where only drawn datasets are used.
+        root: That folder; None if only synthetic datasets are used.
     """
 
     def __init__(self, root: str | Path | None) -> None:
@@ -20,7 +20,7 @@ class DataRoot:
         self._loaded: dict[str, CellDataset] = {}
 
     def load(self, name: str, **options: Any) -> CellDataset:
-        """Load `name`, or `name=path` where it lies elsewhere.
+        """Load `name`, or `name=path` if it lies elsewhere.
 
         Args:
             name: A registered name (`"raabin"`, `"synthetic/3"`), or a name and a path (`"folder=~/my_cells"`).
@@ -41,7 +41,7 @@ class DataRoot:
         if registry.get(base).drawn:
             return load(name, **options)
         if given and not path:
-            raise ConfigurationError(f"'{name}=' names no folder; write {name}=<path>.")
+            raise ConfigurationError(f"'{name}=' does not name a folder; write {name}=<path>.")
         if given:
             return load(name, path, **options)
         if self.root is None:

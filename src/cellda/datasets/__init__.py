@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 WITHOUT_LAYOUT = dict.fromkeys(
     ("ruijin", "ruijing"),
-    "There is no dataset 'ruijin': the Ruijin set (Sheng et al. 2020; the paper sets it aside) has no published layout "
-    "known here. Read your copy with 'folder' (one folder a class) or 'table' (a CSV of paths and labels).",
+    "There is no dataset 'ruijin': the Ruijin set (Sheng et al. 2020; the paper excludes it) has no published layout "
+    "known here. Read your copy with 'folder' (one folder per class) or 'table' (a CSV of paths and labels).",
 )
-"""Datasets of the paper's Table A.1 that cannot be loaded under their name, and what to do instead."""
+"""Datasets of the paper's Table A.1 that cannot be loaded by name, and what to do instead."""
 
 registry: "Registry[CellDataset]" = Registry("dataset", "cellda.datasets", WITHOUT_LAYOUT)
 register = registry.register
@@ -32,14 +32,14 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> "CellData
     """Load the dataset `name` from its folder.
 
     Args:
-        name: A registered name, optionally with a variant behind a slash (`"synthetic/3"`).
-        root: The dataset's own folder (or file, for `table`); not needed by drawn datasets.
+        name: A registered name, optionally with a variant after a slash (`"synthetic/3"`).
+        root: The dataset's own folder (or file, for `table`); synthetic datasets need none.
         options: The loader's own options.
 
     Raises:
         UnknownNameError: If no dataset has this name.
         ConfigurationError: If an option is unknown or mistyped.
-        DataError: If the folder does not hold the published layout; all problems are listed.
+        DataError: If the folder does not hold the published layout; the message lists all problems.
     """
     from cellda.plugins.options import checked_options
 

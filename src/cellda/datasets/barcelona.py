@@ -17,8 +17,8 @@ FOLDERS = (
 class Barcelona(CellDataset):
     """Barcelona PBC: 17,092 normal blood cells, 360x363, CellaVision DM96. Acevedo et al. 2020.
 
-    Layout: `PBC_dataset_normal_DIB/{basophil,...,platelet}/XX_123456.jpg`; that folder or the one around it
-    is taken. No groups are published.
+    Layout: `PBC_dataset_normal_DIB/{basophil,...,platelet}/XX_123456.jpg`; `root` may be that folder or its
+    parent. No groups are published.
     """
 
     title = "Barcelona"
@@ -40,7 +40,7 @@ class Barcelona(CellDataset):
         "neutrophil": 3329,
     }
     note = (
-        "The folder `neutrophil` has one more file, the hidden `.DS_169665.jpg`, which is no image and is passed over. "
+        "The folder `neutrophil` has one more file, the hidden `.DS_169665.jpg`, which is not an image and is ignored. "
         "BloodMNIST shows the same cells."
     )
 

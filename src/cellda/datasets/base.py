@@ -1,4 +1,4 @@
-"""What a dataset is: a typed table of cells and a way to read their pixels."""
+"""The base class of datasets: a typed table of cells and a way to read their pixels."""
 
 import hashlib
 import os
@@ -36,18 +36,18 @@ class CellDataset(DataCard, ABC):
     keyword arguments of `__init__`, stored before `super().__init__(root)` is called.
 
     Args:
-        root: The dataset's own folder, or a folder around it that the download makes.
+        root: The dataset's own folder, or a parent folder that the download creates.
 
     Attributes:
-        root: The folder that the table's paths are relative to, or None for drawn datasets.
-        table: One row a cell: `path` (str, relative to `root`, "/" as separator), `label` (one of the six
+        root: The folder that the table's paths are relative to, or None for synthetic datasets.
+        table: One row per cell: `path` (str, relative to `root`, "/" as separator), `label` (one of the six
             classes), `raw_label` (the published name), `group` (str or None: the photograph, smear or
             patient), `box` (None or `(x, y, width, height)` in pixels). All columns hold Python objects.
-        dropped: Cells whose raw label is known but folds into none of the six classes, which are not in
-            `table`; same columns, `label` None.
+        dropped: Cells whose raw label is known but belongs to none of the six classes, and which `table`
+            therefore lacks; same columns, `label` None.
 
     Raises:
-        DataError: If the layout is not there or rows are wrong; all problems are listed.
+        DataError: If the layout is missing or rows are wrong; the message lists all problems.
     """
 
     helpers: ClassVar[tuple[str, ...]] = ()
@@ -70,18 +70,18 @@ class CellDataset(DataCard, ABC):
         """The folder in or under `root` where the published layout begins; paths are relative to it.
 
         Raises:
-            DataError: If it is not there, with what was looked for and what was found.
+            DataError: If it does not exist; the message says what was expected and what was found.
         """
         return root
 
     @abstractmethod
     def _index(self) -> pd.DataFrame:
-        """Read the layout under `root` into a table with `COLUMNS`; decodes no image.
+        """Read the layout under `root` into a table with `COLUMNS`, without decoding images.
 
-        Cells that are known but left out have a null `label`. `cell_table` makes such a table.
+        Cells that are known but left out have a null `label`. `cell_table` builds such a table.
 
         Raises:
-            DataError: If the layout is not as published; all problems are listed.
+            DataError: If the layout is not as published; the message lists all problems.
         """
 
     @property
@@ -105,7 +105,7 @@ class CellDataset(DataCard, ABC):
 
     @property
     def files(self) -> list[str]:
-        """Paths of the files that hold the table's cells, relative to `root`, each once; none for drawn datasets."""
+        """Paths of the files that hold the table's cells, relative to `root`, each once; empty for synthetic datasets."""
         return [] if self.root is None else list(dict.fromkeys(self.table["path"]))
 
     def __len__(self) -> int:
@@ -124,10 +124,10 @@ class CellDataset(DataCard, ABC):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of the table's rows and the files' sizes: the same wherever the dataset's folder lies.
+        """sha256 of the table's rows and the files' sizes, independent of the location of the dataset's folder.
 
         Raises:
-            DataError: If files of the table are gone; all of them are listed.
+            DataError: If files of the table no longer exist; the message lists them all.
         """
         return self._fingerprint
 
@@ -139,8 +139,8 @@ class CellDataset(DataCard, ABC):
     def effective_groups(self) -> list[str]:
         """The group of each row, for splits that do not leak.
 
-        It is the row's `group`, or its own path where that is null. Groups that share a file or
-        byte-identical files are one, whatever the dataset publishes.
+        It is the row's `group`, or its own path if that is null. Groups that share a file or
+        byte-identical files are merged, whatever the dataset publishes.
         """
         return list(self._effective_groups)
 
@@ -150,12 +150,12 @@ class CellDataset(DataCard, ABC):
         return [[paths[index] for index in twins] for twins in self._identical]
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """Decode cells and resize them to `size` x `size`, as in the paper without keeping the aspect.
+        """Decode cells and resize them to `size` x `size`, without keeping the aspect, as in the paper.
 
         Resizing is bilinear with antialiasing.
 
         Raises:
-            DataError: If files cannot be decoded; all of them are listed.
+            DataError: If files cannot be decoded; the message lists them all.
         """
         return decode_resized(self._places(indices), size)
 
@@ -165,10 +165,10 @@ class CellDataset(DataCard, ABC):
         """Decode cells, frame each at its own size, and resize to `size` x `size`.
 
         Returns:
-            The images, and in which of them the framing found what it looks for; the others are shown whole.
+            The images, and in which of them the framing found what it searches for; the others are shown whole.
 
         Raises:
-            DataError: If files cannot be decoded; all of them are listed.
+            DataError: If files cannot be decoded; the message lists them all.
         """
         return decode_framed(self._places(indices), size, framing)
 
@@ -198,7 +198,7 @@ class CellDataset(DataCard, ABC):
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        """Bytes of the file at each distinct path, in the table's order; empty for drawn datasets."""
+        """Bytes of the file at each distinct path, in the table's order; empty for synthetic datasets."""
         if self.root is None:
             return {}
         missing = []

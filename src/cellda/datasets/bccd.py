@@ -1,4 +1,4 @@
-"""BCCD in the augmented form that is published on Kaggle."""
+"""BCCD in the augmented form published on Kaggle."""
 
 import re
 from pathlib import Path
@@ -18,13 +18,13 @@ _NAME = re.compile(r"_(\d+)_\d+\.")
 class Bccd(CellDataset):
     """BCCD: 12,4xx augmented copies of 348 photographs of blood cells, 320x240. Shenggan, Mooney.
 
-    Layout: `dataset2-master/images/{TRAIN,TEST}/{EOSINOPHIL,...}/_0_1169.jpeg`; the root may be any folder
-    from the one around `dataset2-master` down to `images`. The group is the photograph: split, class folder
-    and first number, as the numbers start anew in each class folder of each split.
+    Layout: `dataset2-master/images/{TRAIN,TEST}/{EOSINOPHIL,...}/_0_1169.jpeg`; `root` may be any folder
+    from the parent of `dataset2-master` down to `images`. The group is the photograph: split, class folder
+    and first number, because each class folder of each split numbers its photographs from the start.
 
     Args:
         root: The dataset's folder.
-        test_simple: Also take `TEST_SIMPLE`, the 71 photographs that `TEST` holds augmented copies of; they
+        test_simple: Also include `TEST_SIMPLE`, the 71 photographs of which `TEST` holds augmented copies; they
             are in the same groups as their copies.
     """
 
@@ -41,7 +41,7 @@ class Bccd(CellDataset):
     published_counts = {"eosinophil": 3133, "lymphocyte": 3108, "monocyte": 3095, "neutrophil": 3171}
     note = (
         "The paper counts 3,500 images (Table 1), 12,507 (Table 2) and 8,611 (Table 3) without saying why. The published "
-        "12,4xx are augmented copies of 348 photographs: image-level draws put copies of one on both sides."
+        "12,4xx are augmented copies of 348 photographs: image-level draws put copies of one photograph on both sides."
     )
 
     def __init__(self, root: Path | None = None, test_simple: bool = False) -> None:

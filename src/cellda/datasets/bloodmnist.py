@@ -1,4 +1,4 @@
-"""BloodMNIST: the cells of Barcelona, cut and resized, as the package medmnist downloads them."""
+"""BloodMNIST: the cells of Barcelona, cropped and resized, as the package medmnist downloads them."""
 
 import hashlib
 import zipfile
@@ -31,25 +31,25 @@ LABELS = (
     "basophil", "eosinophil", "erythroblast", "immature granulocyte", "lymphocyte", "monocyte", "neutrophil",
     "platelet",
 )  # fmt: skip
-"""What the label codes 0 to 7 mean, as medmnist states them."""
+"""The meaning of the label codes 0 to 7, as medmnist states it."""
 
 
 @register("bloodmnist")
 class Bloodmnist(CellDataset):
-    """BloodMNIST: the 17,092 cells of Barcelona, cut and resized to 28, 64, 128 or 224. Yang et al. 2023.
+    """BloodMNIST: the 17,092 cells of Barcelona, cropped and resized to 28, 64, 128 or 224. Yang et al. 2023.
 
     Layout: `bloodmnist.npz` (28x28; also as `bloodmnist_28.npz`), `bloodmnist_64.npz`, `bloodmnist_128.npz` or
-    `bloodmnist_224.npz`, as medmnist downloads them; one of them is enough. All three splits are taken. Cells are
-    named after their place in the file: `bloodmnist_64.npz#train=17`. No groups are published.
+    `bloodmnist_224.npz`, as medmnist downloads them; one of them is enough. All three splits are read. Cells are
+    named after their position in the file: `bloodmnist_64.npz#train=17`. No groups are published.
 
-    The arrays are read row by row as images are asked for and never held in memory, also not at 224.
+    Rows of the arrays are read when their images are requested and never held in memory, even at 224.
 
     Args:
         root: The folder that holds the files.
-        variant: Side of the published images, in pixels (`bloodmnist/64`); by default the largest that is there.
+        variant: Side of the published images, in pixels (`bloodmnist/64`); by default, the largest found.
 
     Raises:
-        DataError: If the file is not there, or does not hold the published arrays; all problems are listed.
+        DataError: If the file is missing, or does not hold the published arrays; the message lists all problems.
     """
 
     helpers = ("datasets/reading/npz.py",)
@@ -62,7 +62,7 @@ class Bloodmnist(CellDataset):
     licence = "CC BY 4.0"
     citation = "Yang et al., Scientific Data 10:41 (2023); Acevedo et al., Data in Brief 30:105474 (2020)"
     url = "https://zenodo.org/records/10519652"
-    note = "The same cells as Barcelona, so never target and source at once. The paper does not use it."
+    note = "The same cells as Barcelona, so never use one as source and the other as target. The paper does not use it."
     same_cells_as = ("barcelona", "bloodmnist")
 
     def __init__(
@@ -73,7 +73,7 @@ class Bloodmnist(CellDataset):
 
     @property
     def full_name(self) -> str:
-        """`bloodmnist`, or with the side that was asked for, as `bloodmnist/64`."""
+        """`bloodmnist`, or with the requested side, as `bloodmnist/64`."""
         return self.name if self.variant is None else f"{self.name}/{self.variant}"
 
     def _locate(self, root: Path) -> Path:
@@ -84,7 +84,7 @@ class Bloodmnist(CellDataset):
         """The npz file that is read.
 
         Raises:
-            DataError: If it is not there.
+            DataError: If it does not exist.
         """
         sizes = SIZES if self.variant is None else (int(self.variant),)
         names = [f"bloodmnist_{size}.npz" for size in sizes] + ["bloodmnist.npz"] * (28 in sizes)
@@ -127,7 +127,7 @@ class Bloodmnist(CellDataset):
             paths += [f"{self.file.name}#{split}={row}" for row in range(len(images))]
             codes += found.tolist()
         if problems:
-            raise DataError(f"{self.file} is not BloodMNIST as it is published.", problems)
+            raise DataError(f"{self.file} is not BloodMNIST as published.", problems)
         return cell_table(paths, [LABELS[code] for code in codes])
 
     @property
@@ -171,7 +171,7 @@ class Bloodmnist(CellDataset):
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Read every array to its end and say which cells cannot be used: row of the table -> reason.
 
-        A checksum is that of a whole array, so damage is said of all cells in it.
+        A checksum covers a whole array, so damage is reported for all its cells.
         """
         reasons: dict[int, str] = {}
         for split in SPLITS:
@@ -184,7 +184,7 @@ class Bloodmnist(CellDataset):
         return reasons
 
     def _pixels(self, indices: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-        """The published pixels of cells, split by split, each with its place among `indices`."""
+        """The published pixels of cells, split by split, each with its position in `indices`."""
         names = [path.rpartition("#")[2].partition("=") for path in self.table["path"].iloc[list(indices)]]
         for split in SPLITS:
             places = [place for place, name in enumerate(names) if name[0] == split]
@@ -193,7 +193,7 @@ class Bloodmnist(CellDataset):
 
     @cached_property
     def _identical(self) -> list[list[int]]:
-        """Sets of cells with the same pixels; the whole file is read for it."""
+        """Sets of cells with the same pixels; reads the whole file."""
         digests = [
             hashlib.sha256(pixels.tobytes()).digest()
             for start in range(0, len(self), CHUNK)

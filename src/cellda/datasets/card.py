@@ -1,4 +1,4 @@
-"""The data card of a dataset: where its cells come from and what the paper counts in it."""
+"""The data card of a dataset: where its cells come from and how many the paper counts."""
 
 from typing import ClassVar, Final
 
@@ -8,15 +8,15 @@ NOT_STATED: Final = "not stated"
 
 
 class DataCard:
-    """What is known of a dataset without reading it; every `CellDataset` is one.
+    """What is known about a dataset without reading it; every `CellDataset` is one.
 
-    Centre, imaging, magnification, specimen and patients are those of the paper's Table A.1; what it leaves
+    Centre, imaging, magnification, specimen and patients are taken from the paper's Table A.1; what it leaves
     empty is "not stated". Loaders state them as literals, so that cards are read without importing the loaders.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
-    """Name in print, as in the paper's Table 1."""
+    """Display name, as in the paper's Table 1."""
     centre: ClassVar[str] = NOT_STATED
     """Hospital or company that the cells come from."""
     imaging: ClassVar[str] = NOT_STATED
@@ -34,27 +34,27 @@ class DataCard:
     url: ClassVar[str] = NOT_STATED
     """Where the images are published."""
     published_images: ClassVar[int | None] = None
-    """Images of all classes in the paper's Table 1; None where it does not list the dataset."""
+    """Images of all classes in the paper's Table 1; None if it does not list the dataset."""
     published_counts: ClassVar[dict[str, int] | None] = None
-    """Cells of each class in the paper's Table 2; None where the paper has none."""
+    """Cells of each class in the paper's Table 2; None if the table does not list the dataset."""
     few_shot: ClassVar[int | None] = None
-    """Number of fine-tuning images in the paper's Table 3; None where the paper has none."""
+    """Number of fine-tuning images in the paper's Table 3; None if the table does not list the dataset."""
     note: ClassVar[str] = ""
-    """What a reader of the counts must know: why they differ from the paper's, a few sentences."""
+    """What a reader of the counts needs to know: why they differ from the paper's, in a few sentences."""
     same_cells_as: ClassVar[tuple[str, ...]] = ()
-    """Datasets that show the very same cells in other files, so that one must not be tested on the other; the set
-    itself where its variants do."""
+    """Datasets that show the very same cells in other files, so that a model of one must not be tested on the other;
+    includes the dataset itself if its variants show the same cells."""
     drawn: ClassVar[bool] = False
-    """Whether images are drawn by the loader instead of read from a folder."""
+    """Whether the loader renders its images (synthetic cells) instead of reading them from a folder."""
 
     @classmethod
     def shares_cells_with(cls, other: "type[DataCard]") -> bool:
-        """Whether one of the two names the other as the same cells."""
+        """Whether either of the two lists the other as showing the same cells."""
         return other.name in cls.same_cells_as or cls.name in other.same_cells_as
 
 
 def card(name: str) -> type[DataCard]:
-    """The data card of a registered dataset; a built-in loader is not imported for it.
+    """The data card of a registered dataset, without importing a built-in loader.
 
     Raises:
         UnknownNameError: If no dataset has this name.

@@ -1,4 +1,4 @@
-"""Pictures from the CellaVision blog, which the paper's authors collected and then set aside."""
+"""Images from the CellaVision blog, which the paper's authors collected and then excluded."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from cellda.datasets.reading import zheng
 class CellavisionBlog(CellDataset):
     """CellaVision blog: 100 blood cells, 300x300, mixed laboratories. Zheng et al. 2018.
 
-    Layout: `Dataset 2/001.bmp` and `Class Labels of Dataset 2.csv` beside that folder. No groups are
-    published. The paper leaves this dataset out.
+    Layout: `Dataset 2/001.bmp` and `Class Labels of Dataset 2.csv` next to that folder. No groups are
+    published. The paper excludes this dataset.
     """
 
     title = "CellaVision blog"
@@ -23,7 +23,7 @@ class CellavisionBlog(CellDataset):
     licence = "not stated by its authors; research use, with acknowledgement"
     citation = "Zheng et al., Micron 107:55 (2018); images from the CellaVision blog"
     url = "https://github.com/zxaoyou/segmentation_WBC"
-    note = "The paper's Table A.1 counts 100; its authors set them aside as very few, with several annotation mistakes."
+    note = "The paper's Table A.1 counts 100; its authors excluded them as very few, with several annotation mistakes."
 
     def _locate(self, root: Path) -> Path:
         return zheng.located(root, 2, f"dataset '{self.name}'")

@@ -1,4 +1,4 @@
-"""The user's own images, one folder a class."""
+"""The user's own images, one folder per class."""
 
 from pathlib import Path
 
@@ -13,31 +13,35 @@ from cellda.taxonomy import fold, unknown_names
 
 @register("folder")
 class Folder(CellDataset):
-    """Your own images: one folder a class, with sub-folders for patients or smears where you know them.
+    """Your own images: one folder per class, with sub-folders for patients or smears if you know them.
 
-    Layout: `<class>/<image>` or `<class>/<group>/.../<image>`. Class folders are named as you like:
-    `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); cells to leave out lie in `other`. Images
-    in a sub-folder have its name as group, the same in every class, so that cells of one patient are never
-    split; images beside it have none. Hidden files and files whose suffix is not that of an image are
-    passed over (`cellda datasets check` lists them).
+    Layout: `<class>/<image>` or `<class>/<group>/.../<image>`. Class folders may have any of the usual names:
+    `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); put cells to leave out into `other`. The name
+    of a sub-folder is the group of its images, the same in every class, so that cells of one patient are never
+    split; images outside sub-folders have no group. Hidden files and files without the suffix of an image are
+    ignored (`cellda datasets check` lists them).
 
     Args:
         root: The folder that holds the class folders.
 
     Raises:
-        DataError: If class folders have unknown names or hold no image; all of them are listed.
+        DataError: If class folders have unknown names or hold no image; the message lists them all.
     """
 
     title = "own folder"
 
     @property
     def full_name(self) -> str:
-        """`folder/<name on disk>`, so that the sets of several laboratories are told apart."""
+        """`folder/<name on disk>`, to distinguish the sets of several laboratories."""
         return f"{self.name}/{self.root.resolve().name}" if self.root else self.name
 
     def _locate(self, root: Path) -> Path:
         if not root.is_dir():
-            what = "is a file: give the folder around the class folders" if root.exists() else "is not there"
+            what = (
+                "is a file: give the folder that holds the class folders"
+                if root.exists()
+                else "does not exist"
+            )
             raise DataError(f"The folder {root} {what}.")
         return root
 

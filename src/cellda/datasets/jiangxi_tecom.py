@@ -1,4 +1,4 @@
-"""Jiangxi Tecom, the paper's smallest target but one."""
+"""Jiangxi Tecom, the second-smallest target of the paper."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,8 @@ SWAPPED = {**zheng.CODES, "2": zheng.CODES["3"], "3": zheng.CODES["2"]}
 class JiangxiTecom(CellDataset):
     """Jiangxi Tecom: 300 blood cells, 120x120, rapid stain. Zheng et al. 2018.
 
-    Layout: `Dataset 1/001.bmp` and `Class Labels of Dataset 1.csv` beside that folder. No groups are
-    published; `112.bmp` and `139.bmp` are the same picture.
+    Layout: `Dataset 1/001.bmp` and `Class Labels of Dataset 1.csv` next to that folder. No groups are
+    published; `112.bmp` and `139.bmp` are the same image.
 
     Args:
         root: The folder that holds `Dataset 1`.
@@ -37,7 +37,7 @@ class JiangxiTecom(CellDataset):
     same_cells_as = ("jiangxi_tecom",)
     published_counts = {"basophil": 1, "eosinophil": 22, "lymphocyte": 48, "monocyte": 53, "neutrophil": 176}
     note = (
-        "The paper counts lymphocytes as monocytes and the reverse; by the published label file they are "
+        "The paper counts lymphocytes as monocytes and vice versa; in the published label file they are "
         "53 and 48."
     )
 
@@ -49,7 +49,7 @@ class JiangxiTecom(CellDataset):
 
     @property
     def full_name(self) -> str:
-        """`jiangxi_tecom`, or `jiangxi_tecom/authors` with the swapped labels, so that results tell them apart."""
+        """`jiangxi_tecom`, or `jiangxi_tecom/authors` with the swapped labels, so that results can be distinguished."""
         return self.name if self.variant == "published" else f"{self.name}/{self.variant}"
 
     def _locate(self, root: Path) -> Path:

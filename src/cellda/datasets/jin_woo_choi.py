@@ -21,15 +21,15 @@ STAGES = (
     "segmented neutrophil",
 )
 NUMBERED = {str(number): stage for number, stage in enumerate(STAGES)}
-"""What the published folders `0` to `9` hold, in order of maturation."""
+"""The content of the published folders `0` to `9`, in order of maturation."""
 
 
 @register("jin_woo_choi")
 class JinWooChoi(CellDataset):
     """Jin Woo Choi: bone-marrow cells in ten maturation stages, 96x96 and 144x144. Choi et al. 2017.
 
-    Layout: `data_WBC_torch/{0..9}/1.jpg`, or folders named after the stages; that folder or the one around
-    it is taken. No groups are published.
+    Layout: `data_WBC_torch/{0..9}/1.jpg`, or folders named after the stages; `root` may be that folder or
+    its parent. No groups are published.
     """
 
     title = "Jin Woo Choi"

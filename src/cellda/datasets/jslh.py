@@ -26,9 +26,9 @@ STAGES = {
 class Jslh(CellDataset):
     """JSLH: 148 cells in nine maturation stages, about 85x74, screenshots. Tohyama 2018.
 
-    Layout: one folder a stage, named in words (`segmented neutrophil`, also with `_`) or by the abbreviations
-    of the paper's glossary (`NGS`), with its images in it. There is no download: the images are taken from
-    the society's pages by hand. No groups are published.
+    Layout: one folder per stage, named in words (`segmented neutrophil`, also with `_`) or by the abbreviations
+    of the paper's glossary (`NGS`), with its images in it. There is no download: users save the images
+    from the society's pages by hand. No groups are published.
     """
 
     title = "JSLH"
@@ -43,7 +43,7 @@ class Jslh(CellDataset):
     published_counts = {"erythroblast": 56, "neutrophil": 24}
     note = (
         "The paper counts 148 images (Table 1), 80 of them in the two classes kept (Table 2), and tests on 72 without "
-        "drawing any (Table 3); it does not say where 8 went. The other stages are left out."
+        "drawing any (Table 3); it does not account for the other 8. The other stages are left out."
     )
 
     def _locate(self, root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""LISC: fields with one cell each, found by the experts' masks."""
+"""LISC: fields with one cell each, located by the experts' masks."""
 
 from pathlib import Path
 
@@ -22,13 +22,13 @@ MASKS = "Ground Truth Segmentation"
 class Lisc(CellDataset):
     """LISC: 242 blood cells of healthy people in fields of 720x576, with masks. Rezatofighi et al. 2011.
 
-    Layout: `LISC Database/Main Dataset/{Baso,eosi,lymp,mixt,mono,neut}/1.bmp` and, beside it, `Ground Truth
-    Segmentation/{Baso,...}/areaforexpert1/1_expert.bmp`; that folder or the one around it is taken. Cells are
-    cut 250x250 around the middle of the first expert's mask (of its largest region, black being no cell),
-    inside the frame. Fields of several cell types (`mixt`) are left out. The group is the field.
+    Layout: `LISC Database/Main Dataset/{Baso,eosi,lymp,mixt,mono,neut}/1.bmp` and, next to it, `Ground Truth
+    Segmentation/{Baso,...}/areaforexpert1/1_expert.bmp`; `root` may be that folder or its parent. Cells are
+    cropped to 250x250 around the middle of the first expert's mask (of its largest region; black means no cell),
+    inside the field. Fields of several cell types (`mixt`) are left out. The group is the field.
 
     Raises:
-        DataError: If masks are missing, empty, unreadable or of another size than their field; all are listed.
+        DataError: If masks are missing, empty, unreadable or differ from their field in size; the message lists all.
     """
 
     title = "LISC"
@@ -63,7 +63,7 @@ class Lisc(CellDataset):
                 problems.append(error.summary)
         if problems:
             raise DataError(
-                f"{len(problems)} field(s) in {self.folder} have no usable mask, so that the cell in them cannot be found.",
+                f"{len(problems)} field(s) in {self.folder} have no usable mask, so their cells cannot be located.",
                 problems,
             )
         return cell_table(paths, raw_labels, paths, boxes)

@@ -17,8 +17,8 @@ FOLDERS = (
 class Munich2019(CellDataset):
     """Munich 2019: 18,365 blood cells of leukaemia patients and controls, 400x400. Matek et al. 2019.
 
-    Layout: `AML-Cytomorphology_LMU/{BAS,EBO,...,PMO}/BAS_0001.tiff`; that folder or the one around it is
-    taken. No groups are published.
+    Layout: `AML-Cytomorphology_LMU/{BAS,EBO,...,PMO}/BAS_0001.tiff`; `root` may be that folder or its
+    parent. No groups are published.
     """
 
     title = "Munich 2019"

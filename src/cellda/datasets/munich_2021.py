@@ -18,8 +18,8 @@ FOLDERS = (
 class Munich2021(CellDataset):
     """Munich 2021: 171,373 bone-marrow cells in 21 classes, 250x250. Matek et al. 2021.
 
-    Layout: `BM_cytomorphology_data/{ABE,ART,...,PMO}/0001-1000/BAS_00001.jpg`, folders of 1,000 images; that
-    folder or the one around it is taken, and images that lie in the class folder itself as well. No groups
+    Layout: `BM_cytomorphology_data/{ABE,ART,...,PMO}/0001-1000/BAS_00001.jpg`, folders of 1,000 images;
+    `root` may be that folder or its parent. Images in the class folder itself are read as well. No groups
     are published.
     """
 
@@ -43,7 +43,7 @@ class Munich2021(CellDataset):
         "neutrophil": 39392,
     }
     note = (
-        "Abnormal eosinophils (ABE) and immature lymphocytes (LYI) are counted in, as by the paper's authors."
+        "Abnormal eosinophils (ABE) and immature lymphocytes (LYI) are included, as by the paper's authors."
     )
 
     def _locate(self, root: Path) -> Path:

@@ -17,7 +17,7 @@ class Raabin(CellDataset):
     """Raabin-WBC: 16,633 double-labelled blood cells, 575x575, phone cameras. Kouzehkanan et al. 2022.
 
     Layout: `{Train,TestA,TestB}/{Basophil,...}/95-8-12-5_82_1.jpg`; splits that were not downloaded may be
-    missing. The group is what stands before the first `_`: the smear, or the day (`20190526`) where files
+    missing. The group is the part of the name before the first `_`: the smear, or the day (`20190526`) if files
     are named by time.
     """
 
@@ -41,7 +41,7 @@ class Raabin(CellDataset):
     }
     note = (
         "The paper's tables call it Rabin. Its 16,633 cells (Tables 2, 3 and A.1) are all three splits together; it does "
-        "not say what the 4,514 of Table 1 are. All basophils come from 4 smears that hold no other class."
+        "not explain the 4,514 of Table 1. All basophils come from 4 smears that hold no other class."
     )
 
     def _locate(self, root: Path) -> Path:

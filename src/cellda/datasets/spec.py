@@ -20,9 +20,9 @@ class Source(Settings):
     """One source dataset.
 
     Attributes:
-        name: A registered dataset, with its variant behind a slash where it has variants (`"synthetic/0"`).
-        degrade: Lower resolution and zoom at random in training, for sources sharper than the targets; by default for
-            Barcelona, as in the paper.
+        name: A registered dataset, with its variant after a slash if it has variants (`"synthetic/0"`).
+        degrade: Lower resolution and zoom at random in training, for sources sharper than the targets; by default true
+            for Barcelona alone, as in the paper.
         options: Options of the dataset's loader.
     """
 
@@ -48,7 +48,7 @@ class Source(Settings):
 
     @model_validator(mode="after")
     def _loadable(self) -> Self:
-        """Options and variant are those of the loader; a drawn dataset is made, which costs nothing."""
+        """Options and variant suit the loader; a synthetic dataset is created to check them, which costs nothing."""
         variant = self.name.partition("/")[2]
         given = {**self.options, **({"variant": variant} if variant else {})}
         options = checked_options(self.loader, given, owner=f"dataset '{self.name}'")
@@ -58,7 +58,7 @@ class Source(Settings):
 
     @property
     def loader(self) -> "type[CellDataset]":
-        """The class that loads it."""
+        """The class that loads this dataset."""
         return registry.get(self.name.partition("/")[0])
 
     @field_validator("options")
@@ -66,6 +66,6 @@ class Source(Settings):
     def _no_place(cls, options: dict[str, Any]) -> dict[str, Any]:
         if "root" in options:
             raise ConfigurationError(
-                "where a dataset lies is no part of a recipe; say it with data= or --data."
+                "the location of a dataset is not part of a recipe; give it as data= or --data."
             )
         return options

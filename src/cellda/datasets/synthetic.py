@@ -1,4 +1,4 @@
-"""The embedded dataset: drawn cells of ten invented laboratories, no download."""
+"""The built-in dataset: synthetic cells of ten invented laboratories, no download."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from cellda.framing.base import Framing
 
 OWN_SIZE = 192
-"""Pixels of the pictures that a framing cuts; larger ones are drawn where larger ones are asked for."""
+"""Side in pixels of the images that a framing crops; larger ones are rendered if larger ones are requested."""
 
 
 @register("synthetic")
 class Synthetic(CellDataset):
-    """Drawn Romanowsky-stained cells of ten invented laboratories (`synthetic/0` ... `synthetic/9`).
+    """Synthetic Romanowsky-stained cells of ten invented laboratories (`synthetic/0` ... `synthetic/9`).
 
     Single cells of the six classes are rendered from shape and colour parameters through a physical model of
     stain, microscope and camera (see `cellda.datasets.rendering`). The classes have the same shape grammar
@@ -32,13 +32,13 @@ class Synthetic(CellDataset):
     `synthetic/0` is the sharp source.
 
     Args:
-        root: Not used: there is no folder to read.
+        root: Must be None: there is nothing to read from a folder.
         variant: The laboratory, `"0"` to `"9"`.
         per_class: Cells of each class.
         seed: Another seed gives other cells. Cell `i` of a class is the same whatever `per_class` is.
 
     Raises:
-        ConfigurationError: If there is no such variant, a folder is given, or `per_class` is below 1.
+        ConfigurationError: If the variant does not exist, a folder is given, or `per_class` is below 1.
     """
 
     drawn = True
@@ -55,7 +55,7 @@ class Synthetic(CellDataset):
             raise ConfigurationError(f"There is no dataset 'synthetic/{variant}'; {nearest(variant, known)}")
         if root is not None:
             raise ConfigurationError(
-                f"Dataset 'synthetic' is drawn and reads no folder; leave out the root '{root}'."
+                f"Dataset 'synthetic' is rendered and reads no folder; leave out the root '{root}'."
             )
         if per_class < 1:
             raise ConfigurationError(f"Dataset 'synthetic' needs per_class of at least 1, not {per_class}.")
@@ -81,23 +81,23 @@ class Synthetic(CellDataset):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that the pictures depend on: the domain, the renderer's version and the options."""
+        """Hash of everything that the images depend on: the domain, the renderer's version and the options."""
         parts = (self.full_name, self.domain.digest, RENDERER_VERSION, self.per_class, self.seed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def keys(self, indices: Sequence[int]) -> list[CellKey]:
-        """What the renderer draws the cells `indices` from."""
+        """The renderer's keys of the cells `indices`."""
         stream = f"{self.seed}|{self.variant}"
         return [CellKey(*divmod(int(index), self.per_class), stream) for index in indices]
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """Draw cells `indices` at `size` x `size` pixels, in batches."""
+        """Render cells `indices` at `size` x `size` pixels, in batches."""
         return render(self.keys(indices), self.domain, size)
 
     def framed(
         self, indices: Sequence[int], size: int, framing: "Framing"
     ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-        """Draw cells `indices`, cut each and resize it."""
+        """Render cells `indices`, frame each and resize it."""
         from cellda.framing.base import frame_all
 
         return frame_all(self.read(indices, max(size, OWN_SIZE)), framing, size)

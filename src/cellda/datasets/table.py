@@ -12,20 +12,20 @@ from cellda.errors import DataError
 
 @register("table")
 class Table(CellDataset):
-    """Your own images: a CSV or Parquet file with path, label and, where known, group and crop box.
+    """Your own images: a CSV or Parquet file with path, label and, if known, group and crop box.
 
-    Columns: `path,label[,group][,x,y,w,h]`; others are passed over. Labels are written as you like (see
-    `cellda.taxonomy.fold`), `other` leaves a cell out. Boxes are pixels from the top left of the upright
-    image; give all four numbers or none. Several rows may cut cells from one image. CSV is UTF-8 and
+    Columns: `path,label[,group][,x,y,w,h]`; others are ignored. Labels may have any of the usual names (see
+    `cellda.taxonomy.fold`); `other` leaves a cell out. Boxes are pixels from the top left of the upright
+    image; give all four numbers or none. Several rows may crop cells from one image. CSV is UTF-8 and
     separated by commas, semicolons or tabs.
 
     Args:
         root: The CSV or Parquet file.
-        images: The folder that paths are relative to; by default the one the file lies in.
+        images: The folder that paths are relative to; by default, the folder of the file.
 
     Raises:
         DataError: If columns are missing, or rows name missing images, unknown labels, bad boxes or the same
-            cell twice. All are listed, with their line (CSV; the header is line 1) or row (Parquet; the
+            cell twice. The message lists all of them, with their line (CSV; the header is line 1) or row (Parquet; the
             first is row 1).
     """
 
@@ -38,16 +38,16 @@ class Table(CellDataset):
 
     @property
     def full_name(self) -> str:
-        """`table/<name on disk>`, so that the sets of several laboratories are told apart."""
+        """`table/<name on disk>`, to distinguish the sets of several laboratories."""
         return f"{self.name}/{self.file.stem}" if self.file else self.name
 
     def _locate(self, root: Path) -> Path:
         if not root.is_file():
-            what = "is a folder: give the CSV or Parquet file itself" if root.exists() else "is not there"
+            what = "is a folder: give the CSV or Parquet file itself" if root.exists() else "does not exist"
             raise DataError(f"The table {root} {what}.")
         folder = root.parent if self.images is None else Path(self.images).expanduser()
         if not folder.is_dir():
-            raise DataError(f"The folder of images {folder} is not there.")
+            raise DataError(f"The folder of images {folder} does not exist.")
         return folder
 
     def _index(self) -> pd.DataFrame:

@@ -18,14 +18,14 @@ class Tianjin(CellDataset):
     """Tianjin: 8,595 blood cells in 6,273 smear fields, on request from the authors. Li et al. 2023.
 
     Layout: fields with their annotations, Pascal VOC (`1.png`, `1.xml`) or YOLO (`1.png`, `1.txt`, and the class
-    names in `classes.txt` or `obj.names`), anywhere below the root, side by side or in `JPEGImages` and
-    `Annotations` or `images` and `labels`; or cells that are cropped already, in one folder a class
-    (`basophil/1.png`). Cells are cut 250x250 around the middle of their box, inside the field; cells near an edge
-    whose windows fall together are cut to their boxes instead, so that they stay apart. The group is the field;
+    names in `classes.txt` or `obj.names`), anywhere below the root, in one folder or in `JPEGImages` and
+    `Annotations` or `images` and `labels`; or already cropped cells, in one folder per class
+    (`basophil/1.png`). Cells are cropped to 250x250 around the middle of their box, inside the field; cells near an
+    edge whose windows coincide are cropped to their boxes instead, so that they stay distinct. The group is the field;
     cropped cells have none.
 
     Raises:
-        DataError: If annotations cannot be used; all of them are listed.
+        DataError: If annotations cannot be used; the message lists them all.
     """
 
     title = "Tianjin"
@@ -47,7 +47,7 @@ class Tianjin(CellDataset):
     }
     note = (
         "The paper counts 8,564 cells (Tables 1 and 2), 2,471 (Table 3) and 6,228 (Table A.1) without saying why; "
-        "published are 8,595 cells in 6,273 fields."
+        "8,595 cells in 6,273 fields are published."
     )
 
     def _locate(self, root: Path) -> Path:
@@ -58,7 +58,7 @@ class Tianjin(CellDataset):
         cells = marked_cells(self.folder)
         if not cells and not classes:
             wanted = [
-                "images with .xml (Pascal VOC) or .txt (YOLO) beside them",
+                "images with .xml (Pascal VOC) or .txt (YOLO) files next to them",
                 f"folders {', '.join(CLASSES)}",
             ]
             raise not_published(self.folder, f"dataset '{self.name}'", wanted, [self.folder])

@@ -1,1 +1,1 @@
-"""What a run runs on: the store, the device, memory, progress and time."""
+"""What a run depends on while it runs: the store, the device, memory, progress and time."""

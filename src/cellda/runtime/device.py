@@ -1,4 +1,4 @@
-"""How each kind of device is kept busy; what is written here was measured (docs/speed.md)."""
+"""Settings that keep each kind of device busy, chosen by measurement (docs/speed.md)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ import torch
 
 @dataclass(frozen=True)
 class DevicePlan:
-    """What pays on a device.
+    """Settings that speed up work on a device.
 
     Attributes:
         precision: `"bf16"` runs matrix products and convolutions in bfloat16.
         compiler: Backend of `torch.compile` for long trainings; None never compiles.
-        compile_from: Steps from which a training earns the minute or two that compiling takes.
-        pinned: Whether batches go to the device from pinned memory, while it still computes.
+        compile_from: Steps from which a training repays the minute or two that compiling takes.
+        pinned: Whether batches are copied from pinned memory while the device still computes.
         inference_batch: Images predicted together.
     """
 
@@ -27,12 +27,12 @@ class DevicePlan:
     inference_batch: int = 64
 
     def compiles(self, steps: int) -> bool:
-        """Whether a training of so many steps is compiled."""
+        """Whether a training of this many steps is compiled."""
         return self.compiler is not None and steps >= self.compile_from
 
 
-# bfloat16 autocast was ten times slower on a CPU without the instructions for it, and compiling took 70 to 90 s for
-# nothing; the activations of 16 images are as large as glibc keeps by itself (`cellda.runtime.memory`).
+# bfloat16 autocast was ten times slower on a CPU without the instructions for it, and compiling took 70 to 90 s
+# without a gain; the activations of 16 images are as large as glibc keeps by default (`cellda.runtime.memory`).
 CPU = DevicePlan(inference_batch=16)
 CUDA = DevicePlan(precision="bf16", compiler="inductor", pinned=True, inference_batch=256)
 
@@ -41,8 +41,8 @@ def plan_for(device: torch.device, *, bf16: bool | None = None) -> DevicePlan:
     """The plan for a device.
 
     Args:
-        device: Where the work is done.
-        bf16: Whether the device multiplies in bfloat16; by default it is asked.
+        device: Where the work runs.
+        bf16: Whether the device multiplies in bfloat16; by default, the device is queried.
     """
     if device.type == "cpu":
         return CPU
@@ -54,7 +54,7 @@ def plan_for(device: torch.device, *, bf16: bool | None = None) -> DevicePlan:
 
 @contextmanager
 def tuned_convolutions() -> Iterator[None]:
-    """Let cuDNN, inside, time its algorithms for each convolution and keep the fastest: image sizes never change in a run."""
+    """Inside, cuDNN times its algorithms for each convolution and keeps the fastest: image sizes never change in a run."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

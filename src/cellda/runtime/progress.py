@@ -1,4 +1,4 @@
-"""Progress bars: one display a process, which any long work adds its bar to."""
+"""Progress bars: one display per process, to which any long task adds its bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +23,9 @@ _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=No
 
 @contextmanager
 def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> Iterator[None]:
-    """Show the bars of everything inside, on standard error; an outer display is used where there is one.
+    """Show the bars of everything inside, on standard error; an outer display is reused if there is one.
 
-    Where standard error is a file, as in a log of a long run, nothing is shown. Bytes are shown with their speed.
+    If standard error is a file, as in the log of a long run, nothing is shown. Bytes are shown with their speed.
     """
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter
@@ -52,9 +52,9 @@ def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> 
 
 @contextmanager
 def task(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar with `total` steps; yields a function that advances it. Nothing is drawn outside a `display`.
+    """A bar with `total` steps; yields a function that advances it. Nothing is shown outside a `display`.
 
-    A `total` of None is not known yet: the bar then moves without an end.
+    `total` is None if the number of steps is not known yet: the bar then moves without an end.
     """
     progress = _display.get()
     if progress is None:

@@ -1,4 +1,4 @@
-"""Fetching a published dataset: download, verify, unpack, try to read; it appears only when all of it went well."""
+"""Fetch a published dataset: download, verify, unpack, try to read. The dataset appears only if all of this succeeds."""
 
 import json
 import shutil
@@ -21,13 +21,13 @@ from cellda.errors import ConfigurationError, DataError
 
 @dataclass(frozen=True)
 class Record:
-    """What was downloaded.
+    """The record of a download.
 
     Attributes:
-        url: From where.
+        url: The address of the file.
         bytes: Size of the downloaded file.
         sha256: Its checksum.
-        day: When, as `2024-02-29`.
+        day: The date, as `2024-02-29`.
     """
 
     url: str
@@ -38,12 +38,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A dataset that is there.
+    """A dataset that is available on disk.
 
     Attributes:
         path: Its folder, or its file.
-        record: What was downloaded now; None if it was there before.
-        record_file: Where `record` is kept.
+        record: The record of the download; None if the dataset existed before.
+        record_file: The file that keeps `record`.
     """
 
     path: Path
@@ -54,19 +54,19 @@ class Fetched:
 def fetch(name: str, root: str | Path) -> Fetched:
     """Put the published dataset `name` into `root`, as `cellda.datasets.load(name, root / name)` reads it.
 
-    What has arrived before an interruption lies in `<name>.partial` beside it, and the next call goes on from
-    there. Size and sha256 of the download are kept in `<name>.download.json`; where its publisher gives no
+    After an interruption, `<name>.partial` next to it keeps what has arrived, and the next call resumes from
+    there. `<name>.download.json` keeps size and sha256 of the download; if the publisher gives no
     checksum, a later download must have the same sha256. Bars are shown inside
     `cellda.runtime.progress.display(unit="bytes")`.
 
     Args:
-        name: A registered name, with the variant where several are published (`"bloodmnist/64"`).
+        name: A registered name, with the variant if several are published (`"bloodmnist/64"`).
         root: The folder that holds one folder per dataset.
 
     Raises:
         UnknownNameError: If no place of publication is known.
-        DataError: If the dataset must be got by hand, with the steps; if the server fails, the checksum is
-            another, the archive is unsafe or damaged, or does not hold the dataset.
+        DataError: If the dataset must be downloaded by hand (the message lists the steps), the server fails, the
+            checksum differs, the archive is unsafe or damaged, or it does not hold the dataset.
         ConfigurationError: If `root` cannot be written or is full, or another process fetches the same.
     """
     source = place(name)
@@ -87,7 +87,7 @@ def fetch(name: str, root: str | Path) -> Fetched:
         raise DataError(
             f"Dataset '{name}' could not be downloaded from {source.url}: {reason(error)}.",
             [
-                *(["what has arrived is kept: the same command goes on from there"] if work.exists() else []),
+                *(["what has arrived is kept: the same command resumes from there"] if work.exists() else []),
                 source.by_hand(folder),
             ],
         ) from error
@@ -101,7 +101,7 @@ def fetch(name: str, root: str | Path) -> Fetched:
 
 @contextmanager
 def _alone(work: Path, name: str) -> Iterator[None]:
-    """Keep other processes away from `work`, which is made; afterwards it is there only if something is in it."""
+    """Create `work` and lock it against other processes; afterwards, remove it if it is empty."""
     work.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{work}.lock", timeout=0)
     try:
@@ -120,7 +120,7 @@ def _alone(work: Path, name: str) -> Iterator[None]:
 
 
 def _fetch(source: Download, folder: Path, work: Path, record_file: Path) -> Record:
-    """Download into `work`, and from there, when nothing can go wrong any more, to the final place."""
+    """Download into `work`, and move the result to its final place once nothing can go wrong any more."""
     file = _download(source, folder, work, record_file)
     record = Record(source.url, file.stat().st_size, pooch.file_hash(str(file)), date.today().isoformat())
     ready = _unpacked(source, file, folder) if isinstance(source, Archive) else file
@@ -140,7 +140,9 @@ def _download(source: Download, folder: Path, work: Path, record_file: Path) -> 
         expected, by = f"sha256:{before.sha256}", f"was recorded on {before.day} in {record_file}"
     part = work / f"{source.file}.part"
     downloader = ResumingDownloader(part, f"downloading {source.file}")
-    pooch.get_logger().setLevel("WARNING")  # It would write between the bars, and ask for a hash in the code.
+    pooch.get_logger().setLevel(
+        "WARNING"
+    )  # Otherwise it writes between the bars, and suggests a hash in the code.
     try:
         return Path(pooch.retrieve(source.url, expected, source.file, work, downloader=downloader))
     except requests.RequestException:
@@ -149,8 +151,8 @@ def _download(source: Download, folder: Path, work: Path, record_file: Path) -> 
         raise DataError(
             f"{source.url} did not send the file whose checksum {by}. {error}",
             [
-                "fetch it again: damage on the way is mended by that",
-                "if it stays so, the file was replaced"
+                "fetch it again: that fixes damage in transfer",
+                "if the error persists, the file was replaced"
                 + (f": remove {record_file} to accept the new one" if source.known_hash is None else ""),
                 source.by_hand(folder),
             ],
@@ -158,7 +160,7 @@ def _download(source: Download, folder: Path, work: Path, record_file: Path) -> 
 
 
 def _recorded(record_file: Path) -> Record | None:
-    """What was downloaded the last time."""
+    """The record of the last download."""
     if not record_file.exists():
         return None
     try:
@@ -168,7 +170,7 @@ def _recorded(record_file: Path) -> Record | None:
 
 
 def _unpacked(source: Archive, file: Path, folder: Path) -> Path:
-    """A folder beside `file` with what is in it, tried by the dataset's own loader."""
+    """A folder next to `file` with its unpacked content, tested with the dataset's own loader."""
     ready = file.parent / "unpacked"
     shutil.rmtree(ready, ignore_errors=True)
     ready.mkdir()
@@ -183,16 +185,16 @@ def _unpacked(source: Archive, file: Path, folder: Path) -> Path:
 
 
 def _check_there(source: Place, folder: Path, path: Path) -> None:
-    """Refuse what is there but is not the dataset, such as a copy that broke off."""
+    """Refuse an existing folder or file that is not the dataset, such as an interrupted copy."""
     if path == folder:
-        message = f"{folder} is there, but is not the dataset; complete it, or move it away to fetch it."
+        message = f"{folder} exists, but is not the dataset; complete it, or move it away to fetch it."
         _check(folder, folder, message)
     elif isinstance(source, Download) and source.known_hash is not None:
         algorithm, _, expected = source.known_hash.partition(":")
         found = pooch.file_hash(str(path), alg=algorithm)
         if found != expected:
             raise DataError(
-                f"{path} is there, but is not the published file (its {algorithm} is {found} instead of {expected}); "
+                f"{path} exists, but is not the published file (its {algorithm} is {found} instead of {expected}); "
                 "move it away to fetch it."
             )
 
@@ -207,10 +209,10 @@ def _check(folder: Path, where: Path, message: str) -> None:
 
 def _to_be_got(name: str, source: ByHand, folder: Path) -> DataError:
     return DataError(
-        f"Dataset '{name}' is to be got by hand, because {source.why}.",
+        f"Dataset '{name}' must be downloaded by hand, because {source.why}.",
         [
             *source.steps,
-            f"put it so that {folder} holds {source.holds}",
-            f"look it over: cellda datasets check {name} {folder}",
+            f"place it so that {folder} holds {source.holds}",
+            f"check it: cellda datasets check {name} {folder}",
         ],
     )

@@ -8,12 +8,12 @@ from cellda.errors import UnknownNameError, nearest
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A file that is used as it is.
+    """A file that is used without unpacking.
 
     Attributes:
-        url: Where the file is.
+        url: The address of the file.
         file: Its name on disk.
-        page: Where a person finds it, should `url` fail.
+        page: The page where a person finds it if `url` fails.
         known_hash: Its published checksum, `"md5:..."` or `"sha256:..."`; None where none is published.
     """
 
@@ -23,11 +23,11 @@ class Download:
     known_hash: str | None = None
 
     def result(self, folder: Path) -> Path:
-        """What is there when the dataset's `folder` has been fetched."""
+        """The file that exists once the dataset's `folder` has been fetched."""
         return folder / self.file
 
     def by_hand(self, folder: Path) -> str:
-        """What a person does where the download fails."""
+        """What the user can do if the download fails."""
         return f"or download it by hand from {self.page} to {folder / self.file}"
 
 
@@ -42,21 +42,21 @@ class Archive(Download):
     inner: str | None = None
 
     def result(self, folder: Path) -> Path:
-        """What is there when the dataset's `folder` has been fetched: the folder, filled in one step."""
+        """The folder itself, which is filled in one step."""
         return folder
 
     def by_hand(self, folder: Path) -> str:
-        """What a person does where the download fails."""
+        """What the user can do if the download fails."""
         return f"or download it by hand from {self.page} and unpack it in {folder}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ByHand:
-    """Data that need a person: a form, an account, a program of the publisher's, a letter.
+    """A dataset that a person must get: through a form, an account, a publisher's program or a letter.
 
     Attributes:
-        why: Why cellda cannot fetch them, to follow "because".
-        steps: What to do, a line each.
+        why: Why cellda cannot fetch it, to follow "because".
+        steps: What to do, one line each.
         holds: What the dataset's folder holds afterwards.
     """
 
@@ -65,7 +65,7 @@ class ByHand:
     holds: str
 
     def result(self, folder: Path) -> Path:
-        """What is there when the dataset has been got: its folder."""
+        """The folder itself, once the user has filled it."""
         return folder
 
 
@@ -180,7 +180,7 @@ def place(name: str) -> Place:
     """Where the images of dataset `name` are published.
 
     Raises:
-        UnknownNameError: If no place is known; the message names the near ones.
+        UnknownNameError: If no place is known; the message suggests the nearest names.
     """
     if name not in PUBLISHED:
         raise UnknownNameError(f"No dataset '{name}' is known to be published; {nearest(name, PUBLISHED)}")

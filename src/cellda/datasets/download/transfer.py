@@ -1,4 +1,4 @@
-"""Downloading one file over HTTP so that a cut connection costs only what has not arrived."""
+"""Download one file over HTTP so that a lost connection costs only what has not arrived."""
 
 import re
 import time
@@ -9,25 +9,25 @@ import requests
 from cellda.runtime import progress
 
 FAILURES = 4
-"""How many times in a row a connection may fail without bringing anything new."""
+"""How many consecutive times a connection may fail without new bytes."""
 PAUSE = 1.0
 """Seconds before the second attempt; doubled before each further one."""
 BLOCK = 1 << 14
-"""Bytes read at once: when a connection is cut, those of an unfinished block are lost."""
+"""Bytes read at once: when a connection is lost, so are those of an unfinished block."""
 _TIMEOUT = (15, 60)
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
 class ResumingDownloader:
-    """A pooch downloader that keeps what has arrived in `part` and asks the server only for the rest.
+    """A pooch downloader that keeps what has arrived in `part` and requests only the rest.
 
-    The server says whether the file is still the same (`If-Range` with its ETag or date); if it is not, or if
-    the server knows no ranges, the file is read from its beginning.
+    The server says whether the file is still the same (`If-Range` with its ETag or date). If it is not, or if
+    the server does not support ranges, the download starts again from the beginning.
 
     Args:
-        part: The file that grows; it stays after an interruption. Beside it lies what the server called
-            its version, `<part>.version`.
-        title: What the progress bar says.
+        part: The growing file, which survives an interruption. `<part>.version` next to it holds the server's
+            name of its version.
+        title: Title of the progress bar.
     """
 
     def __init__(self, part: Path, title: str) -> None:
@@ -36,7 +36,7 @@ class ResumingDownloader:
         self.title = title
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        """Download `url` whole, then move it to `output_file`.
+        """Download all of `url`, then move it to `output_file`.
 
         Raises:
             requests.RequestException: If the server refuses, or the connection failed too often.
@@ -61,7 +61,7 @@ class ResumingDownloader:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _attempt(self, url: str) -> None:
-        # Compressed on the way, bytes could not be counted.
+        # With compression in transfer, bytes could not be counted.
         headers = {"Accept-Encoding": "identity"}
         offset, version = self._arrived(), self._version(url)
         if offset and version:
@@ -73,11 +73,11 @@ class ResumingDownloader:
             changed = _version_of(response) not in (None, version)
             if response.status_code == 416 or (response.status_code == 206 and (start != offset or changed)):
                 self.part.unlink(missing_ok=True)
-                raise requests.ConnectionError("the server sent another part of the file than was asked for")
+                raise requests.ConnectionError("the server sent another part of the file than requested")
             response.raise_for_status()
             if response.status_code != 206:
                 total = _length(response)
-                # The old part goes first: it must never lie beside the name of another version.
+                # Remove the old part first: it must never coexist with the name of another version.
                 self.part.unlink(missing_ok=True)
                 self.version_file.write_text(f"{url}\n{_version_of(response) or ''}\n", encoding="utf-8")
             self._receive(response, total)
@@ -92,7 +92,7 @@ class ResumingDownloader:
             raise requests.ConnectionError(f"{self._arrived()} of {total} bytes arrived")
 
     def _version(self, url: str) -> str | None:
-        """What the server called the version that the part belongs to."""
+        """The server's name of the version that the part belongs to."""
         if not self.version_file.exists():
             return None
         named_url, _, version = self.version_file.read_text(encoding="utf-8").partition("\n")
@@ -113,7 +113,7 @@ def reason(error: requests.RequestException) -> str:
 
 
 def _passing(error: requests.RequestException) -> bool:
-    """Whether another attempt may go better."""
+    """Whether another attempt may succeed."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code in (408, 425, 429) or error.response.status_code >= 500
     cut = requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
@@ -121,7 +121,7 @@ def _passing(error: requests.RequestException) -> bool:
 
 
 def _content_range(response: requests.Response) -> tuple[int | None, int | None]:
-    """Where the sent part begins, and how long the whole file is; None where the server does not say."""
+    """Where the sent part begins, and the length of the whole file; None if the server does not say."""
     match = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     if match is None:
         return None, None

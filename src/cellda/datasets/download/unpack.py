@@ -1,4 +1,4 @@
-"""Unpacking archives of strangers: nothing leaves the folder, nothing is a link, nothing fills the disk."""
+"""Unpack untrusted archives: no file outside the folder, no links, no full disk."""
 
 import lzma
 import re
@@ -24,12 +24,12 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True)
 class Entry:
-    """What an archive says of a thing in it.
+    """What an archive says about one of its entries.
 
     Attributes:
         name: Its path.
-        kind: `"file"`, `"folder"`, or what else it is.
-        size: Bytes it will have on disk.
+        kind: `"file"`, `"folder"`, or another kind (`"link"`, `"device"`, ...).
+        size: Its bytes on disk.
         member: The archive's own record of it.
     """
 
@@ -40,28 +40,28 @@ class Entry:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names on its path; both slashes part them, as on Windows."""
+        """The names on its path, separated by either slash, as on Windows."""
         return tuple(part for part in re.split(r"[\\/]", self.name) if part not in ("", "."))
 
 
 Contents = tuple[list[Entry], Callable[[Entry], IO[bytes]]]
-"""The entries of an archive, and what opens one of them."""
+"""The entries of an archive, and a function that opens one of them."""
 
 
 def unpack(archive: Path, folder: Path, inner: str | None = None) -> None:
     """Write the files of a zip or tar archive into `folder`.
 
-    Only plain files and folders are accepted, each once, at relative paths that stay inside. If anything else
-    is in the archive, nothing of it is written: an archive with one trap is no archive of images.
+    Only plain files and folders are accepted, each once, at relative paths that stay inside. If the archive holds anything
+    else, nothing of it is written: an archive with one trap cannot be trusted.
 
     Args:
         archive: A zip file, or a tar file, compressed or not.
         folder: An existing folder without files of these names.
-        inner: Name of an archive that may lie in this one; it is unpacked into `folder` too, and removed.
+        inner: Name of an archive that this one may contain; it is unpacked into `folder` too, and removed.
 
     Raises:
-        DataError: If the archive is none, is damaged, or holds unsafe entries; all of them are listed.
-        ConfigurationError: If there is no room for what it holds.
+        DataError: If the file is not an archive, is damaged, or holds unsafe entries; the message lists them all.
+        ConfigurationError: If the disk lacks room for its content.
         OSError: If it cannot be written.
     """
     try:
@@ -98,7 +98,7 @@ def _problems(entries: list[Entry]) -> list[str]:
     problems = []
     files: dict[tuple[str, ...], str] = {}
     for entry in entries:
-        # Some disks do not tell capitals from small letters: one file would overwrite the other.
+        # Some file systems ignore case: one file would overwrite the other.
         folded = tuple(part.casefold() for part in entry.parts)
         windows = PureWindowsPath(entry.name)
         if entry.kind not in ("file", "folder"):
@@ -108,9 +108,9 @@ def _problems(entries: list[Entry]) -> list[str]:
         elif ".." in entry.parts:
             problems.append(f"{entry.name!r} leads out of the folder")
         elif "\0" in entry.name or (entry.kind == "file" and not entry.parts):
-            problems.append(f"{entry.name!r} is no file name")
+            problems.append(f"{entry.name!r} is not a file name")
         elif entry.kind == "file" and folded in files:
-            problems.append(f"{entry.name!r} takes the place of {files[folded]!r}")
+            problems.append(f"{entry.name!r} would overwrite {files[folded]!r}")
         elif entry.kind == "file":
             files[folded] = entry.name
     for folded, name in files.items():
@@ -120,18 +120,18 @@ def _problems(entries: list[Entry]) -> list[str]:
 
 
 def _check_room(archive: Path, folder: Path, size: int) -> None:
-    """Refuse what the disk cannot hold, before it is full: a few kilobytes can be packed terabytes."""
+    """Refuse what the disk cannot hold before it is full: a few kilobytes can unpack to terabytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise ConfigurationError(
             f"{archive.name} unpacks to {size:,} bytes, but {folder} has room for {free:,}; make room or name "
-            "another folder. If its publisher says it is smaller, do not trust it."
+            "another folder. If its publisher states a smaller size, do not trust the archive."
         )
 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[Contents]:
-    # A zip file may be appended to anything; nothing but a tar file begins like one.
+    # A zip file may be appended to any file; only a tar file begins like one.
     if tarfile.is_tarfile(archive):
         with tarfile.open(archive) as tar:
             members = [Entry(info.name, _tar_kind(info), info.size, info) for info in tar.getmembers()]

@@ -1,1 +1,1 @@
-"""From published folder layouts and files to tables and pixels."""
+"""Read published folder layouts and files into tables and pixels."""

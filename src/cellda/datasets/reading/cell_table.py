@@ -19,21 +19,21 @@ def cell_table(
     groups: Sequence[str | None] | None = None,
     boxes: Sequence[Box | None] | None = None,
 ) -> pd.DataFrame:
-    """A table with `COLUMNS`, its labels folded from the published names.
+    """A table with `COLUMNS`, its labels mapped from the published names.
 
     Args:
-        paths: Of each cell's image, relative to the dataset's folder, "/" as separator.
+        paths: Path of each cell's image, relative to the dataset's folder, "/" as separator.
         raw_labels: Published name of each cell's class.
         groups: Photograph, smear or patient of each cell, or None.
         boxes: Crop box of each cell, or None.
 
     Raises:
-        DataError: If published names are unknown to the taxonomy; all of them are listed.
+        DataError: If the taxonomy does not know published names; the message lists them all.
     """
     problems = unknown_names(raw_labels)
     if problems:
         raise DataError(
-            f"{len(problems)} class name(s) are not known; rename them to what they are.",
+            f"{len(problems)} class name(s) are unknown; rename them to a known cell type.",
             list(problems.values()),
         )
     classes = {raw_label: fold(raw_label) for raw_label in set(raw_labels)}
@@ -50,9 +50,9 @@ def cell_table(
 
 
 def cell_names(table: pd.DataFrame, rows: Sequence[int]) -> list[str]:
-    """A name for each cell of a dataset's table: its path, as prediction tables have it.
+    """A name for each cell of a dataset's table: its path, as in prediction tables.
 
-    Cells cut from one picture are told apart by their box, as a media fragment: `field.png#xywh=10,20,64,64`.
+    The box distinguishes cells cropped from one image, as a media fragment: `field.png#xywh=10,20,64,64`.
     """
     shared = table["path"].duplicated(keep=False)
     cells = zip(table["path"], table["box"], shared, strict=True)
@@ -67,12 +67,12 @@ def checked(table: pd.DataFrame, owner: str) -> pd.DataFrame:
     """The table in canonical form: `COLUMNS`, nulls as None, boxes as tuples of ints.
 
     Args:
-        table: What a dataset's `_index` returned; `label` is null where a cell is known but left out.
-        owner: How messages call the dataset.
+        table: What a dataset's `_index` returned; `label` is null if a cell is known but left out.
+        owner: The name of the dataset in messages.
 
     Raises:
-        DataError: If columns are missing or surplus, or rows are not as the columns' types say; all are
-        listed.
+        DataError: If columns are missing or superfluous, or rows do not match the columns' types; the message
+            lists all of them.
     """
     if set(table.columns) != set(COLUMNS):
         raise DataError(

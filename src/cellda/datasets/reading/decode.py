@@ -1,6 +1,6 @@
-"""From image files to uint8 RGB tensors, whatever a microscope, a phone or a paint program wrote.
+"""Decode image files into uint8 RGB tensors, whatever a microscope, a phone or a paint program wrote.
 
-Handled: grey, palette and 16-bit images (scaled, not clipped), CMYK, transparency (over white), EXIF
+Handled: grey, palette and 16-bit images (scaled, not clipped), CMYK, transparency (composited on white), EXIF
 orientation, animated and multi-page files (first frame), crop boxes. Refused with a reason: missing, empty,
 truncated and non-image files, images over `MAX_PIXELS`, fully transparent ones, pixel types without a defined
 white (float, 32-bit integer), boxes outside the image.
@@ -29,7 +29,7 @@ Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left of the upright image (EXIF orientation applied)."""
 
 MAX_PIXELS = 100_000_000
-"""Images with more pixels are refused unread: no smear field needs them, and one could fill the memory."""
+"""Images with more pixels are refused unread: a smear field does not need them, and one could fill the memory."""
 
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -43,13 +43,13 @@ def decode(path: Path, box: Box | None = None) -> UInt8[Tensor, "3 h w"]:
 
     Args:
         path: The image file.
-        box: `(x, y, width, height)` in pixels; what reaches over the frame is cut off.
+        box: `(x, y, width, height)` in pixels; what exceeds the frame is cut off.
 
     Returns:
         `(3, H, W)` uint8 RGB.
 
     Raises:
-        DataError: If the file is missing, empty, truncated, no image, gigantic, or the box lies outside it.
+        DataError: If the file is missing, empty, truncated, too large or not an image, or the box lies outside it.
     """
     try:
         with _quiet():
@@ -60,7 +60,7 @@ def decode(path: Path, box: Box | None = None) -> UInt8[Tensor, "3 h w"]:
 
 
 def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8[Tensor, "n 3 size size"]:
-    """Decode images and resize each straight to `size` x `size`: bilinear, antialiased, aspect not kept.
+    """Decode images and resize each directly to `size` x `size`: bilinear, antialiased, aspect not kept.
 
     Args:
         files: Path and crop box (or None) of each image.
@@ -70,7 +70,7 @@ def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8
         `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory.
 
     Raises:
-        DataError: If images cannot be used; all of them are listed with the reason.
+        DataError: If images cannot be used; the message lists them all with the reason.
     """
     out = np.empty((len(files), size, size, 3), dtype=np.uint8)
 
@@ -84,19 +84,19 @@ def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8
 def decode_framed(
     files: Sequence[tuple[Path, Box | None]], size: int, framing: "Framing"
 ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-    """Decode images, frame each, and resize what is left to `size` x `size`.
+    """Decode images, frame each, and resize the crop to `size` x `size`.
 
     Args:
         files: Path and crop box (or None) of each image.
         size: Side of the result in pixels.
-        framing: What is cut out of each image.
+        framing: Cuts each image.
 
     Returns:
         `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory; and in which of them the framing
-        found what it looks for. The others are shown whole.
+        found what it searches for. The others are shown whole.
 
     Raises:
-        DataError: If images cannot be used; all of them are listed with the reason.
+        DataError: If images cannot be used; the message lists them all with the reason.
     """
     out = np.empty((len(files), size, size, 3), dtype=np.uint8)
     found = np.zeros(len(files), dtype=bool)
@@ -127,15 +127,15 @@ def unusable(files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], 
 
 
 def frame_size(path: Path) -> tuple[int, int]:
-    """`(width, height)` of the upright image, read from the file's header alone (where its EXIF is, too).
+    """`(width, height)` of the upright image, read from the file's header alone (which holds its EXIF, too).
 
     Raises:
-        DataError: If the file is missing, empty or no image.
+        DataError: If the file is missing, empty or not an image.
     """
     try:
         with _quiet(), _opened(path) as image:
             width, height = image.size
-            # The base class's, because that of PNG decodes the pixels in search of EXIF after them.
+            # The base class's method, because that of PNG decodes the pixels to search for EXIF after them.
             orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
             # Orientations 5 to 8 swap the sides; Pillow reports TIFF sizes upright already.
             turned = image.format != "TIFF" and orientation >= 5
@@ -145,16 +145,16 @@ def frame_size(path: Path) -> tuple[int, int]:
 
 
 def outside(box: Box, size: tuple[int, int]) -> bool:
-    """Whether a box of positive size has no pixel in common with a frame of `(width, height)`."""
+    """Whether a box of positive size shares no pixel with a frame of `(width, height)`."""
     x, y, width, height = box
     return x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0
 
 
 def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None]) -> None:
-    """Hand every decoded image to `use` with its index.
+    """Call `use` with the index of every image and the decoded image.
 
     Raises:
-        DataError: If images cannot be used; all of them are listed with the reason.
+        DataError: If images cannot be used; the message lists them all with the reason.
     """
 
     def job(index: int) -> str | None:
@@ -168,7 +168,7 @@ def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, 
     reasons = _threaded(job, len(files))
     if reasons:
         raise DataError(
-            f"{len(reasons)} of {len(files)} images cannot be used; mend or remove them.",
+            f"{len(reasons)} of {len(files)} images cannot be used; fix or remove them.",
             [f"{files[index][0]}: {reason}" for index, reason in reasons.items()],
         )
 
@@ -176,7 +176,7 @@ def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, 
 def _threaded(
     job: Callable[[int], str | None], count: int, advance: Callable[[int], None] = lambda _steps: None
 ) -> dict[int, str]:
-    """Run `job` on every index in a bounded pool (Pillow decodes without the GIL); its reasons, by index."""
+    """Run `job` on every index in a bounded pool (Pillow decodes without the GIL); return its reasons, by index."""
     reasons = {}
     with _quiet(), ThreadPoolExecutor(max_workers=_THREADS) as pool:
         for index, reason in enumerate(pool.map(job, range(count))):
@@ -188,7 +188,7 @@ def _threaded(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Pillow's warnings on odd but readable files; what cannot be read is reported as an error."""
+    """Silence Pillow's warnings about odd but readable files; unreadable ones are reported as errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -211,7 +211,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except _UnusableError:
         raise
     except FileNotFoundError:
-        raise _UnusableError("the file is not there") from None
+        raise _UnusableError("the file does not exist") from None
     except IsADirectoryError:
         raise _UnusableError("it is a folder") from None
     except PermissionError:
@@ -220,7 +220,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _UnusableError("it is not an image of a known format") from None
     except Image.DecompressionBombError:
         raise _UnusableError(f"it has more than {MAX_PIXELS // 1_000_000} megapixels") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken bytes
+    except Exception as error:  # Pillow's decoders raise almost any exception on broken bytes
         raise _UnusableError(f"it is damaged or truncated ({error or type(error).__name__})") from error
 
 
@@ -245,7 +245,7 @@ def _to_rgb(image: Image.Image, file_format: str | None) -> Image.Image:
         return _grey16(np.asarray(image))
     if image.mode in ("I", "F"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
-        raise _UnusableError(f"its pixels are {kind}, which have no defined white; save it with 8 or 16 bits")
+        raise _UnusableError(f"its pixels are {kind}, which do not define white; save it with 8 or 16 bits")
     if image.has_transparency_data:
         return _over_white(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it

@@ -11,7 +11,7 @@ from cellda.datasets.reading.layout import files_below, images_below
 from cellda.errors import DataError
 
 SIBLINGS = {"Annotations": "JPEGImages", "labels": "images"}
-"""Folders of annotations and the folder beside them that holds the images, where they do not lie together."""
+"""Folders of annotations, and the sibling folder that holds the images if they are kept apart."""
 _SIBLINGS = " or ".join(f"`{images}` for `{annotations}`" for annotations, images in SIBLINGS.items())
 
 
@@ -23,7 +23,7 @@ class Marked:
         field: Path of its image, relative to the root.
         frame: `(width, height)` of that image.
         label: Name of its class, as annotated.
-        box: Around it, whole pixels, inside the frame.
+        box: Around the cell, whole pixels, inside the frame.
     """
 
     field: str
@@ -39,16 +39,16 @@ class Marked:
 
 
 def marked_cells(root: Path) -> list[Marked]:
-    """All cells that annotation files under `root` mark, in their order; images are measured, none is decoded.
+    """All cells that annotation files under `root` mark, in their order; image sizes are read, but no image is decoded.
 
-    VOC files are read where there are any, else YOLO files. A box that is given twice with one class is one cell.
+    VOC files are read if there are any, else YOLO files. A box that occurs twice with one class is one cell.
 
     Returns:
-        The cells; none where there is no annotation.
+        The cells; an empty list if there are no annotations.
 
     Raises:
         DataError: If an annotation has no image, is malformed, or marks boxes outside its image, or if YOLO
-            annotations come without a list of classes; all problems are listed.
+            annotations lack a list of classes; the message lists all problems.
     """
     images = {posixpath.splitext(path)[0]: path for path in images_below(root)}
     files = files_below(root, lambda name: name.lower().endswith((".xml", ".txt", ".names")))
@@ -60,7 +60,7 @@ def marked_cells(root: Path) -> list[Marked]:
     for path in annotations:
         field = _field(path, images)
         if field is None:
-            problems.append(f"{path}: its image is not there, neither beside it nor in {_SIBLINGS}")
+            problems.append(f"{path}: its image is missing; it is expected next to it or in {_SIBLINGS}")
             continue
         try:
             frame = frame_size(root / field)
@@ -110,7 +110,7 @@ def _yolo(file: Path, names: list[str], frame: tuple[int, int]) -> list[tuple[st
             raise _MalformedError(f"line {number}: '{line}' is not `class x y width height`") from None
         if not known:
             raise _MalformedError(
-                f"line {number}: class {code} is none of the {len(names)} of the class list"
+                f"line {number}: class {code} is not one of the {len(names)} of the class list"
             )
         marks.append((names[int(code)], (left, top, right, bottom)))
     return marks
@@ -131,7 +131,7 @@ def _inside(mark: Corners, frame: tuple[int, int]) -> Box:
 
 
 def _field(annotation: str, images: Mapping[str, str]) -> str | None:
-    """The image of an annotation file: of the same stem, beside it or in the sibling folder."""
+    """The image of an annotation file: of the same stem, next to it or in the sibling folder."""
     stem = posixpath.splitext(annotation)[0]
     parts = stem.split("/")
     moved = ["/".join(image if part == name else part for part in parts) for name, image in SIBLINGS.items()]
@@ -139,7 +139,7 @@ def _field(annotation: str, images: Mapping[str, str]) -> str | None:
 
 
 def _yolo_files(files: Sequence[str], images: Mapping[str, str]) -> list[str]:
-    """Text files that belong to an image, and all others in their folders but lists of classes."""
+    """Text files that belong to an image, and all others in their folders except lists of classes."""
     texts = [path for path in files if path.lower().endswith(".txt") and not _lists_classes(path)]
     folders = {posixpath.dirname(path) for path in texts if _field(path, images) is not None}
     return [path for path in texts if posixpath.dirname(path) in folders]
@@ -157,9 +157,9 @@ def _class_list(root: Path, files: Sequence[str]) -> list[str]:
     ]
     names = [[name for name in lines if name] for lines in read]
     if not names or any(other != names[0] for other in names):
-        found = f"found are {', '.join(lists)}, which differ" if names else "none is there"
+        found = f"{', '.join(lists)} were found, which differ" if names else "none was found"
         raise DataError(
-            f"YOLO annotations in {root} need one list of their classes, `classes.txt` or `obj.names`, one name a line; "
+            f"YOLO annotations in {root} need one list of their classes, `classes.txt` or `obj.names`, one name per line; "
             f"{found}."
         )
     return names[0]

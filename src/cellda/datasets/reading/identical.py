@@ -1,4 +1,4 @@
-"""Byte-identical image files: the same picture twice must not be learned from and measured on."""
+"""Find byte-identical image files: the same image must not be in both training and test data."""
 
 import hashlib
 from collections import defaultdict
@@ -14,18 +14,18 @@ _SAMPLE = 4096
 
 
 def identical_files(files: Sequence[str], sizes: Sequence[int]) -> list[list[int]]:
-    """Sets of files with the same bytes, as indices into `files`; files without a twin are in none.
+    """Sets of files with the same bytes, as indices into `files`; files without a twin are omitted.
 
-    Only files that share their size are opened, and only those that also share some bytes in the middle are
-    read as a whole: else every file of a set of uncompressed images would be.
+    Only files of equal size are opened, and only those that also share some bytes in the middle are
+    read completely: otherwise every file of a set of uncompressed images would be.
 
     Args:
-        files: Where the files lie.
+        files: Paths of the files.
         sizes: Bytes of each.
     """
 
     def middle(index: int) -> bytes:
-        # Unbuffered: a buffer costs as much as the reading.
+        # Unbuffered: a buffer costs as much as reading.
         with open(files[index], "rb", buffering=0) as stream:  # noqa: PTH123 - a Path a file costs a second
             stream.seek(max(0, (sizes[index] - _SAMPLE) // 2))
             return stream.read(_SAMPLE)
@@ -41,15 +41,15 @@ def identical_files(files: Sequence[str], sizes: Sequence[int]) -> list[list[int
 
 
 def merged_groups(groups: Sequence[str], pictures: npt.NDArray[np.int64]) -> list[str]:
-    """Groups, with those that share a picture made one, under the name of the one that comes first.
+    """The group of each cell after merging groups that share an image, under the name of the first of them.
 
     Args:
         groups: Group of each cell.
-        pictures: `(N,)` number of the picture that each cell shows.
+        pictures: `(N,)` number of the image that each cell shows.
     """
     codes, names = pd.factorize(np.asarray(groups, dtype=object))
     _, first, picture = np.unique(pictures, return_index=True, return_inverse=True)
-    # A cell's group goes together with that of the first cell of its picture.
+    # A cell's group is linked to that of the first cell of its image.
     links = (np.ones(len(codes)), (codes, codes[first[picture]]))
     _, component = connected_components(coo_array(links, shape=(len(names), len(names))), directed=False)
     # The first member of each component, in order of appearance, gives the name.

@@ -1,4 +1,4 @@
-"""Reading published folder layouts: where they begin and which images they hold, in a fixed order."""
+"""Read published folder layouts: where they begin and which images they hold, in a fixed order."""
 
 import os
 import re
@@ -11,21 +11,21 @@ from cellda.taxonomy import names_a_class
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""File names that are taken for images, in lower case."""
+"""Suffixes of file names that count as images, in lower case."""
 
 _DIGITS = re.compile(r"(\d+)")
 
 
 def natural(name: str) -> tuple[list[int | str], str]:
-    """Sort key that counts: `2.jpg` before `10.jpg`."""
-    # Odd parts of the split are the digits, so numbers are only ever compared with numbers.
+    """Sort key that compares numbers: `2.jpg` before `10.jpg`."""
+    # Odd parts of the split are the digits, so numbers are compared only with numbers.
     parts: list[int | str] = [*_DIGITS.split(name.lower())]
     parts[1::2] = map(int, parts[1::2])
     return parts, name
 
 
 def is_image(name: str) -> bool:
-    """Whether a file name is that of a visible image; `.DS_169665.jpg` is not."""
+    """Whether a file name denotes a visible image; `.DS_169665.jpg` does not."""
     # os.path, because a Path for each name costs a second on 170,000 files.
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
 
@@ -62,16 +62,16 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def locate(root: Path, wrappers: Sequence[str], wanted: Iterable[str], owner: str) -> Path:
-    """The folder in which a published layout begins: `root` itself or a folder the download wraps it in.
+    """The folder in which a published layout begins: `root` itself, or one of the folders in which a download wraps it.
 
     Args:
-        root: What the user gave.
+        root: The folder that the user gave.
         wrappers: Paths under `root`, tried after `root` itself.
         wanted: Names of the layout's folders or files; one of them is enough to recognise it.
-        owner: How messages call the dataset.
+        owner: The name of the dataset in messages.
 
     Raises:
-        DataError: If no place holds any of `wanted`, with what was looked for and what was found.
+        DataError: If no place holds any of `wanted`; the message says what was expected and what was found.
     """
     wanted = list(wanted)
     existing_folder(root, owner)
@@ -83,7 +83,7 @@ def locate(root: Path, wrappers: Sequence[str], wanted: Iterable[str], owner: st
 
 
 def named(root: Path, path: str) -> Path:
-    """`root / path`, spelled as it is on disk: where a folder is not there, one that differs in capitals is taken."""
+    """`root / path`, spelled as on disk: if a folder does not exist, one whose name differs only in case is used."""
     place = root
     for name in path.split("/"):
         found = place / name
@@ -101,15 +101,15 @@ def existing_folder(root: Path, owner: str) -> Path:
         DataError: If it is not.
     """
     if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "is not there"
+        what = "is a file, not a folder" if root.exists() else "does not exist"
         raise DataError(f"The folder {root} of {owner} {what}.")
     return root
 
 
 def not_published(root: Path, owner: str, wanted: Sequence[str], places: Sequence[Path]) -> DataError:
-    """The error that a folder does not hold a published layout: what was looked for, where, and what was found."""
+    """The error that a folder does not hold a published layout: what was expected, where, and what was found."""
     return DataError(
-        f"{root} does not hold {owner} as it is published.",
+        f"{root} does not hold {owner} as published.",
         [
             f"looked for {', '.join(wanted)}",
             f"in {', '.join(map(str, places))}",
@@ -119,18 +119,18 @@ def not_published(root: Path, owner: str, wanted: Sequence[str], places: Sequenc
 
 
 def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The images of a layout with one folder a class.
+    """The images of a layout with one folder per class.
 
     Args:
-        root: Where the class folders lie; those that are not there are passed over. Capitals do not matter.
+        root: The folder of the class folders; missing ones are skipped. Case does not matter.
         folders: Their names, or paths such as `Train/Basophil`.
 
     Returns:
         The images' paths relative to `root`, and for each the name of its folder, as in `folders`.
 
     Raises:
-        DataError: If folders that are there hold no image, or none of the class folders, or if a folder beside them
-            has the name of a class that the layout spells otherwise; all of them are listed.
+        DataError: If existing folders hold no image, or none of the class folders, or if another folder
+            has the name of a class that the layout spells differently; the message lists them all.
     """
     folders = list(folders)
     paths: list[str] = []
@@ -154,7 +154,7 @@ def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[st
 
 
 def _astray(root: Path, folders: Sequence[str]) -> list[str]:
-    """What is wrong with the folders around the class folders: cells in them would be passed over in silence."""
+    """Problems of the folders next to the class folders: cells in them would be ignored silently."""
     expected: dict[str, dict[str, None]] = {}
     for folder in folders:
         parts = folder.split("/")
@@ -168,7 +168,7 @@ def _astray(root: Path, folders: Sequence[str]) -> list[str]:
         if above and place.is_dir() and not known & {name.casefold() for name in found}:
             problems.append(f"{place} holds none of {', '.join(names)}; in it: {_contents(place)}")
         others = [name for name in found if name.casefold() not in known and names_a_class(name)]
-        problems += [f"{place / name} is none of {', '.join(names)}" for name in others]
+        problems += [f"{place / name} is not one of {', '.join(names)}" for name in others]
     return problems
 
 

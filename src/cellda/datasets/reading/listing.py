@@ -1,4 +1,4 @@
-"""Rows of a user's table of images: reading them, and finding every problem in them first."""
+"""Rows of a user's table of images: read them and find every problem in them."""
 
 import csv
 import os
@@ -20,11 +20,11 @@ REQUIRED = ("path", "label")
 
 
 Row = dict[str, str]
-"""Cells of a row in `COLUMNS`, as stripped text, "" where there is nothing."""
+"""Entries of a row in `COLUMNS`, as stripped text, "" if empty."""
 
 
 def read_rows(file: Path) -> Iterator[tuple[str, Row | str]]:
-    """Each row of a CSV or Parquet file: where it stands, and its cells, or why they cannot be told apart.
+    """Each row of a CSV or Parquet file: its position, and its entries or why they cannot be separated.
 
     Raises:
         DataError: If the file cannot be read, or lacks columns.
@@ -40,10 +40,10 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | str]]:
 
 
 class Listing:
-    """Cells that rows of a table name, and what is wrong with those rows.
+    """The cells that the rows of a table name, and the problems of those rows.
 
     Args:
-        folder: That paths are relative to.
+        folder: The folder that paths are relative to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Listing:
         self._exists: dict[str, bool] = {}
 
     def add(self, where: str, row: Row | str) -> None:
-        """Take one row; what is wrong with it is kept for `problems`."""
+        """Add one row; its problems are kept for `problems`."""
         if isinstance(row, str):
             self._found.append(f"{where}: {row}")
             return
@@ -83,13 +83,13 @@ class Listing:
         self._where.append(where)
 
     def problems(self) -> list[str]:
-        """Everything that is wrong with the rows, and with the images they name."""
+        """All problems of the rows, and of the images they name."""
         if not self.paths and not self._found:
             return ["the table has no rows"]
         return [*self._found, *self._missing_images(), *self._boxes_outside(), *self._unknown_labels()]
 
     def _relative(self, path: str) -> str:
-        """The path relative to the folder, with "/" as separator, also where it was given as absolute."""
+        """The path relative to the folder, with "/" as separator, even if it was given as absolute."""
         slashed = path.replace("\\", "/")
         # os.path here and below, because a Path for each row costs a second on 100,000 of them.
         if os.path.isabs(slashed):  # noqa: PTH117
@@ -107,11 +107,11 @@ class Listing:
         missing = [(where, path) for where, path in rows if path and not self._is_file(path)]
         if len(missing) == len(self.paths) > 1:
             return [
-                f"none of the images of the {len(missing)} rows is there; the first is looked for at "
+                f"none of the images of the {len(missing)} rows exists; the first is expected at "
                 f"{self._folder / missing[0][1]}; paths are relative to the table's folder "
                 "or to the option 'images'"
             ]
-        return [f"{where}: the image {path} is not there" for where, path in missing]
+        return [f"{where}: the image {path} does not exist" for where, path in missing]
 
     def _boxes_outside(self) -> list[str]:
         by_path: dict[str, list[int]] = defaultdict(list)
@@ -142,7 +142,7 @@ class Listing:
 
 
 def _box(row: Row) -> tuple[Box | None, str]:
-    """The box of a row, and what is wrong with it ("" if nothing)."""
+    """The box of a row, and its problem ("" if none)."""
     sides = [row[side] for side in SIDES]
     if not any(sides):
         return None, ""
@@ -163,7 +163,7 @@ def _some(places: list[str], most: int = 5) -> str:
 
 
 def _columns(names: list[str], file: Path) -> dict[str, int]:
-    """Position of each of `COLUMNS` that a header names, whatever its case."""
+    """Position of each of `COLUMNS` that a header names, in any case."""
     positions = {name.strip().lower(): place for place, name in enumerate(names)}
     missing = [name for name in REQUIRED if name not in positions]
     if missing:
@@ -191,9 +191,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[str, Row | str]]:
             columns = _columns(names, file)
             for cells in reader:
                 if len(cells) > len(names):
-                    problem = (
-                        f"{len(cells)} cells under {len(names)} columns; quote texts that hold '{separator}'"
-                    )
+                    problem = f"{len(cells)} entries under {len(names)} columns; quote texts that contain '{separator}'"
                     yield f"line {reader.line_num}", problem
                 elif any(cell.strip() for cell in cells):
                     padded = [*cells, *[""] * (len(names) - len(cells))]

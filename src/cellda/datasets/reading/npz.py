@@ -1,4 +1,4 @@
-"""Rows of arrays in compressed npz files, one after the other, without holding an array in memory."""
+"""Read arrays in compressed npz files row by row, without holding an array in memory."""
 
 import weakref
 import zipfile
@@ -20,15 +20,15 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.err
 class NpzRows:
     """One array of an npz file, read by rows.
 
-    numpy maps no compressed array into memory and would read it as a whole, which takes gigabytes where it holds
-    images. Rows are cheap in increasing order; going back starts the decompression anew.
+    numpy cannot memory-map a compressed array and would read it as a whole, which takes gigabytes if it holds
+    images. Reading rows in increasing order is cheap; going back restarts the decompression.
 
     Args:
         file: The npz file.
-        name: Of the array.
+        name: Name of the array.
 
     Raises:
-        DataError: If the file is no npz file or holds no such array.
+        DataError: If the file is not an npz file or lacks the array.
     """
 
     def __init__(self, file: Path, name: str) -> None:
@@ -53,7 +53,7 @@ class NpzRows:
         return int(self.shape[0])
 
     def read(self, rows: Sequence[int]) -> npt.NDArray[Any]:
-        """`(len(rows), ...)` the rows asked for, in that order.
+        """`(len(rows), ...)` the requested rows, in the given order.
 
         Raises:
             DataError: If the file is damaged there.
@@ -74,7 +74,7 @@ class NpzRows:
         return out
 
     def verify(self) -> None:
-        """Read the array from beginning to end and compare its checksum.
+        """Read the whole array and compare its checksum.
 
         Raises:
             DataError: If the file is damaged in it.
@@ -91,7 +91,7 @@ class NpzRows:
 
     @cached_property
     def _stream(self) -> IO[bytes]:
-        """Left open at the row after the last one that was read."""
+        """Stays open at the row after the last one read."""
         stream = self._open()
         weakref.finalize(self, stream.close)
         return stream

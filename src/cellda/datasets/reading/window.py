@@ -1,4 +1,4 @@
-"""The window that is cut around a cell in a smear field."""
+"""The window that is cropped around a cell in a smear field."""
 
 from cellda.datasets.reading.decode import Box
 
@@ -7,12 +7,12 @@ SIDE = 250
 
 
 def window(centre: tuple[float, float], frame: tuple[int, int], side: int = SIDE) -> Box:
-    """The square around a cell, moved into the frame where the cell lies near its edge.
+    """The square around a cell, moved into the frame if the cell lies near its edge.
 
     Args:
         centre: `(x, y)` of the cell in pixels from the top left.
-        frame: `(width, height)` of the field; a side shorter than the window is taken whole.
-        side: Of the window, in pixels.
+        frame: `(width, height)` of the field; a side shorter than the window is used whole.
+        side: Side of the window, in pixels.
 
     >>> window((400, 20), (720, 576))
     (275, 0, 250, 250)

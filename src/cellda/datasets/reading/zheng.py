@@ -22,16 +22,16 @@ def located(root: Path, number: int, owner: str) -> Path:
 def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) -> pd.DataFrame:
     """Cells of `Dataset <number>`: `001.bmp`, ..., labelled in `Class Labels of Dataset <number>.csv`.
 
-    The two label files name their columns differently, so columns go by position: image number, class code.
+    The two label files name their columns differently, so columns are identified by position: image number, class code.
 
     Raises:
-        DataError: If the label file is missing, or lines of it are malformed or name missing images; all
-        are listed.
+        DataError: If the label file is missing, or its lines are malformed or name missing images; the message
+            lists them all.
     """
     file = folder / f"Class Labels of Dataset {number}.csv"
     if not file.is_file():
         raise DataError(
-            f"The label file {file} is not there; it is published beside the folder 'Dataset {number}'."
+            f"The label file {file} does not exist; it is published next to the folder 'Dataset {number}'."
         )
     paths: dict[str, str] = {}
     problems = []
@@ -51,7 +51,7 @@ def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) 
             if path in paths:
                 problems.append(f"{line}: image {cells[0]} is labelled a second time")
             elif not (folder / path).is_file():
-                problems.append(f"{line}: its image {path} is not there")
+                problems.append(f"{line}: its image {path} does not exist")
             paths[path] = codes[cells[1].strip()]
     if problems:
         raise DataError(f"{len(problems)} line(s) of {file} cannot be used.", problems)

@@ -1,6 +1,6 @@
-"""Drawing single stained blood cells: shape grammar -> smear -> stains -> light -> camera.
+"""Render single stained blood cells: shape grammar -> smear -> stains -> light -> camera.
 
-`render(keys, domain, size)` is the one entry point; an image depends on its own key only, never on its batch.
+`render(keys, domain, size)` is the only entry point; an image depends on its own key alone, never on its batch.
 """
 
 from cellda.datasets.rendering.cellmap import SUBSTRATES

@@ -1,4 +1,4 @@
-"""From the parameters of cells to maps of what the stains bind to, in a window around each cell."""
+"""Maps of the substrates that stains bind to, from the parameters of cells, in a window around each cell."""
 
 import torch
 from torch import Tensor
@@ -17,10 +17,10 @@ SUBSTRATES = (
     "basophil_granules",
     "neutrophil_granules",
 )
-"""What stains bind to, in the order of a scene's channels."""
+"""The substrates that stains bind to, in the order of a scene's channels."""
 
 WINDOW = 24.0
-"""Side of the window a cell is drawn in, micrometres; the largest monocyte fits."""
+"""Side of the window in which a cell is rendered, micrometres; the largest monocyte fits."""
 MAX_GRANULES = 240
 MAX_VACUOLES = 12
 LATTICE = 28
@@ -31,13 +31,13 @@ EDGE = 0.14
 
 
 def draw_cell_maps(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw each cell in a window of its own.
+    """Render each cell in a window of its own.
 
     Args:
         cells: Parameters of B cells.
         frame: A square window of `WINDOW` micrometres.
         middle: `(B, 2)` x, y of the cells' centres in the window, micrometres.
-        draws: `CELLMAP_DRAWS` numbers an image.
+        draws: `CELLMAP_DRAWS` random numbers per image.
 
     Returns:
         Substrates `(B, 7, S, S)` in relative amounts, and the coverage in [0, 1] of cell and of nucleus
@@ -54,7 +54,7 @@ def draw_cell_maps(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> 
         texture(lattice[:, 2:4], x, y, torch.full_like(cells.radius, 1.7)) * cells.fold[:, None, None, None]
     )
     to_nucleus = _nucleus(cells, x + folds[:, 0], y + folds[:, 1])
-    # A nucleus never leaves its cell, however the chain of lobes came to lie.
+    # A nucleus never leaves its cell, whatever the position of the chain of lobes.
     to_nucleus = torch.maximum(to_nucleus, to_edge + 0.3)
     nucleus = inside(to_nucleus, EDGE)
 
@@ -114,7 +114,7 @@ def _granules(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> Tenso
 
 
 def _vacuoles(cells: Cells, frame: Frame, middle: Tensor, draws: Draws) -> Tensor:
-    """`(B, S, S)` share of the cytoplasm that vacuoles leave empty."""
+    """`(B, S, S)` share of the cytoplasm that vacuoles replace."""
     shape = (MAX_VACUOLES,)
     keep = torch.arange(MAX_VACUOLES) < cells.vacuoles[:, None]
     turn, out = draws.uniform(0, 2 * torch.pi, shape), draws.uniform(0.35, 0.92, shape)

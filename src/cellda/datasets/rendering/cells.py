@@ -1,4 +1,4 @@
-"""The shape grammar of the six classes: what makes a cell that cell anywhere; lengths in micrometres."""
+"""The shape grammar of the six classes: what identifies each class in any laboratory; lengths in micrometres."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from cellda.datasets.rendering.draws import Draws
 LOBES = 5
 """A nucleus is a chain of up to five lobes; shorter chains repeat their last lobe."""
 CELL_DRAWS = 96
-"""Random numbers a class's grammar may use."""
+"""Random numbers that a class's grammar may use."""
 
 TAU = 2 * math.pi
 
@@ -27,19 +27,19 @@ class Cells:
     Attributes:
         radius: Mean radius of the cell.
         aspect: Square root of the ratio of its half axes.
-        angle: Of its long axis, radians.
-        raggedness: How far its outline strays.
+        angle: Angle of its long axis, radians.
+        raggedness: How far its outline deviates.
         lobe_start: `(B, 5, 2)` one end of each lobe.
         lobe_end: `(B, 5, 2)` the other end.
         lobe_radius: `(B, 5)`.
-        bridge_radius: Of the filaments between consecutive lobes.
-        fold: How far the outline of the nucleus strays.
+        bridge_radius: Radius of the filaments between consecutive lobes.
+        fold: How far the outline of the nucleus deviates.
         density: Chromatin in the nucleus, 1 = a neutrophil's.
         clumping: Contrast of the chromatin in [0, 1].
         grain: Distance between chromatin clumps.
-        rna: What makes cytoplasm basophilic (blue).
-        protein: What makes cytoplasm acidophilic (pink).
-        haemoglobin: In the cytoplasm, 1 = a red cell's.
+        rna: Makes cytoplasm basophilic (blue).
+        protein: Makes cytoplasm acidophilic (pink).
+        haemoglobin: Haemoglobin in the cytoplasm, 1 = a red cell's.
         rim: Excess of the cytoplasm's colour along the outline.
         halo: Lack of colour around the nucleus, in [0, 1].
         mottling: Contrast of the cytoplasm in [0, 1].
@@ -144,7 +144,7 @@ def _lobes(d: Draws, count: Tensor, ring: Tensor, span: Tensor, size: Tensor) ->
     middle = middle - middle.mean(dim=1, keepdim=True) * 0.5
     turn = d.uniform(0, TAU)
     start, end, width = _turn(middle - half, turn), _turn(middle + half, turn), size[:, None] * swell
-    # Chains shorter than five repeat their last lobe exactly, so that a repeat adds nothing.
+    # Chains shorter than five repeat their last lobe exactly, so that repeats add nothing.
     pick = step.long()
     at = pick[..., None].expand(-1, -1, 2)
     return start.gather(1, at), end.gather(1, at), width.gather(1, pick)
@@ -324,4 +324,4 @@ GRAMMAR: tuple[Callable[[Draws], Cells], ...] = (
     monocyte,
     neutrophil,
 )
-"""One function a class, in class order."""
+"""One function per class, in class order."""

@@ -18,10 +18,10 @@ class Domain:
     """One laboratory.
 
     Attributes:
-        title: What sets it apart, in a few words.
+        title: Its distinguishing features, in a few words.
         azure: Optical density of one unit of the basic stain in R, G, B.
         eosin: Optical density of one unit of the acid stain in R, G, B.
-        strength: Amounts of (azure, eosin) offered, 1 = the usual.
+        strength: Amounts of (azure, eosin) offered, 1 = usual.
         uptake: Factors on the amounts of (azure, eosin) that single substrates bind.
         unevenness: Standard deviation of the logarithm of stain amounts between slides.
         illuminant: R, G, B of the lamp times the camera's white balance; the colour of empty glass, linear.
@@ -30,7 +30,7 @@ class Domain:
         field: Width of the frame in micrometres (magnification).
         height: Height of the frame over its width; frames are squeezed to squares.
         wander: How far from the middle of the frame a cell may lie, as a share of the frame.
-        crowding: Red cells thrown, as a share of the area.
+        crowding: Red cells placed, as a share of the area.
         overlap: How far neighbouring red cells may overlap, as a share of a diameter.
         pallor: Depth of the red cells' central pallor in [0, 1].
         poikilocytosis: Spread of the red cells' elongation.
@@ -41,7 +41,7 @@ class Domain:
         read_noise: Electrons of noise added by reading that pixel.
         gamma: Exponent of the camera's tone curve, `value = light ** (1 / gamma)`.
         jpeg: Lowest and highest JPEG quality.
-        tilt: Largest angle, in degrees, by which the frame was turned in a black square; 0 = no black.
+        tilt: Largest angle, in degrees, by which the frame was rotated in a black square; 0 = no black corners.
     """
 
     title: str

@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 class Draws:
-    """Uniform numbers of several images, one row an image, handed out from left to right.
+    """Uniform numbers of several images, one row per image, consumed from left to right.
 
-    Every row comes from the image's own generator, so it does not depend on which images are drawn together.
+    Every row comes from the image's own generator, so it does not depend on which images are rendered together.
 
     Args:
         pool: `(B, P)` uniform in [0, 1).
@@ -30,7 +30,7 @@ class Draws:
         return len(self._pool)
 
     def split(self, *counts: int) -> list["Draws"]:
-        """Independent pools of the given sizes: what one part uses does not move another part's numbers."""
+        """Independent pools of the given sizes: the use of one does not change the numbers of another."""
         return [
             Draws(part)
             for part in torch.tensor_split(self._take(sum(counts)), list(accumulate(counts))[:-1], dim=1)
@@ -55,7 +55,7 @@ class Draws:
     def _take(self, count: int) -> Tensor:
         if self._used + count > self._pool.shape[1]:
             raise IndexError(
-                f"{self._used + count} random numbers asked of a pool of {self._pool.shape[1]}: enlarge it."
+                f"{self._used + count} random numbers requested from a pool of {self._pool.shape[1]}: enlarge it."
             )
         self._used += count
         return self._pool[:, self._used - count : self._used]

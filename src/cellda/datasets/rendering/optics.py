@@ -1,4 +1,4 @@
-"""From substrates to a photograph: staining, Beer-Lambert absorption, microscope and camera."""
+"""Photograph substrates: staining, Beer-Lambert absorption, microscope and camera."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ UPTAKE: dict[str, tuple[float, float]] = {
 """Units of (azure, eosin) that one unit of a substrate binds under a well-buffered stain."""
 
 SLOW = 4
-"""Nodes a side of the slow variation of thickness over the frame."""
+"""Nodes per side of the slow variation of thickness over the frame."""
 OPTICS_DRAWS = 2 * SLOW**2 + 16
 
 
@@ -83,7 +83,7 @@ def photographed(light: Tensor, domain: Domain, draws: Draws, noise_seeds: Seque
     Args:
         light: `(B, 3, H, W)` transmission in (0, 1], linear.
         domain: Microscope and camera.
-        draws: `OPTICS_DRAWS` numbers an image, less those that `stained` took.
+        draws: `OPTICS_DRAWS` random numbers per image, minus those that `stained` used.
         noise_seeds: Seed of each image's sensor noise.
 
     Returns:
@@ -131,7 +131,7 @@ def read_out(light: Tensor, domain: Domain, seeds: Sequence[int]) -> Tensor:
     Args:
         light: `(B, 3, H, W)` linear, 1 = empty glass under the domain's brightest channel.
         domain: Its `photons` and `read_noise` are those of a frame 96 pixels wide.
-        seeds: One an image.
+        seeds: One per image.
     """
     full = domain.photons * (96 / light.shape[-1]) ** 2
     noise = torch.stack(
@@ -142,7 +142,7 @@ def read_out(light: Tensor, domain: Domain, seeds: Sequence[int]) -> Tensor:
 
 
 def _upright(x: Tensor, y: Tensor, angle: Tensor) -> Tensor:
-    """`(B, H, W)` 1 inside the turned frame, 0 in the black corners it leaves."""
+    """`(B, H, W)` 1 inside the rotated frame, 0 in its black corners."""
     cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
     reach = torch.maximum((x * cos + y * sin).abs(), (y * cos - x * sin).abs())
     return (reach < 1).float()

@@ -1,4 +1,4 @@
-"""From keys to pictures: the one way images are drawn."""
+"""Render images from keys: the only way to make synthetic cells."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from cellda.datasets.rendering.optics import OPTICS_DRAWS, photographed, stained
 from cellda.datasets.rendering.smear import Scene, scene_draws
 
 RENDERER_VERSION = 1
-"""Raised whenever the same key would give another picture."""
+"""Incremented whenever the same key would give another image."""
 CHUNK = 24
-"""Images drawn together: small enough for the temporaries to stay in the processor's cache."""
+"""Images rendered together: few enough for the temporaries to stay in the processor's cache."""
 
 
 class CellKey(NamedTuple):
-    """What an image depends on besides its domain and size.
+    """What an image depends on, in addition to its domain and size.
 
     Attributes:
         label: Class index, 0..5.
-        number: Of the cell in its class.
-        stream: Any text that sets series of cells apart, such as seed and domain.
+        number: Number of the cell in its class.
+        stream: Any text that distinguishes series of cells, such as seed and domain.
     """
 
     label: int
@@ -46,12 +46,12 @@ def draw_scene(keys: Sequence[CellKey], domain: Domain, size: int) -> Scene:
 
 
 def render(keys: Sequence[CellKey], domain: Domain, size: int) -> UInt8[Tensor, "n 3 size size"]:
-    """Draw one picture for each key; a picture depends on its key, the domain and the size only.
+    """Render one image per key; an image depends only on its key, the domain and the size.
 
     Args:
         keys: Which cells.
         domain: Stains, microscope and camera.
-        size: Pixels a side; the field of view stays the same.
+        size: Side in pixels; the field of view stays the same.
 
     Returns:
         `(N, 3, size, size)` uint8 RGB.

@@ -1,4 +1,4 @@
-"""The scene under the microscope before any stain: one white cell among red cells and platelets."""
+"""The unstained scene under the microscope: one white cell among red cells and platelets."""
 
 import math
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ PLATELET_DRAWS = 8 * MAX_PLATELETS
 
 @dataclass(frozen=True)
 class Scene:
-    """What lies in the frame.
+    """The content of the frame.
 
     Attributes:
         substrates: `(B, 7, H, W)` relative amounts of what stains bind to, in the order of `SUBSTRATES`.
         cell: `(B, H, W)` coverage of the white cell in [0, 1].
         nucleus: `(B, H, W)` coverage of its nucleus in [0, 1].
-        cells: The parameters it was drawn from.
+        cells: The parameters of the white cells.
     """
 
     substrates: Tensor
@@ -36,18 +36,18 @@ class Scene:
 
 
 def red_cell_count(domain: Domain) -> int:
-    """Red cells thrown into one frame of `domain`, before those without room are taken back."""
+    """Red cells placed in one frame of `domain`, before those without room are removed."""
     width, height = _thrown_area(domain)
     return math.ceil(domain.crowding * width * height / (math.pi * RED_RADIUS**2))
 
 
 def scene_draws(domain: Domain) -> int:
-    """Random numbers one scene of `domain` needs."""
+    """Random numbers that one scene of `domain` needs."""
     return CELL_DRAWS + 2 + CELLMAP_DRAWS + 7 * red_cell_count(domain) + PLATELET_DRAWS
 
 
 def draw_scene(labels: Tensor, domain: Domain, size: int, draws: Draws) -> Scene:
-    """Lay out and draw one scene for each class index in `labels` `(B,)`."""
+    """Lay out and render one scene per class index in `labels` `(B,)`."""
     count = red_cell_count(domain)
     for_cell, for_place, for_maps, for_red, for_platelets = draws.split(
         CELL_DRAWS, 2, CELLMAP_DRAWS, 7 * count, PLATELET_DRAWS
@@ -60,7 +60,7 @@ def draw_scene(labels: Tensor, domain: Domain, size: int, draws: Draws) -> Scene
     substrates = torch.zeros(len(labels), len(SUBSTRATES), size, size)
     cell, nucleus = torch.zeros(len(labels), size, size), torch.zeros(len(labels), size, size)
     _paste_cells(cells, frame, centre, for_maps, substrates, cell, nucleus)
-    # The cell lies on its neighbours, so what is beneath it shows only at its soft edge.
+    # The cell lies on its neighbours, so they show through only at its soft edge.
     clear = 1 - cell
     substrates[:, SUBSTRATES.index("haemoglobin")] += (
         _red_cells(cells, frame, centre, domain, for_red) * clear
@@ -85,7 +85,7 @@ def _paste_cells(
     cell: Tensor,
     nucleus: Tensor,
 ) -> None:
-    """Draw each cell in a small window on the frame's own pixels and copy it in."""
+    """Render each cell in a small window on the frame's own pixel grid and copy it into the frame."""
     across, down = frame.pixel
     side = min(math.ceil(WINDOW / min(across, down)), frame.size)
     window = Frame(side, side * across, side * down)

@@ -1,4 +1,4 @@
-"""Stamping many small round things (granules, vacuoles, red cells, platelets) into a batch of frames."""
+"""Stamp many small round objects (granules, vacuoles, red cells, platelets) into a batch of frames."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Frame:
     """The field of view of a square image.
 
     Attributes:
-        size: Pixels a side.
+        size: Side in pixels.
         width: Micrometres across.
         height: Micrometres down.
     """
@@ -45,7 +45,7 @@ class Sprites:
         centre: `(M, 2)` x, y in micrometres.
         radius: Mean radius in micrometres.
         aspect: Square root of the ratio of the half axes.
-        angle: Of the long axis, radians.
+        angle: Angle of the long axis, radians.
         amount: Height of the stamp.
     """
 
@@ -78,21 +78,21 @@ class Sprites:
 
 
 def stamp(canvas: Tensor, frame: Frame, sprites: Sprites, softness: float, pallor: float = 0.0) -> None:
-    """Draw sprites into `canvas` `(B, size, size)` in place.
+    """Add sprites to `canvas` `(B, size, size)` in place.
 
     Overlaps keep the larger value; with `pallor`, they add up, as optical densities of red cells do.
 
     Args:
         canvas: Receives the stamps.
-        frame: Its field of view.
-        sprites: What to stamp.
+        frame: The field of view of the canvas.
+        sprites: The discs to stamp.
         softness: Half width of the edge in micrometres.
         pallor: Share of the height missing in the middle, as in biconcave red cells.
     """
     if not len(sprites.image):
         return
     across, down = frame.pixel
-    # The window grows with the largest member; sorting by size is not worth it for things of one kind.
+    # The window is as large as the largest disc needs; sorting by size is not worth it for discs of one kind.
     reach = float((sprites.radius * torch.maximum(sprites.aspect, 1 / sprites.aspect)).max()) + softness
     half_x, half_y = math.ceil(reach / across) + 1, math.ceil(reach / down) + 1
     column = (sprites.centre[:, 0] / across).floor().long()[:, None] + torch.arange(-half_x, half_x + 1)
@@ -107,7 +107,7 @@ def stamp(canvas: Tensor, frame: Frame, sprites: Sprites, softness: float, pallo
     if pallor:
         # A dried red cell: a flat border around a dimple of about half its diameter.
         value = value * (1 - pallor * (1 - smoothstep(0.08, 0.7, distance / size)))
-    # Pixels outside the frame are moved to its border with nothing to add there.
+    # Pixels outside the frame are moved to its border, where they add nothing.
     seen_x, seen_y = (column >= 0) & (column < frame.size), (row >= 0) & (row < frame.size)
     value = value * seen_x[:, None] * seen_y[:, :, None]
     column, row = column.clamp(0, frame.size - 1), row.clamp(0, frame.size - 1)
