@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.errors import ConfigurationError, nearest
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -68,7 +68,7 @@ def _read(text: str) -> tuple[list[str], Any]:
         )
     try:
         return parts, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date with a thirteenth month is a ValueError
         reason = getattr(error, "problem", None) or "it is not valid YAML"
         raise ConfigurationError(f"The value of --set {text} cannot be read: {reason}.") from error
 
@@ -91,7 +91,7 @@ def _in_list(recipe: "Recipe", field: str, edits: Any) -> Any:
     names = [member["name"] for member in members]
     for name in edits:
         if name not in names:
-            raise UnknownNameError(
+            raise ConfigurationError(
                 f"'{field}' is a list ({', '.join(names)}), and its fields are set as in {field}.{names[0]}.FIELD=VALUE; "
                 f"'{name}' is not in it: {nearest(name, names)}"
             )
