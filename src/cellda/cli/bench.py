@@ -166,7 +166,7 @@ def _compared(
 
     if base.protocol != "clean":
         raise ConfigurationError(
-            f"The recipe has protocol: {base.protocol}, and leaderboards are made only under 'clean' (docs/protocol.md); "
+            f"The recipe has protocol: {base.protocol}, and leaderboards are made under 'clean' alone (docs/protocol.md); "
             "take the line out of the file, or use `cellda ablate`."
         )
     only_own = own and not adapters
