@@ -10,6 +10,7 @@ import typer
 from cellda.cli.app import out, say
 from cellda.cli.early import check_edits, existing
 from cellda.cli.options import (
+    OURS,
     Data,
     FramingOption,
     Number,
@@ -98,9 +99,7 @@ def bench(
 
 
 def _check_adapters(names: Sequence[str]) -> None:
-    """Refuse adapters that do not exist; the paper's workflow goes by its own name here."""
-    from cellda.experiment.leaderboard import OURS
-
+    """Refuse adapters that do not exist; leaderboards also know `full` as the paper's workflow."""
     check_edits({"adapter": [name for name in names if name != OURS]})
 
 

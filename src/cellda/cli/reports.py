@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.options import Aims, Main, Predictions, Protocol, Shown
+from cellda.cli.options import OURS, Aims, Main, Predictions, Protocol, Shown
 from cellda.reporting.catalogue import FIGURES, TABLES, named
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def table(
     protocol: Annotated[
         Protocol | None, typer.Option(help="Default: all that the files hold, one table each.")
     ] = None,
-    main: Main = "our_workflow",
+    main: Main = OURS,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
     csv: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Also write the cells, as shown, to this file.")
@@ -60,7 +60,7 @@ def figure(
         Protocol | None,
         typer.Option(help="Default: the one that the files hold; needed where they hold both."),
     ] = None,
-    main: Main = "our_workflow",
+    main: Main = OURS,
 ) -> None:
     """Draw a figure from stored predictions of one protocol."""
     from cellda.reporting.figures import save_figure
