@@ -221,9 +221,30 @@ def test_options_edit_the_recipe(cellda_, drawn: Path, recipe_file: Path, monkey
         "run", "--target", "raabin", "--preset", "laptop", "--preset", "head_only", "--source", "barcelona"
     )
     assert chosen[-1] == Recipe(sources="barcelona").with_preset("laptop", "head_only")
-    options = ["--adapter", "none", "--n", 24, "--draw", 2, "--protocol", "paper", "--seed", 3]
+    options = [
+        "--adapter",
+        "none",
+        "--n",
+        24,
+        "--draw",
+        2,
+        "--protocol",
+        "paper",
+        "--pool",
+        "disjoint",
+        "--seed",
+        3,
+    ]
+    options += ["--set", "training.lr=1e-5", "--set", "few_shot.draw=5"]
     cellda_("run", "--target", "raabin", "--recipe", recipe_file, *options)
-    edits = {"adapter": "none", "few_shot": {"n": 24, "draw": 2}, "protocol": "paper", "seed": 3}
+    edits = {
+        "adapter": "none",
+        "few_shot": {"n": 24, "draw": 5},
+        "protocol": "paper",
+        "pool": "disjoint",
+        "seed": 3,
+    }
+    edits["training"] = {"lr": 1e-5}
     assert chosen[-1] == tiny().with_(**edits)
 
 
@@ -246,39 +267,16 @@ def test_ablate_two_conditions(cellda_, drawn: Path, recipe_file: Path, tmp_path
 # --- errors of the user's: a sentence on standard error, status 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["run"], "Missing option '--target'"),
-        (["run", "--target", "raabn"], "cellda: There is no dataset 'raabn'; did you mean 'raabin'?"),
-        (
-            ["run", "--target", "raabin"],
-            "say where with data=<folder that holds 'raabin/'> (--data on the command",
-        ),
-        (["run", "--target", "raabin", "--preset", "labtop"], "no preset 'labtop'; did you mean 'laptop'?"),
-        (["run", "--target", "raabin", "--n", "many"], "Invalid value for '--n'"),
-        (
-            ["run", "--target", "raabin", "--recipe", "no_such.yaml"],
-            "no_such.yaml cannot be opened: No such file",
-        ),
-        (
-            ["ablate", "--target", "raabin", "--condition", "head"],
-            "no preset 'head'; did you mean 'head_only'?",
-        ),
-        (["ablate", "--target", "raabin", "--draws", "0"], "Invalid value for '--draws'"),
-        (["list", "adaptors"], "'adaptors' is not one of"),
-        (["rnu"], "No such command 'rnu'"),
-    ],
-)
-def test_errors_are_sentences(cellda_, arguments: list[str], message: str):
-    said = cellda_(*arguments)
+def test_a_target_whose_folder_is_not_known(cellda_):
+    said = cellda_("run", "--target", "raabin")
     assert said.status == 2
     assert said.out == ""
-    assert message in text(said.err)
+    assert "say where with data=<folder that holds 'raabin/'> (--data on the command" in text(said.err)
 
 
-def test_all_wrong_options_are_listed_at_once(cellda_):
-    said = cellda_("run", "--target", "raabin", "--protocol", "papr", "--n", 0, "--adapter", "hed_only")
+def test_all_wrong_settings_are_listed_at_once(cellda_):
+    wrong = ["protocol=papr", "few_shot.n=0", "adapter=hed_only"]
+    said = cellda_("run", "--target", "raabin", *[part for one in wrong for part in ("--set", one)])
     assert said.status == 2
     for part in ("'few_shot.n'", "'protocol'", "did you mean 'head_only'"):
         assert part in said.err
@@ -322,7 +320,7 @@ def test_an_interruption_says_what_is_kept(cellda_, monkeypatch):
     monkeypatch.setattr(Recipe, "run", interrupted)
     said = cellda_("run", "--target", "synthetic/1")
     assert said.status == 130
-    assert text(said.err) == "Interrupted. What is finished is kept; the same command goes on from there. "
+    assert text(said.err) == "Interrupted. Finished stages are kept; the same command continues from there. "
 
 
 # --- while waiting
@@ -418,9 +416,7 @@ def test_figure_is_written(cellda_, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["table", "sumary", RESULTS], "There is no table 'sumary'; did you mean 'summary'"),
-        (["figure", "prr", RESULTS, "--out", "x.png"], "There is no figure 'prr'; did you mean 'pr'"),
-        (["table", "summary", "nowhere"], "No predictions to read"),
+        (["table", "summary", Path(__file__).parent], "No predictions to read"),
         (
             ["table", "summary", RESULTS, "--target", "bcd"],
             "no predictions of target 'bcd'; did you mean 'bccd'",

@@ -1,11 +1,12 @@
 """The command `cellda` itself: how errors, interruptions and lines are shown."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from cellda import __version__
 from cellda.errors import CelldaError
 
 
@@ -21,7 +22,7 @@ class Commands(TyperGroup):
             errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            errors.print("Interrupted. What is finished is kept; the same command goes on from there.")
+            errors.print("Interrupted. Finished stages are kept; the same command continues from there.")
             raise typer.Exit(130) from None
 
 
@@ -30,7 +31,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Make a white-blood-cell classifier work on your own microscope with at most 100 labelled cells.",
 )
 out = Console()
 
@@ -38,3 +38,19 @@ out = Console()
 def say(line: str) -> None:
     """Print one line as it is."""
     out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"cellda {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def cellda(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Make a white-blood-cell classifier work on your own microscope with at most 100 labelled cells."""

@@ -1,5 +1,6 @@
 """`cellda bench`: which adapter is best on these targets, on equal budgets."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,18 +8,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.options import Data, FramingOption, Number, Presets, RecipeFile, Sources, StoreOption
-from cellda.cli.runs import edited_recipe
+from cellda.cli.early import check_edits, existing
+from cellda.cli.options import (
+    OURS,
+    Data,
+    FramingOption,
+    Number,
+    PoolOption,
+    Presets,
+    RecipeFile,
+    Settings,
+    Sources,
+    StoreOption,
+    Targets,
+)
+from cellda.cli.recipes import edited_recipe, given
+from cellda.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import pandas as pd
 
     from cellda.experiment.study import Study
     from cellda.recipe import Recipe
 
 
 def bench(
-    target: Annotated[list[str], typer.Option(help="Target dataset, or NAME=PATH; may be repeated.")],
+    target: Targets,
     source: Sources = [],  # noqa: B006 - typer copies it
     data: Data = None,
     recipe: RecipeFile = None,
@@ -26,14 +41,15 @@ def bench(
     adapter: Annotated[
         list[str],
         typer.Option(
-            help="Adapter, or several in a row (adabn+lp_ft); may be repeated; default: all, or none beside --condition."
+            help="Adapter, or several chained with + (adabn+lp_ft); may be repeated; default: all, or none if --condition "
+            "is given."
         ),
     ] = [],  # noqa: B006
     condition: Annotated[
         list[str],
         typer.Option(
-            help="NAME=FILE: a recipe of your own (YAML) under a name, without its search; sources and labelled cells are "
-            "those of the others. May be repeated."
+            help="NAME=FILE: a recipe of your own (YAML) under a name, without its search; it gets the sources, labelled "
+            "cells and pool of the others. May be repeated."
         ),
     ] = [],  # noqa: B006
     without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],  # noqa: B006
@@ -45,62 +61,39 @@ def bench(
         int, typer.Option(min=1, help="Images an adaptation may send through the backbone, the same for all.")
     ] = 3000,
     framing: FramingOption = None,
-    draws: Annotated[int, typer.Option(min=1, help="Number of draws; fewer than five rank by chance.")] = 5,
+    draws: Annotated[
+        int, typer.Option(min=1, help="Number of draws; with fewer than five, ranks are chance.")
+    ] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
-    pool: Annotated[
-        str | None, typer.Option(help="Unlabelled images: 'query' or 'disjoint'; default: the recipe's.")
-    ] = None,
+    pool: PoolOption = None,
+    settings: Settings = [],  # noqa: B006
     store: StoreOption = None,
     save: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder for predictions, runs.csv, the table and the diagram."),
     ] = None,
 ) -> None:
-    """Compare adapters, or recipes, on the same support sets and budget, resumable, between two bounds."""
-    from cellda.errors import ConfigurationError
+    """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are found again."""
+    files = _files(condition)
+    _check_adapters([*adapter, *without])
+    base = edited_recipe(
+        recipe, preset, settings, sources=source, few_shot=given(n=n), pool=pool, framing=framing
+    )
+
     from cellda.evaluation.costs import with_costs
-    from cellda.experiment.leaderboard import bounds, conditions
-    from cellda.experiment.naming import BOUND_NAMES
     from cellda.experiment.result import costs_of
     from cellda.experiment.study import Study
     from cellda.experiment.workspace import Workspace
     from cellda.reporting.leaderboard import leaderboard_table
     from cellda.reporting.leaderboard_files import with_best, write_leaderboard
 
-    base = edited_recipe(recipe, preset, source, None, {"n": n}, pool=pool, framing=framing)
-    if base.protocol != "clean":
-        raise ConfigurationError(
-            f"The recipe has protocol: {base.protocol}, and leaderboards are made under 'clean' alone (docs/protocol.md); "
-            "take the line out of the file, or use `cellda ablate`."
-        )
-    own = _own_conditions(condition, base, labels=labels)
-    everything = not (adapter or own)
-    compared = (
-        conditions(base, adapter, without=without, labels=labels) if adapter or everything else bounds(base)
-    )
-    _check_names(own, compared)
-    if {*own, *compared} <= BOUND_NAMES:
-        raise ConfigurationError(
-            "There is nothing to compare: the bounds (none, target_only) are on every table and are not ranked. Name an "
-            "adapter or a --condition, or leave fewer adapters out."
-        )
+    own = _own_conditions(files, base, labels=labels)
+    recipes = _compared(base, own, adapter, without, labels=labels)
     workspace = Workspace(data, store)
-    study = Study(own | compared, target, range(draws), range(seeds), cap=cap, workspace=workspace)
-    try:
-        predictions = study.run()
-    except ConfigurationError as error:
-        if not everything:
-            raise
-        # What stops the bounds as well is no adapter's fault.
-        Study(bounds(base), target, range(draws), range(seeds), workspace=workspace).runs()
-        unable = [name for name, one in compared.items() if not _possible({name: one}, study)]
-        if not unable:
-            raise
-        raise ConfigurationError(
-            f"{error}\nThe others can be compared without these: "
-            + " ".join(f"--without {name}" for name in unable)
-        ) from error
+    study = Study(recipes, target, range(draws), range(seeds), cap=cap, workspace=workspace)
+    every = not (adapter or own)
+    predictions = _predictions(study, base) if every else study.run()
     predictions, runs, choices = with_best(predictions, costs_of(study.records()))
     out.print(leaderboard_table(with_costs(predictions, runs)))
     if save is not None:
@@ -108,58 +101,120 @@ def bench(
             say(f"Saved {file}")
 
 
-def _possible(recipes: "Mapping[str, Recipe]", study: "Study") -> bool:
-    """Whether these recipes could be run in a study."""
-    from cellda.errors import ConfigurationError
-
-    try:
-        replace(study, recipes=recipes).runs()
-    except ConfigurationError:
-        return False
-    return True
+def _check_adapters(names: Sequence[str]) -> None:
+    """Refuse adapters that do not exist; leaderboards also know `full` as the paper's workflow."""
+    check_edits({"adapter": [name for name in names if name != OURS]})
 
 
-def _own_conditions(given: list[str], base: "Recipe", *, labels: bool) -> "dict[str, Recipe]":
-    """The recipes of `--condition NAME=FILE`, on the sources and cells of the others and without a search.
+def _files(given: Sequence[str]) -> dict[str, Path]:
+    """The files of `--condition NAME=FILE`, by name.
 
     Raises:
-        ConfigurationError: If one is not written so, a name comes twice, a file is no recipe, or its adapter needs labels in a
-            comparison without.
+        ConfigurationError: If one is not written so, or a name comes twice.
+        DataError: If a file does not exist.
     """
-    from cellda.adapters.base import Need
-    from cellda.errors import ConfigurationError
-    from cellda.recipe import Recipe
-
-    found: dict[str, Recipe] = {}
+    files: dict[str, Path] = {}
     for text in given:
         name, _, file = text.partition("=")
-        if not (name and file) or name in found:
+        if not (name and file) or name in files:
             raise ConfigurationError(
                 f"--condition takes NAME=FILE, each name once, such as ours=recipe.yaml; got '{text}'."
             )
-        shared = {field: base.model_dump(mode="json")[field] for field in ("sources", "few_shot", "pool")}
-        found[name] = Recipe.from_yaml(Path(file)).with_(**shared, protocol="clean", search=None)
-        if not labels and Need.LABELS in found[name].adapter.needs:
-            raise ConfigurationError(
-                f"The adapter '{found[name].adapter.name}' of --condition {text} needs labelled target cells; leave it out, "
-                "or compare with labels."
-            )
-    return found
+        files[name] = Path(file)
+    existing(list(files.values()))
+    return files
 
 
-def _check_names(own: "Mapping[str, Recipe]", compared: "Mapping[str, Recipe]") -> None:
-    """Refuse names of `--condition` under which a table shows something else.
+def _own_conditions(files: Mapping[str, Path], base: "Recipe", *, labels: bool) -> "dict[str, Recipe]":
+    """The recipes of `--condition`, on the sources and cells of the others and without a search.
 
     Raises:
-        ConfigurationError: If one is that of an adapter beside it, of a bound, or of what is chosen among the others.
+        ConfigurationError: If a file is not a recipe, or its adapter needs labels in a comparison without.
     """
-    from cellda.errors import ConfigurationError
+    from cellda.adapters.base import Need
+    from cellda.recipe import Recipe
+
+    fields = base.model_dump(mode="json")
+    shared = {field: fields[field] for field in ("sources", "few_shot", "pool")}
+    own = {
+        name: Recipe.from_yaml(file).with_(**shared, protocol="clean", search=None)
+        for name, file in files.items()
+    }
+    for name, recipe in own.items():
+        if not labels and Need.LABELS in recipe.adapter.needs:
+            raise ConfigurationError(
+                f"The adapter '{recipe.adapter.name}' of --condition {name}={files[name]} needs labelled target cells; leave "
+                "it out, or compare with labels."
+            )
+    return own
+
+
+def _compared(
+    base: "Recipe",
+    own: "Mapping[str, Recipe]",
+    adapters: Sequence[str],
+    without: Sequence[str],
+    *,
+    labels: bool,
+) -> "dict[str, Recipe]":
+    """All recipes of the comparison: one's own, the adapters' and the bounds.
+
+    Raises:
+        ConfigurationError: If the recipe's protocol is not that of leaderboards, one's own has the name of another row, or
+            nothing is left to rank.
+    """
+    from cellda.experiment.leaderboard import bounds, conditions
     from cellda.experiment.naming import BOUND_NAMES
     from cellda.reporting.leaderboard import is_chosen
 
-    taken = [name for name in own if name in compared or name in BOUND_NAMES or is_chosen(name)]
+    if base.protocol != "clean":
+        raise ConfigurationError(
+            f"The recipe has protocol: {base.protocol}, and leaderboards are made under 'clean' alone (docs/protocol.md); "
+            "take the line out of the file, or use `cellda ablate`."
+        )
+    only_own = own and not adapters
+    others = bounds(base) if only_own else conditions(base, adapters, without=without, labels=labels)
+    taken = [name for name in own if name in others or name in BOUND_NAMES or is_chosen(name)]
     if taken:
         raise ConfigurationError(
             f"--condition cannot be called '{taken[0]}', which is another row of the leaderboard (an adapter, a bound, or "
             f"what is chosen among the others); choose another name, such as my_{taken[0]}."
         )
+    recipes = {**own, **others}
+    if recipes.keys() <= BOUND_NAMES:
+        raise ConfigurationError(
+            "There is nothing to compare: the bounds (none, target_only) are in every table and are not ranked. Name an "
+            "adapter or a --condition, or leave fewer adapters out."
+        )
+    return recipes
+
+
+def _predictions(study: "Study", base: "Recipe") -> "pd.DataFrame":
+    """The predictions of every registered adapter.
+
+    Raises:
+        ConfigurationError: If some adapters cannot run; the message says how to compare the others.
+    """
+    from cellda.experiment.leaderboard import bounds
+
+    try:
+        return study.run()
+    except ConfigurationError as error:
+        # What stops the bounds as well is not the fault of an adapter.
+        refused = _refusal(study, bounds(base))
+        unable = [name for name, one in study.recipes.items() if _refusal(study, {name: one})]
+        if refused or not unable:
+            raise (refused or error) from None
+        raise ConfigurationError(
+            f"{error}\nThe others can be compared without these: "
+            + " ".join(f"--without {name}" for name in unable)
+        ) from error
+
+
+def _refusal(study: "Study", recipes: "Mapping[str, Recipe]") -> ConfigurationError | None:
+    """Why these recipes could not be run in a study, if they could not."""
+    try:
+        replace(study, recipes=recipes).runs()
+    except ConfigurationError as error:
+        return error
+    return None

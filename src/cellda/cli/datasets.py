@@ -1,4 +1,4 @@
-"""`cellda datasets`: data cards, downloads, and whether a copy is read as one expects."""
+"""`cellda datasets`: data cards, downloads, and checks of a copy."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,17 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say
+from cellda.cli.options import DatasetName, DatasetPath, FramingTried
 from cellda.errors import ConfigurationError
 
 datasets_app = typer.Typer(
-    no_args_is_help=False, help="Datasets: what there is, and whether yours is read as you expect."
+    no_args_is_help=False, help="Datasets: show their data cards, download them, and check your copy."
 )
 
 
 @datasets_app.callback(invoke_without_command=True)
 def datasets(context: typer.Context) -> None:
-    """Print the data cards of all datasets in brief."""
+    """Print brief data cards of all datasets."""
     if context.invoked_subcommand is None:
         from cellda.data.card_tables import brief_cards
         from cellda.datasets import names, summary
@@ -28,10 +29,10 @@ def datasets(context: typer.Context) -> None:
 
 @datasets_app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
-    path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
+    name: DatasetName,
+    path: DatasetPath = None,
 ) -> None:
-    """Print the data card of a dataset; with PATH, count the cells there beside those of the paper."""
+    """Print the data card of a dataset; with PATH, also count the cells there."""
     from cellda.data.card_tables import full_card
     from cellda.datasets import load, summary
     from cellda.datasets.card import card
@@ -43,11 +44,9 @@ def show(
 
 @datasets_app.command("check")
 def check(
-    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
-    path: Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")] = None,
-    framing: Annotated[
-        str, typer.Option(help="Try this framing on every image, and list those without a cell.")
-    ] = "none",
+    name: DatasetName,
+    path: DatasetPath = None,
+    framing: FramingTried = "none",
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
     from cellda.data.check import check as check_dataset
@@ -67,7 +66,7 @@ def check(
 
 @datasets_app.command("fetch")
 def fetch(
-    name: Annotated[str, typer.Argument(help="Registered dataset name.")],
+    name: DatasetName,
     data: Annotated[
         Path, typer.Option(file_okay=False, help="Folder that holds one folder per dataset name.")
     ],
@@ -79,8 +78,8 @@ def fetch(
     with progress.display(unit="bytes"):
         fetched = fetch_dataset(name, data)
     if fetched.record is None:
-        say(f"{fetched.path} is there already; nothing was downloaded.")
+        say(f"{fetched.path} already exists; nothing was downloaded.")
         return
     say(f"{fetched.path} is ready; {fetched.record.bytes:,} bytes were downloaded from {fetched.record.url}")
     say(f"sha256 {fetched.record.sha256}, kept in {fetched.record_file}")
-    say(f"Look it over: cellda datasets check {name} {fetched.path}")
+    say(f"Check it: cellda datasets check {name} {fetched.path}")

@@ -1,46 +1,105 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-Data = Annotated[Path | None, typer.Option(help="Folder that holds one folder per dataset name.")]
+from cellda.cli.early import each, existing, known_dataset, known_framing, known_preset
+
+OURS = "our_workflow"
+"""The condition that is the paper's own method."""
+
+Protocol = Literal["clean", "paper"]
+Pool = Literal["query", "disjoint"]
+
+Target = Annotated[
+    str,
+    typer.Option(
+        "--target", callback=each(known_dataset), help="Target dataset, or NAME=PATH (folder=~/my_cells)."
+    ),
+]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--target", callback=each(known_dataset), help="Target dataset, or NAME=PATH; may be repeated."
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", file_okay=False, callback=existing, help="Folder that holds one folder per dataset name."
+    ),
+]
 RecipeFile = Annotated[
-    Path | None, typer.Option("--recipe", help="YAML file of a recipe; default: the paper's.")
+    Path | None,
+    typer.Option("--recipe", callback=existing, help="YAML file of a recipe; default: the paper's."),
 ]
 Presets = Annotated[
     list[str],
-    typer.Option("--preset", help="Edit the recipe by a preset (see: cellda list presets); may be repeated."),
+    typer.Option(
+        "--preset",
+        callback=each(known_preset),
+        help="Edit the recipe by a preset (see: cellda list presets); may be repeated.",
+    ),
+]
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set any field of the recipe, after all other options (adapter.lr=1e-4, few_shot.n=40, search=null; in a "
+        "chain: adapter.full.lr=1e-4); may be repeated.",
+    ),
 ]
 Sources = Annotated[
     list[str], typer.Option("--source", help="Source dataset instead of the recipe's; may be repeated.")
 ]
 Number = Annotated[
-    int | None, typer.Option("--n", help="Number of labelled target images; default: the paper's.")
+    int | None,
+    typer.Option("--n", min=1, help="Number of labelled target images; default: the recipe's."),
 ]
-ProtocolOption = Annotated[
-    str | None, typer.Option("--protocol", help="'clean' or 'paper'; default: the recipe's.")
+ProtocolOption = Annotated[Protocol | None, typer.Option("--protocol", help="Default: the recipe's.")]
+PoolOption = Annotated[
+    Pool | None,
+    typer.Option(
+        "--pool",
+        help="Unlabelled images: the query images themselves, or images of groups that are not predicted; default: the "
+        "recipe's.",
+    ),
 ]
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", help="Where results lie; default: $CELLDA_STORE or the user's cache folder."),
+    typer.Option(
+        "--store", help="Where results are stored; default: $CELLDA_STORE or the user's cache folder."
+    ),
 ]
-
 AdapterOption = Annotated[
     str | None,
     typer.Option(
         "--adapter",
-        help="Adapter, or several in a row (adabn+lp_ft), instead of the recipe's (see: cellda list adapters).",
+        help="Adapter instead of the recipe's, or several chained with + (adabn+lp_ft); see: cellda list adapters.",
     ),
 ]
 FramingOption = Annotated[
     str | None,
     typer.Option("--framing", help="Framing instead of the recipe's (see: cellda list framing)."),
 ]
+FramingTried = Annotated[
+    str,
+    typer.Option(
+        "--framing",
+        callback=each(known_framing),
+        help="Try this framing on every image, and list those without a cell.",
+    ),
+]
+
+DatasetName = Annotated[str, typer.Argument(callback=each(known_dataset), help="Registered dataset name.")]
+DatasetPath = Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")]
 
 Predictions = Annotated[
-    list[Path], typer.Argument(help="Prediction files (parquet), or folders that hold them.")
+    list[Path],
+    typer.Argument(callback=existing, help="Prediction files (parquet), or folders that hold them."),
 ]
 Shown = Annotated[
     list[str], typer.Option("--condition", help="Condition to show; may be repeated; default: all.")

@@ -7,8 +7,18 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say
-from cellda.cli.options import AdapterOption, Data, FramingOption, Presets, RecipeFile, Sources, StoreOption
-from cellda.cli.runs import edited_recipe
+from cellda.cli.early import each, existing, known_dataset
+from cellda.cli.options import (
+    AdapterOption,
+    Data,
+    FramingOption,
+    Presets,
+    RecipeFile,
+    Settings,
+    Sources,
+    StoreOption,
+)
+from cellda.cli.recipes import edited_recipe
 
 
 def adapt(
@@ -16,12 +26,16 @@ def adapt(
     labelled: Annotated[
         str | None,
         typer.Option(
-            help="Labelled cells, all of which are learned from: a dataset, or NAME=PATH (folder=~/my_cells)."
+            callback=each(known_dataset),
+            help="Labelled cells, all used for training: a dataset, or NAME=PATH (folder=~/my_cells).",
         ),
     ] = None,
     unlabelled: Annotated[
         list[Path],
-        typer.Option(help="Images without labels, one cell each: a file or a folder; may be repeated."),
+        typer.Option(
+            callback=existing,
+            help="Images without labels, one cell each: a file or a folder; may be repeated.",
+        ),
     ] = [],  # noqa: B006 - typer copies it
     source: Sources = [],  # noqa: B006
     data: Data = None,
@@ -29,27 +43,35 @@ def adapt(
     preset: Presets = [],  # noqa: B006
     adapter: AdapterOption = None,
     framing: FramingOption = None,
+    settings: Settings = [],  # noqa: B006
     store: StoreOption = None,
 ) -> None:
     """Train on the sources and adapt to all cells that you have; `cellda run` measures, this does not."""
+    chosen = edited_recipe(recipe, preset, settings, sources=source, adapter=adapter, framing=framing)
+
     from cellda.experiment.workflow import keep
 
-    chosen = edited_recipe(recipe, preset, source, None, {}, adapter=adapter, framing=framing)
     keep(chosen.adapt(labelled, unlabelled, data, store=store), chosen, save)
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder of a model: of `cellda adapt`, or `model` of a run.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            callback=existing, help="Folder of a model: of `cellda adapt`, or the folder `model` of a run."
+        ),
+    ],
     images: Annotated[
-        list[Path], typer.Argument(help="Image files, one cell each, or folders that hold them.")
+        list[Path],
+        typer.Argument(callback=existing, help="Image files, one cell each, or folders that hold them."),
     ],
     save: Annotated[Path, typer.Option(dir_okay=False, help="File for the predictions (CSV).")] = Path(
         "predictions.csv"
     ),
 ) -> None:
-    """Classify images with a model: one row an image, with the probability of every class."""
+    """Classify images with a model: one row per image, with the probability of every class."""
     import pandas as pd
 
     from cellda.data.own_cells import image_files

@@ -1,37 +1,45 @@
 """`cellda table` and `cellda figure`: from stored predictions to what is printed in a paper."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.options import Aims, Main, Predictions, ProtocolOption, Shown
+from cellda.cli.options import OURS, Aims, Main, Predictions, Protocol, Shown
+from cellda.reporting.catalogue import FIGURES, TABLES, named
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _table(kind: str) -> str:
+    named(kind, TABLES, "table")
+    return kind
+
+
+def _figure(kind: str) -> str:
+    named(kind, FIGURES, "figure")
+    return kind
 
 
 def table(
-    kind: Annotated[str, typer.Argument(help="Name of the table.")],
+    kind: Annotated[str, typer.Argument(callback=_table, help="Name of the table.")],
     predictions: Predictions,
-    condition: Shown = [],  # noqa: B006
+    condition: Shown = [],  # noqa: B006 - typer copies it
     target: Aims = [],  # noqa: B006
-    protocol: ProtocolOption = None,
-    main: Main = "our_workflow",
+    protocol: Annotated[
+        Protocol | None, typer.Option(help="Default: all that the files hold, one table each.")
+    ] = None,
+    main: Main = OURS,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
     csv: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Also write the cells, as shown, to this file.")
     ] = None,
 ) -> None:
     """Print a table computed from stored predictions, one for each protocol."""
-    from cellda.evaluation.costs import read_costs, with_costs
-    from cellda.evaluation.predictions import read_predictions
-    from cellda.reporting.catalogue import TABLES, named
-    from cellda.reporting.tables import select
-
-    make = named(kind, TABLES, "table")
-    rows = select(
-        with_costs(read_predictions(*predictions), read_costs(*predictions)), protocol, target, condition
-    )
-    made = [make(part, main) for _, part in rows.groupby("protocol", sort=True)]
+    rows = _rows(predictions, protocol, target, condition)
+    made = [TABLES[kind](part, main) for _, part in rows.groupby("protocol", sort=True)]
     for one in made:
         if markdown:
             typer.echo(one.to_markdown())
@@ -43,23 +51,31 @@ def table(
 
 
 def figure(
-    kind: Annotated[str, typer.Argument(help="Name of the figure.")],
+    kind: Annotated[str, typer.Argument(callback=_figure, help="Name of the figure.")],
     predictions: Predictions,
     file: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write: png, svg or pdf.")],
     condition: Shown = [],  # noqa: B006
     target: Aims = [],  # noqa: B006
-    protocol: ProtocolOption = None,
-    main: Main = "our_workflow",
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(help="Default: the one that the files hold; needed where they hold both."),
+    ] = None,
+    main: Main = OURS,
 ) -> None:
     """Draw a figure from stored predictions of one protocol."""
+    from cellda.reporting.figures import save_figure
+
+    rows = _rows(predictions, protocol, target, condition)
+    say(f"Saved {save_figure(FIGURES[kind](rows, main), file)}")
+
+
+def _rows(
+    predictions: list[Path], protocol: str | None, targets: list[str], conditions: list[str]
+) -> "pd.DataFrame":
+    """The stored predictions that are asked for, with the costs of their runs."""
     from cellda.evaluation.costs import read_costs, with_costs
     from cellda.evaluation.predictions import read_predictions
-    from cellda.reporting.catalogue import FIGURES, named
-    from cellda.reporting.figures import save_figure
     from cellda.reporting.tables import select
 
-    make = named(kind, FIGURES, "figure")
-    rows = select(
-        with_costs(read_predictions(*predictions), read_costs(*predictions)), protocol, target, condition
-    )
-    say(f"Saved {save_figure(make(rows, main), file)}")
+    rows = with_costs(read_predictions(*predictions), read_costs(*predictions))
+    return select(rows, protocol, targets, conditions)

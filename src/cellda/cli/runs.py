@@ -2,29 +2,32 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cellda.cli.app import out, say
+from cellda.cli.early import each, known_preset
 from cellda.cli.options import (
     AdapterOption,
     Data,
     FramingOption,
     Number,
+    PoolOption,
     Presets,
     ProtocolOption,
     RecipeFile,
+    Settings,
     Sources,
     StoreOption,
+    Target,
+    Targets,
 )
-
-if TYPE_CHECKING:
-    from cellda.recipe import Recipe
+from cellda.cli.recipes import edited_recipe, given
 
 
 def run(
-    target: Annotated[str, typer.Option(help="Target dataset, or NAME=PATH (folder=~/my_cells).")],
+    target: Target,
     source: Sources = [],  # noqa: B006 - typer copies it
     data: Data = None,
     recipe: RecipeFile = None,
@@ -32,9 +35,13 @@ def run(
     adapter: AdapterOption = None,
     framing: FramingOption = None,
     n: Number = None,
-    draw: Annotated[int | None, typer.Option(help="Number of the draw; default: the recipe's.")] = None,
+    draw: Annotated[
+        int | None, typer.Option(min=0, help="Number of the draw; default: the recipe's.")
+    ] = None,
     protocol: ProtocolOption = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of training; default: the recipe's.")] = None,
+    pool: PoolOption = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of training; default: the recipe's.")] = None,
+    settings: Settings = [],  # noqa: B006
     store: StoreOption = None,
     save: Annotated[
         Path | None,
@@ -42,12 +49,21 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
+    chosen = edited_recipe(
+        recipe,
+        preset,
+        settings,
+        sources=source,
+        adapter=adapter,
+        framing=framing,
+        few_shot=given(n=n, draw=draw),
+        protocol=protocol,
+        pool=pool,
+        seed=seed,
+    )
+
     from cellda.experiment.result import MODEL
 
-    shot = {"n": n, "draw": draw}
-    chosen = edited_recipe(
-        recipe, preset, source, protocol, shot, adapter=adapter, framing=framing, seed=seed
-    )
     result = chosen.run(target, data, store=store)
     out.print(result)
     if save is not None:
@@ -58,22 +74,31 @@ def run(
 
 
 def ablate(
-    target: Annotated[list[str], typer.Option(help="Target dataset, or NAME=PATH; may be repeated.")],
+    target: Targets,
     source: Sources = [],  # noqa: B006
     data: Data = None,
     recipe: RecipeFile = None,
     preset: Presets = [],  # noqa: B006
-    condition: Annotated[list[str], typer.Option(help="Condition; may be repeated; default: all six.")] = [],  # noqa: B006
+    condition: Annotated[
+        list[str],
+        typer.Option(callback=each(known_preset), help="Condition; may be repeated; default: all six."),
+    ] = [],  # noqa: B006
     draws: Annotated[int, typer.Option(min=1, help="Number of draws.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
     protocol: ProtocolOption = None,
+    settings: Settings = [],  # noqa: B006
     store: StoreOption = None,
     save: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write all predictions to this parquet file.")
     ] = None,
 ) -> None:
-    """Run the paper's six conditions on targets and draws, resumable, and print the tables."""
+    """Run the paper's six conditions on targets and draws, and print the tables; finished runs are found again.
+
+    Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
+    """
+    base = edited_recipe(recipe, preset, settings, sources=source, few_shot=given(n=n), protocol=protocol)
+
     from cellda.evaluation.predictions import write_predictions
     from cellda.experiment.study import Study
     from cellda.experiment.workspace import Workspace
@@ -83,7 +108,6 @@ def ablate(
     from cellda.reporting.tables import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
-    base = edited_recipe(recipe, preset, source, protocol, {"n": n})
     study = Study.of_paper(base, target, range(draws), range(seeds), conditions, Workspace(data, store))
     predictions = study.run()
     out.print(summary_table(predictions, conditions))
@@ -94,20 +118,3 @@ def ablate(
         save.parent.mkdir(parents=True, exist_ok=True)
         write_predictions(predictions, save)
         say(f"Saved {len(predictions)} predictions in {save}")
-
-
-def edited_recipe(
-    file: Path | None,
-    presets: list[str],
-    sources: list[str],
-    protocol: str | None,
-    few_shot: dict[str, int | None],
-    **fields: Any,
-) -> "Recipe":
-    """The recipe of the file, or the paper's, with presets and options applied; options not given are None."""
-    from cellda.recipe import Recipe
-
-    shot = {name: value for name, value in few_shot.items() if value is not None}
-    edits = {"sources": sources or None, "protocol": protocol, "few_shot": shot or None, **fields}
-    recipe = (Recipe.from_yaml(file) if file else Recipe()).with_preset(*presets)
-    return recipe.with_(**{name: value for name, value in edits.items() if value is not None})

@@ -1,0 +1,132 @@
+"""What can be refused before anything heavy is imported: a mistake on the command line is answered at once.
+
+The recipe checks the same again, and more; but building one imports torch and timm, which takes seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cellda.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from cellda.plugins.registry import Registry
+
+
+def each(check: Callable[[Any], None]) -> Callable[[Any], Any]:
+    """The callback of an option that checks its value, or each of its values."""
+
+    def callback(value: Any) -> Any:
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                check(one)
+        return value
+
+    return callback
+
+
+def existing(places: Any) -> Any:
+    """The callback of an option that takes files or folders, all of which must exist.
+
+    Raises:
+        DataError: If some do not; all of them are listed.
+    """
+    given = places if isinstance(places, list) else [places]
+    absent = [f"{place}" for place in given if place is not None and not place.expanduser().exists()]
+    if absent:
+        raise DataError("There is no such file or folder:", absent)
+    return places
+
+
+def known_dataset(text: str) -> None:
+    """Refuse a dataset, given as `NAME`, `NAME/VARIANT` or `NAME=PATH`, that is not registered or not there.
+
+    Raises:
+        UnknownNameError: If no dataset has this name.
+        DataError: If the path does not exist.
+    """
+    from cellda import datasets
+
+    name, _, path = text.partition("=")
+    _check_known(datasets.registry, name)
+    if path:
+        existing(Path(path))
+
+
+def known_preset(name: str) -> None:
+    """Refuse a preset that does not exist.
+
+    Raises:
+        UnknownNameError: If there is none of this name.
+    """
+    from cellda import presets
+
+    presets.edits_of(name)
+
+
+def known_framing(name: str) -> None:
+    """Refuse a framing that is not registered.
+
+    Raises:
+        UnknownNameError: If there is none of this name.
+    """
+    from cellda import framing
+
+    _check_known(framing.registry, name)
+
+
+def check_edits(edits: Mapping[str, Any]) -> None:
+    """Refuse edits of a recipe whose fields, values or plug-ins do not exist.
+
+    Options of plug-ins, and what depends on several fields, are left to the recipe.
+
+    Raises:
+        ConfigurationError: With all problems, in the words of the recipe.
+    """
+    from pydantic import AfterValidator, ValidationError, create_model
+
+    from cellda import adapters, datasets, framing, normalizers
+    from cellda.models.spec import Backbone
+    from cellda.plugins.options import describe
+    from cellda.plugins.settings import Settings
+    from cellda.recipe import Recipe
+
+    def fields(settings: type[Settings]) -> dict[str, Any]:
+        return {name: (field.annotation, field) for name, field in settings.model_fields.items()}
+
+    def names(registry: "Registry[Any]") -> Any:
+        def check(value: Any) -> Any:
+            for name in _names_in(value):
+                _check_known(registry, name)
+            return value
+
+        return Annotated[Any, AfterValidator(check)], None
+
+    light: Any = {
+        **fields(Recipe),
+        "backbone": (create_model("Backbone", __base__=Settings, **fields(Backbone)), {}),
+        "sources": names(datasets.registry),
+        "normalizer": names(normalizers.registry),
+        "target_normalizer": names(normalizers.registry),
+        "framing": names(framing.registry),
+        "adapter": names(adapters.registry),
+    }
+    try:
+        create_model("Edits", __base__=Settings, **light)(**edits)
+    except ValidationError as error:
+        raise ConfigurationError(describe(error, "the recipe", Recipe.model_fields)) from None
+
+
+def _names_in(value: Any) -> list[str]:
+    """Names of plug-ins in the value of a recipe's field: a name, chained names, a mapping with a name, or a list of these."""
+    if isinstance(value, str):
+        return value.split("+")
+    if isinstance(value, Mapping):
+        return [value["name"]] if isinstance(value.get("name"), str) else []
+    return [name for one in value for name in _names_in(one)] if isinstance(value, list | tuple) else []
+
+
+def _check_known(registry: "Registry[Any]", name: str) -> None:
+    base = name.partition("/")[0]
+    if base not in registry:
+        raise registry.unknown(base)
