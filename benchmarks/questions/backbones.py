@@ -30,7 +30,8 @@ from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.stages import SOURCE_RECORD, held_out_predictions, source_model
 from cellda.experiment.study import Study
 from cellda.models.classifier import CellClassifier
-from cellda.models.encoder import build_encoder, native_size
+from cellda.models.encoder import build_encoder
+from cellda.models.timm_names import native_size
 from cellda.reporting.tables import scores
 from cellda.reporting.text_table import TextTable
 from cellda.runtime.store import Store

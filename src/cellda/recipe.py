@@ -8,7 +8,8 @@ from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from cellda import adapters
 from cellda.adapters.base import Adapter
-from cellda.datasets.spec import FewShot, Source
+from cellda.data.spec import FewShot
+from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone

@@ -14,8 +14,9 @@ from cellda.data import pixel_cache as cache
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import WHOLE, cached_pixels, decode_all
 from cellda.data.root import DataRoot
+from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
-from cellda.datasets.spec import FewShot, Source
+from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.normalizers.identity import Identity
 from cellda.runtime.store import Store

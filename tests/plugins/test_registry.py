@@ -17,7 +17,7 @@ from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
 from cellda.experiment.run import Run
 from cellda.experiment.study import Study
-from cellda.models.encoder import encoder_structure
+from cellda.models.timm_names import encoder_structure
 from cellda.plugins.code_digest import source_digest
 from cellda.plugins.registry import Registry
 from cellda.runtime.store import Store

@@ -1,6 +1,6 @@
-"""Which source datasets a recipe trains on, and how a support set is drawn."""
+"""Which source datasets a recipe trains on."""
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -69,19 +69,3 @@ class Source(Settings):
                 "where a dataset lies is no part of a recipe; say it with data= or --data."
             )
         return options
-
-
-class FewShot(Settings):
-    """How the support set is drawn from the target.
-
-    Attributes:
-        n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none (or,
-            for JSLH, drew none) 100 from 1,000 images on, else a tenth.
-        draw: Which draw; every method sees the same support set in the same draw.
-        kind: `"balanced"` (as many of each class as possible), `"stratified"` (in proportion), `"random"`, or `"all"`: every
-            cell of the support side, whatever its number, for upper bounds.
-    """
-
-    n: int | None = Field(None, ge=1)
-    draw: int = Field(0, ge=0)
-    kind: Literal["balanced", "stratified", "random", "all"] = "balanced"

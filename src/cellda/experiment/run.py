@@ -14,12 +14,12 @@ from cellda.data.image_set import ImageSet
 from cellda.data.own_cells import OwnCells
 from cellda.data.pixel_cache import cached_found, cached_pixels
 from cellda.data.root import DataRoot
+from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
-from cellda.datasets.spec import FewShot
 from cellda.errors import ConfigurationError
 from cellda.experiment.checks import check_search, search_of, sources_beside
 from cellda.framing.spec import FramingSpec
-from cellda.models.encoder import encoder_structure
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.code_digest import source_digest

@@ -1,0 +1,23 @@
+"""How a recipe draws its support set."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cellda.plugins.settings import Settings
+
+
+class FewShot(Settings):
+    """How the support set is drawn from the target.
+
+    Attributes:
+        n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none (or,
+            for JSLH, drew none) 100 from 1,000 images on, else a tenth.
+        draw: Which draw; every method sees the same support set in the same draw.
+        kind: `"balanced"` (as many of each class as possible), `"stratified"` (in proportion), `"random"`, or `"all"`: every
+            cell of the support side, whatever its number, for upper bounds.
+    """
+
+    n: int | None = Field(None, ge=1)
+    draw: int = Field(0, ge=0)
+    kind: Literal["balanced", "stratified", "random", "all"] = "balanced"
