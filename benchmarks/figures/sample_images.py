@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from torch import Generator, Tensor
 
 import cellda.normalizers
-from benchmarks.common.choice import arguments, command, datasets_of, title_of
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.options import arguments, command
 from benchmarks.common.sampling import balanced_sample
 from cellda.datasets.base import CellDataset
 from cellda.imaging.augment import random_degrade, random_zoom

@@ -15,21 +15,15 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.choice import (
-    arguments,
-    command,
-    datasets_of,
-    recipe_of,
-    source_case,
-    title_of,
-    with_recipe,
-    write_table,
-)
-from benchmarks.common.embedded import embeddings, rows_named
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.embeddings import embeddings, rows_named
 from benchmarks.common.maps import Map, cell_maps
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
 from benchmarks.common.projection import tsne
+from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
 from benchmarks.common.separation import class_silhouettes, domain_separation
+from benchmarks.common.source import source_run
 from cellda import Recipe
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
@@ -80,7 +74,7 @@ def main(given: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(given)
     recipes = variants(recipe_of(chosen))
     root, store, trainer = DataRoot(chosen.data), Store(chosen.store), Trainer(recipe_of(chosen).device)
-    cases = {name: source_case(recipe, root, store) for name, recipe in recipes.items()}
+    cases = {name: source_run(recipe, root, store) for name, recipe in recipes.items()}
     check_weights(cases.values())
     sources = [source.full_name for source in next(iter(cases.values())).sources]
     several = len(sources) > 1 and chosen.targets is None

@@ -20,7 +20,9 @@ import pandas as pd
 from rich.console import Console
 
 import cellda.datasets
-from benchmarks.common.choice import arguments, command, datasets_of, recipe_of, source_case, with_recipe
+from benchmarks.common.datasets import datasets_of
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
+from benchmarks.common.source import source_run
 from cellda import Recipe
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
@@ -88,7 +90,7 @@ def measured(
     recipe: Recipe, root: DataRoot, store: Store, trainer: Trainer
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Size, cost and accuracy of one backbone's source model, and its predictions of the held-out fifth."""
-    folder = source_model(source_case(recipe, root, store), trainer)
+    folder = source_model(source_run(recipe, root, store), trainer)
     record = json.loads((folder / SOURCE_RECORD).read_text(encoding="utf-8"))
     weights = sum(weight.numel() for weight in CellClassifier.load(folder).encoder.parameters())
     row = {

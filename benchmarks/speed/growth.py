@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 
 import cellda.datasets
+from benchmarks.common.options import command_line
 from benchmarks.speed.contest import record
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
@@ -209,21 +210,21 @@ def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return table.to_dict("records")  # type: ignore[return-value]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure everything, or, in a child process, one step."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--tree", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.step:
-        run_step(given.step, given.tree, given.work)
+    chosen = parser.parse_args(given)
+    if chosen.step:
+        run_step(chosen.step, chosen.tree, chosen.work)
         return
     torch.set_num_threads(THREADS)
     rows = []
     with tempfile.TemporaryDirectory(prefix="cellda-growth-") as folder:
-        for images in sorted(given.sizes):
+        for images in sorted(chosen.sizes):
             tree = draw_tree(Path(folder) / f"cells{images}", images)
             rows += [measured(step, images, tree, Path(folder) / f"work{images}") for step in STEPS]
         tree = munich_tree(Path(folder) / "munich")

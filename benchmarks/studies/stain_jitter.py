@@ -23,4 +23,4 @@ STUDY = StudyScript(
 )
 
 if __name__ == "__main__":
-    main(STUDY)
+    main(STUDY, __doc__)
