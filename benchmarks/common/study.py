@@ -177,9 +177,10 @@ def search_trials(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write predictions (by protocol) and what is computed from them, and print the tables.
 
-    Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
-    the tables in `README.md`, and beside the folder `figures/<study>_<figure>.png`. What cannot be made of these
-    predictions, such as a table beside the paper's where it reports none of the targets, is left out, and a line says why.
+    Files: `predictions.parquet` (or one per protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
+    the tables in `README.md`, and next to the folder `figures/<study>_<figure>.png`. A table or figure that these predictions
+    do not allow, such as a comparison with the paper where it reports none of the targets, is left out with a line that
+    says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console, texts, measured = Console(), [], []
@@ -208,7 +209,7 @@ def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) 
 
 @contextmanager
 def left_out(what: str, protocol: str) -> Iterator[None]:
-    """Say why a table or figure cannot be made, and go on to the next: the runs behind them took hours."""
+    """Say why a table or figure cannot be made, and continue with the next: the runs behind them took hours."""
     try:
         yield
     except ConfigurationError as error:

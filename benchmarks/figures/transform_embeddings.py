@@ -4,8 +4,8 @@
 
 Two source models are trained, or found in the store: the recipe's, and the same with `normalizer=identity`. Shown are at
 most 200 cells of each source, of its held-out part, and of each of `--targets`. The paper shows its two sources; with one
-source there would be nothing to bring together, so that `--targets` are then all other datasets that are there (with two
-sources or more: none). No model has seen a cell that is shown. Writes `transform_embeddings.png` and `.csv`: how well a
+source there would be nothing to bring together; `--targets` are then all other datasets in `--data` (with two or more
+sources: none). No model has seen a cell that is shown. Writes `transform_embeddings.png` and `.csv`: how well a
 classifier names the dataset of an embedding (groups kept together) against chance, and silhouettes by dataset and by class.
 """
 

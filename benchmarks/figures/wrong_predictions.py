@@ -1,4 +1,4 @@
-"""Figs. 11 to 13 of the paper: where wrong predictions lie, what they look like, and what else was held likely.
+"""Figs. 11 to 13 of the paper: where wrong predictions lie, what they look like, and which other classes were likely.
 
     python -m benchmarks.figures.wrong_predictions --data ~/wbc --preset laptop --sources barcelona --targets raabin
 

@@ -3,11 +3,11 @@
     python -m benchmarks.questions.backbones --data ~/wbc --sources barcelona --targets raabin bccd
 
 The paper's five by default; `--backbones` takes any names of timm. Weights come from the hub; `--weights none` compares random
-networks, which tells nothing but that all of it works. A backbone whose weights cannot be had is left out, and the table
+networks, which only shows that the script works. A backbone whose weights cannot be obtained is left out, and the table
 says so. Each gets images of the size its weights were trained on (Inception v3: 299 px), unless `--image-size` is given. For
 each: a source model on at most 200 cells of each class, its accuracy on the held-out fifth, then the recipe without
-search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. Interrupted, it goes
-on where it stopped.
+search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. After an
+interruption it resumes.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class FewCells(DataRoot):
         self.per_class = per_class
 
     def load(self, name: str, **options: Any) -> CellDataset:
-        """Load `name` and leave out what is too much; drawn datasets are drawn smaller."""
+        """Load `name` with at most `per_class` cells of each class; synthetic datasets are rendered that small."""
         if cellda.datasets.get(name.partition("=")[0].partition("/")[0]).drawn:
             return super().load(name, **{"per_class": self.per_class, **options})
         dataset = super().load(name, **options)
@@ -65,7 +65,7 @@ class FewCells(DataRoot):
 
 
 def variants(given: argparse.Namespace) -> tuple[dict[str, Recipe], list[str]]:
-    """The recipe with each backbone whose weights can be had, and a sentence for each that is left out.
+    """The recipe with each backbone whose weights can be obtained, and a sentence for each that is left out.
 
     Raises:
         ConfigurationError: If none is left.

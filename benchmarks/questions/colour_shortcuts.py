@@ -1,9 +1,9 @@
-"""How much of the classes colour alone gives away, with and without the transform, and without the cell.
+"""How well colour alone predicts the class, with and without the transform, and without the cell.
 
     python -m benchmarks.questions.colour_shortcuts --data ~/wbc --out benchmarks/results/colour_shortcuts
 
 A linear classifier sees six numbers of an image, mean and standard deviation of each channel's logarithm, over the whole image
-or over its frame alone, where there is no cell but in crops that are very tight. It is fitted on the support of each draw and
+or over its frame alone, which shows no cell except in very tight crops. It is fitted on the support of each draw and
 measured, by balanced accuracy, on its query. The frame of an image as it was taken tells classes only where classes and
 slides go together: a shortcut, which `no_transform` keeps and the transform takes away. The frame after the transform can tell
 them also because statistics of the whole image, the cell's included, move every pixel. No model; a minute.
@@ -58,7 +58,7 @@ def balanced_accuracy(
 
 
 def measured(datasets: Sequence[CellDataset], draws: Sequence[int]) -> pd.DataFrame:
-    """Balanced accuracy of every dataset, transform, region and draw, beside chance.
+    """Balanced accuracy of every dataset, transform, region and draw, with chance.
 
     Raises:
         ConfigurationError: If the support of a draw holds a single class.

@@ -1,4 +1,4 @@
-"""What the race of a search costs and saves, on drawn cells (`benchmarks/results/race/`).
+"""What the race of a search costs and saves, on synthetic cells (`benchmarks/results/race/`).
 
     python -m benchmarks.questions.race [--targets synthetic/1 synthetic/2] [--draws 0 1] [--adapters head_only full]
 
@@ -7,7 +7,7 @@ folds, and adapted and measured on the query half as well; then three rules are 
 up, those below the median of the finished ones are (Optuna's `MedianPruner` after two trials), the race. For each: how
 many trainings it needs, and how accurate the values it chooses are. Source `synthetic/0`; 48 px; `head_only` as it is (half a
 minute a search), `full` with as many epochs as it says and no `min_steps` (a quarter of an hour a search on one CPU core).
-Interrupted, it goes on where it stopped.
+After an interruption it resumes.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Source accuracy (80/20), beside the paper's: how well the source model knows the cells of its sources it has not seen.
+"""Source accuracy (80/20), compared with the paper: how well the source model classifies held-out cells of its sources.
 
     python -m benchmarks.questions.source_accuracy --data ~/wbc --preset laptop --sources barcelona
 
@@ -25,7 +25,7 @@ from cellda.training.loop import Trainer
 
 
 def tables_of(predictions: pd.DataFrame) -> list[TextTable]:
-    """A table of measures for each source, and one beside the paper's where it reports one of them."""
+    """A table of measures for each source, and a comparison with the paper where it reports one of them."""
     tables = [summary_table(part) for _, part in predictions.groupby("target", sort=False)]
     return [*tables, source_table(predictions)] if set(predictions["target"]) & set(SOURCE) else tables
 

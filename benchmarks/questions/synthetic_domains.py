@@ -1,4 +1,4 @@
-"""Whether drawn cells are learnable, and whether the shift hurts (`benchmarks/results/synthetic_domains/`).
+"""Whether synthetic cells are learnable, and whether the shift hurts (`benchmarks/results/synthetic_domains/`).
 
     python -m benchmarks.questions.synthetic_domains
 

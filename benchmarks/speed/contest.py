@@ -47,8 +47,8 @@ def contest(
 ) -> dict[str, float]:
     """Time `ours` and every peer in turn and record the result in `benchmarks/results/speed/<what>.csv`.
 
-    pytest-benchmark times `ours`; the peers run in the set-up of each of its rounds, so that all see the same
-    mood of the machine. A ratio is the median over the rounds of (peer's seconds / ours).
+    pytest-benchmark times `ours`; the peers run in the set-up of each of its rounds, so that all see the
+    machine in the same state. A ratio is the median over the rounds of (peer's seconds / ours).
 
     Args:
         benchmark: pytest-benchmark's fixture.

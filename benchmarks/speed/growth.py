@@ -3,7 +3,7 @@
 `python -m benchmarks.speed.growth [--sizes 1000 10000 100000]` writes `benchmarks/results/speed/growth.csv`.
 
 Every step at every size is a process of its own, so that no peak is another's. `peak_mb` is the most anonymous memory
-(RssAnon of /proc/<pid>/status, looked at every 10 ms from start to end) that this process held: all it has taken for
+(RssAnon of /proc/<pid>/status, read every 10 ms from start to end) that this process held: all it has taken for
 itself, imports and the dataset's table included, without the pages of memory-mapped files such as the decoded images.
 `idle_mb` is what it held right before the step began.
 """
@@ -108,7 +108,7 @@ STEPS: dict[str, Callable[[Path, Path], Work]] = {
 
 
 def indexed(tree: Path) -> CellDataset:
-    """The dataset with its fingerprint, which is no part of the steps that come after."""
+    """The dataset with its fingerprint, which is not part of the steps that follow."""
     dataset = cellda.datasets.load("folder", tree)
     assert dataset.fingerprint
     return dataset
@@ -122,7 +122,7 @@ def classifier() -> CellClassifier:
 
 
 def draw_tree(folder: Path, images: int) -> Path:
-    """Distinct JPEG files of drawn cells, one folder a class."""
+    """Distinct JPEG files of synthetic cells, one folder a class."""
     cells = cellda.datasets.load("synthetic/0", per_class=DRAWN)
     pixels = cells.read(range(len(cells)), SIDE).permute(0, 2, 3, 1).numpy().astype(np.int16)
     for name in CLASSES:

@@ -20,13 +20,13 @@ CONTESTS = {
     "adaptation": "adaptation, 100 cells",
     "head_only": "`head_only`, 50 epochs, 100 cells",
     "search": "search, 8 trials x 3 folds, 100 cells, a tenth of the epochs",
-    "ablation": "six conditions x 4 targets x 5 draws, drawn cells, 48 px",
+    "ablation": "six conditions x 4 targets x 5 draws, synthetic cells, 48 px",
     "prediction": "prediction of a folder of jpgs",
 }
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Write `table.md` and `floor.md` beside the measurements, and print them."""
+    """Write `table.md` and `floor.md` next to the measurements, and print them."""
     command_line(__doc__).parse_args(given)
     tables = {
         "table": [_contests(), _start()],
@@ -82,7 +82,7 @@ def _floor() -> TextTable:
         )
     first = _rows("floor")[0]
     return TextTable(
-        "Milliseconds an image, beside the floors, and where they go",
+        "Milliseconds per image, the floors, and where the time goes",
         ("what", "measured", "floor: FLOPs", "floor: bytes", "prepare", "forward", "backward", "optimizer"),
         rows,
         [
