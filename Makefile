@@ -56,10 +56,10 @@ lint: $(VENV)/.ready ## ruff and mypy --strict
 speed: data-given $(VENV)/.peers ## time cellda against its peers: make speed CELLDA_DATA=FOLDER
 	@echo "==> Timing cellda and its peers in turn, into benchmarks/results/speed (about 45 minutes; keep the machine quiet)"
 	@CELLDA_DATA="$(CELLDA_DATA)" $(BIN)/python -m pytest benchmarks/speed -W default
-	@$(BIN)/python benchmarks/speed/start.py
-	@$(BIN)/python benchmarks/speed/growth.py
-	@$(BIN)/python benchmarks/speed/floor.py --data "$(CELLDA_DATA)"
-	@$(BIN)/python benchmarks/speed/report.py
+	@$(BIN)/python -m benchmarks.speed.start
+	@$(BIN)/python -m benchmarks.speed.growth
+	@$(BIN)/python -m benchmarks.speed.floor --data "$(CELLDA_DATA)"
+	@$(BIN)/python -m benchmarks.speed.report
 
 docs: $(VENV)/.docs ## build the documentation into site/
 	@echo "==> Building the documentation into site/"

@@ -1,7 +1,8 @@
-"""A new adaptation method in one file: it is named, validated, searched and compared like the built-in ones.
+"""A new adaptation method in one file: named, validated, searched and compared like the built-in ones.
 
-The method: nearest class median. A class is the coordinate-wise median of the embeddings of its support images, which one
-mislabelled cell moves less than their mean (what `ncm` takes); a cell is of the class whose median has the largest cosine.
+The method: nearest class median. A class is represented by the coordinate-wise median of the embeddings of its support
+images, which one mislabelled cell moves less than their mean (used by `ncm`). A cell gets the class whose median has the
+largest cosine.
 
     python examples/new_adapter.py
 """
@@ -28,7 +29,7 @@ class ClassMedians(FeatureAdapter):
     scale: float = tunable(10.0, low=1.0, high=50.0, log=True, gt=0)
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:  # noqa: ARG002 - nothing is trained
-        """A head with one row a class: `scale` times the cosine to its median."""
+        """A head with one row per class: `scale` times the cosine to its median."""
         classes = sorted(set(features.labels.tolist()))
         medians = [features.support[features.labels == label].median(0).values for label in classes]
         found = Linear(features.support.shape[1], head.classes, unit=True)
@@ -42,7 +43,7 @@ def main(
     target: str | CellDataset = "synthetic/3",
     store: Path = Path("cellda-results"),
 ) -> float:
-    """Run the new method on a drawn target and return its accuracy."""
+    """Run the new method on a synthetic target and return its accuracy."""
     base = recipe or Recipe.preset("laptop").with_(
         sources=["synthetic/0"], backbone={"image_size": 96}, training={"epochs": 6, "lr": 5e-4}
     )

@@ -1,4 +1,4 @@
-"""Your own images: one folder a class, a few of them labelled, the classifier saved and used on new files.
+"""Your own images in one folder per class: adapt a classifier to some of them, save it, and classify new files.
 
 python examples/own_folder.py ~/my_cells --source barcelona --data ~/wbc
 """
@@ -16,11 +16,11 @@ def main(
     """Adapt a classifier to the images in `folder` and classify its first images with the saved model.
 
     Args:
-        folder: One folder a class, named in any of the usual ways (`neutrophil`, `NEU`, `Segmented neutrophils`, ...).
+        folder: One folder per class, named in any of the usual ways (`neutrophil`, `NEU`, `Segmented neutrophils`, ...).
         source: Dataset to train on.
-        data: Folder that holds the source under its name; drawn sources need none.
+        data: Folder that holds the source under its name; synthetic sources need none.
         n: Number of labelled images to adapt with; the rest measures the result.
-        store: Where results lie.
+        store: Folder of the results.
         recipe: Instead of the preset `laptop`.
 
     Returns:

@@ -17,7 +17,7 @@ from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure
 from cellda.taxonomy import CLASSES
 
 MARKERS = ("o", "X", "s", "^", "D", "v", "P", "<", ">", "p", "h", "d")
-"""Shapes, so that categories are told apart without colour as well."""
+"""Shapes: categories stay distinguishable without colour."""
 
 _COLOURS = (*(colour for colour in PALETTE if colour != "#F0E442"), "#F0E442")
 _PER_ROW = 2
@@ -47,7 +47,7 @@ class Map:
 def cell_maps(
     maps: Sequence[Map], colour_title: str, shape_title: str = "", ring_title: str = "", title: str = ""
 ) -> Figure:
-    """Maps side by side, two in a row, with one legend.
+    """Maps side by side, two per row, with one legend.
 
     Classes have the same colours (`CLASS_COLOURS`) and shapes in every figure; other categories take theirs in order
     of appearance.

@@ -17,7 +17,7 @@ def regions(embeddings: Float[Array, "n d"], number: int, seed: int = 0) -> Int[
     """Region 1, 2, ... of each cell, the largest first: clusters of k-means on the embeddings.
 
     They are found in the embedding and not in its map, where distances mean little. The paper draws its regions by
-    hand, one around each class's cluster; as many regions as the target has classes is the like of it.
+    hand, one around each class's cluster; the closest equivalent is as many regions as the target has classes.
 
     Args:
         embeddings: `(N, D)`.

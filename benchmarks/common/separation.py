@@ -1,4 +1,4 @@
-"""How far apart laboratories lie, and how far classes: the numbers beside the maps of the paper's Figs. 8 to 10."""
+"""How far apart laboratories lie, and how far classes: the numbers next to the maps of the paper's Figs. 8 to 10."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DomainSeparation:
         accuracy: Cross-validated share of cells whose laboratory a classifier names, each laboratory counting the
             same, in [0, 1].
         chance: What guessing reaches: one over the number of laboratories.
-        silhouette: Mean silhouette by laboratory, in [-1, 1]; near 0 or below, they lie in one another.
+        silhouette: Mean silhouette by laboratory, in [-1, 1]; near 0 or below, they overlap.
     """
 
     accuracy: float

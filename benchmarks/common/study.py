@@ -1,7 +1,7 @@
-"""What every study here shares: its command line, its files, its tables and figures."""
+"""What all studies share: the command line, the files, the tables and figures."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from benchmarks.common.choice import command, names_of
+from benchmarks.common.datasets import names_of
+from benchmarks.common.options import command, command_line, with_store
+from benchmarks.common.results import RESULTS
 from cellda import Recipe
 from cellda.errors import ConfigurationError
 from cellda.evaluation.costs import FILE as COSTS_FILE
@@ -24,7 +26,6 @@ from cellda.reporting.figures import save_figure
 from cellda.reporting.leaderboard_files import CHOICES, with_best
 from cellda.reporting.tables import scores
 
-RESULTS = Path(__file__).parents[1] / "results"
 DPI = 110
 
 GRID = 2**13
@@ -41,7 +42,7 @@ class StudyScript:
             below.
         targets: Targets, by name.
         main: Condition that the others are compared with, and the one shown where only one is.
-        draws, seeds, protocols: What is run unless the command line says otherwise.
+        draws, seeds, protocols: What is run by default.
         tables, figures: Names in `cellda.reporting.catalogue`; each is made for every protocol.
         families: Conditions that are compared with the first of them, a table of tests each, where the question is
             not what `main` is worth against all others.
@@ -65,30 +66,26 @@ class StudyScript:
     best: bool = False
 
 
-def main(study: StudyScript, description: str | None = None) -> None:
-    """Run the study, or the part that the command line names, and report it into its results folder.
+def main(study: StudyScript, description: str | None = None, given: Sequence[str] | None = None) -> None:
+    """Run the study, or the part that the command line names, and report it in its results folder.
 
-    Finished runs lie in the store: parts can be run over several sittings with `--only-run`, and a last call
-    without it, which finds them all, reports them together.
+    Finished runs stay in the store: run parts with `--only-run` over several sittings, and report all of them by a last call
+    without it.
 
     Args:
         study: What is run.
-        description: What `--help` says of it.
+        description: Text of `--help`.
+        given: Words of the command line; None takes those that the process was started with.
     """
-    command(lambda: run(study, options(study, description)))
+    command(lambda: run(study, options(study, description, given)))
 
 
-def options(study: StudyScript, description: str | None) -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, default=None, help="folder that holds one folder per dataset name"
-    )
-    parser.add_argument(
-        "--store", type=Path, default=None, help="where runs lie (default: the user's cache folder)"
-    )
+def options(
+    study: StudyScript, description: str | None = None, given: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = with_store(command_line(description))
+    parser.add_argument("--data", type=Path, help="folder that holds one folder per dataset name")
     parser.add_argument("--results", type=Path, default=RESULTS / study.name, help="folder of the results")
     parser.add_argument("--draws", type=int, nargs="+", default=study.draws, help="which draws")
     parser.add_argument("--seeds", type=int, nargs="+", default=study.seeds, help="which source seeds")
@@ -110,19 +107,29 @@ def options(study: StudyScript, description: str | None) -> argparse.Namespace:
         "--conditions", nargs="+", default=list(study.recipes), choices=study.recipes, metavar="CONDITION"
     )
     parser.add_argument("--only-run", action="store_true", help="fill the store, write no results")
-    return parser.parse_args()
+    return parser.parse_args(given)
+
+
+def chosen_recipes(study: StudyScript, given: argparse.Namespace) -> dict[str, Recipe]:
+    """The study's recipes by condition, with the sources and the backbone that the command line names."""
+    edits: dict[str, Any] = {} if given.sources is None else {"sources": given.sources}
+    if given.backbone == "paper":
+        edits["backbone"] = Recipe().backbone.model_dump()
+    return {name: study.recipes[name].with_(**edits) for name in given.conditions}
+
+
+def chosen_targets(recipes: Mapping[str, Recipe], given: argparse.Namespace) -> list[str]:
+    """The targets that the command line names; `all` stands for every dataset in `--data` but the sources of the recipes."""
+    if list(given.targets) != ["all"]:
+        return list(given.targets)
+    sources = [source.name for recipe in recipes.values() for source in recipe.sources]
+    return names_of(given.data, without=list(dict.fromkeys(sources)))
 
 
 def run(study: StudyScript, given: argparse.Namespace) -> None:
     """Run what the command line names, and report it."""
-    edits: dict[str, Any] = {} if given.sources is None else {"sources": given.sources}
-    if given.backbone == "paper":
-        edits["backbone"] = Recipe().backbone.model_dump()
-    chosen = {name: study.recipes[name].with_(**edits) for name in given.conditions}
-    targets = given.targets
-    if list(targets) == ["all"]:
-        sources = [source.name for recipe in chosen.values() for source in recipe.sources]
-        targets = names_of(given.data, without=list(dict.fromkeys(sources)))
+    chosen = chosen_recipes(study, given)
+    targets = chosen_targets(chosen, given)
     parts, trials, costs, choices = {}, [], [], []
     workspace = Workspace(given.data, given.store)
     for protocol in given.protocol:
@@ -171,9 +178,10 @@ def search_trials(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
 def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write predictions (by protocol) and what is computed from them, and print the tables.
 
-    Files: `predictions.parquet` (or one a protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
-    the tables in `README.md`, and beside the folder `figures/<study>_<figure>.png`. What cannot be made of these
-    predictions, such as a table beside the paper's where it reports none of the targets, is left out, and a line says why.
+    Files: `predictions.parquet` (or one per protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
+    the tables in `README.md`, and next to the folder `figures/<study>_<figure>.png`. A table or figure that these predictions
+    do not allow, such as a comparison with the paper where it reports none of the targets, is left out with a line that
+    says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console, texts, measured = Console(), [], []
@@ -202,7 +210,7 @@ def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) 
 
 @contextmanager
 def left_out(what: str, protocol: str) -> Iterator[None]:
-    """Say why a table or figure cannot be made, and go on to the next: the runs behind them took hours."""
+    """Say why a table or figure cannot be made, and continue with the next: the runs behind them took hours."""
     try:
         yield
     except ConfigurationError as error:

@@ -18,11 +18,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import cellda.normalizers
-from benchmarks.common.choice import arguments, command, datasets_of, title_of, write_table
+from benchmarks.common.datasets import datasets_of, title_of
 from benchmarks.common.maps import Map, cell_maps
+from benchmarks.common.options import arguments, command
 from benchmarks.common.projection import tsne
+from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
 from benchmarks.common.separation import domain_separation
+from cellda.datasets.base import CellDataset
 from cellda.reporting.figures import save_figure
 
 SIZE, FLATTENED = 128, 32
@@ -35,18 +38,19 @@ def flattened(images: Tensor) -> npt.NDArray[np.float32]:
     return np.asarray(small.flatten(1).numpy(), dtype=np.float32)
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Draw the two maps and measure both."""
-    parser = arguments(__doc__)
-    parser.add_argument("--datasets", nargs="+", help="datasets to show (default: all in --data)")
-    parser.add_argument("--cells", type=int, default=200, help="cells of each dataset (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, help="which cells, and the map's seed (default: 0)")
-    chosen = parser.parse_args(given)
+def compared(datasets: Sequence[CellDataset], cells: int, seed: int) -> tuple[list[Map], pd.DataFrame]:
+    """The maps before and after the transform, and what separates the datasets in each.
+
+    Args:
+        datasets: What is shown.
+        cells: Cells of each dataset, at most.
+        seed: Which cells, and the seed of the maps.
+    """
     features: dict[str, list[npt.NDArray[np.float32]]] = {stage: [] for stage in NORMALIZERS}
     names: list[str] = []
     groups: list[str] = []
-    for dataset in datasets_of(chosen.data, chosen.datasets):
-        rows = balanced_sample(list(dataset.table["label"]), chosen.cells, chosen.seed)
+    for dataset in datasets:
+        rows = balanced_sample(list(dataset.table["label"]), cells, seed)
         images = dataset.read(rows, SIZE).float() / 255
         for stage, normalizer in NORMALIZERS.items():
             features[stage].append(flattened(cellda.normalizers.create(normalizer)(images)))
@@ -56,15 +60,26 @@ def main(given: Sequence[str] | None = None) -> None:
     maps, numbers = [], []
     for stage, parts in features.items():
         vectors = np.concatenate(parts)
-        found = domain_separation(vectors, names, groups, chosen.seed)
+        found = domain_separation(vectors, names, groups, seed)
         title = (
             f"{stage} the transform\ndataset recognised: {found.accuracy:.2f} (chance {found.chance:.2f}), "
             f"silhouette {found.silhouette:z.2f}"
         )
-        maps.append(Map(title, tsne(vectors, chosen.seed), names))
+        maps.append(Map(title, tsne(vectors, seed), names))
         numbers.append({"transform": stage, "cells": len(names), **asdict(found)})
+    return maps, pd.DataFrame(numbers)
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Draw the two maps and measure both."""
+    parser = arguments(__doc__)
+    parser.add_argument("--datasets", nargs="+", help="datasets to show (default: all in --data)")
+    parser.add_argument("--cells", type=int, default=200, help="cells of each dataset (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="which cells, and the map's seed (default: 0)")
+    chosen = parser.parse_args(given)
+    maps, numbers = compared(datasets_of(chosen.data, chosen.datasets), chosen.cells, chosen.seed)
     print(save_figure(cell_maps(maps, "dataset"), chosen.out / "domain_shift.png"))
-    write_table(pd.DataFrame(numbers), chosen.out / "domain_shift.csv")
+    write_table(numbers, chosen.out / "domain_shift.csv")
 
 
 if __name__ == "__main__":

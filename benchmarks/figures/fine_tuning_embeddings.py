@@ -10,18 +10,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmarks.common.choice import (
-    arguments,
-    command,
-    datasets_of,
-    recipe_of,
-    title_of,
-    with_recipe,
-    write_table,
-)
-from benchmarks.common.embedded import embeddings
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.embeddings import embeddings
 from benchmarks.common.maps import Map, cell_maps
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
 from benchmarks.common.projection import tsne
+from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
 from benchmarks.common.separation import class_silhouettes
 from cellda.adapters.base import Start
@@ -33,6 +27,20 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.figures import save_figure
 from cellda.training.loop import Trainer
+
+
+def models(case: Run, adapted: CellClassifier, trainer: Trainer) -> dict[str, CellClassifier]:
+    """The model before fine-tuning, behind the normalizer of the target, and after."""
+    normalizer = case.recipe.used_target_normalizer
+    source = CellClassifier.load(source_model(case, trainer))
+    before = source.with_normalizer(normalizer, normalizer_state(case, normalizer))
+    return {"before": before, "after": adapted}
+
+
+def shown(case: Run, cells: int) -> list[int]:
+    """Rows of the query cells that are shown."""
+    query = list(case.draw.query)
+    return [query[i] for i in balanced_sample(list(case.target.table["label"].iloc[query]), cells)]
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -53,14 +61,10 @@ def main(given: Sequence[str] | None = None) -> None:
     for target in datasets_of(chosen.data, chosen.targets, without=sources):
         case = Run.prepare(recipe, target, workspace)
         adapted = run(recipe, target, workspace.data, store=workspace.store).model
-        normalizer = recipe.used_target_normalizer
-        before = CellClassifier.load(source_model(case, trainer))
-        before = before.with_normalizer(normalizer, normalizer_state(case, normalizer))
-        query = list(case.draw.query)
-        rows = [query[i] for i in balanced_sample(list(target.table["label"].iloc[query]), chosen.cells)]
+        rows = shown(case, chosen.cells)
         labels = list(target.table["label"].iloc[rows])
         maps = []
-        for stage, model in {"before": before, "after": adapted}.items():
+        for stage, model in models(case, adapted, trainer).items():
             vectors = embeddings(trainer, model, target, rows)
             classes = class_silhouettes(vectors, labels)
             title = f"{stage} fine-tuning\nsilhouette by class {classes['mean']:z.2f}"

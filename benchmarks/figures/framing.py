@@ -16,7 +16,9 @@ import pandas as pd
 from PIL import Image, ImageDraw
 from torch import Tensor, from_numpy
 
-from benchmarks.common.choice import arguments, command, datasets_of, title_of, write_table
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.options import arguments, command
+from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.decode import decode

@@ -4,7 +4,7 @@
 
 Writes `samples.png` (a cell of each class of each dataset), `normalization.png` (a cell of each dataset before and after
 the transform) and `augmentation.png` (cells of the source original, at lower resolution, zoomed and transformed, as source
-training does it). Without `--data`, cells are drawn: the pictures of README and docs are made by `--out docs/images`.
+training does it). Without `--data`, cells are synthetic: `--out docs/images` makes the pictures of README and docs.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from torch import Generator, Tensor
 
 import cellda.normalizers
-from benchmarks.common.choice import arguments, command, datasets_of, title_of
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.options import arguments, command
 from benchmarks.common.sampling import balanced_sample
 from cellda.datasets.base import CellDataset
 from cellda.imaging.augment import random_degrade, random_zoom

@@ -4,8 +4,8 @@
 
 Two source models are trained, or found in the store: the recipe's, and the same with `normalizer=identity`. Shown are at
 most 200 cells of each source, of its held-out part, and of each of `--targets`. The paper shows its two sources; with one
-source there would be nothing to bring together, so that `--targets` are then all other datasets that are there (with two
-sources or more: none). No model has seen a cell that is shown. Writes `transform_embeddings.png` and `.csv`: how well a
+source there would be nothing to bring together; `--targets` are then all other datasets in `--data` (with two or more
+sources: none). No model has seen a cell that is shown. Writes `transform_embeddings.png` and `.csv`: how well a
 classifier names the dataset of an embedding (groups kept together) against chance, and silhouettes by dataset and by class.
 """
 
@@ -15,21 +15,15 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.choice import (
-    arguments,
-    command,
-    datasets_of,
-    recipe_of,
-    source_run,
-    title_of,
-    with_recipe,
-    write_table,
-)
-from benchmarks.common.embedded import embeddings, rows_named
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.embeddings import embeddings, rows_named
 from benchmarks.common.maps import Map, cell_maps
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
 from benchmarks.common.projection import tsne
+from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
 from benchmarks.common.separation import class_silhouettes, domain_separation
+from benchmarks.common.source import source_run
 from cellda import Recipe
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError

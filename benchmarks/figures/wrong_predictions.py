@@ -1,4 +1,4 @@
-"""Figs. 11 to 13 of the paper: where wrong predictions lie, what they look like, and what else was held likely.
+"""Figs. 11 to 13 of the paper: where wrong predictions lie, what they look like, and which other classes were likely.
 
     python -m benchmarks.figures.wrong_predictions --data ~/wbc --preset laptop --sources barcelona --targets raabin
 
@@ -21,20 +21,14 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.common.choice import (
-    arguments,
-    command,
-    datasets_of,
-    recipe_of,
-    title_of,
-    with_recipe,
-    write_table,
-)
-from benchmarks.common.embedded import embeddings, rows_named
+from benchmarks.common.datasets import datasets_of, title_of
+from benchmarks.common.embeddings import embeddings, rows_named
 from benchmarks.common.maps import Map, cell_maps
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
 from benchmarks.common.projection import tsne
 from benchmarks.common.regions import region_table, regions
-from benchmarks.common.wrong_figures import wrong_probabilities
+from benchmarks.common.results import write_table
+from benchmarks.common.wrong_probabilities import wrong_probabilities
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.evaluation.predictions import PROBABILITIES
@@ -78,6 +72,15 @@ def sheet(dataset: CellDataset, parts: dict[str, pd.DataFrame], *, captioned: bo
     return contact_sheet(images, titles, captions=captions if captioned else ())
 
 
+def by_pair(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Wrong rows of a prediction table by (true, predicted), the commonest pairs first."""
+    groups = wrong(predictions).groupby(["label", "predicted"])
+    return {
+        f"{row.label}\n→ {row.predicted}": groups.get_group((row.label, row.predicted))
+        for row in confusions(predictions).head(ROWS).itertuples()
+    }
+
+
 def analyse(target: CellDataset, result: RunResult, out: Path) -> None:
     """Write everything about one run."""
     stem = str(out / f"{target.full_name.replace('/', '-')}_wrong_")
@@ -87,16 +90,10 @@ def analyse(target: CellDataset, result: RunResult, out: Path) -> None:
     region = regions(vectors, len(target.class_counts()))
     figures = {"map": wrong_map(tsne(vectors), region, cells)}
     write_table(region_table(region, cells), Path(f"{stem}regions.csv"))
-    pairs, missed = confusions(predictions), wrong(predictions)
-    write_table(pairs, Path(f"{stem}pairs.csv"))
+    write_table(confusions(predictions), Path(f"{stem}pairs.csv"))
     write_table(second_chances(predictions), Path(f"{stem}second.csv"))
-    if len(missed):
-        by_pair = missed.groupby(["label", "predicted"])
-        commonest = {
-            f"{row.label}\n→ {row.predicted}": by_pair.get_group((row.label, row.predicted))
-            for row in pairs.head(ROWS).itertuples()
-        }
-        figures["pairs"] = sheet(target, commonest, captioned=False)
+    if pairs := by_pair(predictions):
+        figures["pairs"] = sheet(target, pairs, captioned=False)
         figures["probabilities"] = wrong_probabilities(predictions)
     placed = wrong(cells.assign(region=region))
     if len(placed):

@@ -3,11 +3,11 @@
     python -m benchmarks.questions.backbones --data ~/wbc --sources barcelona --targets raabin bccd
 
 The paper's five by default; `--backbones` takes any names of timm. Weights come from the hub; `--weights none` compares random
-networks, which tells nothing but that all of it works. A backbone whose weights cannot be had is left out, and the table
+networks, which only shows that the script works. A backbone whose weights cannot be obtained is left out, and the table
 says so. Each gets images of the size its weights were trained on (Inception v3: 299 px), unless `--image-size` is given. For
 each: a source model on at most 200 cells of each class, its accuracy on the held-out fifth, then the recipe without
-search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. Interrupted, it goes
-on where it stopped.
+search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. After an
+interruption it resumes.
 """
 
 import argparse
@@ -20,7 +20,9 @@ import pandas as pd
 from rich.console import Console
 
 import cellda.datasets
-from benchmarks.common.choice import arguments, command, datasets_of, recipe_of, source_run, with_recipe
+from benchmarks.common.datasets import datasets_of
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
+from benchmarks.common.source import source_run
 from cellda import Recipe
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
@@ -31,7 +33,8 @@ from cellda.experiment.stages import SOURCE_RECORD, held_out_predictions, source
 from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
-from cellda.models.encoder import build_encoder, native_size
+from cellda.models.encoder import build_encoder
+from cellda.models.timm_names import native_size
 from cellda.reporting.tables import scores
 from cellda.reporting.text_table import TextTable
 from cellda.training.loop import Trainer
@@ -52,7 +55,7 @@ class FewCells(DataRoot):
         self.per_class = per_class
 
     def load(self, name: str, **options: Any) -> CellDataset:
-        """Load `name` and leave out what is too much; drawn datasets are drawn smaller."""
+        """Load `name` with at most `per_class` cells of each class; synthetic datasets are rendered that small."""
         if cellda.datasets.get(name.partition("=")[0].partition("/")[0]).drawn:
             return super().load(name, **{"per_class": self.per_class, **options})
         dataset = super().load(name, **options)
@@ -62,7 +65,7 @@ class FewCells(DataRoot):
 
 
 def variants(given: argparse.Namespace) -> tuple[dict[str, Recipe], list[str]]:
-    """The recipe with each backbone whose weights can be had, and a sentence for each that is left out.
+    """The recipe with each backbone whose weights can be obtained, and a sentence for each that is left out.
 
     Raises:
         ConfigurationError: If none is left.

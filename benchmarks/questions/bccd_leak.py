@@ -8,7 +8,6 @@ balanced support holds more of the photographs of a rare class. A condition that
 yardstick: what siblings gain there is not the leak's. No model; seconds.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.choice import command, write_table
+from benchmarks.common.options import command, command_line
+from benchmarks.common.results import RESULTS, write_table
 from cellda.data.few_shot import draw_support
 from cellda.data.root import DataRoot
 from cellda.evaluation.predictions import read_predictions
-
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 def compared(predictions: pd.DataFrame, photographs: set[str]) -> dict[str, float]:
@@ -38,9 +36,7 @@ def compared(predictions: pd.DataFrame, photographs: set[str]) -> dict[str, floa
 
 def main(given: Sequence[str] | None = None) -> None:
     """Compare, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the folder bccd")
     parser.add_argument(
         "--predictions", type=Path, default=RESULTS / "ablation" / "predictions_paper.parquet"

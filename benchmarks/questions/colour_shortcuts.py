@@ -1,9 +1,9 @@
-"""How much of the classes colour alone gives away, with and without the transform, and without the cell.
+"""How well colour alone predicts the class, with and without the transform, and without the cell.
 
     python -m benchmarks.questions.colour_shortcuts --data ~/wbc --out benchmarks/results/colour_shortcuts
 
 A linear classifier sees six numbers of an image, mean and standard deviation of each channel's logarithm, over the whole image
-or over its frame alone, where there is no cell but in crops that are very tight. It is fitted on the support of each draw and
+or over its frame alone, which shows no cell except in very tight crops. It is fitted on the support of each draw and
 measured, by balanced accuracy, on its query. The frame of an image as it was taken tells classes only where classes and
 slides go together: a shortcut, which `no_transform` keeps and the transform takes away. The frame after the transform can tell
 them also because statistics of the whole image, the cell's included, move every pixel. No model; a minute.
@@ -21,8 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 import cellda.normalizers
-from benchmarks.common.choice import arguments, command, datasets_of, write_table
+from benchmarks.common.datasets import datasets_of
+from benchmarks.common.options import arguments, command
+from benchmarks.common.results import write_table
 from cellda.data.few_shot import draw_support
+from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 
 SIZE, MARGIN = 128, 10
@@ -54,16 +57,14 @@ def balanced_accuracy(
     return float(np.mean(recalls)), len(recalls)
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Measure every dataset and draw."""
-    parser = arguments(__doc__)
-    parser.add_argument("--datasets", nargs="+", help="datasets to measure (default: all in --data)")
-    parser.add_argument(
-        "--draws", type=int, nargs="+", default=range(5), help="which draws (default: 0 to 4)"
-    )
-    chosen = parser.parse_args(given)
+def measured(datasets: Sequence[CellDataset], draws: Sequence[int]) -> pd.DataFrame:
+    """Balanced accuracy of every dataset, transform, region and draw, with chance.
+
+    Raises:
+        ConfigurationError: If the support of a draw holds a single class.
+    """
     rows = []
-    for dataset in datasets_of(chosen.data, chosen.datasets):
+    for dataset in datasets:
         raw = dataset.read(list(range(len(dataset))), SIZE)
         labels = dataset.labels.numpy()
         for transform in ("identity", "reinhard"):
@@ -71,7 +72,7 @@ def main(given: Sequence[str] | None = None) -> None:
             batches = [statistics(normalizer(part.float() / 255)) for part in torch.split(raw, 256)]
             for region in batches[0]:
                 features = np.concatenate([batch[region] for batch in batches])
-                for number in chosen.draws:
+                for number in draws:
                     draw = draw_support(dataset, draw=number)
                     if len(np.unique(labels[list(draw.support)])) < 2:
                         raise ConfigurationError(
@@ -88,7 +89,19 @@ def main(given: Sequence[str] | None = None) -> None:
                             "chance": 1 / classes,
                         }
                     )
-    write_table(pd.DataFrame(rows), chosen.out / "colour_shortcuts.csv")
+    return pd.DataFrame(rows)
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Measure every dataset and draw."""
+    parser = arguments(__doc__)
+    parser.add_argument("--datasets", nargs="+", help="datasets to measure (default: all in --data)")
+    parser.add_argument(
+        "--draws", type=int, nargs="+", default=range(5), help="which draws (default: 0 to 4)"
+    )
+    chosen = parser.parse_args(given)
+    table = measured(datasets_of(chosen.data, chosen.datasets), chosen.draws)
+    write_table(table, chosen.out / "colour_shortcuts.csv")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the race of a search costs and saves, on drawn cells (`benchmarks/results/race/`).
+"""What the race of a search costs and saves, on synthetic cells (`benchmarks/results/race/`).
 
     python -m benchmarks.questions.race [--targets synthetic/1 synthetic/2] [--draws 0 1] [--adapters head_only full]
 
@@ -7,13 +7,12 @@ folds, and adapted and measured on the query half as well; then three rules are 
 up, those below the median of the finished ones are (Optuna's `MedianPruner` after two trials), the race. For each: how
 many trainings it needs, and how accurate the values it chooses are. Source `synthetic/0`; 48 px; `head_only` as it is (half a
 minute a search), `full` with as many epochs as it says and no `min_steps` (a quarter of an hour a search on one CPU core).
-Interrupted, it goes on where it stopped.
+After an interruption it resumes.
 """
 
-import argparse
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +21,8 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.common.options import command, command_line, with_store
+from benchmarks.common.results import RESULTS
 from cellda import Recipe, adapters
 from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.adapters.full import Full
@@ -37,7 +38,7 @@ from cellda.selection.selectors.support_cv import SupportCV
 from cellda.selection.settings import Search
 from cellda.training.loop import Trainer
 
-RESULTS = Path(__file__).parents[1] / "results" / "race"
+FOLDER = RESULTS / "race"
 TARGETS = [f"synthetic/{number}" for number in range(1, 10)]
 TRIALS, FOLDS = 8, 3
 
@@ -141,34 +142,33 @@ def replay(trials: pd.DataFrame, rule: str) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Run all searches, replay the rules, write both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", type=Path, default=None, help="where runs lie (default: the cache folder)")
+    parser = with_store(command_line(__doc__))
     parser.add_argument("--targets", nargs="+", default=TARGETS)
     parser.add_argument("--draws", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--adapters", nargs="+", choices=ADAPTERS, default=list(ADAPTERS))
     parser.add_argument("--only-run", action="store_true", help="write no results")
-    given = parser.parse_args()
-    store, trainer = Store(given.store), Trainer("cpu")
+    chosen = parser.parse_args(given)
+    store, trainer = Store(chosen.store), Trainer("cpu")
     studies = [
         study(target, draw, name, store, trainer)
-        for name, draw, target in itertools.product(given.adapters, given.draws, given.targets)
+        for name, draw, target in itertools.product(chosen.adapters, chosen.draws, chosen.targets)
     ]
-    if given.only_run:
+    if chosen.only_run:
         return
     replayed = [
         {**one[["target", "draw", "adapter"]].iloc[0], **replay(one, rule)}
         for one in studies
         for rule in ("none", "median", "race")
     ]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    pd.concat(studies).to_csv(RESULTS / "trials.csv", index=False, float_format="%.4f")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    pd.concat(studies).to_csv(FOLDER / "trials.csv", index=False, float_format="%.4f")
     table = pd.DataFrame(replayed)
-    table.to_csv(RESULTS / "rules.csv", index=False, float_format="%.4f")
+    table.to_csv(FOLDER / "rules.csv", index=False, float_format="%.4f")
     columns = ["trainings", "accuracy", "own_values", "best_of_trials"]
     Console().print(table.groupby(["adapter", "rule"])[columns].mean().round(3).to_string())
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

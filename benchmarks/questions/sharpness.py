@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from benchmarks.common.choice import arguments, command, write_table
+from benchmarks.common.options import arguments, command, with_store
+from benchmarks.common.results import write_table
 from benchmarks.studies.beyond import STUDY
 from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
@@ -38,9 +39,7 @@ def accuracy(case: Run, model: CellClassifier, sigma: float, trainer: Trainer) -
 
 def main(given: Sequence[str] | None = None) -> None:
     """Measure both models."""
-    parser = arguments(__doc__)
-    parser.add_argument("--store", help="where the source models lie (default: the user's cache folder)")
-    chosen = parser.parse_args(given)
+    chosen = with_store(arguments(__doc__)).parse_args(given)
     trainer, rows = Trainer("cpu"), []
     for condition in ("none", "none@cell"):
         case = Run.prepare(STUDY.recipes[condition], STUDY.targets[0], Workspace(chosen.data, chosen.store))

@@ -1,4 +1,4 @@
-"""Source accuracy (80/20), beside the paper's: how well the source model knows the cells of its sources it has not seen.
+"""Source accuracy (80/20), compared with the paper: how well the source model classifies held-out cells of its sources.
 
     python -m benchmarks.questions.source_accuracy --data ~/wbc --preset laptop --sources barcelona
 
@@ -8,31 +8,37 @@ kept together. Writes `source_accuracy.parquet` (the predictions), `.csv` (all m
 
 from collections.abc import Sequence
 
+import pandas as pd
 from rich.console import Console
 
-from benchmarks.common.choice import arguments, command, recipe_of, source_run, with_recipe
+from benchmarks.common.options import arguments, command, recipe_of, with_recipe
+from benchmarks.common.source import source_run
 from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.stages import check_weights, held_out_predictions, source_model
 from cellda.experiment.workspace import Workspace
 from cellda.reporting.paper.published import SOURCE
 from cellda.reporting.paper.tables import source_table
 from cellda.reporting.tables import scores, summary_table
+from cellda.reporting.text_table import TextTable
 from cellda.runtime import progress as bars
 from cellda.training.loop import Trainer
 
 
+def tables_of(predictions: pd.DataFrame) -> list[TextTable]:
+    """A table of measures for each source, and a comparison with the paper where it reports one of them."""
+    tables = [summary_table(part) for _, part in predictions.groupby("target", sort=False)]
+    return [*tables, source_table(predictions)] if set(predictions["target"]) & set(SOURCE) else tables
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Train, measure, and write the tables."""
-    parser = with_recipe(arguments(__doc__))
-    chosen = parser.parse_args(given)
+    chosen = with_recipe(arguments(__doc__)).parse_args(given)
     recipe = recipe_of(chosen)
     case, trainer = source_run(recipe, Workspace(chosen.data, chosen.store)), Trainer(recipe.device)
     check_weights([case])
     with bars.display():
         predictions = held_out_predictions(source_model(case, trainer))
-    tables = [summary_table(part) for _, part in predictions.groupby("target", sort=False)]
-    if set(predictions["target"]) & set(SOURCE):
-        tables.append(source_table(predictions))
+    tables = tables_of(predictions)
     write_predictions(predictions, chosen.out / "source_accuracy.parquet")
     scores(predictions).to_csv(chosen.out / "source_accuracy.csv", index=False, float_format="%.4f")
     text = "\n".join(table.to_markdown() for table in tables)

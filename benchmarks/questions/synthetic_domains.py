@@ -1,4 +1,4 @@
-"""Whether drawn cells are learnable, and whether the shift hurts (`benchmarks/results/synthetic_domains/`).
+"""Whether synthetic cells are learnable, and whether the shift hurts (`benchmarks/results/synthetic_domains/`).
 
     python -m benchmarks.questions.synthetic_domains
 
@@ -7,13 +7,14 @@ For each of the ten domains: accuracy within the domain (held-out fifth of its o
 statistics of BatchNorm frozen, because 300 steps are too few for them to settle. About eight minutes on two CPU cores.
 """
 
-import argparse
 import json
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.common.options import command, command_line, with_store
+from benchmarks.common.results import RESULTS
 from cellda import Recipe
 from cellda.experiment.run import Run
 from cellda.experiment.stages import SOURCE_RECORD, source_model
@@ -21,7 +22,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.runtime.store import Store
 from cellda.training.loop import Trainer
 
-FILE = Path(__file__).parents[1] / "results" / "synthetic_domains" / "accuracy.csv"
+FILE = RESULTS / "synthetic_domains" / "accuracy.csv"
 DOMAINS = [f"synthetic/{number}" for number in range(10)]
 SOURCE = "synthetic/0"
 
@@ -35,13 +36,9 @@ def recipe(source: str) -> Recipe:
     )
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure all domains and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--store", type=Path, default=None, help="where runs lie (default: the user's cache folder)"
-    )
-    store = Store(parser.parse_args().store)
+    store = Store(with_store(command_line(__doc__)).parse_args(given).store)
     trainer = Trainer()
     rows = []
     for domain in DOMAINS:
@@ -61,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

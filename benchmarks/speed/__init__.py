@@ -1,1 +1,1 @@
-"""Timings of cellda beside its peers."""
+"""Timings of cellda and its peers."""

@@ -5,23 +5,26 @@ of the commits named in `results/README.md` with the source training of the pape
 run the condition `our_workflow` of its `benchmarks/studies/first_light.py` on draws 0 to 4.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from rich.console import Console
 from scipy.stats import wilcoxon
 
+from benchmarks.common.options import command_line
+from benchmarks.common.results import RESULTS
 from cellda.evaluation.predictions import read_predictions
 
-RESULTS = Path(__file__).parent.parent / "results" / "speed"
+FOLDER = RESULTS / "speed"
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Write the accuracy of every run, and print the means and the test."""
-    predictions = read_predictions(RESULTS / "accuracy.parquet")
+    command_line(__doc__).parse_args(given)
+    predictions = read_predictions(FOLDER / "accuracy.parquet")
     right = predictions["label"] == predictions["predicted"]
     keys = [predictions[name] for name in ("target", "draw", "condition")]
     table = right.astype(float).groupby(keys).mean().unstack("condition")[["before", "after"]]
-    table.to_csv(RESULTS / "accuracy.csv", float_format="%.4f")
+    table.to_csv(FOLDER / "accuracy.csv", float_format="%.4f")
     test = wilcoxon(table["before"], table["after"])
     Console().print(f"{table.mean().round(4).to_dict()}, {len(table)} pairs, Wilcoxon p = {test.pvalue:.2f}")
 

@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 import torch
 
+from benchmarks.common.results import RESULTS
 from cellda.runtime.memory import KEPT, keep_freed_memory
 
-RESULTS = Path(__file__).parent.parent / "results" / "speed"
+FOLDER = RESULTS / "speed"
 THREADS = 2
 
 
@@ -46,8 +47,8 @@ def contest(
 ) -> dict[str, float]:
     """Time `ours` and every peer in turn and record the result in `benchmarks/results/speed/<what>.csv`.
 
-    pytest-benchmark times `ours`; the peers run in the set-up of each of its rounds, so that all see the same
-    mood of the machine. A ratio is the median over the rounds of (peer's seconds / ours).
+    pytest-benchmark times `ours`; the peers run in the set-up of each of its rounds, so that all see the
+    machine in the same state. A ratio is the median over the rounds of (peer's seconds / ours).
 
     Args:
         benchmark: pytest-benchmark's fixture.
@@ -103,9 +104,9 @@ def contest(
 
 def record(name: str, rows: list[dict[str, Any]]) -> None:
     """Write the rows of one measurement, with the machine they were made on, into its file."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), machine=machine())
-    table.to_csv(RESULTS / f"{name}.csv", index=False, float_format="%.6g")
+    table.to_csv(FOLDER / f"{name}.csv", index=False, float_format="%.6g")
 
 
 def machine() -> str:

@@ -7,12 +7,11 @@ activations, each written and read once on the way forth and back, at the measur
 step, and its shares: fetching, augmentation and normalization, forward, backward, optimizer. About two minutes.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.common.options import command_line
 from benchmarks.speed import cells
 from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
@@ -36,13 +36,13 @@ STEP = 16
 """Images a step that FLOPs and activations are counted on."""
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure everything, record it and print it."""
-    parser = argparse.ArgumentParser(description="Floors and profile of training and prediction.")
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with one folder per dataset name")
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = cells.some("barcelona", parser.parse_args().data, 40, Path(folder) / "barcelona")
+        dataset = cells.some("barcelona", parser.parse_args(given).data, 40, Path(folder) / "barcelona")
         images = cells.decoded(dataset, cells.model())
     rates = {"matmul": _matmul_rate(), "copy": _copy_rate()}
     published = cells.LAPTOP.with_preset("published_training").training

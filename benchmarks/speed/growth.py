@@ -3,7 +3,7 @@
 `python -m benchmarks.speed.growth [--sizes 1000 10000 100000]` writes `benchmarks/results/speed/growth.csv`.
 
 Every step at every size is a process of its own, so that no peak is another's. `peak_mb` is the most anonymous memory
-(RssAnon of /proc/<pid>/status, looked at every 10 ms from start to end) that this process held: all it has taken for
+(RssAnon of /proc/<pid>/status, read every 10 ms from start to end) that this process held: all it has taken for
 itself, imports and the dataset's table included, without the pages of memory-mapped files such as the decoded images.
 `idle_mb` is what it held right before the step began.
 """
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 
 import cellda.datasets
+from benchmarks.common.options import command_line
 from benchmarks.speed.contest import record
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
@@ -109,7 +110,7 @@ STEPS: dict[str, Callable[[Path, Path], Work]] = {
 
 
 def indexed(tree: Path) -> CellDataset:
-    """The dataset with its fingerprint, which is no part of the steps that come after."""
+    """The dataset with its fingerprint, which is not part of the steps that follow."""
     dataset = cellda.datasets.load("folder", tree)
     assert dataset.fingerprint
     return dataset
@@ -123,7 +124,7 @@ def classifier() -> CellClassifier:
 
 
 def draw_tree(folder: Path, images: int) -> Path:
-    """Distinct JPEG files of drawn cells, one folder a class."""
+    """Distinct JPEG files of synthetic cells, one folder a class."""
     cells = cellda.datasets.load("synthetic/0", per_class=DRAWN)
     pixels = cells.read(range(len(cells)), SIDE).permute(0, 2, 3, 1).numpy().astype(np.int16)
     for name in CLASSES:
@@ -211,21 +212,21 @@ def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return table.to_dict("records")  # type: ignore[return-value]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure everything, or, in a child process, one step."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--tree", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.step:
-        run_step(given.step, given.tree, given.work)
+    chosen = parser.parse_args(given)
+    if chosen.step:
+        run_step(chosen.step, chosen.tree, chosen.work)
         return
     torch.set_num_threads(THREADS)
     rows = []
     with tempfile.TemporaryDirectory(prefix="cellda-growth-") as folder:
-        for images in sorted(given.sizes):
+        for images in sorted(chosen.sizes):
             tree = draw_tree(Path(folder) / f"cells{images}", images)
             rows += [measured(step, images, tree, Path(folder) / f"work{images}") for step in STEPS]
         tree = munich_tree(Path(folder) / "munich")

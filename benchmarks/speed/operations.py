@@ -5,9 +5,8 @@ time and number of calls of the largest operations, in one epoch of source train
 prediction, and Reinhard in both spaces.
 """
 
-import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.common.options import command_line
 from benchmarks.speed import cells
 from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
@@ -31,11 +31,11 @@ LARGEST = 12
 LAB = {"mean": (60.0, 10.0, -10.0), "std": (20.0, 10.0, 10.0)}
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Profile everything, record it and print it."""
-    parser = argparse.ArgumentParser(description="Operations that the time goes to.")
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with one folder per dataset name")
-    data = parser.parse_args().data
+    data = parser.parse_args(given).data
     torch.set_num_threads(THREADS)
     trainer, model = Trainer("cpu"), cells.model()
     with tempfile.TemporaryDirectory() as name:

@@ -1,14 +1,16 @@
 """The tables of `docs/speed.md`, from what was measured: `python -m benchmarks.speed.report`."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.common.options import command_line
+from benchmarks.common.results import RESULTS
 from cellda.reporting.text_table import TextTable
 
-RESULTS = Path(__file__).parent.parent / "results" / "speed"
+FOLDER = RESULTS / "speed"
 
 CONTESTS = {
     "reinhard_lalphabeta": "Reinhard l-alpha-beta, 64 images at 224 px",
@@ -18,13 +20,14 @@ CONTESTS = {
     "adaptation": "adaptation, 100 cells",
     "head_only": "`head_only`, 50 epochs, 100 cells",
     "search": "search, 8 trials x 3 folds, 100 cells, a tenth of the epochs",
-    "ablation": "six conditions x 4 targets x 5 draws, drawn cells, 48 px",
+    "ablation": "six conditions x 4 targets x 5 draws, synthetic cells, 48 px",
     "prediction": "prediction of a folder of jpgs",
 }
 
 
-def main() -> None:
-    """Write `table.md` and `floor.md` beside the measurements, and print them."""
+def main(given: Sequence[str] | None = None) -> None:
+    """Write `table.md` and `floor.md` next to the measurements, and print them."""
+    command_line(__doc__).parse_args(given)
     tables = {
         "table": [_contests(), _start()],
         "floor": [_floor()],
@@ -33,7 +36,7 @@ def main() -> None:
     }
     for name, parts in tables.items():
         text = "\n".join(part.to_markdown() for part in parts)
-        (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+        (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
         for part in parts:
             Console().print(part)
 
@@ -79,7 +82,7 @@ def _floor() -> TextTable:
         )
     first = _rows("floor")[0]
     return TextTable(
-        "Milliseconds an image, beside the floors, and where they go",
+        "Milliseconds per image, the floors, and where the time goes",
         ("what", "measured", "floor: FLOPs", "floor: bytes", "prepare", "forward", "backward", "optimizer"),
         rows,
         [
@@ -101,7 +104,7 @@ def _operations() -> TextTable:
 
 
 def _growth() -> TextTable:
-    table = pd.read_csv(RESULTS / "growth.csv")
+    table = pd.read_csv(FOLDER / "growth.csv")
     shown = [name for name in table.columns if name not in ("threads", "machine")]
     rows = [tuple(_cell(value) for value in row) for row in table[shown].itertuples(index=False)]
     return TextTable("How cost grows", shown, rows)
@@ -109,7 +112,7 @@ def _growth() -> TextTable:
 
 def _rows(name: str) -> list[Any]:
     """Rows of one measurement, columns as attributes."""
-    return list(pd.read_csv(RESULTS / f"{name}.csv").itertuples())
+    return list(pd.read_csv(FOLDER / f"{name}.csv").itertuples())
 
 
 def _cell(value: object) -> str:

@@ -7,8 +7,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common.options import command_line
 from benchmarks.speed.contest import record
 
 ROUNDS = 11
@@ -29,8 +31,9 @@ def seconds_of(command: tuple[str, ...]) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Time every command in turn, `ROUNDS` times after one that is not counted."""
+    command_line(__doc__).parse_args(given)
     rounds = [{command: seconds_of(command) for command in ASKED} for _ in range(ROUNDS + 1)][1:]
     rows = []
     for command, asked in ASKED.items():

@@ -14,7 +14,7 @@ TARGETS = [cellda.datasets.load(f"synthetic/{number}", per_class=25) for number 
 
 
 def test_ablation(benchmark: Any, tmp_path: Path) -> None:
-    """6 conditions x 4 targets x 5 draws on drawn cells at 48 px; on its own, every run draws, decodes and trains for itself.
+    """6 conditions x 4 targets x 5 draws on synthetic cells at 48 px; alone, every run draws, decodes and trains for itself.
 
     The separate runs are those of one draw, a fifth of all.
     """

@@ -34,7 +34,7 @@ def test_search(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
     """8 trials x 3 folds on 100 cells of Raabin against 24 adaptations with the same values on the same folds.
 
     Both sides once, as they take minutes. What the race costs is recorded as well: the mean score over all folds of the
-    trial it chose, beside the best one.
+    trial it chose, next to the best one.
     """
     dataset = cells.some("raabin", data_root, 20, tmp_path / "raabin")
     model = cells.model()

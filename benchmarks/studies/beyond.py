@@ -1,8 +1,8 @@
-"""Whether what was best of the zoo holds on a target that it was not chosen on (`benchmarks/results/beyond/`).
+"""Whether the best of the zoo also wins on a held-out target (`benchmarks/results/beyond/`).
 
     python -m benchmarks.studies.beyond --data ~/wbc
 
-The other way round: source Raabin, 100 labelled cells of Barcelona. Raabin has no erythroblasts, so that one of the six
+The other way round: source Raabin, 100 labelled cells of Barcelona. Raabin has no erythroblasts, so one of the six
 classes is learned from the support alone. Three draws; otherwise as in `zoo.py`. `sharpness.py` says why
 framed cells fail there without labels.
 """

@@ -4,7 +4,7 @@
 
 Source Barcelona; targets Jiangxi Tecom (21 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop`;
 protocol `clean`; three draws; source training by the letter of the paper, which was the default then. About 50 minutes on two
-CPU cores; interrupted, it goes on where it stopped.
+CPU cores; after an interruption it resumes.
 """
 
 from benchmarks.common.study import StudyScript, main

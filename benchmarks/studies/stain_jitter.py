@@ -1,9 +1,9 @@
-"""Whether stain jitter in fine-tuning helps, decided on drawn cells (`benchmarks/results/stain_jitter/`).
+"""Whether stain jitter in fine-tuning helps, decided on synthetic cells (`benchmarks/results/stain_jitter/`).
 
     python -m benchmarks.studies.stain_jitter
 
-`our_workflow` with `stain_jitter` 0, 0.5, 1 and 2; source `synthetic/0`, 24 labelled cells of four other drawn laboratories,
-two draws, preset `laptop` at 96 px. No real image and no query label of a real target is looked at.
+`our_workflow` with `stain_jitter` 0, 0.5, 1 and 2; source `synthetic/0`, 24 labelled cells of four other synthetic
+laboratories, two draws, preset `laptop` at 96 px. It uses no real image and no query label of a real target.
 """
 
 from benchmarks.common.study import StudyScript, main
@@ -23,4 +23,4 @@ STUDY = StudyScript(
 )
 
 if __name__ == "__main__":
-    main(STUDY)
+    main(STUDY, __doc__)

@@ -4,7 +4,7 @@
 
 Source Barcelona; targets Jiangxi Tecom (21 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop` at 96
 px; protocol `clean`; five draws, one source seed; at most 3,000 images through the backbone an adaptation. `our_workflow` is
-the adapter `full`; several in a row are joined by `+`. `@cell` is framing `cell` and a source model trained with stain jitter.
+the adapter `full`; chained adapters are joined by `+`. `@cell` is framing `cell` and a source model trained with stain jitter.
 
 Between two bounds, which are not ranked: `none`, the source model as it is, and `target_only`, every label of
 the support side without a source. `best` is, on each target, the condition that was best on the other three,
@@ -27,7 +27,7 @@ CELL = SMALL.with_(**FRAMED)
 
 ON_EMBEDDINGS = ("tta", "t3a", "lame", "lame+tta", "ncm", "label_propagation")
 ON_CELLS = (*ON_EMBEDDINGS, "full", "full+tta", "full+label_propagation+tta", "l2_sp+tta")
-"""What is also run on framed cells, beside the source model as it is: adapters alone, and some in a row."""
+"""What is also run on framed cells, in addition to the source model: adapters alone, and some chained."""
 
 
 def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:

@@ -17,7 +17,7 @@ from cellda.adapters.mixed_source import MixedSource
 from cellda.errors import ConfigurationError
 from cellda.experiment.run import Run
 from cellda.experiment.stages import fresh_model, normalizer_state, source_model
-from cellda.models.encoder import encoder_structure
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.reinhard import Reinhard
 from cellda.plugins.settings import search_space

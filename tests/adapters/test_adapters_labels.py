@@ -28,8 +28,8 @@ from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models import heads
 from cellda.models.blocks import block_ends, block_parameters
-from cellda.models.encoder import encoder_structure
 from cellda.models.spec import Backbone
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer

@@ -30,9 +30,9 @@ from cellda.adapters.mmd import BANDWIDTHS, mmd
 from cellda.adapters.mme import MinimaxEntropy
 from cellda.errors import ConfigurationError
 from cellda.imaging.augment import CUTOUT, random_cutout, random_strong
-from cellda.models.encoder import encoder_structure
 from cellda.models.heads.linear import NEVER
 from cellda.models.spec import Backbone
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
 from cellda.training.examples import ImageExamples

@@ -23,9 +23,9 @@ from cellda.adapters.shot import pseudo_labels
 from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models import heads
-from cellda.models.encoder import encoder_structure
 from cellda.models.heads.base import Head
 from cellda.models.spec import Backbone
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES

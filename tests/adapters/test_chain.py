@@ -12,7 +12,7 @@ from cellda.adapters import AdaptContext, Adapter, Need, Offer, Start, TargetVie
 from cellda.adapters.chain import Chain
 from cellda.data.few_shot import draw_support, split_query
 from cellda.errors import CelldaError, ConfigurationError
-from cellda.models.encoder import encoder_structure
+from cellda.models.timm_names import encoder_structure
 from cellda.plugins.settings import tunable
 from cellda.taxonomy import CLASSES
 from tiny import brightness_set, prepared, recipe, target

@@ -11,8 +11,8 @@ from cellda import CellClassifier, Recipe
 from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
 from cellda.imaging.symmetries import dihedral_views
-from cellda.models.encoder import encoder_structure
 from cellda.models.spec import Backbone
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
 

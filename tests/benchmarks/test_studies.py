@@ -1,7 +1,6 @@
 """Scripts of studies: parts that are run apart are reported together, in files of prediction tables only."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,9 @@ import pandas as pd
 import pytest
 
 import cellda.adapters
+from benchmarks.common.results import RESULTS
+from benchmarks.common.study import StudyScript, chosen_recipes, chosen_targets, main, options, report
+from benchmarks.studies import ablation, sample_size, tuning, zoo, zoo_search
 from cellda import Recipe
 from cellda.evaluation.costs import read_costs
 from cellda.evaluation.predictions import probabilities, read_predictions
@@ -17,23 +19,8 @@ from cellda.presets import CONDITIONS
 from cellda.reporting.leaderboard import ranking
 from tiny import quiet, recipe
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-
-@pytest.fixture
-def scripts(monkeypatch):
-    """The modules of `benchmarks/`, as they import each other."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    for name in ("study", "first_light", "ablation", "sample_size", "zoo"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    from benchmarks.common import study
-    from benchmarks.studies import ablation, sample_size
-
-    return study, ablation, sample_size
-
-
-def test_the_studies_are_those_of_the_protocol(scripts):
-    _, ablation, sample_size = scripts
+def test_the_studies_are_those_of_the_protocol():
     study = ablation.STUDY
     assert tuple(study.recipes) == tuple(CONDITIONS)
     runs = (
@@ -48,9 +35,7 @@ def test_the_studies_are_those_of_the_protocol(scripts):
     assert (sizes.targets, len(sizes.draws), sizes.protocols) == (("raabin", "bccd"), 10, ("clean",))
 
 
-def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
-    from benchmarks.studies import zoo
-
+def test_the_zoo_is_every_adapter_on_the_four_targets():
     study = zoo.STUDY
     alone = {name for name in study.recipes if "+" not in name and "@" not in name}
     assert alone == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
@@ -66,11 +51,9 @@ def test_the_zoo_is_every_adapter_on_the_four_targets(scripts):
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
 
 
-def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
-    from benchmarks.studies import zoo, zoo_search
-
+def test_the_search_of_the_zoo_is_of_its_first_three():
     recipes = zoo_search.STUDY.recipes
-    stored = read_predictions(BENCHMARKS / "results" / "zoo")
+    stored = read_predictions(RESULTS / "zoo")
     assert set(zoo_search.TOP) == set(ranking(stored).mean_ranks.index[:3])
     chosen = {f"{name}+search": "support_cv" for name in zoo_search.TOP} | {
         f"{name}+oracle": "oracle" for name in zoo_search.BOUNDED
@@ -82,10 +65,9 @@ def test_the_search_of_the_zoo_is_of_its_first_three(scripts):
         assert searched.with_(search=None) == recipes[alone] == zoo.STUDY.recipes[alone]
 
 
-def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, tmp_path: Path):
-    study, _, _ = scripts
+def test_a_study_with_a_choice_reports_it_with_its_costs(tmp_path: Path):
     adapters = {"a": "none", "b": {"name": "head_only", "epochs": 2}}
-    small = study.StudyScript(
+    small = StudyScript(
         "choice",
         {name: recipe(adapter=adapter) for name, adapter in adapters.items()},
         ("synthetic/1", "synthetic/2"),
@@ -95,8 +77,7 @@ def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, t
         best=True,
     )
     results = tmp_path / "results"
-    monkeypatch.setattr(sys, "argv", ["study", "--store", str(tmp_path / "s"), "--results", str(results)])
-    study.main(small)
+    main(small, given=["--store", str(tmp_path / "s"), "--results", str(results)])
     table = read_predictions(results)
     assert set(table["condition"]) == {"a", "b", "best"}
     stored = probabilities(table[table["condition"] == "a"])
@@ -112,9 +93,8 @@ def test_a_study_with_a_choice_reports_it_with_its_costs(scripts, monkeypatch, t
     assert "| best (chosen) |" in (results / "README.md").read_text()
 
 
-def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tmp_path: Path, capsys):
-    study, _, sample_size = scripts
-    small = study.StudyScript(
+def test_a_study_of_sizes_runs_in_parts_and_is_reported(tmp_path: Path, capsys):
+    small = StudyScript(
         "sizes",
         {f"our_workflow@n={n}": recipe(few_shot={"n": n}) for n in (6, 12)},
         ("synthetic/1",),
@@ -125,12 +105,10 @@ def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tm
         figures=sample_size.STUDY.figures,
     )
     results = tmp_path / "results"
-    always = ["study", "--store", str(tmp_path / "store"), "--results", str(results)]
-    monkeypatch.setattr(sys, "argv", [*always, "--protocol", "paper", "--draws", "0", "--only-run"])
-    study.main(small)
+    always = ["--store", str(tmp_path / "store"), "--results", str(results)]
+    main(small, given=[*always, "--protocol", "paper", "--draws", "0", "--only-run"])
     assert not results.exists()
-    monkeypatch.setattr(sys, "argv", always)
-    study.main(small)
+    main(small, given=always)
     assert sorted(file.name for file in results.glob("*.parquet")) == [
         "predictions_clean.parquet",
         "predictions_paper.parquet",
@@ -143,44 +121,29 @@ def test_a_study_of_sizes_runs_in_parts_and_is_reported(scripts, monkeypatch, tm
     assert "protocol 'paper'" in capsys.readouterr().out
 
 
-def test_a_users_mistake_is_a_sentence_and_a_status(scripts, monkeypatch, tmp_path: Path, capsys):
-    study, ablation, _ = scripts
-    monkeypatch.setattr(sys, "argv", ["ablation", "--data", str(tmp_path)])
+def test_a_users_mistake_is_a_sentence_and_a_status(tmp_path: Path, capsys):
     with pytest.raises(SystemExit) as caught:
-        study.main(ablation.STUDY, ablation.__doc__)
+        main(ablation.STUDY, given=["--data", str(tmp_path)])
     assert caught.value.code == 2
     assert "no folder 'jiangxi_tecom'" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["ablation", "--help"])
-    with pytest.raises(SystemExit):
-        study.main(ablation.STUDY, ablation.__doc__)
-    assert "The paper's ablation" in capsys.readouterr().out
 
 
-def test_a_study_runs_on_all_targets_from_other_sources(scripts, monkeypatch, tmp_path: Path):
-    study, ablation, _ = scripts
-    seen = []
+def chosen(*given: str) -> tuple[dict[str, Recipe], list[str]]:
+    """Recipes and targets of the ablation with these words on the command line."""
+    parsed = options(ablation.STUDY, given=given)
+    recipes = chosen_recipes(ablation.STUDY, parsed)
+    return recipes, chosen_targets(recipes, parsed)
 
-    class Runs:
-        def __init__(self, recipes, targets, draws, seeds, **options):
-            seen.append((recipes, list(targets)))
 
-        def run(self, data, store):
-            return None
-
-    monkeypatch.setattr(study, "Study", Runs)
+def test_a_study_runs_on_all_targets_from_other_sources(tmp_path: Path):
     for name in ("barcelona", "bloodmnist", "bccd", "lisc", "munich_2019", "notes"):
         (tmp_path / name).mkdir()
-    options = ["--only-run", "--targets", "all", "--protocol", "clean"]
-    monkeypatch.setattr(sys, "argv", ["ablation", "--data", str(tmp_path), *options])
-    study.main(ablation.STUDY)
-    recipes, targets = seen.pop()
-    # BloodMNIST shows the cells of the source.
-    assert targets == ["bccd", "lisc", "munich_2019"]
-    assert recipes["our_workflow"].digest == ablation.STUDY.recipes["our_workflow"].digest
-    sources = ["--sources", "barcelona", "munich_2019", "--backbone", "paper"]
-    monkeypatch.setattr(sys, "argv", ["ablation", "--data", str(tmp_path), *options, *sources])
-    study.main(ablation.STUDY)
-    recipes, targets = seen.pop()
+    assert chosen() == (dict(ablation.STUDY.recipes), list(ablation.STUDY.targets))
+    everywhere = ["--data", str(tmp_path), "--targets", "all"]
+    recipes, targets = chosen(*everywhere)
+    assert recipes == ablation.STUDY.recipes
+    assert targets == ["bccd", "lisc", "munich_2019"]  # BloodMNIST shows the cells of the source
+    recipes, targets = chosen(*everywhere, "--sources", "barcelona", "munich_2019", "--backbone", "paper")
     assert targets == ["bccd", "lisc"]
     for name, one in recipes.items():
         assert [source.name for source in one.sources] == ["barcelona", "munich_2019"]
@@ -188,16 +151,13 @@ def test_a_study_runs_on_all_targets_from_other_sources(scripts, monkeypatch, tm
         assert one.adapter == ablation.STUDY.recipes[name].adapter
 
 
-def test_a_search_is_compared_with_its_own_method(scripts, tmp_path: Path):
-    study, *_ = scripts
-    from benchmarks.studies import tuning
-
+def test_a_search_is_compared_with_its_own_method(tmp_path: Path):
     conditions = ("our_workflow", "head_only", "our_workflow+search", "head_only+search")
     assert tuple(tuning.STUDY.recipes) == conditions
-    stored = read_predictions(BENCHMARKS / "results" / "conditions")
+    stored = read_predictions(RESULTS / "conditions")
     names = dict(zip(conditions, ("our_workflow", "head_only", "mixed_train", "no_transform"), strict=True))
     made = [stored[stored["condition"] == name].assign(condition=new) for new, name in names.items()]
-    study.report(tuning.STUDY, {"clean": pd.concat(made)}, tmp_path)
+    report(tuning.STUDY, {"clean": pd.concat(made)}, tmp_path)
     tests = (tmp_path / "README.md").read_text().split("**Accuracy against ")[1:]
     assert [test.partition(",")[0] for test in tests] == ["our_workflow", "head_only"]
     for test, searched in zip(tests, ("our_workflow+search", "head_only+search"), strict=True):
@@ -205,11 +165,10 @@ def test_a_search_is_compared_with_its_own_method(scripts, tmp_path: Path):
         assert [row.split(" | ")[0] for row in rows] == [f"| {searched}"]
 
 
-def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(scripts, tmp_path: Path, capsys):
-    study, ablation, _ = scripts
-    stored = read_predictions(BENCHMARKS / "results" / "conditions")
+def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(tmp_path: Path, capsys):
+    stored = read_predictions(RESULTS / "conditions")
     mine = stored[stored["target"] == "bccd"].assign(target="my_lab")
-    study.report(ablation.STUDY, {"clean": mine[mine["condition"] == "head_only"]}, tmp_path)
+    report(ablation.STUDY, {"clean": mine[mine["condition"] == "head_only"]}, tmp_path)
     said = capsys.readouterr().err
     assert "No table paper_means, protocol 'clean': No condition and target are in both" in said
     assert "No table comparison, protocol 'clean': There is no condition 'our_workflow'" in said
@@ -219,7 +178,7 @@ def test_targets_and_conditions_that_the_paper_lacks_are_reported_too(scripts, t
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
 
 
-def test_no_study_counts_cells_twice(scripts):
+def test_no_study_counts_cells_twice():
     for name in (
         "ablation",
         "published_protocol",
@@ -231,5 +190,5 @@ def test_no_study_counts_cells_twice(scripts):
         "zoo_search",
         "beyond",
     ):
-        targets = importlib.import_module(name).STUDY.targets
+        targets = importlib.import_module(f"benchmarks.studies.{name}").STUDY.targets
         assert len({target.partition("/")[0] for target in targets}) == len(targets)

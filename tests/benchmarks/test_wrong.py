@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.common.regions import region_table, regions
-from benchmarks.common.wrong_figures import wrong_probabilities
+from benchmarks.common.wrong_probabilities import wrong_probabilities
 from cellda.errors import ConfigurationError
 from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.evaluation.wrong import confusions, second_chances, second_class, wrong, wrong_profiles

@@ -17,7 +17,8 @@ from cellda import CellClassifier
 from cellda.datasets.reading.decode import decode_resized
 from cellda.errors import ConfigurationError, DataError
 from cellda.models import Backbone, classifier
-from cellda.models.encoder import PACKAGED, build_encoder, pixel_statistics
+from cellda.models.encoder import build_encoder, pixel_statistics
+from cellda.models.timm_names import PACKAGED
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
 from cellda.taxonomy import CLASSES

@@ -15,7 +15,7 @@ from cellda import Recipe
 from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
 from cellda.experiment.study import Study
-from cellda.models.encoder import encoder_structure
+from cellda.models.timm_names import encoder_structure
 from cellda.plugins.code_digest import _bytes_digest, _package_code, member_code
 from cellda.plugins.registry import Registry
 from cellda.taxonomy import CLASSES

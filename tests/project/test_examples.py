@@ -1,4 +1,4 @@
-"""The examples run as they are, on drawn cells and with a network that trains in no time."""
+"""The examples run as they are, on synthetic cells and with a tiny network."""
 
 import importlib.util
 from pathlib import Path
@@ -13,10 +13,12 @@ import cellda.datasets
 from cellda import CellClassifier, RunResult
 from cellda.adapters import AdaptContext, TargetView
 from cellda.evaluation.predictions import read_predictions
+from cellda.models.spec import Backbone
+from cellda.normalizers.spec import NormalizerSpec
 from cellda.presets import CONDITIONS
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from tiny import prepared, target
+from tiny import brightness_set, target
 from tiny import recipe as tiny
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -56,7 +58,7 @@ def test_own_folder(tmp_path: Path, capsys):
     assert "42 images: {'basophil': 7" in printed
     assert "18 target labels used" in printed
     assert f"00000.png: {predicted[0]}" in printed
-    # Another number of labelled cells is another classifier, beside the first.
+    # Another number of labelled cells makes a second classifier.
     main(tmp_path / "cells", "synthetic/0", None, 12, tmp_path / "store", tiny())
     saved = [RunResult.load(folder) for folder in (tmp_path / "store").glob("classifier-*")]
     assert sorted(result.labels_used for result in saved) == [12, 18]
@@ -70,14 +72,11 @@ def test_new_adapter(tmp_path: Path, capsys):
 
 def test_new_adapter_classifies_by_the_nearest_class_median(tmp_path: Path):
     adapter = example("new_adapter").ClassMedians(scale=7.0)
-    case = prepared(tiny(), tmp_path)
-    from cellda.experiment.stages import fresh_model
-
-    model = fresh_model(case)
+    torch.manual_seed(0)
+    backbone = Backbone(name="test_efficientnet", weights="none", image_size=32)
+    model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
     trainer = Trainer("cpu")
-    support = case.support(model.normalizer)
-    kept = torch.nonzero(support.labels != 4).flatten()  # one class is not in the support
-    support = support.subset(kept)
+    support = brightness_set(classes=5)  # one class is not in the support
     embeddings = trainer.embeddings(model, support)
     model = adapter.adapt(model, TargetView(support), AdaptContext(trainer, seed=0))
     found = trainer.probabilities(model, support)
@@ -100,12 +99,15 @@ def test_compare_recipes(tmp_path: Path, capsys):
         assert name in printed
 
 
-def test_demo(tmp_path: Path, capsys, monkeypatch):
-    for condition, edits in CONDITIONS.items():
-        epochs = {} if edits["adapter"] == "none" else {"epochs": 1}
-        monkeypatch.setitem(CONDITIONS, condition, {**edits, "adapter": {"name": edits["adapter"], **epochs}})
-    chosen = tiny(sources=SOURCE)
-    example("demo").main(chosen, cellda.datasets.load("synthetic/3", per_class=12), tmp_path)
+def test_demo(tmp_path: Path, capsys):
+    demo = example("demo")
+    assert list(demo.RECIPES) == list(CONDITIONS)
+    recipes = {name: tiny(sources=SOURCE).with_preset(name) for name in CONDITIONS}
+    brief = {
+        name: one if one.adapter.name == "none" else one.with_(adapter={"epochs": 1})
+        for name, one in recipes.items()
+    }
+    demo.main(brief, cellda.datasets.load("synthetic/3", per_class=12), tmp_path)
     printed = capsys.readouterr().out
     assert all(condition in printed for condition in CONDITIONS)
     assert "cellda run --target raabin --source barcelona" in printed

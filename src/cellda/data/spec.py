@@ -1,4 +1,4 @@
-"""How a support set is drawn from the target."""
+"""How a recipe draws its support set."""
 
 from typing import Literal
 

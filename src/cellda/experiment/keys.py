@@ -66,6 +66,7 @@ TRAINING = NORMALIZING.and_(
         "models/heads/base.py",
         "models/heads/mlp.py",
         "models/spec.py",
+        "models/timm_names.py",
         "runtime/device.py",
         "selection/folds.py",
         "training",

@@ -20,7 +20,7 @@ from cellda.experiment.checks import check_search, search_of, sources_beside
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.workspace import Workspace
 from cellda.framing.spec import FramingSpec
-from cellda.models.encoder import encoder_structure
+from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe

@@ -1,51 +1,22 @@
 """Backbones from timm, and the four places their weights may come from."""
 
-import difflib
 import importlib.util
 import logging
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
-from timm.layers.patch_embed import PatchEmbed
-from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.errors import ConfigurationError
 from cellda.models.checkpoint import for_encoder, read_state
 from cellda.models.spec import Backbone
+from cellda.models.timm_names import PACKAGED
 
 REGISTERS = ("reg_token", "register_tokens")
 """Extra tokens of some vision transformers: without them, those that were trained with them compute something else."""
-
-PACKAGED = "tf_efficientnet_lite0"
-"""The timm model into which the packaged weights fit."""
-
-
-def check_backbone(backbone: Backbone) -> None:
-    """Refuse a backbone that timm does not have, packaged weights that are another one's, and images that it would cut.
-
-    Raises:
-        UnknownNameError: If timm has no such model, or no such weights of it.
-        ConfigurationError: If the packaged weights are not those of this backbone, or a transformer's patches do not cover the
-            image.
-    """
-    _configuration(backbone.name)
-    if backbone.weights == "packaged" and backbone.name != PACKAGED:
-        raise ConfigurationError(
-            f"The packaged weights are those of '{PACKAGED}', not of '{backbone.name}': set backbone.name='{PACKAGED}', "
-            "or backbone.weights='timm' to download the weights of your model."
-        )
-    patches = getattr(encoder_structure(backbone.name), "patch_embed", None)
-    if isinstance(patches, PatchEmbed) and (rest := backbone.image_size % patches.patch_size[0]):
-        raise ConfigurationError(
-            f"'{backbone.name}' looks at patches of {patches.patch_size[0]} pixels, which would leave out the last {rest} of "
-            f"image_size={backbone.image_size}; set backbone.image_size to {backbone.image_size - rest} or "
-            f"{backbone.image_size - rest + patches.patch_size[0]}."
-        )
 
 
 def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Module:
@@ -73,47 +44,15 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
     return encoder
 
 
-@cache
-def encoder_structure(name: str) -> nn.Module:
-    """A timm encoder without values: its layers and the shapes of its parameters, on the `meta` device; not to be changed."""
-    with torch.device("meta"):
-        return timm.create_model(name, pretrained=False, num_classes=0)
-
-
 def encoder_width(encoder: nn.Module) -> int:
     """Number of features a pooled encoder gives, which some networks widen behind their last convolution."""
     return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
-
-
-def native_size(name: str) -> int:
-    """Side in pixels of the images that a timm model's own weights were trained on.
-
-    Raises:
-        UnknownNameError: If timm has no such model, or no such weights of it.
-    """
-    return int(_configuration(name).input_size[-1])
 
 
 def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, `(3, 1, 1)` each, that the backbone's own weights expect of RGB in [0, 1]."""
     config = resolve_model_data_config(encoder)  # type: ignore[no-untyped-call]
     return torch.tensor(config["mean"]).view(3, 1, 1), torch.tensor(config["std"]).view(3, 1, 1)
-
-
-def _configuration(name: str) -> PretrainedCfg:
-    """What timm knows of a model's weights.
-
-    Raises:
-        UnknownNameError: If timm has no such model, or no such weights of it.
-    """
-    architecture = name.split(".")[0]
-    if not timm.is_model(architecture):
-        raise UnknownNameError(f"timm has no model '{name}'; {_near_models(architecture)}")
-    try:
-        return timm.get_pretrained_cfg(name) or PretrainedCfg()  # a model without weights has timm's defaults
-    except RuntimeError as error:  # an unknown tag behind the dot
-        tags = timm.list_models(f"{architecture}.*", pretrained=True)
-        raise UnknownNameError(f"timm has no weights '{name}'; {nearest(name, tags)}") from error
 
 
 def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
@@ -180,9 +119,3 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
             "choose an earlier checkpoint of that training."
         )
     encoder.load_state_dict({name: state[name] for name in own})  # heads are left out
-
-
-def _near_models(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), timm.list_models(), n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{hint}timm.list_models() names all of them."

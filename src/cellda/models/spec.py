@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from cellda.plugins.settings import Settings
 
 NAMED = ("timm", "packaged", "none")
-"""Weights that are no file of the user's."""
+"""Weights that are not a file of the user."""
 
 
 class Backbone(Settings):
@@ -30,15 +30,15 @@ class Backbone(Settings):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        # timm names some thousand models; it is imported when a recipe is built, not when the class is.
-        from cellda.models.encoder import check_backbone
+        # timm and torch take seconds to import; building a recipe needs them, importing this class does not.
+        from cellda.models.timm_names import check_backbone
 
-        check_backbone(self)
+        check_backbone(self.name, self.weights, self.image_size)
         return self
 
     @property
     def weights_digest(self) -> str | None:
-        """Hash of the weights' file, where they come from a file of the user's."""
+        """Hash of the weights' file, where they come from a file of the user."""
         file = Path(self.weights).expanduser()
         if self.weights in NAMED or not file.is_file():
             return None

@@ -1,4 +1,4 @@
-"""Figures of wrong predictions, drawn from a prediction table (paper, Fig. 13)."""
+"""The figure of what wrong predictions give each class (paper, Fig. 13)."""
 
 import math
 

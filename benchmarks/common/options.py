@@ -1,0 +1,66 @@
+"""Command lines of the scripts: what they ask for, and how a user's mistake is reported."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cellda import Recipe
+from cellda.errors import CelldaError
+
+FIGURES = Path("cellda-results")
+
+
+def command_line(description: str | None) -> argparse.ArgumentParser:
+    """A command line whose `--help` shows the description as it is written."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A command line with `--data` and `--out`."""
+    parser = command_line(description)
+    parser.add_argument(
+        "--data", type=Path, help="folder that holds one folder per dataset name (default: synthetic cells)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FIGURES, help=f"folder of the results (default: {FIGURES})"
+    )
+    return parser
+
+
+def with_store(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add `--store`."""
+    parser.add_argument(
+        "--store", type=Path, help="folder of finished runs (default: the user's cache folder)"
+    )
+    return parser
+
+
+def with_recipe(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add `--recipe`, `--preset`, `--sources`, `--draw`, `--seed` and `--store`."""
+    parser.add_argument("--recipe", type=Path, help="YAML file of a recipe (default: the paper's)")
+    parser.add_argument("--preset", nargs="+", default=[], help="presets, for example laptop")
+    parser.add_argument("--sources", nargs="+", help="sources instead of the recipe's")
+    parser.add_argument("--draw", type=int, default=0, help="number of the draw (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the source model (default: 0)")
+    return with_store(parser)
+
+
+def recipe_of(given: argparse.Namespace) -> Recipe:
+    """The recipe that the options of `with_recipe` name."""
+    recipe = Recipe() if given.recipe is None else Recipe.from_yaml(given.recipe)
+    recipe = recipe.with_preset(*given.preset)
+    if given.sources is not None:
+        recipe = recipe.with_(sources=given.sources)
+    return recipe.with_(seed=given.seed, few_shot={"draw": given.draw})
+
+
+def command(main: Callable[[], None]) -> None:
+    """Run a script; print a user's mistake as its sentence and exit with status 2."""
+    try:
+        main()
+    except CelldaError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,124 @@
+"""Imports lead down the house, and never in a circle; the drawing in the documentation is the house that is tested."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from project.house import DOCUMENT, HEIGHT, arrows, circles, drawing, drawn, modules, room, upward
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, Path]:
+    return modules()
+
+
+def test_every_room_has_a_floor(files: dict[str, Path]):
+    rooms = {room(name) for name in files}
+    assert rooms == set(HEIGHT), "give a new room a floor and a line in tests/project/house.py"
+
+
+def test_no_import_looks_up(files: dict[str, Path]):
+    assert [str(arrow) for arrow in upward(arrows(files))] == []
+
+
+def test_no_modules_import_each_other_in_a_circle(files: dict[str, Path]):
+    assert circles(arrows(files), files) == []
+
+
+def test_each_door_is_used(files: dict[str, Path]):
+    assert {arrow.place for arrow in arrows(files) if arrow.is_door} == {"run", "adapt", "TYPE_CHECKING"}
+
+
+def test_the_documentation_shows_this_house():
+    shown = drawn(DOCUMENT.read_text(encoding="utf-8"))
+    assert shown == drawing(), "run `python tests/project/house.py`"
+
+
+# --- the walk itself, on packages that break each rule
+
+
+def package(folder: Path, **texts: str) -> dict[str, Path]:
+    """A package `cellda` with these modules, written as `room__file="..."`; `__` stands for a folder."""
+    for name, text in {"face": "", **texts}.items():
+        file = folder / "cellda" / (name.replace("__", "/").replace("face", "__init__") + ".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text))
+    return modules(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from cellda.recipe import Recipe",
+        "import cellda.recipe",
+        "from cellda import recipe",
+        "from . import recipe",
+        "from .recipe import Recipe",
+        "def late():\n    from cellda.recipe import Recipe",
+        "class Sized:\n    async def late(self):\n        import cellda.recipe",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from cellda.recipe import Recipe",
+        "try:\n    import cellda.recipe\nexcept ImportError:\n    pass",
+    ],
+)
+def test_an_import_that_looks_up_is_found(tmp_path: Path, text: str):
+    files = package(tmp_path, errors=text, recipe="class Recipe: ...")
+    (arrow,) = upward(arrows(files))
+    assert (arrow.source, arrow.target) == ("cellda.errors", "cellda.recipe")
+
+
+def test_an_import_of_another_room_on_the_same_floor_looks_up(tmp_path: Path):
+    files = package(tmp_path, runtime__face="", runtime__store="import cellda.plugins", plugins__face="")
+    assert [str(arrow) for arrow in upward(arrows(files))] == [
+        "cellda.runtime.store:1 imports cellda.plugins"
+    ]
+
+
+def test_an_import_within_a_room_or_from_below_does_not_look_up(tmp_path: Path):
+    files = package(
+        tmp_path,
+        errors="import os",
+        data__face="",
+        data__check="from cellda.errors import CelldaError\nfrom cellda.data.root import ROOT",
+        data__root="",
+    )
+    found = arrows(files)
+    assert [arrow.target for arrow in found] == ["cellda.errors", "cellda.data.root"]
+    assert upward(found) == []
+
+
+def test_only_the_doors_look_up(tmp_path: Path):
+    recipe = """
+        class Recipe:
+            def run(self):
+                from cellda.experiment.workflow import run
+            def digest(self):
+                from cellda.experiment.workflow import digest
+            def adapt(self):
+                from cellda.cli import adapt
+        """
+    files = package(tmp_path, recipe=recipe, experiment__face="", experiment__workflow="", cli__face="")
+    assert [str(arrow) for arrow in upward(arrows(files))] == [
+        "cellda.recipe:6 imports cellda.experiment.workflow (digest)",
+        "cellda.recipe:8 imports cellda.cli (adapt)",
+    ]
+
+
+def test_a_circle_is_found_wherever_its_imports_stand(tmp_path: Path):
+    files = package(
+        tmp_path,
+        data__face="",
+        data__one="import cellda.data.two",
+        data__two="def late():\n    import cellda.data.three",
+        data__three="if TYPE_CHECKING:\n    import cellda.data.one",
+        data__four="import cellda.data.one",
+    )
+    assert circles(arrows(files), files) == [["cellda.data.one", "cellda.data.three", "cellda.data.two"]]
+
+
+def test_only_the_face_of_a_package_may_be_lazy(tmp_path: Path):
+    texts = {"data__base": "import cellda.data", "data__face": "def create():\n    import cellda.data.base"}
+    files = package(tmp_path, **texts)
+    assert circles(arrows(files), files) == []
+    files = package(tmp_path, **{**texts, "data__face": "import cellda.data.base"})
+    assert circles(arrows(files), files) == [["cellda.data", "cellda.data.base"]]
