@@ -16,7 +16,6 @@ from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
-from cellda.errors import ConfigurationError
 from cellda.experiment.estimate import estimate
 from cellda.experiment.result import MODEL, RunResult
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
@@ -175,12 +174,7 @@ def adapted(
     with clock.stage("search"):
         adapter, trials = searched(case, lambda: deepcopy(model), target, context)
     with clock.stage("adapt"):
-        model = adapter.adapt(model, target.seen_by(adapter), context)
-    if not isinstance(model, CellClassifier):
-        raise ConfigurationError(
-            f"The adapter '{adapter.name}' gave back a {type(model).__name__} and no classifier; its `adapt` has to end in "
-            "`return model`."
-        )
+        model = adapter.apply(model, target, context)
     return model, adapter, trials
 
 
