@@ -41,7 +41,7 @@ class Delta(FineTuning):
         del context
         source, support = deepcopy(model), target.support
         parts = []
-        for rows in torch.arange(len(support)).split(self.batch_size):
+        for rows in torch.split(torch.arange(len(support)), self.batch_size):
             images = source.normalised(support.raw(rows))
             found = channel_attention(source, images, support.labels[rows].to(images.device))
             parts.append([block * len(rows) / len(support) for block in found])

@@ -1,8 +1,7 @@
 """Fine-tuning on support, pool and source images while the embeddings of source and target are made alike."""
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -20,8 +19,12 @@ from cellda.training.objective import CrossEntropy, Objective, Step
 TARGET_SETS = 2
 """The first sets of a batch are the target's: the support and the pool."""
 
-Between = Callable[[Float[Tensor, "n d"], Float[Tensor, "m d"]], Float[Tensor, ""]]
-"""How far embeddings `(N, D)` of the source and `(M, D)` of the target are apart, each at least two."""
+
+class EmbeddingDistance(Protocol):
+    """How far apart two sets of embeddings are."""
+
+    def __call__(self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+        """The distance of `(N, D)` and `(M, D)`, each of at least two embeddings; gradients go through it."""
 
 
 class Aligning(SourceImages, Mixing):
@@ -38,7 +41,7 @@ class Aligning(SourceImages, Mixing):
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED, Need.SOURCE})
     passes: ClassVar[int] = 3
-    distance: ClassVar[Between]
+    distance: ClassVar[EmbeddingDistance]
 
     epochs: int = tunable(8, low=4, high=16, ge=1)
     batch_size: int = tunable(24, choices=(12, 24, 48), ge=3)
@@ -107,7 +110,7 @@ class Distance(Alignment):
     """
 
     def __init__(
-        self, label_smoothing: float, weight: float, classes: Int[Tensor, " k"], distance: Between
+        self, label_smoothing: float, weight: float, classes: Int[Tensor, " k"], distance: EmbeddingDistance
     ) -> None:
         super().__init__(label_smoothing, weight, classes)
         self.distance = distance

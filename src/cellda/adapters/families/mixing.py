@@ -60,7 +60,8 @@ class Mixing(FineTuning):
 
     def supported(self, target: TargetView, context: AdaptContext) -> Int[Tensor, " k"]:
         """Indices of the classes that have support, on the device."""
-        return torch.unique(target.support.labels).to(context.trainer.device)
+        classes: Tensor = torch.unique(target.support.labels)
+        return classes.to(context.trainer.device)
 
     def image_passes(self, offer: Offer) -> int:
         """Every epoch sends every support image and its partners through the backbone."""
