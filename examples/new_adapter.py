@@ -8,12 +8,13 @@ largest cosine.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch.nn import functional as F
 
 from cellda import Recipe
-from cellda.adapters import AdaptContext, FeatureAdapter, Features, register, tunable
+from cellda.adapters import AdaptContext, Effect, FeatureAdapter, Features, register, tunable
 from cellda.datasets import CellDataset
 from cellda.models.heads.base import Head
 from cellda.models.heads.linear import Linear
@@ -25,6 +26,8 @@ class ClassMedians(FeatureAdapter):
 
     Classes without support are never predicted.
     """
+
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.NEW_HEAD})
 
     scale: float = tunable(10.0, low=1.0, high=50.0, log=True, gt=0)
 

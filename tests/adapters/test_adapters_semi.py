@@ -18,7 +18,7 @@ from cellda import CellClassifier
 from cellda.adapters.base import AdaptContext, Offer, TargetView
 from cellda.adapters.coral import coral
 from cellda.adapters.dann import Adversary
-from cellda.adapters.families.alignment import Distance, standardised
+from cellda.adapters.families.aligning import Distance, standardised
 from cellda.adapters.families.gradient_reversal import reverse
 from cellda.adapters.families.mixing import Mixing
 from cellda.adapters.families.ramps import ramp_up, rising

@@ -1,4 +1,4 @@
-"""Adapters in a row, and the unlabelled pool."""
+"""Chained adapters, and the unlabelled pool."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import cellda.adapters
-from cellda import Recipe
-from cellda.adapters import AdaptContext, Adapter, Need, Offer, Start, TargetView
+from cellda import CellClassifier, Recipe
+from cellda.adapters import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
 from cellda.adapters.chain import Chain
 from cellda.data.few_shot import draw_support, split_query
 from cellda.errors import CelldaError, ConfigurationError
@@ -19,13 +19,15 @@ from tiny import brightness_set, prepared, recipe, target
 
 
 class Recorder(Adapter):
-    """Notes what it was given, and adds to the model."""
+    """Notes what it was given, on the model."""
 
+    effects = frozenset({Effect.ENCODER})
     needs = frozenset({Need.UNLABELLED})
     add: float = tunable(1.0, low=0.0, high=4.0)
 
-    def adapt(self, model: list, target: TargetView, context: AdaptContext) -> list:
-        return [*model, (self.name, self.add, target, context)]
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
+        model.seen = [*getattr(model, "seen", []), (self.name, target, context)]
+        return model
 
     def image_passes(self, offer: Offer) -> int:
         return offer.unlabelled
@@ -65,9 +67,10 @@ def test_the_steps_see_the_model_in_turn_and_only_what_each_declared() -> None:
         replace(brightness_set(seed=1), known_labels=None),
         brightness_set(seed=2),
     )
-    found = chain.adapt([], TargetView(support, pool), AdaptContext(None, 0, (source,)))
+    model = CellClassifier(recipe().backbone, recipe().normalizer)
+    found = chain.adapt(model, TargetView(support, pool), AdaptContext(None, 0, (source,))).seen
     assert [name for name, *_ in found] == ["recorder", "recorder_of_labels"]
-    (_, _, first, one), (_, _, second, other) = found
+    (_, first, one), (_, second, other) = found
     assert first.support.known_labels is None
     assert first.unlabelled is pool
     assert one.source == ()
@@ -113,21 +116,27 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
     [
         (("full", "full"), "several different ones.*full, full"),
         ((), "got none"),
-        (("head_only", "from_scratch"), "'from_scratch'.*starts anew.*put it first"),
-        (("full", "adabn"), "'adabn'.*'full', may have moved it; put 'adabn' first"),
-        (("adabn", "tent"), "'adabn' and 'tent' both start.*take one of the two"),
+        (
+            ("head_only", "from_scratch"),
+            "'from_scratch' starts from the backbone's own weights.*put it first",
+        ),
+        (("full", "adabn"), "'adabn'.*'full'.*changes the encoder; put 'adabn' first"),
+        (("adabn", "tent"), "'adabn' and 'tent' both start.*use one of the two"),
         ("full+adabn", "put 'adabn' first"),
         ("full+lpft", "no adapter 'lpft'; did you mean 'lp_ft'"),
-        (("full", "ncm", "tent"), "'tent'.*'full', may"),
-        (("label_propagation", "full"), "'full' trains.*'label_propagation', remembers.*'full' before"),
-        (("lame", "tta", "head_only"), "'head_only' trains.*'lame', remembers"),
-        (("prior_correction", "t3a"), "'t3a' trains.*'prior_correction', remembers"),
-        (("head_only", "ncm"), "'ncm' makes a head of its own.*'head_only' did.*would be lost"),
-        (("full", "head_only", "tta", "logistic"), "'logistic' makes a head.*'head_only' did"),
-        (("lame", "label_propagation"), "'label_propagation' makes a head.*put 'lame' behind"),
-        (("tip_cache", "t3a"), "'t3a' trains.*'tip_cache', remembers"),
-        (("label_propagation", "lp_ft"), "'lp_ft' trains.*'label_propagation', remembers"),
-        (("tta", "full"), "'full' is not one that works on embeddings alone.*8 views"),
+        (("full", "ncm", "tent"), "'tent'.*'full', which"),
+        (
+            ("label_propagation", "full"),
+            "'full' changes the model.*'label_propagation'.*remembers.*'full' before",
+        ),
+        (("lame", "tta", "head_only"), "'head_only' changes the model.*'lame'.*remembers"),
+        (("prior_correction", "t3a"), "'t3a' changes the model.*'prior_correction'.*remembers"),
+        (("head_only", "ncm"), "'ncm' replaces the head.*'head_only' did.*would be lost"),
+        (("full", "head_only", "tta", "logistic"), "'logistic' replaces the head.*'head_only' did"),
+        (("lame", "label_propagation"), "'label_propagation' replaces the head.*put 'lame' after"),
+        (("tip_cache", "t3a"), "'t3a' changes the model.*'tip_cache'.*remembers"),
+        (("label_propagation", "lp_ft"), "'lp_ft' changes the model.*'label_propagation'.*remembers"),
+        (("tta", "full"), "'full' changes the encoder, and after 'tta'.*several views.*'full' before 'tta'"),
         (("head_only", "ful"), "no adapter 'ful'"),
         (("head_only", {"name": "full", "rate": 1}), "rate"),
         (3, "give the name of an adapter"),

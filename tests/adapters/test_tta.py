@@ -81,5 +81,7 @@ def test_what_comes_behind_pays_eight_times_and_works_on_embeddings() -> None:
     assert full.image_passes(OFFER) == cellda.adapters.create("full").image_passes(OFFER) + 8 * 30
     assert (single.views, chain.views, full.views) == (1, 8, 8)
     for names in (("tta", "full"), ("tta", "ncm", "lp_ft")):
-        with pytest.raises(ConfigurationError, match=f"'{names[-1]}' is not one that works on embeddings"):
+        with pytest.raises(
+            ConfigurationError, match=f"'{names[-1]}' changes the encoder, and after 'tta'.*several views"
+        ):
             Recipe(adapter=names)

@@ -335,6 +335,8 @@ def installed(tmp_path: Path, monkeypatch) -> None:
             class Patience(Adapter):
                 """Waits. Nobody et al. 2020."""
 
+                effects = frozenset()
+
                 def adapt(self, model, target, context):
                     return model
 

@@ -15,7 +15,7 @@ from PIL import Image
 import cellda.adapters
 import cellda.datasets
 from cellda import Recipe
-from cellda.adapters import Adapter, Need, TargetView
+from cellda.adapters import Adapter, Effect, Need, TargetView
 from cellda.adapters.families.batchnorm import batchnorms
 from cellda.adapters.full import Full
 from cellda.data.few_shot import draw_support
@@ -144,6 +144,7 @@ def test_an_adapter_sees_the_pool_as_images_only(store, plug_in) -> None:
     class Onlooker(Adapter):
         """Looks at everything it is given."""
 
+        effects: ClassVar[frozenset[Effect]] = frozenset()
         needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
         value: int = tunable(1, low=1, high=3)
 
@@ -177,6 +178,7 @@ def test_an_adapter_that_declares_nothing_gets_no_pool_and_no_source(store, plug
     class Modest(Adapter):
         """Is content with the support."""
 
+        effects: ClassVar[frozenset[Effect]] = frozenset()
         needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
 
         def adapt(self, model, target, context):
@@ -260,6 +262,7 @@ def test_the_record_says_everything(store, plug_in) -> None:
     class BlurredHead(Adapter):
         """Weakens the last layer."""
 
+        effects: ClassVar[frozenset[Effect]] = frozenset({Effect.HEAD})
         needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
         share: float = tunable(0.5, low=0.1, high=1.0)
 

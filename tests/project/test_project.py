@@ -225,6 +225,7 @@ def third_party(tmp_path: Path) -> Path:
             class Patience(Adapter):
                 """Waits. Nobody et al. 2020."""
 
+                effects = frozenset()
                 needs = frozenset({Need.LABELS})
                 rate: float = tunable(1e-4, low=1e-5, high=1e-2, log=True)
 
@@ -305,6 +306,8 @@ def test_adapters_that_are_not_whole_are_refused_in_a_sentence(third_party: Path
 
             @register("forgetful")
             class Forgetful(Patience):
+                effects = frozenset()
+
                 def adapt(self, model, target, context): ...
 
                 def image_passes(self, offer):
@@ -334,7 +337,7 @@ def test_adapters_that_are_not_whole_are_refused_in_a_sentence(third_party: Path
         import cellda.datasets
         target = cellda.datasets.load("synthetic/1", per_class=7)
         told = said(lambda: tiny.run(target, store=STORE, progress=False))
-        assert "'forgetful' gave back a NoneType and no classifier" in told, told
+        assert "'forgetful' returned a NoneType instead of a classifier" in told, told
         """.replace("STORE", repr(str(third_party / "store"))),
         third_party,
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import recall_score
 from torch import nn
 
-from cellda.adapters.base import AdaptContext, Adapter, Need, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, TargetView
 from cellda.adapters.head_only import HeadOnly
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.classifier import CellClassifier
@@ -101,11 +101,11 @@ def test_balanced_accuracy_is_the_mean_recall_of_the_classes_there_are() -> None
 # ---------------------------------------------------------------------------------------------- search
 
 
-class Threshold(nn.Module):
+class Threshold(CellClassifier):
     """Says class 1 where an image is brighter than a threshold."""
 
     def __init__(self, threshold: float) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # there is no network in it
         self.threshold = threshold
 
 
@@ -113,6 +113,7 @@ class Thresholds(Adapter):
     """A method with one continuous, one whole and one chosen value; only the first matters."""
 
     name = "thresholds"
+    effects: ClassVar[frozenset[Effect]] = frozenset()
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
     seen: ClassVar[list[tuple[float, tuple[int, ...]]]] = []
     """(threshold, rows of the support it was given) of every call."""
@@ -156,7 +157,7 @@ def run(view, folder, adapter=None, trials=8, folds=3, seed=0, judge=None):
     context = AdaptContext(judge or Judge(), seed)
     folder.mkdir(exist_ok=True)
     chosen = adapter or Thresholds()
-    return search(chosen, lambda: None, view, context, Search(trials=trials, folds=folds), folder)
+    return search(chosen, nn.Identity, view, context, Search(trials=trials, folds=folds), folder)
 
 
 def without_time(trials):
@@ -352,6 +353,7 @@ class AsImages(Adapter):
     """Hands its images to `head_only`, whose values it has."""
 
     name = "as_images"
+    effects: ClassVar[frozenset[Effect]] = HeadOnly.effects
     needs: ClassVar[frozenset[Need]] = HeadOnly.needs
 
     lr: float = tunable(1e-2, low=1e-5, high=1e-1, log=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
-    from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+    from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
     from cellda.adapters.families.embeddings import FeatureAdapter, Features
     from cellda.plugins.settings import tunable
 
@@ -25,6 +25,7 @@ summary = registry.summary
 __all__ = [
     "AdaptContext",
     "Adapter",
+    "Effect",
     "FeatureAdapter",
     "Features",
     "Need",
@@ -76,7 +77,7 @@ def create(name: str, **options: Any) -> "Adapter":
 def build(given: Any) -> "Adapter":
     """The adapter that is meant by a name, a mapping with its `name` and options, or several of these in their order.
 
-    Names in a row may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
+    Names of a chain may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
 
     Raises:
         UnknownNameError: If no adapter has such a name.
@@ -121,7 +122,7 @@ def __getattr__(name: str) -> Any:
         from cellda.adapters.families import embeddings as features
 
         return getattr(features, name)
-    if name in {"AdaptContext", "Adapter", "Need", "Offer", "Start", "TargetView"}:
+    if name in {"AdaptContext", "Adapter", "Effect", "Need", "Offer", "Start", "TargetView"}:
         from cellda.adapters import base
 
         return getattr(base, name)

@@ -1,7 +1,5 @@
 """The target's BatchNorm statistics in place of the source's."""
 
-from typing import TYPE_CHECKING
-
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
 from cellda.adapters.families.batchnorm import (
@@ -10,18 +8,17 @@ from cellda.adapters.families.batchnorm import (
     keep_to_source,
     take_statistics,
 )
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.training.loop import to_device
 
 
 @register("adabn")
 class AdaBN(SourceStatistics):
-    """Takes the BatchNorm statistics of the encoder anew from unlabelled images (Li et al. 2018).
+    """Takes the BatchNorm statistics of the encoder from unlabelled images (Li et al. 2018).
 
     Each layer computes `(x - mean) / sqrt(var) * gain + bias`. Gain and bias stay; `mean` and `var` of every channel become
-    `(1 - alpha)` times the source's plus `alpha` times the pool's, exact over all images looked at (no moving average).
+    `(1 - alpha)` times the source's plus `alpha` times the pool's, exact over all images used (no moving average).
     Head and embedding stay. Y. Li, N. Wang, J. Shi, X. Hou, J. Liu: Adaptive Batch Normalization for practical domain
     adaptation, Pattern Recognition 80, 2018, there with `alpha = 1`; blending as in Schneider et al., NeurIPS 2020.
 
@@ -34,15 +31,13 @@ class AdaBN(SourceStatistics):
 
     alpha: float = tunable(1.0, low=0.0, high=1.0, ge=0, le=1)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Move the running statistics of `model`."""
-        from cellda.training.loop import to_device
-
         to_device(model, context.trainer.device)
         keep_to_source(model, context.source)
         take_statistics(model, self.part(target.pool, context.seed), self.alpha)
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """Some source images, and every image of the pool that is looked at, are seen once."""
+        """Some source images, and every image of the pool that is used, pass once."""
         return min(offer.source, SOURCE_IMAGES) + self.part_size(offer)

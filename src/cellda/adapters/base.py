@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from cellda.errors import ConfigurationError
 from cellda.plugins.settings import Range, Settings, search_space
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ class Start(Enum):
     """The model trained on the source images."""
     PRETRAINED = "pretrained"
     """The backbone's own weights (ImageNet), without any source training."""
+
+
+class Effect(Enum):
+    """What a method does to the model that it is given; the rules of a chain are a table over these."""
+
+    ENCODER = "changes weights or statistics of the encoder or the embedding"
+    HEAD = "changes weights or statistics of the head that it finds"
+    NEW_HEAD = "puts its own head in place of any other"
+    MEMORY = "its model remembers what it made of images: their embeddings, or the shares of the classes among them"
+    VIEWS = "its model embeds several views of every image"
+    SOURCE_STATISTICS = "starts from an encoder with the statistics of the source"
 
 
 @dataclass(frozen=True)
@@ -111,32 +123,57 @@ class Adapter(Settings, ABC):
     """An adaptation method; its fields are its hyper-parameters.
 
     Attributes:
+        effects: What it does to the model. Every adapter, or a base that it derives from, states them; one without any states
+            an empty set.
         needs: What the method must be given; a run without it is refused before any training.
         start: What `adapt` receives as `model`.
-        views: How many views of every image its model looks at, one after the other. Behind an adapter with more than one,
-            nothing that moves the encoder follows.
-        moves: Whether it may change the encoder or the embedding: their weights or their statistics.
-        trains: Whether it changes weights or statistics of the model at all, be it of the head that it finds.
-        stores: Whether its model remembers what it made of images: their embeddings, the shares of the classes among them.
-            Nothing that trains follows, behind which they would be those of another model.
-        replaces_head: Whether it makes a head of its own, whatever head it finds.
+        views: How many views of every image its model embeds; more than one goes with `Effect.VIEWS`.
+
+    Raises:
+        ConfigurationError: If its class does not state its effects.
     """
 
     name: ClassVar[str]
+    effects: ClassVar[frozenset[Effect]]
     needs: ClassVar[frozenset[Need]] = frozenset()
     start: ClassVar[Start] = Start.SOURCE
     views: ClassVar[int] = 1
-    moves: ClassVar[bool] = True
-    trains: ClassVar[bool] = True
-    stores: ClassVar[bool] = False
-    replaces_head: ClassVar[bool] = False
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Refuse a class that does not state its effects, as abstract classes are refused: whoever creates it."""
+        if problem := _misstated(cls):
+            raise ConfigurationError(problem)
+        return super().__new__(cls)
+
+    def apply(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+        """Adapt `model` to the target: `adapt` with what the adapter declared alone, and a `clean` model before and after.
+
+        Args:
+            model: As for `adapt`, in any mode.
+            target: All that there is of the target.
+            context: Trainer, seed and all source images that there are.
+
+        Raises:
+            ConfigurationError: If `adapt` does not return a classifier.
+        """
+        from cellda.models.classifier import CellClassifier  # loads torch, and recipes import this module
+
+        adapted = self.adapt(clean(model), target.seen_by(self), context.seen_by(self))
+        if not isinstance(adapted, CellClassifier):
+            raise ConfigurationError(
+                f"The adapter '{self.name}' returned a {type(adapted).__name__} instead of a classifier; its `adapt` must end "
+                "in `return model`."
+            )
+        return clean(adapted)
 
     @abstractmethod
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Adapt `model` to the target.
 
         Args:
-            model: A model of the adapter's own to change and return, with the target's normalizer inside.
+            model: A model of the adapter's own to change and return, with the target's normalizer inside. All of its
+                parameters require gradients and all of its layers are in evaluation mode, whatever came before in a chain;
+                neither has to be restored.
             target: The support set and, if declared, the unlabelled pool.
             context: Trainer, seed and, if declared, the source images.
         """
@@ -172,3 +209,26 @@ class Adapter(Settings, ABC):
     def tuned(self, values: Mapping[str, Any]) -> Self:
         """This adapter with other values of what a search may change."""
         return self.model_copy(update=dict(values))
+
+
+def clean(model: "CellClassifier") -> "CellClassifier":
+    """`model`, all of its parameters requiring gradients and all of its layers in evaluation mode, as a source model is."""
+    return model.requires_grad_(True).eval()
+
+
+def _misstated(cls: type[Adapter]) -> str | None:
+    """What is wrong with how a class states its effects, if anything is."""
+    effects = getattr(cls, "effects", None)
+    if isinstance(effects, property):  # a chain's, which are those of its steps
+        return None
+    name = getattr(cls, "name", cls.__name__)
+    if not isinstance(effects, frozenset) or not all(isinstance(effect, Effect) for effect in effects):
+        known = "\n".join(f"  - Effect.{effect.name}: {effect.value}" for effect in Effect)
+        return (
+            f"The adapter '{name}' ({cls.__module__}.{cls.__qualname__}) does not state its effects, by which chains are "
+            "checked. State them in the class, for example `effects = frozenset({Effect.ENCODER, Effect.HEAD})`; an adapter "
+            f"without any states `effects = frozenset()`. There are:\n{known}"
+        )
+    if (cls.views > 1) != (Effect.VIEWS in effects):
+        return f"The adapter '{name}' states views={cls.views}; state Effect.VIEWS with more than one view, and only then."
+    return None

@@ -1,15 +1,11 @@
 """Fine-tuning of biases."""
 
-from typing import TYPE_CHECKING
-
 from cellda.adapters import register
 from cellda.adapters.base import Offer
 from cellda.adapters.families.partial import Partial
 from cellda.errors import ConfigurationError
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
 
 
 @register("bitfit")
@@ -33,7 +29,7 @@ class BitFit(Partial):
                 "bitfit tunes biases, and this backbone has none; choose another backbone, or the adapter 'norm_only'."
             )
 
-    def trained(self, model: "CellClassifier") -> set[str]:
+    def trained(self, model: CellClassifier) -> set[str]:
         """Every bias in front of the head, and every parameter of the head."""
         names = [name for name, _ in model.named_parameters()]
         return {name for name in names if name.endswith(".bias") or name.startswith("head.")}

@@ -1,14 +1,13 @@
-"""Several adapters, one after the other."""
+"""Several adapters, chained."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SerializeAsAny, field_validator
 
-from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
-from cellda.adapters.families.batchnorm import SourceStatistics
-from cellda.adapters.families.embeddings import FeatureAdapter
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
 from cellda.errors import ConfigurationError
 from cellda.plugins.settings import Range
 
@@ -16,52 +15,80 @@ if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What cannot follow what.
+
+    Attributes:
+        step: Effects of an adapter, any of which
+        before: cannot follow an adapter with any of these,
+        lifted: unless one with any of these came later.
+        reason: The sentence that refuses it, with `{step}` and `{before}` for the names.
+    """
+
+    step: frozenset[Effect]
+    before: frozenset[Effect]
+    reason: str
+    lifted: frozenset[Effect] = frozenset()
+
+    def broken(self, step: Adapter, before: Sequence[Adapter]) -> str | None:
+        """The name of the first adapter that `step` cannot follow by this rule, if there is one."""
+        names: list[str] = []
+        for one in before if self.step & step.effects else ():
+            if self.lifted & one.effects:
+                names.clear()
+            elif self.before & one.effects:
+                names.append(one.name)
+        return names[0] if names else None
+
+
+RULES = (
+    Rule(
+        frozenset({Effect.SOURCE_STATISTICS}),
+        frozenset({Effect.SOURCE_STATISTICS}),
+        "The adapters '{before}' and '{step}' both start from an encoder with the source's statistics, which the first of "
+        "them replaces; use one of the two.",
+    ),
+    Rule(
+        frozenset({Effect.SOURCE_STATISTICS}),
+        frozenset({Effect.ENCODER}),
+        "The adapter '{step}' starts from an encoder with the source's statistics, and '{before}', which comes before it, "
+        "changes the encoder; put '{step}' first.",
+    ),
+    Rule(
+        frozenset({Effect.ENCODER, Effect.HEAD}),
+        frozenset({Effect.MEMORY}),
+        "The adapter '{step}' changes the model, and '{before}', which comes before it, remembers what the model made of "
+        "images before that change; put '{step}' before '{before}'.",
+    ),
+    Rule(
+        frozenset({Effect.NEW_HEAD}),
+        frozenset({Effect.HEAD, Effect.NEW_HEAD, Effect.MEMORY}),
+        "The adapter '{step}' replaces the head, so that what '{before}' did to the head would be lost; leave one of the two "
+        "out, or put '{before}' after '{step}'.",
+        lifted=frozenset({Effect.ENCODER}),  # which was trained with that head
+    ),
+    Rule(
+        frozenset({Effect.ENCODER}),
+        frozenset({Effect.VIEWS}),
+        "The adapter '{step}' changes the encoder, and after '{before}' the model embeds several views of every image; put "
+        "'{step}' before '{before}'.",
+    ),
+)
+"""What cannot follow what in a chain; the first rule that is broken is named."""
+
+
 def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
     """Why an adapter cannot follow these, if it cannot."""
     if before and step.start is not Start.SOURCE:
         return (
-            f"The adapter '{step.name}' does not go on from a model but starts anew, so that what comes before it "
-            "would be lost; put it first."
+            f"The adapter '{step.name}' starts from the backbone's own weights, so that what comes before it would be lost; "
+            "put it first."
         )
-    moved = [one.name for one in before if one.moves]
-    twice = [one.name for one in before if isinstance(one, SourceStatistics)]
-    if twice and isinstance(step, SourceStatistics):
-        return (
-            f"The adapters '{twice[0]}' and '{step.name}' both start from an encoder with the source's statistics, which the "
-            "first of them replaces; take one of the two."
-        )
-    if moved and isinstance(step, SourceStatistics):
-        return (
-            f"The adapter '{step.name}' starts from an encoder with the source's statistics, and what comes before "
-            f"it, '{moved[0]}', may have moved it; put '{step.name}' first."
-        )
-    stored = [one.name for one in before if one.stores]
-    if stored and step.trains:
-        return (
-            f"The adapter '{step.name}' trains, and what comes before it, '{stored[0]}', remembers what the model as it was "
-            f"made of images; put '{step.name}' before '{stored[0]}'."
-        )
-    unused = _heads_only(before)
-    if unused and step.replaces_head:
-        return (
-            f"The adapter '{step.name}' makes a head of its own, so that what '{unused[0]}' did to the head would be lost; "
-            f"leave one of the two out, or put '{unused[0]}' behind '{step.name}'."
-        )
-    views = prod(one.views for one in before)
-    if views > 1 and step.moves:
-        return (
-            f"The adapter '{step.name}' is not one that works on embeddings alone, so that it cannot follow one that "
-            f"makes the model look at {views} views of an image; put it before."
-        )
+    for rule in RULES:
+        if name := rule.broken(step, before):
+            return rule.reason.format(step=step.name, before=name)
     return None
-
-
-def _heads_only(before: Sequence[Adapter]) -> list[str]:
-    """Names of those that changed the head, and of which nothing has gone into the encoder since."""
-    names: list[str] = []
-    for one in before:
-        names = [] if one.moves else [*names, *([one.name] if isinstance(one, FeatureAdapter) else [])]
-    return names
 
 
 class Chain(Adapter):
@@ -74,7 +101,7 @@ class Chain(Adapter):
         steps: Two or more adapters with different names.
 
     Raises:
-        ConfigurationError: If one comes twice, or one comes behind others that it cannot follow.
+        ConfigurationError: If one comes twice, or follows others that it cannot follow (`RULES`).
     """
 
     steps: tuple[SerializeAsAny[Adapter], ...]
@@ -98,6 +125,11 @@ class Chain(Adapter):
         return "+".join(step.name for step in self.steps)
 
     @property
+    def effects(self) -> frozenset[Effect]:  # type: ignore[override]
+        """All effects of all steps."""
+        return frozenset().union(*(step.effects for step in self.steps))
+
+    @property
     def needs(self) -> frozenset[Need]:  # type: ignore[override]
         """All that any step needs."""
         return frozenset().union(*(step.needs for step in self.steps))
@@ -109,13 +141,13 @@ class Chain(Adapter):
 
     @property
     def views(self) -> int:  # type: ignore[override]
-        """Views of an image that the model looks at in the end."""
+        """Views of an image that the model embeds in the end."""
         return prod(step.views for step in self.steps)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Apply the steps in their order."""
         for step in self.steps:
-            model = step.adapt(model, target.seen_by(step), context.seen_by(step))
+            model = step.apply(model, target, context)
         return model
 
     def check(self, offer: Offer) -> None:
@@ -124,7 +156,7 @@ class Chain(Adapter):
             step.check(offer)
 
     def image_passes(self, offer: Offer) -> int:
-        """What all steps together send through the backbone, each with the views that those before it look at."""
+        """What all steps together send through the backbone, each with the views of those before it."""
         passes, views = 0, 1
         for step in self.steps:
             passes += views * step.image_passes(offer)

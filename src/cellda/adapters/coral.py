@@ -1,19 +1,17 @@
 """Alignment of covariances."""
 
-from typing import TYPE_CHECKING
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.families.aligning import Aligning
-from cellda.adapters.families.alignment import Distance
 from cellda.plugins.settings import tunable
 
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+
+def coral(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+    """Squared Frobenius distance of the two covariance matrices over `4 d^2`; each side has at least two rows."""
+    apart = source.T.cov() - target.T.cov()
+    return apart.square().sum() / (4 * source.shape[1] ** 2)
 
 
 @register("coral")
@@ -25,16 +23,5 @@ class Coral(Aligning):
     as in `dann`. Means are not compared, so that other shares of the classes matter less than in `mmd`.
     """
 
+    distance = staticmethod(coral)
     weight: float = tunable(30.0, low=3.0, high=300.0, log=True, ge=0)
-
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model` on support, pool and drawn source images."""
-        classes = torch.unique(target.support.labels).to(context.trainer.device)
-        self.train(model, target, context, Distance(self.label_smoothing, self.weight, classes, coral))
-        return model
-
-
-def coral(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
-    """Squared Frobenius distance of the two covariance matrices over `4 d^2`; each side has at least two rows."""
-    apart = source.T.cov() - target.T.cov()
-    return apart.square().sum() / (4 * source.shape[1] ** 2)

@@ -1,7 +1,6 @@
 """Adversarial alignment: embeddings of which a discriminator cannot tell the domain."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -10,18 +9,16 @@ from torch.nn import functional as F
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.adapters.families.aligning import Aligning
-from cellda.adapters.families.alignment import Alignment
+from cellda.adapters.families.aligning import Aligning, Alignment
 from cellda.adapters.families.gradient_reversal import reverse
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.training.objective import Objective
 
 HIDDEN = 128
 
 RATE = 10.0
-"""Learning rate of the discriminator, of the model's: it starts from nothing, as the new layers of the paper do."""
+"""Learning rate of the discriminator over the model's: it is new, as the paper's new layers are."""
 
 
 @register("dann")
@@ -36,18 +33,14 @@ class Dann(Aligning):
 
     weight: float = tunable(0.3, low=0.03, high=1.0, log=True, ge=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model`, and a discriminator beside it, on support, pool and drawn source images."""
-        device = context.trainer.device
+    def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
+        """Cross-entropy and the loss of a new discriminator, which is trained with the model."""
         with torch.random.fork_rng():
             torch.manual_seed(context.seed)
             discriminator = nn.Sequential(
                 nn.Linear(model.backbone.embedding, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)
-            ).to(device)
-        classes = torch.unique(target.support.labels).to(device)
-        objective = Adversary(self.label_smoothing, self.weight, classes, discriminator)
-        self.train(model, target, context, objective)
-        return model
+            ).to(context.trainer.device)
+        return Adversary(self.label_smoothing, self.weight, self.supported(target, context), discriminator)
 
 
 class Adversary(Alignment):

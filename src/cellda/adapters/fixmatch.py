@@ -1,6 +1,6 @@
-"""Confident pseudo-labels of weak views, learnt on strong ones."""
+"""Confident pseudo-labels of weak views, learned on strong ones."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,13 +12,11 @@ from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.families.mixing import Mixing
 from cellda.adapters.families.ramps import ramp_up
 from cellda.adapters.families.two_views import Views, split
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
 from cellda.training.examples import ImageExamples
 from cellda.training.modes import evaluating
-from cellda.training.objective import CrossEntropy, Step
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.training.objective import CrossEntropy, Objective, Step
 
 MEMORY = 0.98
 """Share that the running mean of predictions keeps of itself at a step."""
@@ -31,11 +29,11 @@ class FixMatch(Mixing):
     `L = CE(support) + weight r(t) mean_u [max q_u >= threshold] CE(strong view of u, argmax q_u)`, where `q` are the
     probabilities of the weak view, dropout off. They are aligned before (Berthelot et al. 2020): `q ~ p (s / m)^alignment`,
     `m` being the running mean of `p` over the pool and `s` the class shares of the support. ReMixMatch is `alignment=1`. But
-    a support is drawn balanced and cells are not: what aligns fully turns neutrophils into basophils. 0 is FixMatch
-    without alignment; the default lets classes that are foretold rarely count a little more, against their dying out.
+    a support is drawn balanced and cells are not: full alignment turns neutrophils into basophils. 0 is FixMatch
+    without alignment; the default lets classes that are rarely predicted count a little more, against their dying out.
     Where it is above 0, a class without support is never a pseudo-label. With `label_smoothing` 0.1 a perfectly
     fitted probability of six classes is 0.92, so that the paper's threshold of 0.95 would leave next to nothing. `r(t)` rises
-    over the first steps (`schedules.ramp_up`), because a source model is certain of wrong cells too; the paper has none.
+    over the first steps (`ramps.ramp_up`), because a source model is certain of wrong cells too; the paper has none.
     """
 
     examples: ClassVar[type[ImageExamples]] = Views
@@ -45,13 +43,12 @@ class FixMatch(Mixing):
     weight: float = tunable(1.0, low=0.3, high=3.0, log=True, ge=0)
     alignment: float = tunable(0.25, low=0.0, high=1.0, ge=0, le=1)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model` on the support and on pseudo-labels of the pool."""
+    def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
+        """Cross-entropy of the support and of confident pseudo-labels of the pool."""
         counts = torch.bincount(target.support.labels, minlength=len(model.classes)).to(
             context.trainer.device
         )
-        self.train(model, target, context, PseudoLabels(self, counts / counts.sum()))
-        return model
+        return PseudoLabels(self, counts / counts.sum())
 
 
 class PseudoLabels(CrossEntropy):

@@ -4,15 +4,14 @@ from typing import ClassVar
 
 from cellda.adapters import register
 from cellda.adapters.base import Start
-from cellda.adapters.full import Full
+from cellda.adapters.families.fine_tuning import FineTuning
 
 
 @register("from_scratch")
-class FromScratch(Full):
+class FromScratch(FineTuning):
     """Train from the backbone's ImageNet weights on the support images alone, without any source (ablation 1).
 
-    The paper's "without source train". Hyper-parameters are those of `full`, so that the two differ in nothing but the
-    start.
+    The paper's "without source train". Its hyper-parameters are those of `full`, so that the two differ in the start alone.
     """
 
     start: ClassVar[Start] = Start.PRETRAINED

@@ -1,14 +1,11 @@
 """Training the head on frozen embeddings."""
 
-from typing import TYPE_CHECKING
-
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext
 from cellda.adapters.families.embeddings import Features, HeadTraining
+from cellda.models.heads.base import Head
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.heads.base import Head
+from cellda.training.examples import FeatureExamples
 
 
 @register("head_only")
@@ -22,10 +19,8 @@ class HeadOnly(HeadTraining):
     epochs: int = tunable(50, low=20, high=200, ge=1)
     batch_size: int = tunable(16, choices=(8, 16, 32), ge=2)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """Train `head` on the embeddings of the support images."""
-        from cellda.training.examples import FeatureExamples
-
         examples = FeatureExamples(features.support, features.labels)
         context.trainer.fit(head, examples, self, seed=context.seed, title=f"adapting ({self.name})")
         return head

@@ -1,20 +1,20 @@
-"""Fine-tuning that is held at the source model."""
+"""Fine-tuning that stays near the source model."""
 
-from typing import TYPE_CHECKING
-
+import torch
+from jaxtyping import Float
 from pydantic import Field
+from torch import Tensor, nn
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
-from cellda.adapters.full import Full
+from cellda.adapters.families.fine_tuning import FineTuning
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.training.objective import CrossEntropy, Objective, Step
 
 
 @register("l2_sp")
-class L2Sp(Full):
+class L2Sp(FineTuning):
     """Fine-tune all weights with a penalty on how far they go from the source model's (Li et al. 2018).
 
     Minimises `cross-entropy + alpha / 2 ||w - w0||^2` over all weights `w`, `w0` being those the adapter receives. The paper's
@@ -27,12 +27,28 @@ class L2Sp(Full):
     alpha: float = tunable(0.01, low=1e-3, high=1.0, log=True, ge=0)
     weight_decay: float = Field(0.0, ge=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model` on the support images, held at where it is now."""
-        from cellda.adapters.families.penalties import StartingPoint
-        from cellda.training.loop import to_device
+    def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
+        """Cross-entropy and the distance from where `model` is now."""
+        del target, context
+        return StartingPoint(model, self.alpha, self.label_smoothing)
 
-        to_device(model, context.trainer.device)
-        objective = StartingPoint(model, self.alpha, self.label_smoothing)
-        self.fine_tune(model, target, context, objective=objective)
-        return model
+
+class StartingPoint(CrossEntropy):
+    """Cross-entropy `+ alpha / 2 ||w - w0||^2` over all weights that train.
+
+    Args:
+        module: Holds the weights, on the device already; where they are now is `w0`.
+        alpha: Weight of the penalty.
+        label_smoothing: Of the cross-entropy.
+    """
+
+    def __init__(self, module: nn.Module, alpha: float, label_smoothing: float) -> None:
+        super().__init__(label_smoothing)
+        self.alpha = alpha
+        self.weights = [weight for weight in module.parameters() if weight.requires_grad]
+        self.start = [weight.detach().clone() for weight in self.weights]
+
+    def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
+        """Cross-entropy and penalty."""
+        gone = [(weight - at).square().sum() for weight, at in zip(self.weights, self.start, strict=True)]
+        return super().loss(module, step) + self.alpha / 2 * torch.stack(gone).sum()

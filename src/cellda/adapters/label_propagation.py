@@ -1,19 +1,21 @@
 """Labels that spread from the support over the pool."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch.nn.functional import normalize, one_hot
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Need
+from cellda.adapters.base import AdaptContext, Effect, Need
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
+from cellda.models.heads.base import Head
+from cellda.models.heads.label_propagation import LabelPropagation as Spread
+from cellda.models.neighbours import similarities
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    import numpy as np
-    from scipy.sparse import csr_array
-    from torch import Tensor
-
-    from cellda.models.heads.base import Head
 
 BLOCK = 1024
 
@@ -32,23 +34,15 @@ class LabelPropagation(PooledFeatures):
     embeddings of support and pool, of a large pool those of `pool_images`.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.NEW_HEAD, Effect.MEMORY})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})
-    stores: ClassVar[bool] = True
-    replaces_head: ClassVar[bool] = True
 
     neighbours: int = tunable(10, choices=(5, 10, 20, 50), ge=1)
     alpha: float = tunable(0.99, choices=(0.5, 0.8, 0.9, 0.99), gt=0, lt=1)
     gamma: float = tunable(3.0, low=1.0, high=6.0, gt=0)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """A `label_propagation` head that holds what spread."""
-        import numpy as np
-        import torch
-        from torch.nn.functional import normalize, one_hot
-
-        from cellda.models.heads.label_propagation import LabelPropagation as Spread
-        from cellda.models.neighbours import similarities
-
         del context
         images = normalize(torch.cat([features.support, features.pool]), dim=1)
         found = Spread(
@@ -65,10 +59,9 @@ class LabelPropagation(PooledFeatures):
         return found
 
 
-def propagate(graph: "csr_array", labels: "np.ndarray", alpha: float) -> "tuple[np.ndarray, np.ndarray]":
+def propagate(graph: csr_array, labels: np.ndarray, alpha: float) -> "tuple[np.ndarray, np.ndarray]":
     """`D^-1/2` as `(N,)` and `F` as `(N, classes)`, from a symmetric graph `(N, N)` and labels `Y` `(N, classes)`."""
-    import numpy as np
-    from scipy.sparse import diags_array, eye_array
+    from scipy.sparse import diags_array, eye_array  # heavy, and recipes import this module
     from scipy.sparse.linalg import cg
 
     degree = graph.sum(axis=1)
@@ -78,7 +71,7 @@ def propagate(graph: "csr_array", labels: "np.ndarray", alpha: float) -> "tuple[
     return scale, np.stack(columns, axis=1).clip(0)
 
 
-def _sparse(blocks: "list[Tensor]") -> "csr_array":
+def _sparse(blocks: list[Tensor]) -> csr_array:
     """Rows of a graph, made exactly symmetric."""
     from scipy.sparse import csr_array, vstack
 

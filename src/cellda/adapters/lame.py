@@ -1,15 +1,16 @@
 """Predictions that agree with those of near images."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import torch
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Need
+from cellda.adapters.base import AdaptContext, Effect, Need
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
+from cellda.models.heads.base import Head
+from cellda.models.heads.lame import Lame
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.heads.base import Head
 
 ITERATIONS = 100
 TOLERANCE = 1e-5
@@ -29,18 +30,14 @@ class LAME(PooledFeatures):
     The head that results stores the embeddings of the images looked at, at most `pool_images`.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
-    stores: ClassVar[bool] = True
 
     neighbours: int = tunable(5, choices=(1, 3, 5, 10), ge=1)
     strength: float = tunable(1.0, low=0.1, high=2.0, log=True, gt=0)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """A `lame` head around `head`, with the pool as assigned at the end."""
-        import torch
-
-        from cellda.models.heads.lame import Lame
-
         pool = features.pool
         log = context.trainer.apply(head, pool).log_softmax(1)
         found = Lame.around(head, pool, self.neighbours, self.strength)

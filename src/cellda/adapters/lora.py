@@ -2,18 +2,16 @@
 
 import re
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
 from cellda.adapters.families.partial import Partial
 from cellda.errors import ConfigurationError
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from cellda.models.classifier import CellClassifier
 
 
 @register("lora")
@@ -42,15 +40,14 @@ class Lora(Partial):
                 "backbone, or the adapter 'full'."
             )
 
-    def trained(self, model: "CellClassifier") -> set[str]:
+    def trained(self, model: CellClassifier) -> set[str]:
         """What peft has put in, and every parameter of the head."""
         names = [name for name, _ in model.named_parameters()]
         return {name for name in names if ".lora_" in name or name.startswith("head.")}
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Put the low-rank changes in, train them and the head on the support images, and merge them."""
-        import torch
-        from peft import LoraConfig, LoraModel
+        from peft import LoraConfig, LoraModel  # an optional package
 
         layers = "|".join(map(re.escape, changeable(model.encoder)))
         config = LoraConfig(r=self.rank, lora_alpha=self.scale, target_modules=layers)
@@ -59,14 +56,11 @@ class Lora(Partial):
             changed = LoraModel(model.encoder, config, "default")
         super().adapt(model, target, context)
         model.encoder = changed.merge_and_unload()
-        model.requires_grad_(True)
         return model
 
 
-def changeable(encoder: "nn.Module") -> list[str]:
+def changeable(encoder: nn.Module) -> list[str]:
     """Names of the layers that peft can change: linear ones and convolutions without groups."""
-    from torch import nn
-
     return [
         name
         for name, layer in encoder.named_modules()

@@ -1,19 +1,20 @@
 """Linear probing, then fine-tuning."""
 
-from typing import TYPE_CHECKING
-
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
-from cellda.adapters.full import Full
-from cellda.adapters.head_only import HeadOnly
+from cellda.adapters.families.fine_tuning import FineTuning
+from cellda.models.blocks import block_parameters
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.training.examples import FeatureExamples
+from cellda.training.settings import Training
 
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+PROBE_BATCH = 16
+"""Images a step while the head is trained alone, as in `head_only`."""
 
 
 @register("lp_ft")
-class LpFt(Full):
+class LpFt(FineTuning):
     """Train the head on frozen embeddings first, then all weights, the deeper the slower (Kumar et al. 2022).
 
     First `min_v L(v, w0)` over the head `v` alone, as `head_only` does; from there `min_{v,w} L(v, w)` over all weights. With
@@ -29,13 +30,19 @@ class LpFt(Full):
     probe_lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     decay: float = tunable(0.8, choices=(0.4, 0.6, 0.8, 1.0), gt=0, le=1)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train the head of `model`, then every weight, on the support images."""
-        from cellda.models.blocks import block_parameters
-
-        shared = self.model_dump(include={"optimizer", "weight_decay", "label_smoothing", "one_cycle"})
-        probe = HeadOnly(epochs=self.probe_epochs, lr=self.probe_lr, **shared)
-        model = probe.adapt(model, target, context)
+        probe = Training(
+            epochs=self.probe_epochs,
+            batch_size=PROBE_BATCH,
+            lr=self.probe_lr,
+            bn="frozen",
+            **self.model_dump(include={"optimizer", "weight_decay", "label_smoothing", "one_cycle"}),
+        )
+        embeddings = context.trainer.embeddings(model, target.support)
+        examples = FeatureExamples(embeddings, target.support.labels)
+        title = f"probing ({self.name})"
+        context.trainer.fit(model.head, examples, probe, seed=context.seed, title=title)
         blocks = block_parameters(model.encoder)
         rates = {
             f"encoder.{name}": self.decay**depth

@@ -1,8 +1,5 @@
 """Minimum class confusion."""
 
-from typing import TYPE_CHECKING
-
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -10,11 +7,9 @@ from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.families.mixing import Mixing
 from cellda.adapters.families.ramps import ramp_up
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-from cellda.training.objective import UNLABELLED, CrossEntropy, Step
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.training.objective import UNLABELLED, CrossEntropy, Objective, Step
 
 
 @register("mcc")
@@ -32,11 +27,10 @@ class Mcc(Mixing):
     temperature: float = tunable(2.5, low=1.0, high=5.0, gt=0)
     weight: float = tunable(1.0, low=0.1, high=3.0, log=True, ge=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model` on the support and on the confusion of the pool."""
-        rows = torch.unique(target.support.labels).to(context.trainer.device)
-        self.train(model, target, context, Confusion(self, rows))
-        return model
+    def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
+        """Cross-entropy of the support and the class confusion of the pool."""
+        del model
+        return Confusion(self, self.supported(target, context))
 
 
 def class_confusion(
@@ -53,7 +47,7 @@ def class_confusion(
     weight = weight * len(weight) / weight.sum()
     # As in the paper, entropy only says which predictions count, and is not itself made small.
     confusion = found.T @ (found * weight.detach()[:, None])
-    # Chosen before the division: the row of a class that a head rules out is zero, and its gradient would be no number.
+    # Chosen before the division: the row of a class that a head rules out is zero, and its gradient would be NaN.
     return 1 - (confusion.diagonal()[rows] / confusion.sum(1)[rows]).mean()
 
 

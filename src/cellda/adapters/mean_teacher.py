@@ -1,7 +1,7 @@
-"""Agreement with a teacher that is the mean of the model's own past."""
+"""Agreement with a teacher that is the moving average of the model's weights."""
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -13,18 +13,16 @@ from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.families.mixing import Mixing
 from cellda.adapters.families.ramps import ramp_up
 from cellda.adapters.families.two_views import Views, split
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import to_device
 from cellda.training.objective import CrossEntropy, Step
 
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
-
 
 @register("mean_teacher")
 class MeanTeacher(Mixing):
-    """Agree on the pool with the moving average of one's own weights, which is returned (Tarvainen and Valpola 2017).
+    """Agree on the pool with the moving average of the model's own weights, which is returned (Tarvainen and Valpola 2017).
 
     `L = CE(support) + weight r(t) mean_u |softmax(student(strong view)) - softmax(teacher(weak view))|^2 / classes`, and after
     every step `teacher <- a teacher + (1 - a) student`, `a = min(decay, 1 - 1 / (step + 1))`, weights and running statistics
@@ -38,18 +36,18 @@ class MeanTeacher(Mixing):
     decay: float = tunable(0.95, choices=(0.9, 0.95, 0.98, 0.99), ge=0, lt=1)
     weight: float = tunable(10.0, low=1.0, high=100.0, log=True, ge=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train every weight of `model`, and return its teacher."""
         to_device(model, context.trainer.device)
         objective = Consistency(self, model)
-        self.train(model, target, context, objective)
+        self.fine_tune(model, target, context, objective=objective)
         return objective.teacher
 
 
 class Consistency(CrossEntropy):
     """The loss of `MeanTeacher` for `student`, the model that is trained."""
 
-    def __init__(self, settings: MeanTeacher, student: "CellClassifier") -> None:
+    def __init__(self, settings: MeanTeacher, student: CellClassifier) -> None:
         super().__init__(settings.label_smoothing)
         self.settings, self.student = settings, student
         self.teacher = deepcopy(student).eval()
@@ -57,7 +55,7 @@ class Consistency(CrossEntropy):
         self._steps = 0
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
-        """Cross-entropy of the labelled weak views, and how far student and teacher are apart on the others."""
+        """Cross-entropy of the labelled weak views, and the distance between student and teacher on the others."""
         labelled, weak, strong = split(step)
         with torch.no_grad():
             wanted = self._quick(weak).softmax(1)

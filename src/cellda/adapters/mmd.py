@@ -1,40 +1,15 @@
 """Alignment of distributions by their mean in a kernel's space."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.families.aligning import Aligning
-from cellda.adapters.families.alignment import Distance
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Bandwidths of the Gaussian kernels, as factors of the mean squared distance between two embeddings."""
-
-
-@register("mmd")
-class Mmd(Aligning):
-    """Fine-tune with source images, distributions of both embeddings alike: multi-kernel MMD (Long et al. 2015).
-
-    `L = CE(support, source) + weight r(t) MMD^2(S, T)`, see `mmd`, with the embeddings of source and target in a batch
-    (Alignment: standardised, classes with support). `r` rises from 0 to 1 as in `dann`. The paper aligns several layers behind
-    a frozen stem; here it is the embedding, from which the head reads.
-    """
-
-    weight: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)
-
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model` on support, pool and drawn source images."""
-        classes = torch.unique(target.support.labels).to(context.trainer.device)
-        self.train(model, target, context, Distance(self.label_smoothing, self.weight, classes, mmd))
-        return model
 
 
 def mmd(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
@@ -55,3 +30,16 @@ def mmd(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Ten
         for block in (kernel[:first, :first], kernel[first:, first:])
     ]
     return within[0] + within[1] - 2 * kernel[:first, first:].mean()
+
+
+@register("mmd")
+class Mmd(Aligning):
+    """Fine-tune with source images, distributions of both embeddings alike: multi-kernel MMD (Long et al. 2015).
+
+    `L = CE(support, source) + weight r(t) MMD^2(S, T)`, see `mmd`, with the embeddings of source and target in a batch
+    (Alignment: standardised, classes with support). `r` rises from 0 to 1 as in `dann`. The paper aligns several layers behind
+    a frozen stem; here it is the embedding, from which the head reads.
+    """
+
+    distance = staticmethod(mmd)
+    weight: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)

@@ -1,7 +1,5 @@
 """Minimax entropy between head and encoder."""
 
-from typing import TYPE_CHECKING
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -10,16 +8,14 @@ from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.families.entropy import conditional_entropy
 from cellda.adapters.families.gradient_reversal import reverse
 from cellda.adapters.families.mixing import Mixing
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-from cellda.training.objective import UNLABELLED, CrossEntropy, Step
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.training.objective import UNLABELLED, CrossEntropy, Objective, Step
 
 
 @register("mme")
 class Mme(Mixing):
-    """The head is made unsure of the pool, the encoder makes it sure again: minimax entropy (Saito et al. 2019).
+    """Maximise the entropy of the head on the pool while the encoder minimises it: minimax entropy (Saito et al. 2019).
 
     `H = -mean_u sum_c p_c log p_c` over the pool. The head minimises `CE(support) - weight H`, so that what it takes for a
     class moves towards the pool; encoder and embedding minimise `CE(support) + weight H`, so that the pool gathers around it.
@@ -31,10 +27,10 @@ class Mme(Mixing):
     min_steps: int = tunable(160, choices=(0, 80, 160, 320), ge=0)
     weight: float = tunable(0.1, low=0.01, high=1.0, log=True, ge=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train every weight of `model` on the support and on the entropy of the pool."""
-        self.train(model, target, context, MinimaxEntropy(self))
-        return model
+    def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
+        """Cross-entropy of the support and the entropy of the pool, whose gradient is reversed before the head."""
+        del model, target, context
+        return MinimaxEntropy(self)
 
 
 class MinimaxEntropy(CrossEntropy):

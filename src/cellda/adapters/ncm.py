@@ -1,15 +1,16 @@
 """Nearest class mean."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import torch
 from pydantic import Field
+from torch.nn import functional as F
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext
+from cellda.adapters.base import AdaptContext, Effect
 from cellda.adapters.families.embeddings import FeatureAdapter, Features
-
-if TYPE_CHECKING:
-    from cellda.models.heads.base import Head
+from cellda.models.heads.base import Head
+from cellda.models.heads.linear import Linear
 
 
 @register("ncm")
@@ -25,18 +26,13 @@ class Ncm(FeatureAdapter):
     arXiv 1911.04623, 2019.
     """
 
-    replaces_head: ClassVar[bool] = True
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.NEW_HEAD})
 
     temperature: float = Field(0.1, gt=0)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """A head that measures the distance to the mean of each class of the support."""
         del context
-        import torch
-        from torch.nn import functional as F
-
-        from cellda.models.heads.linear import Linear
-
         found = Linear(features.support.shape[1], head.classes, unit=True)
         of_class = {label: features.labels == label for label in sorted(set(features.labels.tolist()))}
         centre = torch.stack([features.support[rows].mean(0) for rows in of_class.values()]).mean(0)

@@ -1,22 +1,19 @@
 """No adaptation."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Offer, TargetView
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Offer, TargetView
+from cellda.models.classifier import CellClassifier
 
 
 @register("none")
 class NoAdaptation(Adapter):
     """Use the source model as it is, behind the target's normalizer (ablation 2); looks at no label."""
 
-    moves: ClassVar[bool] = False
-    trains: ClassVar[bool] = False
+    effects: ClassVar[frozenset[Effect]] = frozenset()
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Return `model` unchanged."""
         del target, context
         return model

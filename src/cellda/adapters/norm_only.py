@@ -1,17 +1,14 @@
 """Fine-tuning of normalization layers."""
 
-from typing import TYPE_CHECKING
+from timm.layers.norm import RmsNorm
+from torch import nn
 
 from cellda.adapters import register
 from cellda.adapters.base import Offer
 from cellda.adapters.families.partial import Partial
 from cellda.errors import ConfigurationError
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from cellda.models.classifier import CellClassifier
 
 
 @register("norm_only")
@@ -20,7 +17,7 @@ class NormOnly(Partial):
 
     A normalization layer gives `gamma (x - mean) / deviation + beta` of each channel. Every `gamma` and `beta` trains, those
     of the head included: BatchNorm, LayerNorm, GroupNorm and RMSNorm, so that transformers can be tuned as well. Few and well
-    scaled weights bear a higher learning rate than all weights do.
+    scaled weights tolerate a higher learning rate than all weights do.
 
     Frankle, Schwab and Morcos: Training BatchNorm and only BatchNorm: on the expressive power of random features in CNNs.
     ICLR 2021.
@@ -36,16 +33,13 @@ class NormOnly(Partial):
                 "backbone, or the adapter 'bitfit'."
             )
 
-    def trained(self, model: "CellClassifier") -> set[str]:
+    def trained(self, model: CellClassifier) -> set[str]:
         """Every parameter of every normalization layer."""
         return scales_and_shifts(model)
 
 
-def scales_and_shifts(network: "nn.Module") -> set[str]:
+def scales_and_shifts(network: nn.Module) -> set[str]:
     """Names of the parameters of the normalization layers of a network."""
-    from timm.layers.norm import RmsNorm
-    from torch import nn
-
     kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, RmsNorm
     return {
         f"{place}.{name}"

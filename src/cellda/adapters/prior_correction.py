@@ -1,20 +1,19 @@
 """Probabilities for the class shares of the target."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Need, Offer
+from cellda.adapters.base import AdaptContext, Effect, Need, Offer
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
+from cellda.models.heads.base import Head
+from cellda.models.heads.prior import Prior
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from cellda.models.heads.base import Head
 
 ITERATIONS = 1000
 TOLERANCE = 1e-8
@@ -35,8 +34,8 @@ class PriorCorrection(PooledFeatures):
     of its sources (`cellda datasets`), and are to be given.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
-    stores: ClassVar[bool] = True
 
     smoothing: float = tunable(0.5, choices=(0.0, 0.1, 0.5, 2.0), ge=0)
     trained_on: tuple[float, ...] | None = Field(
@@ -54,12 +53,8 @@ class PriorCorrection(PooledFeatures):
                 f"{', '.join(classes)}; got {', '.join(map(str, shares)) or 'none'}."
             )
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """The head in a `prior` head with the estimated shares."""
-        import torch
-
-        from cellda.models.heads.prior import Prior
-
         probabilities = context.trainer.apply(head, features.pool).double().softmax(1)
         shares = self.trained_on or (1.0,) * probabilities.shape[1]
         before = torch.tensor(shares, dtype=torch.float64)
@@ -67,7 +62,7 @@ class PriorCorrection(PooledFeatures):
         return Prior.around(head, estimate(probabilities, before, self.smoothing) / before)
 
 
-def estimate(probabilities: "Tensor", before: "Tensor", smoothing: float) -> "Tensor":
+def estimate(probabilities: Tensor, before: Tensor, smoothing: float) -> Tensor:
     """Shares `(classes,)` of the classes among images with these probabilities `(N, classes)`, by a head made for `before`."""
     shares = before
     for _ in range(ITERATIONS):

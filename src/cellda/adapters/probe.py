@@ -1,13 +1,14 @@
-"""Logistic regression on what a backbone gives without any source."""
+"""Logistic regression on the features of a backbone without any source."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import torch
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, Start, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
+from cellda.adapters.families.embeddings import regression
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
 
 
 @register("probe")
@@ -19,23 +20,21 @@ class Probe(Adapter):
     `C sum_i -log softmax(W z_i + b)_{y_i} + ||W||^2 / 2` on these. Where the support is not larger than an embedding, that is
     the regression on all features, whose weights lie in the span of the support. No weight of the encoder is trained.
 
-    It is what foundation encoders are mostly judged by (M. Oquab et al.: DINOv2, TMLR 2024; V. Koch et al.: DinoBloom, MICCAI
-    2024), and what source training must beat. Methods that work on embeddings may follow. Classes without support are never
+    Foundation encoders are mostly judged by it (M. Oquab et al.: DINOv2, TMLR 2024; V. Koch et al.: DinoBloom, MICCAI
+    2024), and source training must beat it. Methods that work on embeddings may follow. Classes without support are never
     predicted.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.NEW_HEAD})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
     start: ClassVar[Start] = Start.PRETRAINED
 
     C: float = tunable(0.1, low=1e-4, high=1e1, log=True, gt=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Put projection and regression into `model`."""
-        import torch
-        from sklearn.decomposition import PCA
+        from sklearn.decomposition import PCA  # heavy, and recipes import this module
         from sklearn.preprocessing import StandardScaler
-
-        from cellda.adapters.logistic import regression
 
         width, embedding = model.embedding.in_features, model.embedding
         model.embedding = torch.nn.Identity()  # type: ignore[assignment]
@@ -57,7 +56,7 @@ class Probe(Adapter):
             classes=len(model.classes),
         )
         model.head = head.to(model.mean.device)
-        return model.eval()
+        return model
 
     def image_passes(self, offer: Offer) -> int:
         """Every labelled image is embedded once."""

@@ -1,19 +1,20 @@
 """Information maximisation and pseudo-labels behind a frozen head."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
+from cellda.adapters.families.entropy import OfLogits, conditional_entropy, marginal_entropy
 from cellda.adapters.families.pool import Pooled
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.training.examples import ImageExamples
 from cellda.training.settings import Training
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from cellda.models.classifier import CellClassifier
 
 
 @register("shot")
@@ -22,22 +23,21 @@ class Shot(Training, Pooled, Adapter):
 
     Minimises `H(Y|X) - marginal H(Y) + pseudo CE(pseudo-labels)` over encoder and embedding: every prediction certain, yet all
     classes predicted, and cells near a class's centroid of that class. In each of `rounds`, centroids are the means of all
-    embeddings, weighted by the head's probabilities; cells take the class of the nearest (by cosine), the centroids are taken
-    anew from these, and the cells once more. A class that no cell is predicted as, or none is left to, has no centroid. J.
-    Liang, D. Hu, J. Feng: Do we really need to access the source data? ICML 2020.
+    embeddings, weighted by the head's probabilities; cells take the class of the nearest (by cosine), then centroids and
+    classes are computed once more. A class that no cell is predicted as, or none is left to, has no centroid. J. Liang, D.
+    Hu, J. Feng: Do we really need to access the source data? ICML 2020.
 
     Both entropies of the paper are Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such
     parts, so by default both are of order 2, which pulls less at rare classes (`cellda.adapters.families.entropy`).
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
     rounds: int = Field(2, ge=1, description="How often pseudo-labels are made.")
     epochs: int = Field(2, ge=1, description="Epochs after each time.")
     images: int = Field(400, ge=2, description="Images of the pool that an epoch takes at most.")
-    pool_images: int = Field(
-        600, ge=2, description="Images of the pool that are looked at, at most; drawn once."
-    )
+    pool_images: int = Field(600, ge=2, description="Images of the pool that are used, at most; drawn once.")
     batch_size: int = tunable(32, choices=(16, 32, 64), ge=2)
     lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -48,13 +48,8 @@ class Shot(Training, Pooled, Adapter):
     marginal: float = tunable(1.0, low=0.1, high=1.0, ge=0)
     order: float = tunable(2.0, choices=(1.0, 2.0, 4.0), gt=0)
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Train everything before the head on pseudo-labels that are made anew in every round."""
-        from dataclasses import replace
-
-        from cellda.adapters.families.entropy import OfLogits
-        from cellda.training.examples import ImageExamples
-
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
+        """Train everything before the head on pseudo-labels, recomputed in every round."""
         pool, trainer = self.part(target.pool, context.seed), context.trainer
         model.head.requires_grad_(False)
         for number in range(self.rounds):
@@ -69,15 +64,10 @@ class Shot(Training, Pooled, Adapter):
                 objective=OfLogits(self.loss, head_in_use=True),
                 title=f"adapting ({self.name})",
             )
-        model.head.requires_grad_(True)
         return model
 
-    def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """What is minimised, of the logits `(B, classes)` and pseudo-labels `(B,)` of a batch."""
-        from torch.nn.functional import cross_entropy
-
-        from cellda.adapters.families.entropy import conditional_entropy, marginal_entropy
-
         information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(
             logits, self.order
         )
@@ -89,10 +79,8 @@ class Shot(Training, Pooled, Adapter):
         return self.rounds * (pool + self.epochs * min(pool, self.images))
 
 
-def pseudo_labels(embeddings: "Tensor", probabilities: "Tensor") -> "Tensor":
+def pseudo_labels(embeddings: Tensor, probabilities: Tensor) -> Tensor:
     """Class indices `(N,)` of the nearest centroids, from embeddings `(N, D)` and the head's probabilities `(N, classes)`."""
-    from torch.nn.functional import normalize, one_hot
-
     rows, weights = normalize(embeddings, dim=1), probabilities
     present = one_hot(probabilities.argmax(1), probabilities.shape[1]).any(0)
     labels = probabilities.argmax(1)

@@ -1,15 +1,14 @@
 """Fine-tuning of one block."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cellda.adapters import register
 from cellda.adapters.base import Offer
 from cellda.adapters.families.partial import Partial
 from cellda.errors import ConfigurationError
+from cellda.models.blocks import block_ends, block_parameters
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
 
 
 @register("surgical")
@@ -32,8 +31,6 @@ class Surgical(Partial):
 
     def check(self, offer: Offer) -> None:
         """Refuse an encoder with too few blocks to choose from."""
-        from cellda.models.blocks import block_ends
-
         blocks = len(block_ends(offer.encoder))
         if self.block != "embedding" and blocks < 3:
             raise ConfigurationError(
@@ -41,10 +38,8 @@ class Surgical(Partial):
                 "adapter.block='embedding', or use the adapter 'full'."
             )
 
-    def trained(self, model: "CellClassifier") -> set[str]:
+    def trained(self, model: CellClassifier) -> set[str]:
         """Every parameter of the chosen block."""
-        from cellda.models.blocks import block_parameters
-
         if self.block == "embedding":
             return {f"embedding.{name}" for name, _ in model.embedding.named_parameters()}
         blocks = block_parameters(model.encoder)

@@ -1,18 +1,18 @@
 """The last layer's weights, moved towards embeddings that it is certain of."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Need
+from cellda.adapters.base import AdaptContext, Effect, Need
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
+from cellda.models.heads.base import Head
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from cellda.models.heads.base import Head
 
 
 @register("t3a")
@@ -30,19 +30,17 @@ class T3A(PooledFeatures):
     the head rules out (weights of zero, as `ncm` gives those without support) stays ruled out.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.HEAD})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
-    trains: ClassVar[bool] = True
 
     keep: int = tunable(20, choices=(1, 5, 20, 50, 100, 1000), ge=1)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """Put the prototypes into the last linear layer of `head`.
 
         Raises:
             ConfigurationError: If the head does not end in a linear layer.
         """
-        import torch
-
         read: list[Tensor] = []
         last = _last_linear(head)
         hook = last.register_forward_hook(lambda _, given, made: read.extend((given[0].cpu(), made.cpu())))
@@ -60,11 +58,8 @@ class T3A(PooledFeatures):
         return head
 
 
-def prototypes(weight: "Tensor", bias: "Tensor", read: "Tensor", logits: "Tensor", keep: int) -> "Tensor":
+def prototypes(weight: Tensor, bias: Tensor, read: Tensor, logits: Tensor, keep: int) -> Tensor:
     """Unit prototypes `(classes, F)` from a linear layer, what it read `(N, F)` and the logits it made `(N, classes)`."""
-    import torch
-    from torch.nn.functional import normalize
-
     members = normalize(torch.cat([weight, read]), dim=1)
     labels = torch.cat([torch.arange(len(weight)), logits.argmax(1)])
     log = torch.cat([weight @ weight.T + bias, logits]).log_softmax(1)
@@ -74,18 +69,16 @@ def prototypes(weight: "Tensor", bias: "Tensor", read: "Tensor", logits: "Tensor
     return normalize(torch.stack([members[chosen].sum(0) for chosen in kept]), dim=1)
 
 
-def _last_linear(head: "Head") -> "nn.Linear":
-    from torch.nn import Linear
-
+def _last_linear(head: Head) -> nn.Linear:
     layers = [
-        part for part in head.modules() if isinstance(part, Linear) and part.out_features == head.classes
+        part for part in head.modules() if isinstance(part, nn.Linear) and part.out_features == head.classes
     ]
     if not layers:
         raise _not_linear(head)
     return layers[-1]
 
 
-def _not_linear(head: "Head") -> ConfigurationError:
+def _not_linear(head: Head) -> ConfigurationError:
     return ConfigurationError(
         f"t3a adapts the weights of a head's last linear layer, and the head '{head.name}' does not end in one; put t3a "
         "before the adapter that made this head, or leave it out."

@@ -1,8 +1,9 @@
 """Entropy minimisation over BatchNorm's scales and shifts."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Offer, TargetView
@@ -13,13 +14,12 @@ from cellda.adapters.families.batchnorm import (
     keep_to_source,
     take_statistics,
 )
+from cellda.adapters.families.entropy import OfLogits, conditional_entropy
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import to_device
 from cellda.training.settings import Training
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from cellda.models.classifier import CellClassifier
 
 
 @register("tent")
@@ -39,16 +39,10 @@ class Tent(Training, SourceStatistics):
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     bn: Literal["train"] = "train"
-    pool_images: int = Field(
-        800, ge=2, description="Images of the pool that are looked at, at most; drawn once."
-    )
+    pool_images: int = Field(800, ge=2, description="Images of the pool that are used, at most; drawn once.")
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train the BatchNorms of the encoder, then take their statistics from the pool."""
-        from cellda.adapters.families.entropy import OfLogits
-        from cellda.training.examples import ImageExamples
-        from cellda.training.loop import to_device
-
         to_device(model, context.trainer.device)
         keep_to_source(model, context.source)
         pool = self.part(target.pool, context.seed)
@@ -63,7 +57,6 @@ class Tent(Training, SourceStatistics):
             objective=OfLogits(self.loss, head_in_use=True),
             title=f"adapting ({self.name})",
         )
-        model.requires_grad_(True)
         take_statistics(model, pool)
         return model
 
@@ -71,9 +64,7 @@ class Tent(Training, SourceStatistics):
         """Some source images once, and the pool in every epoch and once for its statistics."""
         return min(offer.source, SOURCE_IMAGES) + (self.epochs + 1) * self.part_size(offer)
 
-    def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The entropy of the predictions of a batch `(B, classes)`."""
-        from cellda.adapters.families.entropy import conditional_entropy
-
         del labels
         return conditional_entropy(logits)

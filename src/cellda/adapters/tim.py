@@ -1,18 +1,22 @@
 """The head trained on the support's labels and on its information about the pool."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
 from cellda.adapters.families.embeddings import Features, HeadTraining
+from cellda.adapters.families.entropy import OfLogits, conditional_entropy, marginal_entropy
 from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
+from cellda.models.heads.base import Head
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from cellda.models.heads.base import Head
+from cellda.training.batches import REPEATS
+from cellda.training.examples import FeatureExamples
+from cellda.training.objective import UNLABELLED
 
 
 @register("tim")
@@ -39,19 +43,12 @@ class TIM(PooledFeatures, HeadTraining):
     conditional: float = tunable(1.0, low=0.1, high=1.0, ge=0)
     order: float = tunable(2.0, choices=(1.0, 2.0, 4.0), gt=0)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """Train `head`.
 
         Raises:
             ConfigurationError: If it has no weights.
         """
-        import torch
-
-        from cellda.adapters.families.entropy import OfLogits
-        from cellda.training.batches import REPEATS
-        from cellda.training.examples import FeatureExamples
-        from cellda.training.objective import UNLABELLED
-
         if not list(head.parameters()):
             raise ConfigurationError(
                 f"tim trains the weights of a head, and the head '{head.name}' has none; put tim before the adapter that made "
@@ -71,13 +68,8 @@ class TIM(PooledFeatures, HeadTraining):
         )
         return head
 
-    def loss(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """What is minimised, of the logits `(B, classes)` and labels `(B,)` of support and pool together."""
-        from torch.nn.functional import cross_entropy
-
-        from cellda.adapters.families.entropy import conditional_entropy, marginal_entropy
-        from cellda.training.objective import UNLABELLED
-
         known, pool = labels != UNLABELLED, logits[labels == UNLABELLED]
         information = self.marginal * marginal_entropy(
             pool, self.order

@@ -1,14 +1,13 @@
 """A cache of the labelled cells beside the source head."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext
+from cellda.adapters.base import AdaptContext, Effect
 from cellda.adapters.families.embeddings import FeatureAdapter, Features
+from cellda.models.heads.base import Head
+from cellda.models.heads.cache import Cache
 from cellda.plugins.settings import tunable
-
-if TYPE_CHECKING:
-    from cellda.models.heads.base import Head
 
 
 @register("tip_cache")
@@ -23,16 +22,14 @@ class TipCache(FeatureAdapter):
     ECCV 2022.
     """
 
-    stores: ClassVar[bool] = True
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})
 
     alpha: float = tunable(10.0, low=1.0, high=100.0, log=True, ge=0)
     beta: float = tunable(5.5, low=1.0, high=20.0, log=True, gt=0)
 
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """Remember the support's embeddings beside `head`."""
         del context
-        from cellda.models.heads.cache import Cache
-
         inner = head.description
         size, width = features.support.shape
         cache = Cache(width, head.classes, size=size, alpha=self.alpha, beta=self.beta, inner=inner)

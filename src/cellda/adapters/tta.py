@@ -1,12 +1,10 @@
 """Embeddings that do not depend on how a cell lies."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Offer, TargetView
-
-if TYPE_CHECKING:
-    from cellda.models.classifier import CellClassifier
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Offer, TargetView
+from cellda.models.classifier import CellClassifier
 
 
 @register("tta")
@@ -21,11 +19,10 @@ class TTA(Adapter):
     symmetries as in T. Cohen, M. Welling: Group equivariant convolutional networks, ICML 2016.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.VIEWS})
     views: ClassVar[int] = 8
-    moves: ClassVar[bool] = False
-    trains: ClassVar[bool] = False
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Make `model` symmetric."""
         del target, context
         model.symmetric = True

@@ -16,7 +16,6 @@ from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
-from cellda.errors import ConfigurationError
 from cellda.experiment.estimate import estimate
 from cellda.experiment.naming import condition_of
 from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
@@ -219,12 +218,7 @@ def adapted(
     with clock.stage("search"):
         adapter, trials = searched(prepared, lambda: deepcopy(model), target, context)
     with clock.stage("adapt"):
-        model = adapter.adapt(model, target.seen_by(adapter), context)
-    if not isinstance(model, CellClassifier):
-        raise ConfigurationError(
-            f"The adapter '{adapter.name}' returned a {type(model).__name__} instead of a classifier; its `adapt` must end in "
-            "`return model`."
-        )
+        model = adapter.apply(model, target, context)
     return model, adapter, trials
 
 

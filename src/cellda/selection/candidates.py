@@ -8,7 +8,7 @@ from typing import TypeGuard
 from jaxtyping import Float
 from torch import Tensor
 
-from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, TargetView, clean
 from cellda.adapters.families.embeddings import FeatureAdapter
 from cellda.data.image_set import ImageSet
 from cellda.models.classifier import CellClassifier
@@ -36,7 +36,7 @@ class Candidates:
         self._make_model = make_model
         self._features: dict[int, tuple[ImageSet, Tensor]] = {}
         if _on_features(adapter):
-            self._untrained = make_model()
+            self._untrained = clean(make_model())
             self._embedded = adapter.embedded(self._untrained, target.seen_by(adapter), context)
             if len(self._embedded.support):
                 self._features[id(target.support)] = target.support, self._embedded.support
@@ -61,8 +61,7 @@ class Candidates:
             head = candidate.fit_head(deepcopy(self._untrained.head), part, self._context)
             return trainer.apply(head, self._embeddings(images)[list(rows)]).softmax(1)
         known = support if train is None else support.subset(train)
-        view = replace(self._target, support=known).seen_by(candidate)
-        model = candidate.adapt(self._make_model(), view, self._context.seen_by(candidate))
+        model = candidate.apply(self._make_model(), replace(self._target, support=known), self._context)
         return trainer.probabilities(model, images.subset(rows))
 
     def _embeddings(self, images: ImageSet) -> Tensor:

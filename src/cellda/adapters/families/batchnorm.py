@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from cellda.adapters.base import Adapter, Need, Offer
+import torch
+from torch import Tensor, nn
+
+from cellda.adapters.base import Adapter, Effect, Need, Offer
 from cellda.adapters.families.pool import Pooled
+from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from cellda.data.image_set import ImageSet
-    from cellda.models.classifier import CellClassifier
+from cellda.models.classifier import CellClassifier
+from cellda.runtime import progress
 
 BATCH = 64
 """Images that are normalised together while statistics are taken."""
@@ -24,13 +24,14 @@ SOURCE_IMAGES = 200
 class SourceStatistics(Pooled, Adapter):
     """What methods share that move the encoder's BatchNorm statistics from the source's to the pool's.
 
-    An adapter before it may work on embeddings, and none may have moved the encoder.
+    It starts from an encoder with the source's statistics: what comes before it in a chain does not change the encoder.
     """
 
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.SOURCE_STATISTICS})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
 
     def check(self, offer: Offer) -> None:
-        """Refuse an encoder without BatchNorm, and a pool that has no statistics."""
+        """Refuse an encoder without BatchNorm, and a pool too small for statistics."""
         if not batchnorms(offer.encoder):
             raise ConfigurationError(
                 f"{self.name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone "
@@ -43,16 +44,16 @@ class SourceStatistics(Pooled, Adapter):
             )
 
 
-def batchnorms(encoder: "nn.Module") -> "list[nn.BatchNorm2d]":
+def batchnorms(encoder: nn.Module) -> list[nn.BatchNorm2d]:
     """The BatchNorm layers of an encoder that keep running statistics."""
-    from torch.nn import BatchNorm2d
-
     return [
-        part for part in encoder.modules() if isinstance(part, BatchNorm2d) and part.running_mean is not None
+        part
+        for part in encoder.modules()
+        if isinstance(part, nn.BatchNorm2d) and part.running_mean is not None
     ]
 
 
-def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> None:
+def keep_to_source(model: CellClassifier, sources: Sequence[ImageSet]) -> None:
     """Make the running statistics of the encoder's BatchNorms those of source images, while all outputs stay the same.
 
     A layer gives `(x - mean) / sqrt(var) gain + bias`; with the source's `mean` and `var` in place of its own, another
@@ -62,10 +63,8 @@ def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> No
 
     Args:
         model: Where it is; it is left in evaluation mode.
-        sources: The source images; `SOURCE_IMAGES` from all over them are looked at, in evaluation mode.
+        sources: The source images; `SOURCE_IMAGES` from all over them are used, in evaluation mode.
     """
-    import torch
-
     layers = [layer for layer in batchnorms(model.encoder) if layer.affine]
     total = sum(map(len, sources))
     chosen = torch.linspace(0, total - 1, min(total, SOURCE_IMAGES)).long()  # sets may be sorted by class
@@ -88,7 +87,7 @@ def keep_to_source(model: "CellClassifier", sources: "Sequence[ImageSet]") -> No
             own_var.copy_(var)
 
 
-def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 1.0) -> None:
+def take_statistics(model: CellClassifier, images: ImageSet, alpha: float = 1.0) -> None:
     """Move the running statistics of the encoder's BatchNorms to those of `images`, in one pass over all of them.
 
     `mean = (1 - alpha) mean_before + alpha mean_images`, and so the variances. `mean_images` and the (unbiased) variance are
@@ -100,10 +99,6 @@ def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 
         images: At least 2.
         alpha: 0 leaves the statistics as they are, 1 replaces them.
     """
-    import torch
-
-    from cellda.runtime import progress
-
     layers = batchnorms(model.encoder)
     before = [tuple(value.clone() for value in _running(layer)) for layer in layers]
     model.eval()
@@ -125,14 +120,14 @@ def take_statistics(model: "CellClassifier", images: "ImageSet", alpha: float = 
             running.copy_(own.lerp(pooled.to(own), alpha))
 
 
-def _running(layer: "nn.BatchNorm2d") -> "tuple[Tensor, Tensor]":
+def _running(layer: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """A layer's running mean and variance."""
     assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018 - as `batchnorms` found
     return layer.running_mean, layer.running_var
 
 
 @contextmanager
-def _watching(layers: "list[nn.BatchNorm2d]") -> "Iterator[list[_Moments]]":
+def _watching(layers: list[nn.BatchNorm2d]) -> "Iterator[list[_Moments]]":
     """Within it, what goes into each layer is taken in by its moments."""
     moments = [_Moments() for _ in layers]
     hooks = [
@@ -152,17 +147,13 @@ class _Moments:
     def __init__(self) -> None:
         self.parts: list[tuple[int, Tensor, Tensor]] = []
 
-    def add(self, values: "Tensor") -> None:
+    def add(self, values: Tensor) -> None:
         """Take in `(B, C, H, W)`."""
-        from torch import var_mean
-
-        var, mean = (one.cpu().double() for one in var_mean(values, (0, 2, 3), correction=0))
+        var, mean = (one.cpu().double() for one in torch.var_mean(values, (0, 2, 3), correction=0))
         self.parts.append((values.numel() // values.shape[1], mean, var))
 
-    def pooled(self) -> "tuple[Tensor, Tensor]":
+    def pooled(self) -> tuple[Tensor, Tensor]:
         """Mean and unbiased variance `(C,)` of all parts together."""
-        import torch
-
         counts, means, variances = zip(*self.parts, strict=True)
         positions = sum(counts)
         share = torch.tensor(counts, dtype=torch.float64)[:, None] / positions

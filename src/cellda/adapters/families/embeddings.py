@@ -1,21 +1,21 @@
-"""Methods that leave the encoder as it is and work on embeddings."""
+"""Methods that leave the encoder as it is and work on embeddings; a regression on them."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import numpy as np
+import torch
+from jaxtyping import Float, Int
 from pydantic import Field
+from torch import Tensor
 
-from cellda.adapters.base import AdaptContext, Adapter, Need, Offer, TargetView
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
+from cellda.models.classifier import CellClassifier
+from cellda.models.heads.base import Head
+from cellda.models.heads.linear import Linear
 from cellda.plugins.settings import tunable
 from cellda.training.settings import Training
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
-    from torch import Tensor
-
-    from cellda.models.classifier import CellClassifier
-    from cellda.models.heads.base import Head
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Features:
         pool: `(M, D)`, of the unlabelled images; empty where the adapter did not declare `Need.UNLABELLED`.
     """
 
-    support: "Float[Tensor, 'n d']"
-    labels: "Int[Tensor, ' n']"
-    pool: "Float[Tensor, 'm d']"
+    support: Float[Tensor, "n d"]
+    labels: Int[Tensor, " n"]
+    pool: Float[Tensor, "m d"]
 
 
 class FeatureAdapter(Adapter):
@@ -41,11 +41,9 @@ class FeatureAdapter(Adapter):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
-    moves: ClassVar[bool] = False
-    trains: ClassVar[bool] = False
 
     @abstractmethod
-    def fit_head(self, head: "Head", features: Features, context: AdaptContext) -> "Head":
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """The adapted head: `head` itself, fitted in place, or another one.
 
         Args:
@@ -54,17 +52,15 @@ class FeatureAdapter(Adapter):
             context: Trainer and seed.
         """
 
-    def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Fit the head on the embeddings of the target's images."""
         head = self.fit_head(model.head, self.embedded(model, target, context), context)
         model.head = head.to(model.mean.device)
-        return model.eval()
+        return model
 
-    def embedded(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> Features:
+    def embedded(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Features:
         """The embeddings of what the adapter declared that it needs."""
-        from torch import empty, int64
-
-        none = empty(0, model.backbone.embedding), empty(0, dtype=int64)
+        none = torch.empty(0, model.backbone.embedding), torch.empty(0, dtype=torch.int64)
         labelled = Need.LABELS in self.needs
         return Features(
             context.trainer.embeddings(model, target.support) if labelled else none[0],
@@ -82,7 +78,7 @@ class FeatureAdapter(Adapter):
 class HeadTraining(Training, FeatureAdapter):
     """What methods share that train the head on embeddings, by the training loop: AdamW and one cycle."""
 
-    trains: ClassVar[bool] = True
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.HEAD})
 
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -90,3 +86,29 @@ class HeadTraining(Training, FeatureAdapter):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["frozen"] = "frozen"
+
+
+def regression(
+    inputs: Float[Tensor, "n k"], labels: Int[Tensor, " n"], C: float, *, width: int, classes: int
+) -> Linear:
+    """A `linear` head that holds a logistic regression on the first `k` numbers of embeddings and ignores the rest.
+
+    Args:
+        inputs: `(N, k)`, `k` at most `width`.
+        labels: `(N,)` class indices; classes that do not occur are never predicted.
+        C: Weight of the likelihood against the penalty.
+        width: Length of an embedding.
+        classes: Number of classes.
+    """
+    from sklearn.linear_model import LogisticRegression  # heavy, and recipes import this module
+
+    present = sorted(set(labels.tolist()))
+    weights, biases = np.zeros((len(present), width)), np.zeros(len(present))
+    if len(present) > 1:
+        fitted = LogisticRegression(C=C, tol=1e-6, max_iter=1000).fit(inputs.numpy(), labels.numpy())
+        # Of two classes, scikit-learn gives the weights of the second; the first has none.
+        rows = len(fitted.coef_)
+        weights[-rows:, : inputs.shape[1]], biases[-rows:] = fitted.coef_, fitted.intercept_
+    found = Linear(width, classes)
+    found.set_classes(present, torch.from_numpy(weights), torch.from_numpy(biases))
+    return found

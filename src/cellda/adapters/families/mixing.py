@@ -1,24 +1,25 @@
 """Fine-tuning in batches that hold support, unlabelled and source images in equal parts."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from cellda.adapters.base import AdaptContext, Need, Offer, TargetView
-from cellda.adapters.full import Full
+from cellda.adapters.families.fine_tuning import FineTuning
+from cellda.data.image_set import ImageSet
+from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
 from cellda.training.examples import ImageExamples
 
-if TYPE_CHECKING:
-    from cellda.data.image_set import ImageSet
-    from cellda.models.classifier import CellClassifier
-    from cellda.training.objective import Objective
 
-
-class Mixing(Full):
+class Mixing(FineTuning):
     """What methods share that train on the support together with unlabelled images.
 
     Batches hold support and pool in equal parts. An epoch takes every support image once and as many images of the pool, each
     time others; epochs are added until there are `min_steps`, as in `full`. So a run costs the same whatever the size of
-    the pool. Subclasses say what is minimised.
+    the pool. A method says what is minimised by `objective`.
 
     Attributes:
         examples: What is made of the images of a batch.
@@ -33,15 +34,14 @@ class Mixing(Full):
     batch_size: int = tunable(12, choices=(6, 12, 24), ge=2)
     min_steps: int = tunable(150, choices=(0, 75, 150, 300), ge=0)
 
-    def sets(self, target: TargetView, context: AdaptContext) -> "dict[str, list[ImageSet]]":
-        """What batches hold in equal parts, by name; the support is part 0 of a batch and the pool part 1."""
-        del context
-        return {"the support": [target.support], "the pool": [target.pool]}
+    def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
+        """What batches hold in equal parts; the support is part 0 of a batch and the pool part 1."""
+        return {**super().sets(target, context), "the pool": [target.pool]}
 
-    def train(
-        self, model: "CellClassifier", target: TargetView, context: AdaptContext, objective: "Objective"
+    def fine_tune(
+        self, model: CellClassifier, target: TargetView, context: AdaptContext, **options: Any
     ) -> None:
-        """Train every weight of `model` in place."""
+        """Train the weights of `model` that require gradients on `sets`, mixed in equal parts."""
         sets = self.sets(target, context)
         support = len(target.support)
         context.trainer.fit(
@@ -54,9 +54,14 @@ class Mixing(Full):
             lengths=[sum(map(len, parts)) for parts in sets.values()],
             names=list(sets),
             per_epoch=support,
-            objective=objective,
             title=f"adapting ({self.name})",
+            **options,
         )
+
+    def supported(self, target: TargetView, context: AdaptContext) -> Int[Tensor, " k"]:
+        """Indices of the classes that have support, on the device."""
+        classes: Tensor = torch.unique(target.support.labels)
+        return classes.to(context.trainer.device)
 
     def image_passes(self, offer: Offer) -> int:
         """Every epoch sends every support image and its partners through the backbone."""

@@ -1,0 +1,88 @@
+"""Fine-tuning on the labelled support images."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
+from cellda.data.image_set import ImageSet
+from cellda.models.classifier import CellClassifier
+from cellda.plugins.settings import tunable
+from cellda.training.batches import Batches
+from cellda.training.examples import ImageExamples
+from cellda.training.loop import to_device
+from cellda.training.objective import CrossEntropy, Objective
+from cellda.training.settings import Training
+
+
+class FineTuning(Training, Adapter):
+    """What methods share that train weights of encoder, embedding and head on the support.
+
+    By default all weights are trained by the cross-entropy; a method overrides what differs: `objective`, `sets`, or `adapt`.
+    A support set of 20 images would get too few optimizer steps in `epochs` epochs, so epochs are added until there are
+    `min_steps`; given `epochs` alone, exactly those are made.
+
+    Attributes:
+        min_steps: Optimizer steps, at least; epochs are added until there are as many.
+        stain_jitter: Strength of random changes of stain and light (`cellda.imaging.augment.random_stain`); 0 is none.
+    """
+
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.HEAD})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
+
+    epochs: int = tunable(15, low=5, high=60, ge=1)
+    batch_size: int = tunable(8, choices=(4, 8, 16), ge=2)
+    lr: float = tunable(3e-4, low=3e-5, high=6e-4, log=True, gt=0)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    one_cycle: bool = True
+    bn: Literal["train", "frozen"] = "frozen"
+    min_steps: int = tunable(200, choices=(0, 100, 200, 400), ge=0)
+    stain_jitter: float = tunable(1.0, choices=(0.0, 0.5, 1.0, 2.0), ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exact(cls, given: Any) -> Any:
+        return cls.implied(given) if isinstance(given, Mapping) else given
+
+    @classmethod
+    def implied(cls, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Whoever names `epochs` gets those, unless `min_steps` is named as well."""
+        return {"min_steps": 0, **changes} if "epochs" in changes else dict(changes)
+
+    def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
+        """Train the weights of `model` that require gradients by `objective`."""
+        to_device(model, context.trainer.device)
+        self.fine_tune(model, target, context, objective=self.objective(model, target, context))
+        return model
+
+    def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
+        """What is minimised: the cross-entropy, unless a method says otherwise; `model` is on its device."""
+        del model, target, context
+        return CrossEntropy(self.label_smoothing)
+
+    def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
+        """The images that are trained on, by what they are called: the support, unless a method says otherwise."""
+        del context
+        return {"the support": [target.support]}
+
+    def fine_tune(
+        self, model: CellClassifier, target: TargetView, context: AdaptContext, **options: Any
+    ) -> None:
+        """Train the weights of `model` that require gradients on `sets`, shuffled together; `options` go to `Trainer.fit`."""
+        parts = [part for group in self.sets(target, context).values() for part in group]
+        examples = ImageExamples(*parts, stain_jitter=self.stain_jitter)
+        settings = self.for_images(len(examples))
+        title = f"adapting ({self.name})"
+        context.trainer.fit(model, examples, settings, seed=context.seed, title=title, **options)
+
+    def for_images(self, images: int) -> Self:
+        """These settings with as many epochs as `images` need for `min_steps`."""
+        steps_an_epoch = len(Batches([images], self.batch_size, seed=0))
+        return self.model_copy(update={"epochs": max(self.epochs, -(-self.min_steps // steps_an_epoch))})
+
+    def image_passes(self, offer: Offer) -> int:
+        """Every epoch sends every support image through the backbone."""
+        return self.for_images(offer.labelled).epochs * offer.labelled

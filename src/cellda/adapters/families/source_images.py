@@ -1,0 +1,59 @@
+"""Fine-tuning that also trains on source images."""
+
+from pydantic import Field
+from torch import Generator, randperm, unique
+
+from cellda.adapters.base import AdaptContext, Offer, TargetView
+from cellda.adapters.families.fine_tuning import FineTuning
+from cellda.data.image_set import ImageSet
+from cellda.errors import ConfigurationError
+
+
+class SourceImages(FineTuning):
+    """What methods share that train on source images as well; they declare `Need.SOURCE`.
+
+    `source_images` are drawn once, in equal parts from every class of every source; each keeps its own normalizer.
+    """
+
+    source_images: int = Field(
+        100, ge=1, description="Source images in all, balanced over sources and classes."
+    )
+
+    def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
+        """The drawn source images after what else is trained on."""
+        return {**super().sets(target, context), "the sources": self.drawn(context)}
+
+    def check(self, offer: Offer) -> None:
+        """Refuse to draw more source images than there are."""
+        self._check(offer.source)
+
+    def _check(self, source_images: int) -> None:
+        if source_images < self.source_images:
+            raise ConfigurationError(
+                f"{self.name} wants source_images={self.source_images}, but the sources hold {source_images}; "
+                f"set adapter.source_images to at most {source_images}."
+            )
+
+    def drawn(self, context: AdaptContext) -> list[ImageSet]:
+        """The drawn images of every source of which some are drawn."""
+        rows = self._draw(context)
+        sets = [source.subset(chosen) for source, chosen in zip(context.source, rows, strict=True)]
+        return [part for part in sets if len(part)]
+
+    def _draw(self, context: AdaptContext) -> list[list[int]]:
+        """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
+        self._check(sum(len(source) for source in context.source))
+        generator = Generator().manual_seed(context.seed)
+        piles: list[tuple[int, list[int]]] = []
+        for index, source in enumerate(context.source):
+            order = randperm(len(source), generator=generator)
+            labels = source.labels[order]
+            piles += [(index, order[labels == label].tolist()) for label in unique(labels)]
+        chosen: list[list[int]] = [[] for _ in context.source]
+        left = self.source_images
+        while left:
+            for index, pile in piles:
+                if pile and left:
+                    chosen[index].append(pile.pop())
+                    left -= 1
+        return chosen
