@@ -14,13 +14,20 @@ import torch
 from torch.nn import functional as F
 
 from cellda import Recipe
-from cellda.adapters import AdaptContext, Effect, FeatureAdapter, Features, register, tunable
-from cellda.datasets import CellDataset
-from cellda.models.heads.base import Head
 from cellda.models.heads.linear import Linear
+from cellda.plugin import (
+    AdaptContext,
+    CellDataset,
+    Effect,
+    FeatureAdapter,
+    Features,
+    Head,
+    register_adapter,
+    tunable,
+)
 
 
-@register("class_medians")
+@register_adapter("class_medians")
 class ClassMedians(FeatureAdapter):
     """Classify by the nearest median embedding of the support images; trains nothing.
 

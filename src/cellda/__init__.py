@@ -6,32 +6,44 @@ result = Recipe.preset("laptop").run(target="raabin", data="~/wbc")
 print(result)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
+    from cellda import adapters as adapters
+    from cellda import datasets as datasets
+    from cellda import framing as framing
+    from cellda import normalizers as normalizers
+    from cellda import presets as presets
     from cellda.errors import CelldaError
     from cellda.experiment.result import RunResult
+    from cellda.experiment.study import Study
+    from cellda.experiment.workflow import adapt, run
     from cellda.models.classifier import CellClassifier
     from cellda.recipe import Recipe
+else:  # names are imported on first use, so that `import cellda` stays instant and never imports torch
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submodules=["adapters", "datasets", "framing", "normalizers", "presets"],
+        submod_attrs={
+            "errors": ["CelldaError"],
+            "experiment.result": ["RunResult"],
+            "experiment.study": ["Study"],
+            "experiment.workflow": ["adapt", "run"],
+            "models.classifier": ["CellClassifier"],
+            "recipe": ["Recipe"],
+        },
+    )
 
 __version__ = "0.1.0"
-__all__ = ["CellClassifier", "CelldaError", "Recipe", "RunResult", "__version__"]
-
-_HOMES = {
-    "CelldaError": "cellda.errors",
-    "CellClassifier": "cellda.models.classifier",
-    "Recipe": "cellda.recipe",
-    "RunResult": "cellda.experiment.result",
-}
-_PACKAGES = ("adapters", "datasets", "normalizers", "presets")
-"""Sub-packages that `import cellda` alone gives access to."""
-
-
-def __getattr__(name: str) -> Any:
-    # Public names are imported on first use, so that `import cellda` stays instant and never imports torch.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _PACKAGES:
-        return import_module(f"cellda.{name}")
-    raise AttributeError(f"module 'cellda' has no attribute {name!r}")
+__all__ = [
+    "CellClassifier",
+    "CelldaError",
+    "Recipe",
+    "RunResult",
+    "Study",
+    "__version__",
+    "adapt",
+    "run",
+]

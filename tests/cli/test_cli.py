@@ -18,9 +18,11 @@ import cellda.datasets
 from cellda import CellClassifier, Recipe, RunResult, adapters, cli, datasets, framing, normalizers, presets
 from cellda.evaluation.predictions import read_predictions
 from cellda.experiment.estimate import estimate
+from cellda.models import heads
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.runtime import progress
 from cellda.runtime.clock import Clock
+from cellda.selection import selectors
 from cellda.training.loop import Trainer
 from said import WIDTH, text
 from tiny import prepared
@@ -91,6 +93,8 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
         *normalizers.names(),
         *framing.names(),
         *adapters.names(),
+        *heads.names(),
+        *selectors.names(),
         *datasets.names(),
         *presets.names(),
         *TABLES,
@@ -105,7 +109,8 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
 
 
 @pytest.mark.parametrize(
-    "kind", ["normalizers", "framing", "adapters", "datasets", "presets", "tables", "figures"]
+    "kind",
+    ["normalizers", "framing", "adapters", "heads", "selectors", "datasets", "presets", "tables", "figures"],
 )
 def test_list_of_one_kind(cellda_, kind: str):
     said = cellda_("list", kind)

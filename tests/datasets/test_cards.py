@@ -29,7 +29,9 @@ def printed(renderable):
 
 @pytest.mark.parametrize("name", names())
 def test_a_card_is_read_from_the_source_as_it_is_in_the_class(name):
-    fresh = Registry("dataset", "cellda.datasets").literals(name)  # nothing is registered in it
+    fresh = Registry("dataset", "cellda.datasets", "cellda.datasets.base:CellDataset").literals(
+        name
+    )  # nothing is registered in it
     from_source = type(name, (DataCard,), fresh)
     for field in FIELDS:
         assert getattr(from_source, field) == getattr(get(name), field), field

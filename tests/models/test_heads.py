@@ -1,13 +1,17 @@
 """Heads: saved by name and options, loaded as they were."""
 
+import json
+
 import pytest
 import torch
 from sklearn.preprocessing import normalize
 
 from cellda import CellClassifier
+from cellda.errors import ConfigurationError, DataError
 from cellda.models import heads
 from cellda.models.heads.base import Head
 from cellda.models.heads.linear import Linear
+from cellda.models.heads.prior import Prior
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 
@@ -22,7 +26,10 @@ OPTIONS = {
 """Options other than the default, of the heads that have any."""
 
 
-@pytest.mark.parametrize("name", heads.names())
+BUILT_IN = heads.names()
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_a_head_is_saved_and_loaded_with_the_model(tmp_path, name) -> None:
     model = CellClassifier(BACKBONE, NormalizerSpec(name="identity"))
     model.head = heads.create(name, BACKBONE.embedding, 6, **OPTIONS.get(name, {}))
@@ -38,6 +45,69 @@ def test_a_head_is_saved_and_loaded_with_the_model(tmp_path, name) -> None:
     torch.testing.assert_close(kept.predict(pixels).probabilities, wanted)
 
 
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_head_is_rebuilt_from_its_description_alone(name) -> None:
+    head = heads.create(name, 8, 6, **OPTIONS.get(name, {}))
+    again = heads.create(width=8, classes=6, **json.loads(json.dumps(head.description)))
+    assert again.description == head.description
+    assert {key: value.shape for key, value in again.state_dict().items()} == {
+        key: value.shape for key, value in head.state_dict().items()
+    }
+    logits = again.eval()(torch.rand(3, 8))
+    assert logits.shape == (3, 6)
+    assert logits.isfinite().all()
+
+
+def test_options_of_a_head_are_checked_with_near_names() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"head 'linear'.*\n.*unknown field 'unti': did you mean 'unit'"
+    ):
+        heads.create("linear", 8, 6, unti=True)
+    with pytest.raises(ConfigurationError, match="field 'size' is missing"):
+        heads.create("cache", 8, 6, alpha=1.0, beta=1.0, inner={"name": "mlp"})
+
+
+def a_model(head: torch.nn.Module) -> CellClassifier:
+    model = CellClassifier(BACKBONE, NormalizerSpec(name="identity")).eval()
+    model.head = head
+    return model
+
+
+class Unregistered(Linear):
+    """It has the name of the head that it derives from, and would come back as that one."""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        torch.nn.Linear(BACKBONE.embedding, 6),
+        Unregistered(BACKBONE.embedding, 6),
+        Prior.around(Unregistered(BACKBONE.embedding, 6), torch.ones(6)),
+    ],
+    ids=["not a head", "of another's name", "inside another"],
+)
+def test_a_head_that_could_not_be_loaded_is_not_saved(tmp_path, head) -> None:
+    with pytest.raises(ConfigurationError, match=r"could not be loaded again.*`register_head`"):
+        a_model(head).save(tmp_path)
+
+
+def test_a_head_that_is_registered_in_this_process_alone_is_loaded_in_it_and_named_elsewhere(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(heads.registry, "_classes", dict(heads.registry._classes))
+
+    @heads.register("of_a_notebook")
+    class OfANotebook(Linear):
+        pass
+
+    saved = a_model(Prior.around(OfANotebook(BACKBONE.embedding, 6, unit=True), torch.ones(6))).save(tmp_path)
+    assert isinstance(CellClassifier.load(saved).head.inner, OfANotebook)
+    del heads.registry._classes["of_a_notebook"]  # another process
+    wanted = rf"its head 'of_a_notebook' was registered by the module {__name__}.*group cellda\.models\.heads"
+    with pytest.raises(DataError, match=wanted):
+        CellClassifier.load(saved)
+
+
 @pytest.mark.parametrize("unit", [False, True])
 def test_the_linear_head_is_its_formula(unit) -> None:
     head = Linear(5, 3, unit=unit)
@@ -50,8 +120,6 @@ def test_the_linear_head_is_its_formula(unit) -> None:
 
 
 def test_the_paper_head_is_found_in_models_saved_before_heads_had_names(tmp_path) -> None:
-    import json
-
     model = CellClassifier(BACKBONE, NormalizerSpec(name="identity")).eval()
     file = model.save(tmp_path) / "classifier.json"
     description = json.loads(file.read_text())

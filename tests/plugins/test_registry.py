@@ -3,8 +3,11 @@
 import importlib
 import importlib.util
 import sys
+from abc import ABC, abstractmethod
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 
@@ -18,7 +21,16 @@ from cellda.experiment.study import Study
 from cellda.models.timm_names import encoder_structure
 from cellda.plugins.code_digest import _bytes_digest, _package_code, member_code
 from cellda.plugins.registry import Registry
+from cellda.plugins.settings import Settings
 from cellda.taxonomy import CLASSES
+
+
+class Kind(Enum):
+    """Of a thing."""
+
+    SOUR = "like lemons"
+    SWEET = "like sugar"
+
 
 PLUGIN = """
 from {package} import registry
@@ -36,7 +48,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "things_of_a_test"
     folder.mkdir()
     (folder / "__init__.py").write_text(
-        "from cellda.plugins.registry import Registry\nregistry = Registry('thing', 'things_of_a_test')\n"
+        "from cellda.plugins.registry import Registry\nregistry = Registry('thing', 'things_of_a_test', 'builtins:object')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield folder
@@ -59,6 +71,88 @@ def test_any_quotes_register(package: Path) -> None:
     plugin(package, "double", '"double"')
     assert registry_of(package).names() == ["double", "single"]
     assert registry_of(package).summary("single") == "What it does."
+
+
+def test_a_summary_is_of_the_registered_class_whatever_stands_before_it(package: Path) -> None:
+    (package / "second.py").write_text(
+        "from functools import total_ordering\nfrom things_of_a_test import registry\n\n"
+        "@total_ordering\nclass First:\n    '''A helper.'''\n    def __lt__(self, other):\n        return True\n\n"
+        "@registry.register('second')\nclass Second:\n    '''What is registered.'''\n"
+    )
+    assert registry_of(package).summary("second") == "What is registered."
+
+
+def test_a_file_that_is_not_python_is_named_with_its_line(package: Path) -> None:
+    (package / "half.py").write_text("from things_of_a_test import registry\n\n@registry.register('half'\n")
+    with pytest.raises(ConfigurationError, match=r"half\.py, line 3, is not valid Python"):
+        registry_of(package).names()
+
+
+def test_a_member_whose_file_raises_is_a_sentence(package: Path) -> None:
+    path = plugin(package, "raising", "'raising'")
+    path.write_text(path.read_text() + "\n1 / 0\n")
+    with pytest.raises(
+        ConfigurationError, match=r"thing 'raising' cannot be loaded: ZeroDivisionError.*raising\.py, line 10"
+    ):
+        registry_of(package).get("raising")
+
+
+def test_what_every_process_finds_is_told_from_what_this_one_has_registered(package: Path) -> None:
+    plugin(package, "file", "'file'")
+    registry = registry_of(package)
+    registry.register("session")(type("Session", (), {}))
+    assert registry.names() == ["file", "session"]
+    assert registry.installed("file")
+    assert not registry.installed("session")
+
+
+class Base(ABC):
+    """What things of a test derive from."""
+
+    flavours: ClassVar[frozenset[Kind]]
+
+    @abstractmethod
+    def value(self) -> int: ...
+
+
+def test_create_builds_checks_options_and_refuses_what_is_not_a_member() -> None:
+    registry: Registry[Base] = Registry("thing", "cellda.framing", f"{__name__}:Base")
+
+    @registry.register("sweet")
+    class Sweet(Base):
+        flavours = frozenset({Kind.SWEET})
+
+        def __init__(self, amount: int = 1) -> None:
+            self.amount = amount
+
+        def value(self) -> int:
+            return self.amount
+
+    @registry.register("settings")
+    class Chosen(Settings, Base):
+        flavours: ClassVar = frozenset()
+        amount: int = 1
+
+        def value(self) -> int:
+            return self.amount
+
+    @registry.register("vague")
+    class Vague(Base):
+        def value(self) -> int:
+            return 0
+
+    for name in ("sweet", "settings"):
+        assert registry.create(name).value() == 1
+        assert registry.create(name, amount=3).value() == 3
+        with pytest.raises(
+            ConfigurationError, match=rf"thing '{name}' are not valid:\n.*'amuont': did you mean 'amount'"
+        ):
+            registry.create(name, amuont=3)
+        with pytest.raises(ConfigurationError, match="field 'amount'"):
+            registry.create(name, amount="much")
+    wanted = r"Vague.*does not state its flavours.*\n.*Kind\.SOUR: like lemons\n.*Kind\.SWEET: like sugar"
+    with pytest.raises(ConfigurationError, match=wanted):
+        registry.create("vague")
 
 
 def test_another_name_than_the_files_is_refused(package: Path) -> None:

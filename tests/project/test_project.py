@@ -1,43 +1,32 @@
-"""The package as a user meets it: imports, metadata, registries, other people's plug-ins."""
+"""The package as a user meets it: imports, metadata, registries."""
 
+import ast
 import importlib
-import os
+import importlib.util
 import re
-import subprocess
-import sys
 import tomllib
 from importlib import metadata, resources
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 import yaml
 
 import cellda
 from cellda.errors import ConfigurationError, UnknownNameError
+from cellda.plugin import REGISTRIES
 from cellda.plugins.registry import Registry
+from interpreter import python
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("adapters", "datasets", "framing", "normalizers")
 
 
-def registry_of(kind: str) -> Registry:
-    return importlib.import_module(f"cellda.{kind}").registry
+def fresh(kind: str) -> Registry:
+    """The registry of a kind without what other test modules register in this process."""
+    registry = REGISTRIES[kind]
+    return Registry(registry.kind, registry.package, registry.base)
 
 
-# Fresh registries: what other test modules register in this process is not built in.
-BUILT_IN = [(kind, name) for kind in KINDS for name in Registry(kind, f"cellda.{kind}").names()]
-
-
-def python(code: str, *path: Path) -> str:
-    """What a fresh interpreter prints, with `path` ahead on its import path."""
-    search = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
-    done = subprocess.run(
-        [sys.executable, "-c", dedent(code)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+BUILT_IN = [(kind, name) for kind in REGISTRIES for name in fresh(kind).names()]
 
 
 # --- imports
@@ -55,16 +44,24 @@ def test_listing_plugins_imports_none_of_them():
     listing = python(
         """
         import sys
-        from cellda import adapters, datasets, framing, normalizers
-        for room in (adapters, datasets, framing, normalizers):
-            for name in room.names():
-                assert room.summary(name), name
-                assert f"{room.__name__}.{name}" not in sys.modules, name
+        from cellda.plugin import REGISTRIES
+        for registry in REGISTRIES.values():
+            for name in registry.names():
+                assert registry.summary(name), name
+                assert f"{registry.package}.{name}" not in sys.modules, name
                 print(name)
         assert "torch" not in sys.modules
         """
     )
-    assert {"full", "head_only", "folder", "synthetic", "identity", "reinhard"} <= set(listing.split())
+    assert {"full", "folder", "synthetic", "identity", "reinhard", "mlp", "snd"} <= set(listing.split())
+
+
+def test_recipe_is_imported_without_torch():
+    python("import sys; from cellda import Recipe; assert 'torch' not in sys.modules")
+
+
+def test_the_authors_face_loads_what_is_imported_from_it():
+    python("import sys; from cellda.plugin import Adapter, tunable; assert 'torch' not in sys.modules")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["datasets"]])
@@ -82,6 +79,50 @@ def test_command_line_answers_without_torch(arguments: list[str]):
         """
     )
     assert "datasets" in answer
+
+
+FACES = (
+    "cellda",
+    "cellda.adapters",
+    "cellda.datasets",
+    "cellda.framing",
+    "cellda.models",
+    "cellda.normalizers",
+    "cellda.plugin",
+)
+"""Packages and modules that import their names on first use."""
+
+
+def typed_names(module: str) -> set[str]:
+    """What type checkers see that a module imports."""
+    file = importlib.util.find_spec(module).origin
+    block = next(
+        node
+        for node in ast.parse(Path(file).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    return {alias.name for node in block.body for alias in node.names}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_lazy_face_offers_what_type_checkers_see(face: str):
+    module = importlib.import_module(face)
+    assert set(dir(module)) == typed_names(face)
+    for name in typed_names(face) | set(module.__all__):
+        assert getattr(module, name) is not None
+
+
+def test_the_package_offers_what_the_quick_start_needs():
+    assert set(cellda.__all__) == {
+        "CellClassifier",
+        "CelldaError",
+        "Recipe",
+        "RunResult",
+        "Study",
+        "__version__",
+        "adapt",
+        "run",
+    }
 
 
 # --- metadata
@@ -120,14 +161,17 @@ def test_every_dependency_is_declared():
     ).split()
     distributions = metadata.packages_distributions()
     declared = {
-        re.match(r"[\w.-]+", requirement)[0].lower()
+        re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
         for requirement in metadata.requires("cellda") or ()
         if not re.search(r"extra == .(dev|docs)", requirement)
     }
     missing = [
         name
         for name in imported
-        if not any(distribution.lower() in declared for distribution in distributions.get(name, [name]))
+        if not any(
+            distribution.lower().replace("_", "-") in declared
+            for distribution in distributions.get(name, [name])
+        )
     ]
     assert missing == []
 
@@ -137,16 +181,17 @@ def test_every_dependency_is_declared():
 
 @pytest.mark.parametrize(("kind", "name"), BUILT_IN)
 def test_built_in_plugin_is_named_after_its_file(kind: str, name: str):
-    cls = registry_of(kind).get(name)
+    registry = REGISTRIES[kind]
+    cls = registry.get(name)
     assert cls.name == name
-    assert cls.__module__ == f"cellda.{kind}.{name}"
+    assert cls.__module__ == f"{registry.package}.{name}"
 
 
 @pytest.mark.parametrize(("kind", "name"), BUILT_IN)
 def test_summary_is_the_first_line_of_the_docstring(kind: str, name: str):
-    registry = Registry(kind, f"cellda.{kind}")  # fresh: reads the source, nothing is registered in it
-    assert registry.summary(name) == (registry_of(kind).get(name).__doc__ or "").strip().splitlines()[0]
-    assert registry.summary(name).endswith(".")
+    line = fresh(kind).summary(name)  # read from the source
+    assert line == (REGISTRIES[kind].get(name).__doc__ or "").strip().splitlines()[0]
+    assert line.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -156,26 +201,28 @@ def test_summary_is_the_first_line_of_the_docstring(kind: str, name: str):
         ("framing", "cel", "cell"),
         ("adapters", "Head-Only", "head_only"),
         ("datasets", "rabin", "raabin"),
+        ("heads", "liner", "linear"),
+        ("selectors", "entrop", "entropy"),
     ],
 )
 def test_unknown_name_says_the_near_ones(kind: str, typo: str, meant: str):
     with pytest.raises(
-        UnknownNameError, match=f"no {registry_of(kind).kind} '{typo}'; did you mean '{meant}'"
+        UnknownNameError, match=f"no {REGISTRIES[kind].kind} '{typo}'; did you mean '{meant}'"
     ):
-        registry_of(kind).get(typo)
+        REGISTRIES[kind].get(typo)
     with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
-        registry_of(kind).summary(typo)
+        REGISTRIES[kind].summary(typo)
 
 
 def test_unknown_name_without_a_near_one_lists_all():
     with pytest.raises(UnknownNameError) as caught:
-        registry_of("normalizers").get("zzz")
-    assert all(name in str(caught.value) for name in registry_of("normalizers").names())
+        REGISTRIES["normalizers"].get("zzz")
+    assert all(name in str(caught.value) for name in REGISTRIES["normalizers"].names())
     assert "did you mean" not in str(caught.value)
 
 
 def test_a_name_is_taken_once():
-    registry: Registry = Registry("normalizer", "cellda.normalizers")
+    registry: Registry = Registry("normalizer", "cellda.normalizers", "builtins:object")
 
     @registry.register("mine")
     class First: ...
@@ -187,198 +234,3 @@ def test_a_name_is_taken_once():
         class Second: ...
 
     assert registry.get("mine") is First
-
-
-# --- other people's packages
-
-
-@pytest.fixture
-def third_party(tmp_path: Path) -> Path:
-    """An installed distribution with one normalizer and one adapter, as pip leaves it in site-packages."""
-    package = tmp_path / "stainlab"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "invert.py").write_text(
-        dedent(
-            '''
-            from cellda.normalizers import Normalizer, register
-
-            @register("invert")
-            class Invert(Normalizer):
-                """Turns every colour into its complement."""
-
-                def __init__(self, strength: float = 1.0) -> None:
-                    super().__init__()
-                    self.strength = strength
-
-                def forward(self, images, mask=None):
-                    return (images + self.strength * (1 - 2 * images)).clamp(0, 1)
-            '''
-        )
-    )
-    (package / "patience.py").write_text(
-        dedent(
-            '''
-            from cellda.adapters import Adapter, Need, register, tunable
-
-            @register("patience")
-            class Patience(Adapter):
-                """Waits. Nobody et al. 2020."""
-
-                effects = frozenset()
-                needs = frozenset({Need.LABELS})
-                rate: float = tunable(1e-4, low=1e-5, high=1e-2, log=True)
-
-                def adapt(self, model, target, context):
-                    return model
-
-                def image_passes(self, offer):
-                    return 0
-            '''
-        )
-    )
-    info = tmp_path / "stainlab-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stainlab\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[cellda.normalizers]\ninvert = stainlab.invert:Invert\n"
-        "[cellda.adapters]\npatience = stainlab.patience:Patience\n"
-    )
-    return tmp_path
-
-
-def test_third_party_plugins_are_listed_without_import(third_party: Path):
-    python(
-        """
-        import sys
-        from cellda import adapters, normalizers
-        assert "invert" in normalizers.names() and "patience" in adapters.names()
-        assert normalizers.summary("invert") == "Turns every colour into its complement."
-        assert adapters.summary("patience") == "Waits. Nobody et al. 2020."
-        assert "torch" not in sys.modules and "stainlab.invert" not in sys.modules
-        """,
-        third_party,
-    )
-
-
-def test_third_party_plugins_are_built_and_checked_like_our_own(third_party: Path):
-    python(
-        """
-        import torch
-        from cellda import adapters, normalizers
-        from cellda.errors import ConfigurationError, UnknownNameError
-        from cellda.plugins.settings import search_space
-
-        invert = normalizers.create("invert", strength=1.0)
-        assert invert.name == "invert"
-        assert torch.equal(invert(torch.zeros(1, 3, 2, 2)), torch.ones(1, 3, 2, 2))
-        try:
-            normalizers.create("invert", strenght=1.0)
-        except ConfigurationError as error:
-            assert "did you mean 'strength'" in str(error), error
-        else:
-            raise AssertionError("an unknown option was accepted")
-        try:
-            normalizers.get("invrt")
-        except UnknownNameError as error:
-            assert "did you mean 'invert'" in str(error), error
-        else:
-            raise AssertionError("an unknown name was accepted")
-        assert search_space(type(adapters.create("patience")))["rate"].high == 1e-2
-        """,
-        third_party,
-    )
-
-
-def test_adapters_that_are_not_whole_are_refused_in_a_sentence(third_party: Path):
-    (third_party / "stainlab" / "patience.py").write_text(
-        dedent(
-            """
-            from cellda.adapters import Adapter, register
-
-            @register("patience")
-            class Patience(Adapter):
-                def adapt(self, model, target, context):
-                    return model
-
-            @register("nothing")
-            class Nothing: ...
-
-            @register("forgetful")
-            class Forgetful(Patience):
-                effects = frozenset()
-
-                def adapt(self, model, target, context): ...
-
-                def image_passes(self, offer):
-                    return 0
-            """
-        )
-    )
-    python(
-        """
-        from cellda import Recipe
-        from cellda.errors import ConfigurationError
-
-        def said(run):
-            try:
-                run()
-            except ConfigurationError as error:
-                return str(error)
-            raise AssertionError("it was accepted")
-
-        assert "'patience' does not define image_passes" in said(lambda: Recipe(adapter="patience"))
-        assert "'nothing' does not derive from cellda.adapters.Adapter" in said(lambda: Recipe(adapter="nothing"))
-        tiny = Recipe(
-            sources=[{"name": "synthetic/0", "options": {"per_class": 6}}],
-            backbone={"name": "test_efficientnet", "weights": "none", "image_size": 32},
-            training={"epochs": 1}, few_shot={"n": 18}, adapter="forgetful", search=None, device="cpu",
-        )
-        import cellda.datasets
-        target = cellda.datasets.load("synthetic/1", per_class=7)
-        told = said(lambda: tiny.run(target, store=STORE, progress=False))
-        assert "'forgetful' returned a NoneType instead of a classifier" in told, told
-        """.replace("STORE", repr(str(third_party / "store"))),
-        third_party,
-    )
-
-
-# --- documents
-
-
-def test_plugins_of_the_guide_work():
-    """The classes printed in docs/plugins.md register, keep their contract and do what they say."""
-    guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    blocks = [part.partition("```")[0] for part in guide.split("```python\n")[1:]]
-    assert len(blocks) == 4
-    python(
-        "\n".join(blocks)
-        + dedent(
-            """
-            import tempfile
-            from pathlib import Path
-            import torch
-            from cellda import adapters, datasets, framing, normalizers
-            from cellda.plugins.settings import search_space
-
-            assert set(search_space(adapters.get("batchnorm_only"))) == {"lr", "epochs"}
-
-            tinted = torch.rand(2, 3, 16, 16) * torch.tensor([0.8, 0.5, 0.6])[:, None, None]
-            smear = torch.ones(2, 16, 16, dtype=torch.bool)
-            grey = normalizers.create("grey_world", level=0.4)(tinted, smear)
-            assert torch.allclose(grey.mean((2, 3)), torch.full((2, 3), 0.4), atol=0.02), grey.mean((2, 3))
-
-            picture = torch.zeros(8, 10, 3, dtype=torch.uint8)
-            picture[4:, 5:] = 200
-            assert framing.create("bright").box(picture.numpy()) == (5, 4, 5, 4)
-
-            root = Path(tempfile.mkdtemp())
-            for name in ("p1/NEU_1.png", "p1/BLA_1.png", "p2/LYT_1.png"):
-                (root / name).parent.mkdir(exist_ok=True)
-                (root / name).touch()
-            ward = datasets.load("our_ward", root)
-            assert ward.class_counts() == {"lymphocyte": 1, "neutrophil": 1}
-            assert list(ward.table["group"]) == ["p1", "p2"]
-            """
-        )
-    )

@@ -7,20 +7,32 @@
 A new adapter is one file in this folder, named after the method, holding one class (see `base.Adapter`).
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import lazy_loader
+
+from cellda.errors import ConfigurationError
 from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
     from cellda.adapters.families.embeddings import FeatureAdapter, Features
-    from cellda.plugins.settings import tunable
+else:  # listing names must not import pydantic
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "base": ["AdaptContext", "Adapter", "Effect", "Need", "Offer", "Start", "TargetView"],
+            "families.embeddings": ["FeatureAdapter", "Features"],
+        },
+    )
 
-registry: "Registry[Adapter]" = Registry("adapter", "cellda.adapters")
+registry: "Registry[Adapter]" = Registry("adapter", "cellda.adapters", "cellda.adapters.base:Adapter")
 register = registry.register
 names = registry.names
 get = registry.get
 summary = registry.summary
+create = registry.create
 
 __all__ = [
     "AdaptContext",
@@ -40,54 +52,21 @@ __all__ = [
     "register",
     "registry",
     "summary",
-    "tunable",
 ]
-
-
-def create(name: str, **options: Any) -> "Adapter":
-    """Build the adapter `name` with its hyper-parameters.
-
-    Raises:
-        UnknownNameError: If no adapter has this name.
-        ConfigurationError: If a hyper-parameter is unknown or mistyped, or the registered class is not a whole adapter.
-    """
-    from pydantic import ValidationError
-
-    from cellda.adapters.base import Adapter
-    from cellda.errors import ConfigurationError
-    from cellda.plugins.options import describe
-
-    cls = registry.get(name)
-    if not issubclass(cls, Adapter):
-        raise ConfigurationError(
-            f"The class {cls.__module__}.{cls.__qualname__} of the adapter '{name}' does not derive from "
-            "cellda.adapters.Adapter."
-        )
-    if missing := sorted(cls.__abstractmethods__):
-        raise ConfigurationError(
-            f"The class {cls.__module__}.{cls.__qualname__} of the adapter '{name}' does not define {' and '.join(missing)}, "
-            "as every adapter must."
-        )
-    try:
-        return cls(**options)
-    except ValidationError as error:
-        raise ConfigurationError(describe(error, f"adapter '{name}'", cls.model_fields)) from None
 
 
 def build(given: Any) -> "Adapter":
     """The adapter that is meant by a name, a mapping with its `name` and options, or several of these in their order.
 
-    Names of a chain may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
+    Names of chained adapters may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
 
     Raises:
         UnknownNameError: If no adapter has such a name.
         ConfigurationError: If a hyper-parameter is unknown or mistyped, or it is none of these.
     """
-    from collections.abc import Mapping
-
+    # Listing names must not import pydantic.
     from cellda.adapters.base import Adapter
     from cellda.adapters.chain import Chain
-    from cellda.errors import ConfigurationError
 
     if isinstance(given, Adapter):
         return given
@@ -110,20 +89,3 @@ def described(adapter: "Adapter") -> "dict[str, Any] | list[dict[str, Any]]":
     """Names and options of an adapter as plain data, which `build` takes back."""
     steps = [{"name": step.name, **step.model_dump(mode="json")} for step in adapter.parts()]
     return steps[0] if len(steps) == 1 else steps
-
-
-def __getattr__(name: str) -> Any:
-    # What a plug-in author imports from here; pydantic is not needed for listing names.
-    if name == "tunable":
-        from cellda.plugins.settings import tunable
-
-        return tunable
-    if name in {"FeatureAdapter", "Features"}:
-        from cellda.adapters.families import embeddings as features
-
-        return getattr(features, name)
-    if name in {"AdaptContext", "Adapter", "Effect", "Need", "Offer", "Start", "TargetView"}:
-        from cellda.adapters import base
-
-        return getattr(base, name)
-    raise AttributeError(f"module 'cellda.adapters' has no attribute {name!r}")

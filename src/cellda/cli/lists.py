@@ -1,6 +1,6 @@
 """`cellda list`: what there is to choose from."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -8,25 +8,27 @@ from rich.table import Table
 
 from cellda.cli.app import out
 
+Kind = Literal[
+    "all",
+    "normalizers",
+    "framing",
+    "adapters",
+    "heads",
+    "selectors",
+    "datasets",
+    "presets",
+    "tables",
+    "figures",
+]
 
-def list_(
-    kind: Annotated[
-        Literal["all", "normalizers", "framing", "adapters", "datasets", "presets", "tables", "figures"],
-        typer.Argument(help="What to list."),
-    ] = "all",
-) -> None:
-    """List normalizers, framings, adapters, datasets, presets, tables and figures with one line each."""
-    from cellda import adapters, datasets, framing, normalizers, presets
-    from cellda.plugins.registry import Registry
+
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = "all") -> None:
+    """List plug-ins of every kind, presets, tables and figures with one line each."""
+    from cellda import presets
+    from cellda.plugin import REGISTRIES
     from cellda.reporting.catalogue import FIGURES, TABLES, summaries
 
-    registries: dict[str, Registry[Any]] = {
-        "normalizers": normalizers.registry,
-        "framing": framing.registry,
-        "adapters": adapters.registry,
-        "datasets": datasets.registry,
-    }
-    for title, registry in registries.items():
+    for title, registry in REGISTRIES.items():
         if kind in ("all", title):
             _print_list(title, {name: registry.summary(name) for name in registry.names()})
     if kind in ("all", "presets"):

@@ -7,10 +7,14 @@ new dataset is one file in this folder, named after the dataset (see `base.CellD
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import lazy_loader
+
 from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
+else:  # listing names must not import pandas and torch
+    __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"base": ["CellDataset"]})
 
 WITHOUT_LAYOUT = dict.fromkeys(
     ("ruijin", "ruijing"),
@@ -19,7 +23,9 @@ WITHOUT_LAYOUT = dict.fromkeys(
 )
 """Datasets of the paper's Table A.1 that cannot be loaded by name, and what to do instead."""
 
-registry: "Registry[CellDataset]" = Registry("dataset", "cellda.datasets", WITHOUT_LAYOUT)
+registry: "Registry[CellDataset]" = Registry(
+    "dataset", "cellda.datasets", "cellda.datasets.base:CellDataset", WITHOUT_LAYOUT
+)
 register = registry.register
 names = registry.names
 get = registry.get
@@ -41,20 +47,8 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> "CellData
         ConfigurationError: If an option is unknown or mistyped.
         DataError: If the folder does not hold the published layout; the message lists all problems.
     """
-    from cellda.plugins.options import checked_options
-
     base, _, variant = name.partition("/")
-    cls = registry.get(base)
     given = {**options, "root": None if root is None else Path(root).expanduser()}
     if variant:
         given["variant"] = variant
-    return cls(**checked_options(cls, given, owner=f"dataset '{name}'"))
-
-
-def __getattr__(name: str) -> Any:
-    # The base class needs pandas and torch, which listing plug-ins must not import.
-    if name == "CellDataset":
-        from cellda.datasets.base import CellDataset
-
-        return CellDataset
-    raise AttributeError(f"module 'cellda.datasets' has no attribute {name!r}")
+    return registry.create(base, **given)

@@ -1,19 +1,15 @@
 """The classifier: timm encoder, 128-d embedding, head; and where its weights come from."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cellda.models.spec import Backbone
+import lazy_loader
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
+    from cellda.models.spec import Backbone
+else:  # naming a backbone must not import torch
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__, submod_attrs={"classifier": ["CellClassifier"], "spec": ["Backbone"]}
+    )
 
 __all__ = ["Backbone", "CellClassifier"]
-
-
-def __getattr__(name: str) -> Any:
-    # The classifier needs torch, which naming a backbone must not import.
-    if name == "CellClassifier":
-        from cellda.models.classifier import CellClassifier
-
-        return CellClassifier
-    raise AttributeError(f"module 'cellda.models' has no attribute {name!r}")

@@ -22,6 +22,7 @@ from cellda.models import heads
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
+from cellda.models.heads.saving import check_known, check_registered, session_heads
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
@@ -195,17 +196,13 @@ class CellClassifier(nn.Module):
         The description holds classes, backbone, normalizer, framing, head, and whether embeddings are symmetric.
 
         Raises:
-            ConfigurationError: If this is a copy for inference, or its head is none that could be loaded.
+            ConfigurationError: If this is a copy for inference, or its head could not be loaded again.
         """
         if isinstance(self.encoder, Folded):
             raise ConfigurationError(
                 "This is a copy for inference, whose layers are folded; save the model it was made from."
             )
-        if not isinstance(self.head, Head):
-            raise ConfigurationError(
-                f"The head of this model is a {type(self.head).__name__}, which could not be loaded again; an adapter returns "
-                "a head of cellda.models.heads, or one that derives from its `Head` and is registered there."
-            )
+        check_registered(self.head)
         path = Path(folder).expanduser()
         path.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, path / WEIGHTS)
@@ -215,6 +212,7 @@ class CellClassifier(nn.Module):
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
             "framing": self.framing_spec.model_dump(mode="json"),
             "head": self.head.description,
+            "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
         (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
@@ -242,6 +240,7 @@ class CellClassifier(nn.Module):
                     description.get("framing", "none")
                 ),  # saved before there was one
             )
+            check_known(description.get("registered_by", {}))
             head = description.get("head", {"name": "mlp"})  # models saved before there were others
             model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
             model.symmetric = bool(description.get("symmetric", False))

@@ -2,29 +2,64 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from textwrap import indent
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from cellda.errors import ConfigurationError, nearest
+from cellda.plugins.loading import located
+
+T = TypeVar("T")
 
 
+@cache
 def options_model(cls: type) -> type[BaseModel]:
-    """A pydantic model of the keyword arguments of `cls.__init__`, strict about names."""
-    hints = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+    """A pydantic model of the keyword arguments of `cls.__init__`, strict about names.
+
+    Raises:
+        ConfigurationError: If an argument has no type, or its type cannot be resolved.
+    """
+    where = located(cls)
+    try:
+        hints = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+    except NameError as error:
+        raise ConfigurationError(
+            f"The types of the options of {where} cannot be read: {error}. Import that name where the code runs, not under "
+            "`if TYPE_CHECKING:` alone."
+        ) from error
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue  # nn.Module's own constructor: the class has no options
+        if name not in hints:
+            raise ConfigurationError(
+                f"The option '{name}' of {where} has no type, so that nothing could be checked; write `{name}: float`, or "
+                "whichever type it has, in its `__init__`."
+            )
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        fields[name] = (hints.get(name, Any), default)
+        fields[name] = (hints[name], default)
     return create_model(
         f"{cls.__name__}Options",
         __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
         **fields,
     )
+
+
+def built(cls: type[T], options: Mapping[str, Any], owner: str) -> T:
+    """A plug-in with these options: fields of a settings class, or typed keyword arguments of a constructor.
+
+    Raises:
+        ConfigurationError: If an option is unknown, mistyped or impossible; all of them are listed.
+    """
+    if not issubclass(cls, BaseModel):
+        return cls(**checked_options(cls, options, owner))
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        raise ConfigurationError(describe(error, owner, cls.model_fields)) from None
 
 
 def checked_options(cls: type, options: Mapping[str, Any], owner: str) -> dict[str, Any]:

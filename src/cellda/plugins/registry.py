@@ -6,17 +6,16 @@ plug-ins never imports torch. Other distributions register theirs through an ent
 the package (`cellda.adapters`, ...), the entry point's name being the plug-in's.
 """
 
-import ast
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.plugins import loading, source
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -28,12 +27,14 @@ class Registry(Generic[T]):
     Args:
         kind: What a member is called in messages, for example `"normalizer"`.
         package: Dotted name of the package whose files are the built-in members; also the entry-point group.
+        base: The class that members derive from, `"module:Class"`; it is imported with the first member.
         absent: Names that users will look for in vain, each with a sentence that says what to do.
     """
 
-    def __init__(self, kind: str, package: str, absent: Mapping[str, str] | None = None) -> None:
+    def __init__(self, kind: str, package: str, base: str, absent: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.package = package
+        self.base = base
         self._absent = absent or {}
         self._classes: dict[str, type[T]] = {}
 
@@ -48,8 +49,8 @@ class Registry(Generic[T]):
             known = self._classes.get(name)
             if known is not None and known.__qualname__ != cls.__qualname__:
                 raise ConfigurationError(
-                    f"The {self.kind} name '{name}' is already taken by {known.__module__}.{known.__qualname__}; "
-                    f"register {cls.__module__}.{cls.__qualname__} under another name."
+                    f"The {self.kind} name '{name}' is already taken by {loading.qualified(known)}; "
+                    f"register {loading.qualified(cls)} under another name."
                 )
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
@@ -64,7 +65,7 @@ class Registry(Generic[T]):
         folder = Path(spec.origin).parent if spec is not None and spec.origin else Path()
         files = {}
         for file in sorted(folder.glob("*.py")):
-            registered = _registered_names(file)
+            registered = source.registered_names(file)
             if registered and registered != [file.stem]:
                 raise ConfigurationError(
                     f"{file} registers {', '.join(map(repr, registered))}; a file of {self.package} registers one class, "
@@ -79,10 +80,9 @@ class Registry(Generic[T]):
         points: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.package):
             if point.name in self._files or point.name in points:
-                owner = point.dist.name if point.dist else point.value
                 raise ConfigurationError(
-                    f"The installed package {owner} registers a {self.kind} '{point.name}', but that name is taken; "
-                    "uninstall the package or ask its authors for another name."
+                    f"The installed package {loading.distribution(point)} registers a {self.kind} '{point.name}', but that "
+                    "name is taken; uninstall the package or ask its authors for another name."
                 )
             points[point.name] = point
         return points
@@ -91,22 +91,41 @@ class Registry(Generic[T]):
         """All member names, sorted; imports none of them."""
         return sorted({*self._files, *self._entry_points, *self._classes})
 
+    def installed(self, name: str) -> bool:
+        """Whether every process finds the member `name`: it is built in, or of an installed package's entry point."""
+        return name in self._files or name in self._entry_points
+
+    def create(self, name: str, **options: Any) -> T:
+        """Build the member `name` with its options.
+
+        Raises:
+            UnknownNameError: If no member has this name.
+            ConfigurationError: If an option is unknown, mistyped or impossible, or the registered class is not a complete
+                member.
+        """
+        from cellda.plugins.options import built  # pydantic, which listing plug-ins must not import
+
+        return built(self.get(name), options, owner=f"{self.kind} '{name}'")
+
     def get(self, name: str) -> type[T]:
         """The class registered under `name`, imported on first use.
 
         Raises:
             UnknownNameError: If there is none; the message names the near ones.
+            ConfigurationError: If it cannot be imported, or is not a complete member.
         """
+        owner = f"{self.kind} '{name}'"
         if name not in self._classes:
             if name in self._files:
-                importlib.import_module(f"{self.package}.{name}")
+                loading.import_member(f"{self.package}.{name}", owner)
             elif name in self._entry_points:
-                cls = self._load(self._entry_points[name])
-                if name not in self._classes:
-                    self.register(name)(cls)
+                self._load(self._entry_points[name], owner)
             else:
                 raise self.unknown(name)
-        return self._classes[name]
+        cls = self._classes[name]
+        module, _, base = self.base.partition(":")
+        loading.check_member(cls, getattr(importlib.import_module(module), base), owner)
+        return cls
 
     def unknown(self, name: str) -> UnknownNameError:
         """The error that no member has this name: what to do instead, or the near names."""
@@ -114,37 +133,45 @@ class Registry(Generic[T]):
             return UnknownNameError(self._absent[name.lower()])
         return UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
 
-    def _load(self, point: EntryPoint) -> type[T]:
-        try:
-            return point.load()  # type: ignore[no-any-return]
-        except (ImportError, AttributeError) as error:
-            owner = point.dist.name if point.dist else point.value
+    def _load(self, point: EntryPoint, owner: str) -> None:
+        """Import another package's member, which registers it.
+
+        Raises:
+            ConfigurationError: If it cannot be imported, or is registered under another name.
+        """
+        cls = loading.load(point, owner)
+        names = [name for name, known in self._classes.items() if known is cls]
+        if names and point.name not in names:
+            file = loading.spec_file(cls.__module__) or cls.__module__
             raise ConfigurationError(
-                f"The {self.kind} '{point.name}' of the installed package {owner} cannot be loaded: {error}. "
-                "Reinstall or uninstall that package."
-            ) from error
+                f"The entry point '{point.name}' of the installed package {loading.distribution(point)} names the class "
+                f"{loading.qualified(cls)}, which {file} registers as '{names[0]}'; give the entry point in the group "
+                f"{self.package} and the decorator the same name."
+            )
+        self.register(point.name)(cls)
 
     def summary(self, name: str) -> str:
-        """First line of the member's docstring, read from its source without importing it.
+        """First line of the member's own docstring, read from its source without importing it.
 
         Raises:
             UnknownNameError: If no member has this name.
         """
         if name in self._classes:
-            return _first_line(self._classes[name].__doc__)
+            return source.first_line(self._classes[name].__doc__)
         if name in self._files:
-            return _summary_in(self._files[name])
-        if name in self._entry_points:
-            # The source of another distribution is found through its package, which is imported for it.
-            try:
-                spec = importlib.util.find_spec(self._entry_points[name].module)
-            except (ImportError, ValueError):
-                spec = None
-            found = spec is not None and spec.origin is not None
-            return (
-                _summary_in(Path(str(spec.origin))) if spec and found else "(installed, but cannot be loaded)"
-            )
-        raise self.unknown(name)
+            return source.summary(self._files[name], name)
+        if name not in self._entry_points:
+            raise self.unknown(name)
+        # The source of another distribution is found through its package, which is imported for it.
+        point = self._entry_points[name]
+        file = loading.spec_file(point.module)
+        try:
+            line = None if file is None else source.class_summary(file, point.attr)
+        except ConfigurationError as error:
+            return f"(installed, but cannot be loaded: {error})"
+        if file is None:
+            return f"(installed with {loading.distribution(point)}, but {point.module} cannot be loaded)"
+        return f"(defined elsewhere than in {point.module})" if line is None else line
 
     def literals(self, name: str) -> dict[str, Any] | None:
         """The class attributes of a built-in member that its source gives as literals, read without importing it.
@@ -156,53 +183,12 @@ class Registry(Generic[T]):
         """
         if name not in self:
             raise self.unknown(name)
-        return None if name in self._classes or name not in self._files else _literals_in(self._files[name])
+        if name in self._classes or name not in self._files:
+            return None
+        return source.literals(self._files[name], name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
         return name in self.names()
-
-
-def _registered_names(file: Path) -> list[str]:
-    """Names that classes of a file are registered under, read from its syntax tree."""
-    text = file.read_text(encoding="utf-8")
-    if "register(" not in text:
-        return []
-    calls = [
-        decorator
-        for node in ast.parse(text).body
-        if isinstance(node, ast.ClassDef)
-        for decorator in node.decorator_list
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("register")
-    ]
-    return [str(call.args[0].value) for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
-
-
-def _summary_in(file: Path) -> str:
-    """First docstring line of the registered class in a plug-in file, else of the file itself."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return _first_line(ast.get_docstring(_registered_class(tree) or tree))
-
-
-def _literals_in(file: Path) -> dict[str, Any]:
-    """Class attributes of the registered class in a plug-in file, as far as they are literals."""
-    cls = _registered_class(ast.parse(file.read_text(encoding="utf-8")))
-    literals = {}
-    for node in cls.body if cls else ():
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            with suppress(ValueError):
-                literals[node.targets[0].id] = ast.literal_eval(node.value)
-    return literals
-
-
-def _registered_class(tree: ast.Module) -> ast.ClassDef | None:
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and any("register" in ast.unparse(d) for d in node.decorator_list):
-            return node
-    return None
-
-
-def _first_line(docstring: str | None) -> str:
-    return (docstring or "").strip().split("\n")[0]

@@ -23,7 +23,7 @@ from cellda.plugins.settings import Range
 from cellda.runtime import progress
 from cellda.selection.candidates import Candidates
 from cellda.selection.folds import support_folds
-from cellda.selection.selectors import registry
+from cellda.selection.selectors import create
 from cellda.selection.selectors.base import Evidence, Use
 from cellda.selection.settings import Search
 from cellda.training.loop import DivergedError
@@ -75,7 +75,7 @@ def search(
         CelldaError: If the loss was not finite in any trial.
     """
     space = adapter.search_space()
-    selector = registry.get(settings.selector)()
+    selector = create(settings.selector)
     evidence = _evidence(
         Candidates(adapter, make_model, target, context), target, context, settings, measured
     )

@@ -14,12 +14,13 @@ from cellda.plugins.registry import Registry
 if TYPE_CHECKING:
     from cellda.models.heads.base import Head
 
-registry: "Registry[Head]" = Registry("head", "cellda.models.heads")
+registry: "Registry[Head]" = Registry("head", "cellda.models.heads", "cellda.models.heads.base:Head")
 register = registry.register
 names = registry.names
 get = registry.get
+summary = registry.summary
 
-__all__ = ["create", "get", "names", "register", "registry"]
+__all__ = ["create", "get", "names", "register", "registry", "summary"]
 
 
 def create(name: str, width: int, classes: int, **options: Any) -> "Head":
@@ -27,5 +28,6 @@ def create(name: str, width: int, classes: int, **options: Any) -> "Head":
 
     Raises:
         UnknownNameError: If no head has this name.
+        ConfigurationError: If an option is unknown or mistyped.
     """
-    return registry.get(name)(width, classes, **options)
+    return registry.create(name, width=width, classes=classes, **options)

@@ -14,10 +14,13 @@ from cellda.plugins.registry import Registry
 if TYPE_CHECKING:
     from cellda.selection.selectors.base import Selector
 
-registry: "Registry[Selector]" = Registry("selector", "cellda.selection.selectors")
+registry: "Registry[Selector]" = Registry(
+    "selector", "cellda.selection.selectors", "cellda.selection.selectors.base:Selector"
+)
 register = registry.register
 names = registry.names
 get = registry.get
 summary = registry.summary
+create = registry.create
 
-__all__ = ["get", "names", "register", "registry", "summary"]
+__all__ = ["create", "get", "names", "register", "registry", "summary"]

@@ -1,0 +1,55 @@
+"""Which heads a saved model can be loaded with: those that are registered, here and in the process that loads it."""
+
+from collections.abc import Iterator, Mapping
+
+from torch import nn
+
+from cellda.errors import ConfigurationError, UnknownNameError
+from cellda.models.heads import registry
+from cellda.models.heads.base import Head
+from cellda.plugins.loading import qualified
+
+
+def check_registered(head: nn.Module) -> None:
+    """Refuse to save a head that could not be built again from its name.
+
+    Raises:
+        ConfigurationError: If it, or one inside it, is not a `Head`, or its class is not the one registered under its name.
+    """
+    for part in (head, *_heads(head)):
+        cls, name = type(part), getattr(part, "name", None)
+        known = (
+            isinstance(part, Head) and name in registry and qualified(registry.get(name)) == qualified(cls)
+        )
+        if not known:
+            raise ConfigurationError(
+                f"The head of this model is a {qualified(cls)}, which could not be loaded again; an adapter returns a head "
+                "that derives from cellda.plugin.Head and is registered under a name of its own with `register_head`."
+            )
+
+
+def session_heads(head: nn.Module) -> dict[str, str]:
+    """The heads, this one and those inside it, that a new process does not find: name -> the module that registers them."""
+    return {part.name: type(part).__module__ for part in _heads(head) if not registry.installed(part.name)}
+
+
+def check_known(registered_by: Mapping[str, str]) -> None:
+    """Refuse to load a model with heads that this process does not find.
+
+    Args:
+        registered_by: What `session_heads` said when the model was saved.
+
+    Raises:
+        UnknownNameError: If a head is not registered.
+    """
+    for name, module in registered_by.items():
+        if name not in registry:
+            raise UnknownNameError(
+                f"its head '{name}' was registered by the module {module}, which is not an entry point of an installed "
+                f"package. Run or import {module} before the model is loaded, or give the head an entry point in the group "
+                f"{registry.package} (docs/plugins.md)."
+            )
+
+
+def _heads(head: nn.Module) -> Iterator[Head]:
+    return (part for part in head.modules() if isinstance(part, Head))
