@@ -1,1 +1,1 @@
-"""Studies, figures, questions and timings: `python -m benchmarks.studies.zoo --data FOLDER`."""
+"""Studies, figures, questions and timings, run from the root of a clone: `python -m benchmarks.studies.zoo --data FOLDER`."""

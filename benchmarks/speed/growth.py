@@ -42,6 +42,8 @@ from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 
+ROOT = Path(__file__).parents[2]
+"""Of the clone: where `-m` finds this package."""
 SIDE = 32
 THREADS = 1
 """Of torch: how cost grows does not depend on it, and one is not held up by what else runs on the machine."""
@@ -173,19 +175,12 @@ def run_step(step: str, tree: Path, work: Path) -> None:
 
 def measured(step: str, images: int, tree: Path, work: Path) -> dict[str, Any]:
     """Run one step in a child process and watch its memory."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.speed.growth",
-        "--step",
-        step,
-        "--tree",
-        str(tree),
-        "--work",
-        str(work),
-    ]
+    itself = [sys.executable, "-m", "benchmarks.speed.growth"]
+    command = [*itself, "--step", step, "--tree", str(tree), "--work", str(work)]
     threads = {"OMP_NUM_THREADS": str(THREADS)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}) as child:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}
+    ) as child:
         peak = 0.0
         while child.poll() is None:
             peak = max(peak, anonymous_mb(child.pid))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common.datasets import SYNTHETIC, datasets_of, names_of
+from benchmarks.speed import growth
 from cellda.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +64,19 @@ def test_help_says_what_a_script_does_and_how_it_is_called(helped, name: str):
     assert status == 0
     assert f"python -m {name}" in text
     assert "--help" in text
+
+
+def test_growth_runs_each_step_in_a_process_of_its_own(tmp_path, monkeypatch):
+    for number in range(2):
+        file = tmp_path / "tree" / "NEU" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes([number]))
+    monkeypatch.chdir(tmp_path)
+    row = growth.measured("index", 2, tmp_path / "tree", tmp_path / "work")
+    assert row["us_per_image"] == pytest.approx(1e6 * row["seconds"] / 2)
+    assert (row["what"], row["images"]) == ("index", 2)
+    with pytest.raises(SystemExit, match="'index' of 2 images ended with status 1"):
+        growth.measured("index", 2, tmp_path / "nowhere", tmp_path / "work")
 
 
 # --- which datasets

@@ -40,8 +40,9 @@ FLOORS: tuple[dict[str, str], ...] = (
     {
         "experiment": "how it runs: the stages in order, their keys, results, studies of many runs, leaderboard"
     },
+    {"__init__": "the public names; imports nothing heavy"},
     {"cli": "the command line: a thin layer over the same calls"},
-    {"__init__": "the public names; imports nothing heavy", "__main__": "python -m cellda"},
+    {"__main__": "python -m cellda"},
 )
 """Rooms from the ground up, with what each is for. A room imports from the floors below its own only."""
 

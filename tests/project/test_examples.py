@@ -1,6 +1,7 @@
 """The examples run as they are, on synthetic cells and with a tiny network."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -77,6 +78,9 @@ def test_new_adapter_classifies_by_the_nearest_class_median(tmp_path: Path):
     model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
     trainer = Trainer("cpu")
     support = brightness_set(classes=5)  # one class is not in the support
+    support = replace(
+        support, known_labels=support.labels.roll(1)
+    )  # and one cell of each class is mislabelled
     embeddings = trainer.embeddings(model, support)
     model = adapter.adapt(model, TargetView(support), AdaptContext(trainer, seed=0))
     found = trainer.probabilities(model, support)
