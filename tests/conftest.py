@@ -17,6 +17,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+from cellda.runtime.work import Stage, Work, watched
 from said import WIDTH, Said
 from served import TECOM, Server, zipped
 
@@ -85,19 +86,16 @@ def tecom(publish) -> bytes:
 
 
 @pytest.fixture
-def trainings(monkeypatch) -> Counter:
-    """Trainings by title."""
-    from cellda.training.loop import Trainer
-
+def trainings() -> Iterator[Counter]:
+    """Trainings that have begun, by what they are."""
     done: Counter = Counter()
-    fit = Trainer.fit
 
-    def counted(self, *given, **options):
-        done[options["title"]] += 1
-        return fit(self, *given, **options)
+    def count(work: Work) -> None:
+        if work.stage in {Stage.TRAIN, Stage.TRAIN_SOURCE, Stage.PROBE, Stage.ADAPT}:
+            done[work] += 1
 
-    monkeypatch.setattr(Trainer, "fit", counted)
-    return done
+    with watched(count):
+        yield done
 
 
 @pytest.fixture

@@ -15,9 +15,12 @@ from cellda.datasets.base import CellDataset
 from cellda.experiment.run import Run
 from cellda.experiment.workspace import Workspace
 from cellda.normalizers.identity import Identity
+from cellda.runtime.work import Stage, Work
 from cellda.training.settings import Training
 
 SIDE = 32
+SOURCE = Work(Stage.TRAIN_SOURCE)
+"""The training of a source model, as `trainings` counts it."""
 
 
 def recipe(**edits: Any) -> Recipe:
@@ -45,6 +48,11 @@ def prepared(chosen: Recipe, folder: Path, aim: CellDataset | None = None) -> Ru
 def quiet(folder: Path) -> Workspace:
     """No folder of data, a store of its own, and no bars."""
     return Workspace(store=folder, progress=False)
+
+
+def adapting(name: str) -> Work:
+    """The training of an adapter, as `trainings` counts it."""
+    return Work(Stage.ADAPT, name)
 
 
 def brightness_set(per_class: int = 4, classes: int = 6, seed: int = 0, **fields: Any) -> ImageSet:

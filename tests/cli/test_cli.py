@@ -22,6 +22,7 @@ from cellda.models import heads
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.runtime import progress
 from cellda.runtime.clock import Clock
+from cellda.runtime.work import Stage, Work
 from cellda.selection import selectors
 from cellda.training.loop import Trainer
 from said import WIDTH, text
@@ -358,14 +359,14 @@ def test_a_finished_run_has_nothing_to_estimate_unless_its_model_is_wanted(tmp_p
 def test_bars_are_shown_only_to_those_who_watch(monkeypatch, capsys):
     shown: list[int] = []
     monkeypatch.setattr(Progress, "start", lambda self: shown.append(1))
-    with progress.display(), progress.task("working", 3) as advance:
+    with progress.display(), progress.task(Work(Stage.TRAIN), 3) as advance:
         advance(2)
     assert shown == []
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
-    with progress.display(), progress.display(), progress.task("working", 3) as advance:
+    with progress.display(), progress.display(), progress.task(Work(Stage.TRAIN), 3) as advance:
         advance(2)
     assert shown == [1]
-    with progress.display(enabled=False), progress.task("working", 3) as advance:
+    with progress.display(enabled=False), progress.task(Work(Stage.TRAIN), 3) as advance:
         advance(2)
     assert shown == [1]
 

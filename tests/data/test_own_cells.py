@@ -17,7 +17,7 @@ from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from said import text
-from tiny import SIDE, recipe, target
+from tiny import SIDE, SOURCE, adapting, recipe, target
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_how_supports_are_drawn_is_not_looked_at(tmp_path, images, trainings) ->
     own = target(1, per_class=3)
     for few_shot in ({"n": 6}, {"n": None, "draw": 4, "kind": "stratified"}):
         recipe(few_shot=few_shot).adapt(own, images, store=tmp_path, progress=False)
-    assert trainings == {"training the source model": 1, "adapting (full)": 1}
+    assert trainings == {SOURCE: 1, adapting("full"): 1}
 
 
 def test_without_a_label_images_are_enough(tmp_path, images, seen) -> None:
@@ -95,13 +95,13 @@ def test_labels_are_enough_where_no_image_is_asked_for(tmp_path) -> None:
 def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, images, trainings) -> None:
     chosen, own = recipe(adapter="full+lame"), target(1, per_class=3)
     first = chosen.adapt(own, images, store=tmp_path, progress=False)
-    assert trainings == {"training the source model": 1, "adapting (full)": 1}
+    assert trainings == {SOURCE: 1, adapting("full"): 1}
     again = chosen.adapt(own, images, store=tmp_path, progress=False)
-    assert trainings == {"training the source model": 1, "adapting (full)": 1}
+    assert trainings == {SOURCE: 1, adapting("full"): 1}
     files = image_files(images)
     assert torch.equal(first.predict(files).probabilities, again.predict(files).probabilities)
     chosen.adapt(own, files[1:], store=tmp_path, progress=False)
-    assert trainings == {"training the source model": 1, "adapting (full)": 2}
+    assert trainings == {SOURCE: 1, adapting("full"): 2}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from cellda.datasets.download.places import PUBLISHED, ByHand, Download
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.plugins.registry import Registry
 from cellda.runtime import progress
+from cellda.runtime.work import Stage, Work
 from served import TECOM, Answer, Server, bitmap, zipped
 
 
@@ -323,7 +324,10 @@ def test_bytes_are_shown_with_their_speed_and_what_is_left(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(Progress, "remove_task", lambda self, _bar: self.refresh())  # the last look stays
-    with progress.display(unit="bytes"), progress.task("downloading file.zip", 4_000_000) as advance:
+    with (
+        progress.display(unit="bytes"),
+        progress.task(Work(Stage.DOWNLOAD, "file.zip"), 4_000_000) as advance,
+    ):
         advance(2_000_000)
         advance(1_000_000)
     shown = capsys.readouterr().err

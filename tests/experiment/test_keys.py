@@ -32,6 +32,8 @@ SILENT = (
     "runtime/clock.py",
     "runtime/store.py",
     "runtime/versions.py",
+    "runtime/work.py",
+    "models/heads/saving.py",
     "evaluation/",
     "data/few_shot.py",
     "data/root.py",

@@ -353,11 +353,8 @@ def installed(tmp_path: Path, monkeypatch) -> None:
     with zipfile.ZipFile(project / made.stdout.split()[-1]) as wheel:
         wheel.extractall(site)
     monkeypatch.syspath_prepend(str(site))
-    registry = cellda.adapters.registry
-    registry.__dict__.pop("_entry_points", None)
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
-    yield
-    registry.__dict__.pop("_entry_points", None)
+    with cellda.adapters.registry.scratch():
+        yield
     for name in [name for name in sys.modules if name.startswith("sevenlab")]:
         del sys.modules[name]
 

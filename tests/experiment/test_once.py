@@ -17,18 +17,17 @@ from cellda.experiment.study import Study
 from cellda.models import classifier
 from cellda.models.folding import Pairs
 from cellda.presets import CONDITIONS
-from cellda.training.loop import Trainer
-from tiny import SIDE, quiet, recipe, target
+from cellda.runtime.work import Stage, Work, watched
+from tiny import SIDE, SOURCE, adapting, quiet, recipe, target
 
 SUPPORT, QUERY, EPOCHS = 18, 24, 2
-SOURCE = "training the source model"
 QUICK = {"epochs": EPOCHS}
 OPTIONS = {"none": {}, "mixed_source": {**QUICK, "source_images": 12}}
 
 
 @dataclass
-class Work:
-    """What was done: trainings by title, reads by (dataset, row, side), images that went through an encoder."""
+class Done:
+    """What was done: trainings, reads by (dataset, row, side), images that went through an encoder."""
 
     trainings: Counter = field(default_factory=Counter)
     reads: Counter = field(default_factory=Counter)
@@ -43,12 +42,12 @@ class Work:
 @pytest.fixture(scope="module")
 def work():
     """Counts the work of all tests of this module."""
-    done = Work()
-    fit, build = Trainer.fit, classifier.build_encoder
+    done = Done()
+    build = classifier.build_encoder
 
-    def counted_fit(self, *given, **options):
-        done.trainings[options["title"]] += 1
-        return fit(self, *given, **options)
+    def counted_training(begun: Work) -> None:
+        if begun.stage in {Stage.TRAIN_SOURCE, Stage.ADAPT}:
+            done.trainings[begun] += 1
 
     def counted_read(read):
         def counted(self, indices, size):
@@ -65,8 +64,7 @@ def work():
         encoder.register_forward_pre_hook(count_images)
         return encoder
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "fit", counted_fit)
+    with pytest.MonkeyPatch.context() as patch, watched(counted_training):
         patch.setattr(Synthetic, "read", counted_read(Synthetic.read))
         patch.setattr(CellDataset, "read", counted_read(CellDataset.read))
         patch.setattr(classifier, "build_encoder", counted_encoder)
@@ -77,7 +75,7 @@ def work():
 
 
 @pytest.fixture
-def fresh(work: Work) -> Work:
+def fresh(work: Done) -> Done:
     work.clear()
     return work
 
@@ -101,7 +99,7 @@ def with_adapter(name: str) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def studied(work: Work, tmp_path_factory) -> tuple[Work, Work, pd.DataFrame, pd.DataFrame]:
+def studied(work: Done, tmp_path_factory) -> tuple[Done, Done, pd.DataFrame, pd.DataFrame]:
     """The six conditions on two targets in two draws, made twice: the work of each time, and its predictions."""
     folder = tmp_path_factory.mktemp("study")
     recipes = {
@@ -109,7 +107,7 @@ def studied(work: Work, tmp_path_factory) -> tuple[Work, Work, pd.DataFrame, pd.
         for name, edits in CONDITIONS.items()
     }
     targets = [target(1), own_folder(folder / "smears")]
-    first, again = Work(), Work()
+    first, again = Done(), Done()
     tables = []
     for times in (first, again):
         work.clear()
@@ -127,10 +125,10 @@ def test_a_study_trains_one_source_model_and_adapts_once_a_run(studied) -> None:
     first, *_ = studied
     assert first.trainings == {
         SOURCE: 1,
-        "adapting (from_scratch)": 4,
-        "adapting (head_only)": 4,
-        "adapting (mixed_source)": 4,
-        "adapting (full)": 8,  # with the target's colours as they are, and normalised
+        adapting("from_scratch"): 4,
+        adapting("head_only"): 4,
+        adapting("mixed_source"): 4,
+        adapting("full"): 8,  # with the target's colours as they are, and normalised
     }
 
 
@@ -157,7 +155,7 @@ def test_a_study_sends_images_through_the_encoder_only_to_learn_and_to_predict(s
 
 def test_a_study_that_is_done_costs_nothing(studied) -> None:
     _, again, table, found = studied
-    assert again == Work()
+    assert again == Done()
     pd.testing.assert_frame_equal(found, table)
 
 
@@ -165,7 +163,7 @@ def test_a_study_that_is_done_costs_nothing(studied) -> None:
 
 
 @pytest.fixture(scope="module")
-def store(work: Work, tmp_path_factory) -> Path:
+def store(work: Done, tmp_path_factory) -> Path:
     """A store with the source model and all decoded images."""
     folder = tmp_path_factory.mktemp("store")
     with_adapter("none").run(target(), store=folder, progress=False)
@@ -178,18 +176,18 @@ def store(work: Work, tmp_path_factory) -> Path:
 )
 def test_an_adaptation_encodes_what_it_must_and_nothing_else_is_made(store, fresh, name, images) -> None:
     with_adapter(name).run(target(), store=store, progress=False)
-    assert fresh == Work(trainings=Counter({f"adapting ({name})": 1}), encoded=images)
+    assert fresh == Done(trainings=Counter({adapting(name): 1}), encoded=images)
 
 
 def test_a_search_among_heads_encodes_the_support_once_for_all_trials_and_folds(store, fresh) -> None:
     with_adapter("head_only").with_(search={"trials": 3}).run(target(), store=store, progress=False)
-    assert fresh.trainings["adapting (head_only)"] > 3
+    assert fresh.trainings[adapting("head_only")] > 3
     assert fresh.encoded == SUPPORT + SUPPORT + QUERY  # search, adaptation, prediction
 
 
 def test_predicting_with_the_source_model_encodes_the_query_only(store, fresh) -> None:
     recipe(adapter="none", few_shot={"draw": 1}).run(target(), store=store, progress=False)
-    assert fresh == Work(encoded=QUERY)
+    assert fresh == Done(encoded=QUERY)
 
 
 def test_another_side_is_decoded_once_more(store, fresh) -> None:

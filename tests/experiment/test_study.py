@@ -10,7 +10,7 @@ from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
 from cellda.training.loop import Trainer
-from tiny import quiet, recipe, target
+from tiny import SOURCE, adapting, quiet, recipe, target
 
 QUICK = {
     "ours": recipe(adapter={"name": "full", "epochs": 1}),
@@ -32,7 +32,7 @@ def test_every_condition_runs_on_every_target_draw_and_seed(tmp_path, trainings)
         for draw in (0, 1)
         for seed in (0, 1)
     }
-    assert trainings == {"training the source model": 2, "adapting (head_only)": 8}  # one source a seed
+    assert trainings == {SOURCE: 2, adapting("head_only"): 8}  # one source a seed
     # All conditions were measured on the same images.
     for _, part in table.groupby(["target", "draw"]):
         seen = {tuple(one["path"]) for _, one in part.groupby(["condition", "seed"])}
@@ -56,17 +56,17 @@ def test_an_interrupted_ablation_goes_on_where_it_stopped(tmp_path, trainings, m
     fit = Trainer.fit
 
     def impatient(self, *given, **options):
-        if options["title"] == "adapting (head_only)":
+        if options["work"] == adapting("head_only"):
             raise KeyboardInterrupt
         return fit(self, *given, **options)
 
     monkeypatch.setattr(Trainer, "fit", impatient)
     with pytest.raises(KeyboardInterrupt):
         study.run()
-    assert trainings == {"training the source model": 1, "adapting (full)": 1}
+    assert trainings == {SOURCE: 1, adapting("full"): 1}
     monkeypatch.setattr(Trainer, "fit", fit)
     table = study.run()
-    assert trainings == {"training the source model": 1, "adapting (full)": 1, "adapting (head_only)": 1}
+    assert trainings == {SOURCE: 1, adapting("full"): 1, adapting("head_only"): 1}
     assert table["condition"].unique().tolist() == list(QUICK)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +21,6 @@ from cellda.adapters.families.batchnorm import batchnorms
 from cellda.adapters.full import Full
 from cellda.data.few_shot import draw_support
 from cellda.datasets.base import CellDataset
-from cellda.datasets.synthetic import Synthetic
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import probabilities, validate
 from cellda.experiment.result import RunResult
@@ -29,12 +29,12 @@ from cellda.experiment.stages import held_out_predictions, source_model
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers.identity import Identity
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work, watched
 from cellda.taxonomy import CLASSES
 from cellda.training import loop
 from cellda.training.loop import Trainer
-from tiny import SIDE, prepared, quiet, recipe, relabelled, target
+from tiny import SIDE, SOURCE, adapting, prepared, quiet, recipe, relabelled, target
 
-SOURCE = "training the source model"
 WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
 SMALL = {"head_only": {"epochs": 3}, **{name: {"source_images": 12} for name in WITH_SOURCE}}
 
@@ -55,35 +55,23 @@ def store(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def work(monkeypatch) -> Counter:
-    """Counts what costs time: trainings by title, decoded datasets by name, passes through an encoder."""
+def work() -> Iterator[Counter]:
+    """Work that has begun, by what it is."""
     done: Counter = Counter()
-    fit, read, passes = Trainer.fit, Synthetic.read, Trainer._map
+    with watched(lambda begun: done.update([begun])):
+        yield done
 
-    def counted_fit(self, *given, **options):
-        done[options["title"]] += 1
-        return fit(self, *given, **options)
 
-    def counted_read(self, *given):
-        done[f"decoding {self.full_name}"] += 1
-        return read(self, *given)
-
-    def counted_passes(self, *given):
-        done["passes"] += 1
-        return passes(self, *given)
-
-    monkeypatch.setattr(Trainer, "fit", counted_fit)
-    monkeypatch.setattr(Synthetic, "read", counted_read)
-    monkeypatch.setattr(Trainer, "_map", counted_passes)
-    return done
+def decoding(name: str) -> Work:
+    return Work(Stage.DECODE, name)
 
 
 @pytest.fixture
-def plug_in(monkeypatch):
+def plug_in():
     """Registers adapters for one test."""
     registry = cellda.adapters.registry
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
-    return registry.register
+    with registry.scratch():
+        yield registry.register
 
 
 def photographs() -> list[tuple[str, np.ndarray]]:
@@ -335,8 +323,8 @@ def test_a_second_run_is_found_in_the_store(tmp_path, work) -> None:
     chosen = recipe(adapter={"name": "head_only", "epochs": 20}, search={"trials": 1})
     first = run(chosen, tmp_path)
     assert work[SOURCE] == 1
-    assert work["decoding synthetic/0"] == work["decoding synthetic/1"] == 1
-    assert work["passes"] > 0
+    assert work[decoding("synthetic/0")] == work[decoding("synthetic/1")] == 1
+    assert work[Work(Stage.PREDICT)] > 0
     work.clear()
     again = run(chosen, tmp_path)
     assert not work
@@ -351,8 +339,8 @@ def test_conditions_and_draws_share_one_source_model(tmp_path, work) -> None:
             run(with_adapter(name, few_shot={"draw": draw}), tmp_path)
     run(recipe(target_normalizer="identity", protocol="paper"), tmp_path)
     assert work[SOURCE] == 1
-    assert work["decoding synthetic/0"] == work["decoding synthetic/1"] == 1
-    assert work["adapting (full)"] == 3
+    assert work[decoding("synthetic/0")] == work[decoding("synthetic/1")] == 1
+    assert work[adapting("full")] == 3
     assert len(list((tmp_path / "source").glob("*/source.json"))) == 1
     assert len(list((tmp_path / "runs").glob("*/record.json"))) == 5
 
@@ -361,15 +349,15 @@ def test_another_seed_or_training_makes_another_source_model(tmp_path, work) -> 
     for edits in ({}, {"seed": 1}, {"training": {"lr": 1e-3}}):
         run(recipe(adapter="none", **edits), tmp_path)
     assert work[SOURCE] == 3
-    assert work["decoding synthetic/0"] == 1
+    assert work[decoding("synthetic/0")] == 1
 
 
 def test_from_scratch_has_nothing_to_do_with_the_source(tmp_path, work) -> None:
     result = run(with_adapter("from_scratch"), tmp_path)
     assert result.record.condition == "no_source_train"
     assert not (tmp_path / "source").exists()
-    assert work[SOURCE] == work["decoding synthetic/0"] == 0
-    assert work["adapting (from_scratch)"] == 1
+    assert work[SOURCE] == work[decoding("synthetic/0")] == 0
+    assert work[adapting("from_scratch")] == 1
 
 
 def test_a_normalizer_fitted_on_the_source_is_fitted_once(tmp_path, work) -> None:
@@ -422,7 +410,7 @@ def test_an_interrupted_run_is_not_taken_for_a_finished_one(
 
     result = run(recipe(), tmp_path)
     assert work[SOURCE] == 1  # what was done before is kept
-    assert work["decoding synthetic/0"] == work["decoding synthetic/1"] == 1
+    assert work[decoding("synthetic/0")] == work[decoding("synthetic/1")] == 1
     assert case.finished() == result.path
     assert not list((tmp_path / "runs").glob("*.partial"))
     pd.testing.assert_frame_equal(result.predictions, run(recipe(), store).predictions)

@@ -1,4 +1,4 @@
-"""The store: built once, whole or not at all; and the folder that a run leaves behind."""
+"""The store: built once, whole or not at all."""
 
 import json
 import threading
@@ -6,16 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from cellda import Recipe, RunResult
-from cellda.errors import ConfigurationError, DataError
-from cellda.evaluation.predictions import PROBABILITIES
+from cellda.errors import ConfigurationError
 from cellda.runtime import store
 from cellda.runtime.store import Store
-from cellda.taxonomy import CLASSES
 
 KEY = {"recipe": "a", "seed": 0}
 
@@ -135,112 +130,3 @@ def test_a_store_that_cannot_be_written_is_said_so(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"cannot be stored in .*file.*--store.*CELLDA_STORE"):
         Store(tmp_path / "file").build("stage", KEY, write)
-
-
-# --- a run's folder
-
-
-def predictions(cells: int = 60) -> pd.DataFrame:
-    """A classifier that is right on two cells of three."""
-    label = np.arange(cells) % 6
-    found = np.where(np.arange(cells) % 3 == 0, (label + 1) % 6, label)
-    p = np.full((cells, 6), 0.02)
-    p[np.arange(cells), found] = 0.9
-    table = pd.DataFrame(
-        {
-            "condition": "our_workflow",
-            "target": "raabin",
-            "draw": 0,
-            "seed": 0,
-            "protocol": "clean",
-            "path": [f"{number}.png" for number in range(cells)],
-            "group": None,
-            "label": [CLASSES[code] for code in label],
-            "predicted": [CLASSES[code] for code in found],
-        }
-    )
-    return table.assign(**dict(zip(PROBABILITIES, p.T, strict=True)))
-
-
-def record(**fields: Any) -> dict[str, Any]:
-    return {
-        "digest": "0123456789abcdef",
-        "condition": "our_workflow",
-        "target": "raabin",
-        "draw": 0,
-        "protocol": "clean",
-        "recipe": Recipe.preset("laptop").model_dump(mode="json"),
-        "labels_used": 100,
-        "unsupported": ["monocyte"],
-        "trials": [],
-        **fields,
-    }
-
-
-@pytest.fixture
-def finished(tmp_path: Path) -> RunResult:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    RunResult.write(folder, record(), predictions())
-    return RunResult(folder)
-
-
-def test_a_result_reads_back_what_was_written(finished: RunResult):
-    assert finished.digest == "0123456789abcdef"
-    assert finished.labels_used == 100
-    assert finished.trials == ()
-    assert finished.recipe == Recipe.preset("laptop")
-    assert len(finished.predictions) == 60
-    assert finished.metrics.accuracy.value == pytest.approx(2 / 3)
-
-
-def test_a_result_prints_what_it_is_and_its_measures(finished: RunResult):
-    text = str(finished)
-    for part in (
-        "our_workflow on raabin, draw 0, protocol clean, run 0123456789abcdef",
-        "100 target labels used; 60 query images",
-        "classes without a support image: monocyte",
-        "accuracy",
-        "macro F1",
-        "0.67",
-        "neutrophil",
-    ):
-        assert part in text
-    assert max(map(len, text.splitlines())) <= 100
-
-
-def test_a_result_is_saved_whole_and_over_itself(finished: RunResult, tmp_path: Path):
-    (finished.path / "model").mkdir()
-    (finished.path / "model" / "classifier.json").write_text("{}")
-    place = finished.save(tmp_path / "saved" / "here")
-    again = RunResult.load(place)
-    pd.testing.assert_frame_equal(again.predictions, finished.predictions)
-    assert again.record == finished.record
-    assert (place / "model" / "classifier.json").is_file()
-    assert finished.save(place) == again.save(place) == place
-
-
-def test_a_result_is_not_saved_over_another(finished: RunResult, tmp_path: Path):
-    other = tmp_path / "other"
-    other.mkdir()
-    RunResult.write(other, record(digest="f" * 16), predictions())
-    with pytest.raises(ConfigurationError, match="already holds another run"):
-        finished.save(other)
-    assert RunResult(other).digest == "f" * 16
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="is a file; name a folder"):
-        finished.save(tmp_path / "file")
-
-
-def test_a_result_without_a_model_says_so(finished: RunResult):
-    with pytest.raises(ConfigurationError, match="did not keep its model; run it with keep_model=True"):
-        _ = finished.model
-
-
-def test_what_is_no_run_is_said_so(finished: RunResult, tmp_path: Path):
-    with pytest.raises(DataError, match=r"(?s)missing:\n.*record\.json\n.*predictions\.parquet"):
-        RunResult(tmp_path / "nothing")
-    for broken, message in (("{", "cannot be read"), ("[]", "names no digest"), ("{}", "names no digest")):
-        (finished.path / "record.json").write_text(broken)
-        with pytest.raises(DataError, match=message):
-            RunResult(finished.path)

@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from cellda import CellClassifier
 from cellda.errors import ConfigurationError
 from cellda.experiment.stages import fresh_model, source_model
+from cellda.training.batches import Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mix_style, mixed_styles
@@ -125,7 +126,7 @@ def test_source_training_honours_both_and_without_them_is_what_it_was(tmp_path) 
     model = fresh_model(case)
     sets = case.source_sets(model.normalizer)
     Trainer("cpu").fit(
-        model, ImageExamples(*sets), case.recipe.training, seed=0, lengths=[len(part) for part in sets]
+        model, ImageExamples(*sets), case.recipe.training, seed=0, mix=Mix(tuple(map(len, sets)))
     )
     plain = trained(tmp_path)
     assert same(plain, state(model))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cellda.training.batches import Batches
+from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.objective import UNLABELLED, CrossEntropy, Step
@@ -38,7 +38,7 @@ def test_an_objective_sees_every_step_and_its_own_parameters_train() -> None:
     labelled, pool = brightness_set(per_class=2), replace(brightness_set(seed=1), known_labels=None)
     examples, objective = ImageExamples(labelled, pool), Counting()
     Trainer("cpu").fit(
-        small_net(), examples, quick(epochs=3), seed=0, lengths=[12, 24], per_epoch=16, objective=objective
+        small_net(), examples, quick(epochs=3), seed=0, mix=Mix((12, 24), per_epoch=16), objective=objective
     )
     assert len(objective.steps) == objective.after == 3 * (2 * 16 // 8)
     assert objective.own.item() < 3
@@ -75,7 +75,11 @@ def test_rates_slow_down_what_their_name_begins_with(one_cycle) -> None:
         epochs=6, batch_size=24, lr=1e-2, optimizer="adamw", weight_decay=0.0, one_cycle=one_cycle
     )
     Trainer("cpu").fit(
-        net, ImageExamples(brightness_set()), settings, seed=0, rates={"0": 0.0, "7": 0.1, "7.bias": 1.0}
+        net,
+        ImageExamples(brightness_set()),
+        settings,
+        seed=0,
+        objective=CrossEntropy(rates={"0": 0.0, "7": 0.1, "7.bias": 1.0}),
     )
     moved = {
         name: float((value.detach() - before[name]).abs().max()) for name, value in net.named_parameters()

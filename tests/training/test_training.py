@@ -11,7 +11,8 @@ from cellda.errors import CelldaError
 from cellda.imaging.augment import random_degrade, random_dihedral, random_stain, random_zoom
 from cellda.normalizers.base import Normalizer
 from cellda.runtime.device import DevicePlan
-from cellda.training.batches import Batches
+from cellda.runtime.work import Stage, Work
+from cellda.training.batches import Batches, Mix
 from cellda.training.examples import FeatureExamples, ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
 from cellda.training.settings import Training
@@ -252,7 +253,14 @@ def test_a_loss_that_is_not_finite_is_refused_in_a_sentence(trainer, tmp_path) -
     examples = features()
     examples.features[3] = float("nan")
     with pytest.raises(CelldaError, match=r"my job: the loss is no longer finite in epoch 1 of 2.*lr=0\.01"):
-        trainer.fit(perceptron(), examples, quick(), seed=0, title="my job", checkpoints=tmp_path / "c")
+        trainer.fit(
+            perceptron(),
+            examples,
+            quick(),
+            seed=0,
+            work=Work(Stage.TRAIN, "my job"),
+            checkpoints=tmp_path / "c",
+        )
     assert not list(tmp_path.glob("c/epoch_*"))
 
 
@@ -268,18 +276,14 @@ def test_sources_are_mixed_in_equal_parts(trainer) -> None:
             return super().prepare(batch, generator)
 
     sets = brightness_set(per_class=4), brightness_set(per_class=1)
-    trainer.fit(
-        small_net(), Watched(*sets), quick(epochs=1), seed=0, lengths=[24, 6], names=["large", "small"]
-    )
+    trainer.fit(small_net(), Watched(*sets), quick(epochs=1), seed=0, mix=Mix((24, 6), ("large", "small")))
     assert seen == [[4, 4]] * 6
 
 
 def test_a_tiny_source_is_warned_about_once_a_training(trainer) -> None:
     sets = brightness_set(per_class=11, classes=4), brightness_set(per_class=1, classes=2)
     with pytest.warns(UserWarning, match="'small' has only 2 images") as caught:
-        trainer.fit(
-            small_net(), ImageExamples(*sets), quick(), seed=0, lengths=[44, 2], names=["large", "small"]
-        )
+        trainer.fit(small_net(), ImageExamples(*sets), quick(), seed=0, mix=Mix((44, 2), ("large", "small")))
     assert len(caught) == 1
 
 

@@ -5,6 +5,7 @@ from cellda.adapters.base import AdaptContext
 from cellda.adapters.families.embeddings import Features, HeadTraining
 from cellda.models.heads.base import Head
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work
 from cellda.training.examples import FeatureExamples
 
 
@@ -22,5 +23,5 @@ class HeadOnly(HeadTraining):
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """Train `head` on the embeddings of the support images."""
         examples = FeatureExamples(features.support, features.labels)
-        context.trainer.fit(head, examples, self, seed=context.seed, title=f"adapting ({self.name})")
+        context.trainer.fit(head, examples, self, seed=context.seed, work=Work(Stage.ADAPT, self.name))
         return head

@@ -6,7 +6,9 @@ from cellda.adapters.families.fine_tuning import FineTuning
 from cellda.models.blocks import block_parameters
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work
 from cellda.training.examples import FeatureExamples
+from cellda.training.objective import CrossEntropy
 from cellda.training.settings import Training
 
 PROBE_BATCH = 16
@@ -41,15 +43,15 @@ class LpFt(FineTuning):
         )
         embeddings = context.trainer.embeddings(model, target.support)
         examples = FeatureExamples(embeddings, target.support.labels)
-        title = f"probing ({self.name})"
-        context.trainer.fit(model.head, examples, probe, seed=context.seed, title=title)
+        work = Work(Stage.PROBE, self.name)
+        context.trainer.fit(model.head, examples, probe, seed=context.seed, work=work)
         blocks = block_parameters(model.encoder)
         rates = {
             f"encoder.{name}": self.decay**depth
             for depth, names in enumerate(reversed(blocks))
             for name in names
         }
-        self.fine_tune(model, target, context, rates=rates)
+        self.fine_tune(model, target, context, CrossEntropy(self.label_smoothing, rates))
         return model
 
     def image_passes(self, offer: Offer) -> int:

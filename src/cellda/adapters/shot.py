@@ -13,6 +13,8 @@ from cellda.adapters.families.entropy import OfLogits, conditional_entropy, marg
 from cellda.adapters.families.pool import Pooled
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work
+from cellda.training.batches import Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.settings import Training
 
@@ -60,9 +62,9 @@ class Shot(Training, Pooled, Adapter):
                 ImageExamples(replace(pool, known_labels=labels)),
                 self,
                 seed=context.seed * self.rounds + number,
-                per_epoch=min(len(pool), self.images),
+                work=Work(Stage.ADAPT, self.name),
+                mix=Mix((len(pool),), per_epoch=min(len(pool), self.images)),
                 objective=OfLogits(self.loss, head_in_use=True),
-                title=f"adapting ({self.name})",
             )
         return model
 

@@ -17,6 +17,7 @@ from cellda.adapters.families.batchnorm import (
 from cellda.adapters.families.entropy import OfLogits, conditional_entropy
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import to_device
 from cellda.training.settings import Training
@@ -55,7 +56,7 @@ class Tent(Training, SourceStatistics):
             self,
             seed=context.seed,
             objective=OfLogits(self.loss, head_in_use=True),
-            title=f"adapting ({self.name})",
+            work=Work(Stage.ADAPT, self.name),
         )
         take_statistics(model, pool)
         return model

@@ -14,7 +14,8 @@ from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
 from cellda.models.heads.base import Head
 from cellda.plugins.settings import tunable
-from cellda.training.batches import REPEATS
+from cellda.runtime.work import Stage, Work
+from cellda.training.batches import REPEATS, Mix
 from cellda.training.examples import FeatureExamples
 from cellda.training.objective import UNLABELLED
 
@@ -54,17 +55,16 @@ class TIM(PooledFeatures, HeadTraining):
                 f"tim trains the weights of a head, and the head '{head.name}' has none; put tim before the adapter that made "
                 "it, or leave it out."
             )
-        lengths = [len(features.support), len(features.pool)]
+        lengths = len(features.support), len(features.pool)
         labels = torch.cat([features.labels, torch.full((lengths[1],), UNLABELLED)])
         context.trainer.fit(
             head,
             FeatureExamples(torch.cat([features.support, features.pool]), labels),
             self,
             seed=context.seed,
-            lengths=lengths,
-            per_epoch=min(max(lengths), REPEATS * min(lengths)),
+            work=Work(Stage.ADAPT, self.name),
+            mix=Mix(lengths, per_epoch=min(max(lengths), REPEATS * min(lengths))),
             objective=OfLogits(self.loss),
-            title=f"adapting ({self.name})",
         )
         return head
 

@@ -18,6 +18,7 @@ from cellda.errors import DataError
 from cellda.framing import Framing
 from cellda.framing import create as create_framing
 from cellda.runtime import progress
+from cellda.runtime.work import Stage, Work
 
 _SHOWN = 20
 SIDE = 32
@@ -139,7 +140,7 @@ def check(
 
 
 def _unreadable(dataset: CellDataset) -> dict[int, str]:
-    with progress.task(f"reading {dataset.full_name}", len(dataset)) as advance:
+    with progress.task(Work(Stage.READ, dataset.full_name), len(dataset)) as advance:
         return dataset.unusable(advance)
 
 
@@ -148,7 +149,7 @@ def _unframed(dataset: CellDataset, framing: Framing, unreadable: set[int]) -> I
     if not framing.cuts:
         return
     rows = [row for row in range(len(dataset)) if row not in unreadable]
-    with progress.task(f"framing {dataset.full_name}", len(rows)) as advance:
+    with progress.task(Work(Stage.FRAME, dataset.full_name), len(rows)) as advance:
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             _, found = dataset.framed(part, SIDE, framing)

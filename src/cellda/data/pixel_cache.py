@@ -16,6 +16,7 @@ from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
 from cellda.runtime.store import Store
 from cellda.runtime.versions import versions
+from cellda.runtime.work import Stage, Work
 
 PIXELS = "pixels.npy"
 FOUND = "found.npy"
@@ -111,7 +112,7 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
     found = np.ones(total, dtype=bool)
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(total, size, size, 3))
     bad: list[str] = []
-    with progress.task(f"decoding {dataset.full_name}", total) as advance:
+    with progress.task(Work(Stage.DECODE, dataset.full_name), total) as advance:
         for start in range(0, total, CHUNK):
             rows = range(start, min(start + CHUNK, total))
             try:

@@ -86,7 +86,7 @@ def compare_per_image(predictions: pd.DataFrame, baseline: str) -> list[Comparis
     """Compare every condition with a baseline image by image, on being right (1) or wrong (0).
 
     This is how the paper tested. It is marked `independent=False`: images of one photograph, smear or patient
-    stand or fall together, so its p values are too small. Report it beside `compare`, never instead.
+    stand or fall together, so its p values are too small. Report it alongside `compare`, never instead of it.
 
     Args:
         predictions: A prediction table of one protocol.

@@ -1,4 +1,4 @@
-"""Wrong predictions: what cells were taken for, and what was held likely besides (paper, Figs. 11 to 13)."""
+"""Wrong predictions: what cells were taken for, and the second most probable class (paper, Figs. 11 to 13)."""
 
 import numpy as np
 import pandas as pd

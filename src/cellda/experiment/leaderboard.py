@@ -25,7 +25,7 @@ BOUNDS: Mapping[str, Mapping[str, Any]] = {
 }
 """Bounds, as edits of a recipe: the source model as it is; no source, and every label of the support side, outside the cap.
 
-`target_only` makes at least 400 steps of 16 images, so that small targets are learnt, and at most 3 passes over large ones.
+`target_only` makes at least 400 steps of 16 images, so that small targets are learned, and at most 3 passes over large ones.
 """
 
 
@@ -38,13 +38,13 @@ def conditions(
 
     Args:
         base: What all share.
-        names: Adapters; several in a row are joined by `+` (`adabn+lp_ft`); `our_workflow` is `full`. None given takes every
-            registered one, those of installed packages included.
+        names: Adapters; the members of a chain are joined by `+` (`adabn+lp_ft`); `our_workflow` is `full`. Without any, every
+            registered one is taken, those of installed packages included.
         without: Adapters to leave out.
         labels: Whether adapters that need labelled target cells are compared.
 
     Raises:
-        UnknownNameError: If there is no such adapter.
+        UnknownNameError: If an adapter is unknown.
         ConfigurationError: If one that needs labels is asked for without labels.
     """
     from cellda.adapters.base import Need

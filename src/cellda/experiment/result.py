@@ -36,7 +36,7 @@ class Trial(BaseModel):
     Attributes:
         number: From 0; the first is the adapter's own values.
         state: `"complete"`, or `"pruned"` where the race gave it up.
-        score: The selector's, the mean over its rounds; None where there is none.
+        score: The selector's, the mean over its rounds; None where no round was finished.
         values: Value of each searched field.
         seconds: Wall time.
     """

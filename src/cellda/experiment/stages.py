@@ -25,9 +25,11 @@ from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.clock import Clock
+from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds
 from cellda.selection.search import search
 from cellda.selection.selectors.base import Use
+from cellda.training.batches import Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
@@ -110,9 +112,8 @@ def source_model(run: Run, trainer: Trainer) -> Path:
                 ImageExamples(*parts, stain_jitter=recipe.training.stain_jitter),
                 recipe.training,
                 seed=recipe.seed,
-                lengths=[len(part) for part in parts],
-                names=[source.name for source in recipe.sources],
-                title="training the source model",
+                work=Work(Stage.TRAIN_SOURCE),
+                mix=Mix(tuple(map(len, parts)), tuple(source.name for source in recipe.sources)),
                 checkpoints=folder / "checkpoints",
             )
         held = {
@@ -230,7 +231,7 @@ def _predicted(
     return prediction_table(
         run.sources[number],
         rows,
-        trainer.probabilities(model, images.subset(rows), "measuring the source model"),
+        trainer.probabilities(model, images.subset(rows), Work(Stage.MEASURE_SOURCE)),
         condition=source_condition(run),
         draw=0,
         seed=run.recipe.seed,

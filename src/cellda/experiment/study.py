@@ -21,6 +21,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
+from cellda.runtime.work import Stage, Work
 from cellda.training.loop import Trainer
 
 
@@ -153,7 +154,7 @@ class Study:
         make_ready([run for _, run in runs if run.finished() is None], trainer)
         tables: list[pd.DataFrame] = []
         failed: dict[str, Exception] = {}
-        with self.workspace.display(), bars.task("runs", len(runs)) as advance:
+        with self.workspace.display(), bars.task(Work(Stage.RUN), len(runs)) as advance:
             for condition, run in runs:
                 try:
                     result = make(run, trainer, keep_model=False)

@@ -9,6 +9,7 @@ the package (`cellda.adapters`, ...), the entry point's name being the plug-in's
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -86,6 +87,18 @@ class Registry(Generic[T]):
                 )
             points[point.name] = point
         return points
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """Within it, members can be registered and packages installed that are forgotten afterwards: for tests of plug-ins."""
+        before = set(self._classes)
+        self.__dict__.pop("_entry_points", None)
+        try:
+            yield
+        finally:
+            for name in self._classes.keys() - before - self._files.keys():
+                del self._classes[name]
+            self.__dict__.pop("_entry_points", None)
 
     def names(self) -> list[str]:
         """All member names, sorted; imports none of them."""

@@ -124,7 +124,7 @@ def critical_difference(predictions: "pd.DataFrame", _: str) -> "Figure":
 
 
 def accuracy(predictions: "pd.DataFrame", main: str) -> "Figure":
-    """Fig. 6: accuracy by target with 95 % intervals, beside the paper's."""
+    """Fig. 6: accuracy by target with 95 % intervals, next to the paper's."""
     from cellda.reporting.paper.figures import accuracy_bars
 
     return accuracy_bars(predictions, main)
@@ -206,7 +206,7 @@ def named(
     """The table or figure of a name.
 
     Raises:
-        UnknownNameError: If there is none; the message names the near ones.
+        UnknownNameError: If the name is unknown; the message names the near ones.
     """
     if name not in makers:
         raise UnknownNameError(f"There is no {noun} '{name}'; {nearest(name, makers)}")

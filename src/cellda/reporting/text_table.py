@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 PADDING, EDGES = 3, 1
-"""Characters that a column takes beside its cells, and a table beside its columns."""
+"""Characters that a column takes in addition to its cells, and a table in addition to its columns."""
 
 
 @dataclass(frozen=True)

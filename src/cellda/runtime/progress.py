@@ -18,6 +18,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from cellda.runtime.work import Work, begin
+
 _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=None)
 
 
@@ -51,16 +53,17 @@ def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> 
 
 
 @contextmanager
-def task(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar with `total` steps; yields a function that advances it. Nothing is shown outside a `display`.
+def task(work: Work, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar with `total` steps; yields a function that advances it. Outside a `display`, nothing is drawn.
 
-    `total` is None if the number of steps is not known yet: the bar then moves without an end.
+    If `total` is None, it is not known yet: the bar moves without an end. Whoever watches (`cellda.runtime.work`) is told.
     """
+    begin(work)
     progress = _display.get()
     if progress is None:
         yield lambda _steps: None
         return
-    bar = progress.add_task(description, total=total)
+    bar = progress.add_task(str(work), total=total)
     try:
         yield lambda steps: progress.advance(bar, steps)
     finally:

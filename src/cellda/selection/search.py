@@ -21,6 +21,7 @@ from cellda.errors import CelldaError
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import Range
 from cellda.runtime import progress
+from cellda.runtime.work import Stage, Work
 from cellda.selection.candidates import Candidates
 from cellda.selection.folds import support_folds
 from cellda.selection.selectors import create
@@ -109,7 +110,7 @@ def search(
                 raise optuna.TrialPruned
         return float(np.mean(scores))
 
-    with progress.task("searching", settings.trials) as advance:
+    with progress.task(Work(Stage.SEARCH, adapter.name), settings.trials) as advance:
         done = _finished(study)
         advance(done)
         while done < settings.trials:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator
@@ -9,6 +10,21 @@ from torch.utils.data import Sampler
 
 REPEATS = 20
 """A source repeated more often than this in an epoch is warned about."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Sets of examples that batches hold in equal parts.
+
+    Attributes:
+        lengths: Number of examples of each set, in the order of their positions.
+        names: Names of the sets, for warnings.
+        per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
+    """
+
+    lengths: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    per_epoch: int | None = None
 
 
 class Batches(Sampler[list[int]]):

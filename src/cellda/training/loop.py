@@ -2,9 +2,9 @@
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, PartialState
@@ -20,7 +20,8 @@ from cellda.models.folding import find_pairs, folded
 from cellda.runtime import progress
 from cellda.runtime.device import DevicePlan, plan_for, tuned_convolutions
 from cellda.runtime.memory import keep_freed_memory
-from cellda.training.batches import Batches
+from cellda.runtime.work import Stage, Work
+from cellda.training.batches import Batches, Mix
 from cellda.training.checkpoints import checkpoint, keep_as, resume
 from cellda.training.examples import Batch, Examples
 from cellda.training.objective import CrossEntropy, Objective, Step
@@ -28,6 +29,7 @@ from cellda.training.optimizer import optimizer_of, schedule_of
 from cellda.training.settings import Training
 
 EPOCH_SEEDS = 1_000_003
+TRAINING, PREDICTING, EMBEDDING = Work(Stage.TRAIN), Work(Stage.PREDICT), Work(Stage.EMBED)
 
 
 class DivergedError(CelldaError):
@@ -63,12 +65,9 @@ class Trainer:
         settings: Training,
         *,
         seed: int,
-        lengths: Sequence[int] | None = None,
-        names: Sequence[str] = (),
-        per_epoch: int | None = None,
+        work: Work = TRAINING,
+        mix: Mix | None = None,
         objective: Objective | None = None,
-        rates: Mapping[str, float] | None = None,
-        title: str = "training",
         checkpoints: Path | None = None,
     ) -> list[float]:
         """Train `module` in place and leave it in evaluation mode.
@@ -81,12 +80,9 @@ class Trainer:
             examples: What to train on.
             settings: Epochs, batch size, optimizer and so on.
             seed: Seed of the order, the augmentation and dropout; the caller's random state is left alone.
-            lengths: Sizes of the sets that batches mix in equal parts; by default all examples are one set.
-            names: Names of those sets, for warnings.
-            per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
+            work: What the bar and messages call it.
+            mix: The sets that batches mix in equal parts; by default all examples are one set.
             objective: What is minimised; by default the cross-entropy with the label smoothing of `settings`.
-            rates: Factors of the learning rate by the beginning of a parameter's name; the longest that fits counts.
-            title: What the progress bar is called.
             checkpoints: Folder for a checkpoint after every epoch, from which an interrupted call goes on.
 
         Returns:
@@ -96,7 +92,8 @@ class Trainer:
             DivergedError: If the loss is no longer finite.
         """
         accelerator = self._accelerator()
-        batches = Batches(lengths or [len(examples)], settings.batch_size, seed, names, per_epoch)
+        mix = mix or Mix((len(examples),))
+        batches = Batches(mix.lengths, settings.batch_size, seed, mix.names, mix.per_epoch)
         objective = objective or CrossEntropy(settings.label_smoothing)
         loader: DataLoader[Batch] = DataLoader(
             examples,  # type: ignore[arg-type]
@@ -105,15 +102,15 @@ class Trainer:
             pin_memory=self.plan.pinned,
         )
         to_device(module, self.device)
-        optimizer = optimizer_of(module, objective, settings, rates or {})
+        optimizer = optimizer_of(module, objective, settings)
         steps = settings.epochs * len(batches)
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
         keep_as(module, accelerator)
-        with progress.task(title, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
+        with progress.task(work, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
             quick = self._quick(module, examples, settings, steps)
             prepared = accelerator.prepare(quick, optimizer, schedule_of(optimizer, settings, steps), loader)
-            epoch_of = _Epoch(accelerator, self.plan, examples, objective, settings, *prepared)
+            epoch_of = _Epoch(accelerator, self.plan, examples, objective, settings, _Prepared(*prepared))
             first = resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
@@ -125,7 +122,7 @@ class Trainer:
                 losses.values.append(loss)
                 if not math.isfinite(loss):
                     raise DivergedError(
-                        f"{title}: the loss is no longer finite in epoch {epoch + 1} of {settings.epochs}; "
+                        f"{work}: the loss is no longer finite in epoch {epoch + 1} of {settings.epochs}; "
                         f"try a learning rate below lr={settings.lr}."
                     )
                 checkpoint(accelerator, checkpoints, epoch + 1)
@@ -149,17 +146,17 @@ class Trainer:
 
     @torch.no_grad()
     def probabilities(
-        self, model: CellClassifier, images: ImageSet, title: str = "predicting"
+        self, model: CellClassifier, images: ImageSet, work: Work = PREDICTING
     ) -> Float[Tensor, "n c"]:
         """Class probabilities `(N, classes)` of raw images, on the CPU."""
-        return self._map(model, images, CellClassifier.probabilities, title)
+        return self._map(model, images, CellClassifier.probabilities, work)
 
     @torch.no_grad()
     def embeddings(
-        self, model: CellClassifier, images: ImageSet, title: str = "embedding"
+        self, model: CellClassifier, images: ImageSet, work: Work = EMBEDDING
     ) -> Float[Tensor, "n d"]:
         """Embeddings `(N, 128)` of raw images, on the CPU."""
-        return self._map(model, images, CellClassifier.embedded, title)
+        return self._map(model, images, CellClassifier.embedded, work)
 
     @torch.no_grad()
     def apply(self, head: nn.Module, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
@@ -171,14 +168,14 @@ class Trainer:
         model: CellClassifier,
         images: ImageSet,
         function: Callable[[CellClassifier, Tensor], Tensor],
-        title: str,
+        work: Work,
     ) -> Float[Tensor, "n k"]:
         to_device(model, self.device)
         quick, size = model.for_inference(), self.plan.inference_batch
         # One block, filled batch by batch: many small results would not give their memory back. It is fetched at the end,
         # because a GPU would have to finish every batch before the next one is sent.
         result: Tensor | None = None
-        with progress.task(title, len(images)) as advance, tuned_convolutions():
+        with progress.task(work, len(images)) as advance, tuned_convolutions():
             for start in range(0, len(images), size):
                 positions = range(start, min(start + size, len(images)))
                 pixels = images.raw(positions)
@@ -190,7 +187,7 @@ class Trainer:
                 result[start : start + len(found)] = found
                 advance(len(positions))
         if result is None:
-            raise CelldaError(f"{title}: there are no images.")
+            raise CelldaError(f"{work}: there are no images.")
         return result.cpu()
 
 
@@ -207,6 +204,15 @@ class _Losses:
         self.values = state["values"]
 
 
+class _Prepared(NamedTuple):
+    """What accelerate has prepared."""
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: LRScheduler
+    loader: DataLoader[Batch]
+
+
 class _Epoch:
     """One pass over the examples with everything that accelerate has prepared."""
 
@@ -217,14 +223,11 @@ class _Epoch:
         examples: Examples,
         objective: Objective,
         settings: Training,
-        module: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scheduler: LRScheduler,
-        loader: DataLoader[Batch],
+        prepared: _Prepared,
     ) -> None:
         self.accelerator, self.plan = accelerator, plan
         self.examples, self.objective, self.settings = examples, objective, settings
-        self.module, self.optimizer, self.scheduler, self.loader = module, optimizer, scheduler, loader
+        self.module, self.optimizer, self.scheduler, self.loader = prepared
 
     def run(
         self, generator: Generator, progress: float, share: float, advance: Callable[[int], None]

@@ -1,6 +1,6 @@
 """What a training step minimises: cross-entropy, or what a method says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,9 +41,12 @@ class Objective(Protocol):
 
     Attributes:
         rate: Factor of the learning rate of the method's own parameters.
+        rates: Factors of the learning rate of the module's parameters, by the beginning of their names; the longest that fits
+            counts, and parameters that none fits have the factor 1.
     """
 
     rate: float
+    rates: Mapping[str, float]
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """The scalar to be minimised, with gradients.
@@ -66,12 +69,14 @@ class CrossEntropy:
 
     Args:
         label_smoothing: Probability mass spread over all classes.
+        rates: Factors of the learning rate, see `Objective`; by default all parameters learn alike.
     """
 
     rate = 1.0
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, rates: Mapping[str, float] | None = None) -> None:
         self.label_smoothing = label_smoothing
+        self.rates: Mapping[str, float] = rates or {}
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """The mean over the labelled examples; an unlabelled one counts nothing."""

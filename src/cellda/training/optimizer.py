@@ -1,7 +1,5 @@
 """What moves the weights, and how fast."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
@@ -10,11 +8,10 @@ from cellda.training.objective import Objective
 from cellda.training.settings import Training
 
 
-def optimizer_of(
-    module: nn.Module, objective: Objective, settings: Training, rates: Mapping[str, float]
-) -> torch.optim.Optimizer:
+def optimizer_of(module: nn.Module, objective: Objective, settings: Training) -> torch.optim.Optimizer:
     """The optimizer of all weights that train, in one group for every factor of the learning rate."""
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    rates = objective.rates
     groups: dict[float, list[nn.Parameter]] = {}
     for name, weight in module.named_parameters():
         if weight.requires_grad:

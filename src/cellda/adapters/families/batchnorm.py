@@ -13,6 +13,7 @@ from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.runtime import progress
+from cellda.runtime.work import Stage, Work
 
 BATCH = 64
 """Images that are normalised together while statistics are taken."""
@@ -108,7 +109,7 @@ def take_statistics(model: CellClassifier, images: ImageSet, alpha: float = 1.0)
     with (
         torch.no_grad(),
         _watching(layers) as moments,
-        progress.task("taking statistics", len(images)) as advance,
+        progress.task(Work(Stage.TAKE_STATISTICS), len(images)) as advance,
     ):
         for first in range(batches):
             positions = range(first, len(images), batches)

@@ -9,6 +9,7 @@ from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Tar
 from cellda.data.image_set import ImageSet
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work
 from cellda.training.batches import Batches
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import to_device
@@ -55,7 +56,7 @@ class FineTuning(Training, Adapter):
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train the weights of `model` that require gradients by `objective`."""
         to_device(model, context.trainer.device)
-        self.fine_tune(model, target, context, objective=self.objective(model, target, context))
+        self.fine_tune(model, target, context, self.objective(model, target, context))
         return model
 
     def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
@@ -69,14 +70,14 @@ class FineTuning(Training, Adapter):
         return {"the support": [target.support]}
 
     def fine_tune(
-        self, model: CellClassifier, target: TargetView, context: AdaptContext, **options: Any
+        self, model: CellClassifier, target: TargetView, context: AdaptContext, objective: Objective
     ) -> None:
-        """Train the weights of `model` that require gradients on `sets`, shuffled together; `options` go to `Trainer.fit`."""
+        """Train the weights of `model` that require gradients on `sets`, shuffled together."""
         parts = [part for group in self.sets(target, context).values() for part in group]
         examples = ImageExamples(*parts, stain_jitter=self.stain_jitter)
         settings = self.for_images(len(examples))
-        title = f"adapting ({self.name})"
-        context.trainer.fit(model, examples, settings, seed=context.seed, title=title, **options)
+        work = Work(Stage.ADAPT, self.name)
+        context.trainer.fit(model, examples, settings, seed=context.seed, work=work, objective=objective)
 
     def for_images(self, images: int) -> Self:
         """These settings with as many epochs as `images` need for `min_steps`."""

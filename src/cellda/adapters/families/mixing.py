@@ -1,6 +1,6 @@
 """Fine-tuning in batches that hold support, unlabelled and source images in equal parts."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
@@ -11,7 +11,10 @@ from cellda.adapters.families.fine_tuning import FineTuning
 from cellda.data.image_set import ImageSet
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
+from cellda.runtime.work import Stage, Work
+from cellda.training.batches import Mix
 from cellda.training.examples import ImageExamples
+from cellda.training.objective import Objective
 
 
 class Mixing(FineTuning):
@@ -39,7 +42,7 @@ class Mixing(FineTuning):
         return {**super().sets(target, context), "the pool": [target.pool]}
 
     def fine_tune(
-        self, model: CellClassifier, target: TargetView, context: AdaptContext, **options: Any
+        self, model: CellClassifier, target: TargetView, context: AdaptContext, objective: Objective
     ) -> None:
         """Train the weights of `model` that require gradients on `sets`, mixed in equal parts."""
         sets = self.sets(target, context)
@@ -51,11 +54,9 @@ class Mixing(FineTuning):
             ),
             self.for_images(len(sets) * support),
             seed=context.seed,
-            lengths=[sum(map(len, parts)) for parts in sets.values()],
-            names=list(sets),
-            per_epoch=support,
-            title=f"adapting ({self.name})",
-            **options,
+            work=Work(Stage.ADAPT, self.name),
+            mix=Mix(tuple(sum(map(len, parts)) for parts in sets.values()), tuple(sets), support),
+            objective=objective,
         )
 
     def supported(self, target: TargetView, context: AdaptContext) -> Int[Tensor, " k"]:

@@ -17,6 +17,7 @@ from cellda.datasets.download.places import Archive, ByHand, Download, Place, pl
 from cellda.datasets.download.transfer import ResumingDownloader, reason
 from cellda.datasets.download.unpack import unpack
 from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.work import Stage, Work
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _download(source: Download, folder: Path, work: Path, record_file: Path) -> 
     if expected is None and before is not None and before.url == source.url:
         expected, by = f"sha256:{before.sha256}", f"was recorded on {before.day} in {record_file}"
     part = work / f"{source.file}.part"
-    downloader = ResumingDownloader(part, f"downloading {source.file}")
+    downloader = ResumingDownloader(part, Work(Stage.DOWNLOAD, source.file))
     pooch.get_logger().setLevel(
         "WARNING"
     )  # Otherwise it writes between the bars, and suggests a hash in the code.

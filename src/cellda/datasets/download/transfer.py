@@ -7,6 +7,7 @@ from pathlib import Path
 import requests
 
 from cellda.runtime import progress
+from cellda.runtime.work import Work
 
 FAILURES = 4
 """How many consecutive times a connection may fail without new bytes."""
@@ -27,13 +28,13 @@ class ResumingDownloader:
     Args:
         part: The growing file, which survives an interruption. `<part>.version` next to it holds the server's
             name of its version.
-        title: Title of the progress bar.
+        work: What the progress bar calls it.
     """
 
-    def __init__(self, part: Path, title: str) -> None:
+    def __init__(self, part: Path, work: Work) -> None:
         self.part = part
         self.version_file = part.with_name(part.name + ".version")
-        self.title = title
+        self.work = work
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Download all of `url`, then move it to `output_file`.
@@ -83,7 +84,7 @@ class ResumingDownloader:
             self._receive(response, total)
 
     def _receive(self, response: requests.Response, total: int | None) -> None:
-        with self.part.open("ab") as file, progress.task(self.title, total) as advance:
+        with self.part.open("ab") as file, progress.task(self.work, total) as advance:
             advance(file.tell())
             for block in response.iter_content(BLOCK):
                 file.write(block)

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime import progress
+from cellda.runtime.work import Stage, Work
 
 _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
@@ -74,7 +75,7 @@ def unpack(archive: Path, folder: Path, inner: str | None = None) -> None:
                 )
             files = [entry for entry in entries if entry.kind == "file"]
             _check_room(archive, folder, sum(entry.size for entry in files))
-            _write(files, reader, folder, f"unpacking {archive.name}")
+            _write(files, reader, folder, Work(Stage.UNPACK, archive.name))
     except _DAMAGED as error:
         raise DataError(f"{archive.name} is damaged and cannot be unpacked: {error}.") from error
     if inner is not None:
@@ -83,8 +84,8 @@ def unpack(archive: Path, folder: Path, inner: str | None = None) -> None:
             nested.unlink()
 
 
-def _write(files: list[Entry], reader: Callable[[Entry], IO[bytes]], folder: Path, title: str) -> None:
-    with progress.task(title, sum(entry.size for entry in files)) as advance:
+def _write(files: list[Entry], reader: Callable[[Entry], IO[bytes]], folder: Path, work: Work) -> None:
+    with progress.task(work, sum(entry.size for entry in files)) as advance:
         for entry in files:
             path = folder.joinpath(*entry.parts)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 def accuracy_bars(
     predictions: pd.DataFrame, condition: str, resamples: int = RESAMPLES, seed: int = 0
 ) -> Figure:
-    """Accuracy on every target, with bootstrap intervals, beside the paper's bars (Fig. 6).
+    """Accuracy on every target, with bootstrap intervals, next to the paper's bars (Fig. 6).
 
     Ours is the mean over runs; its interval redraws groups of images (`cellda.evaluation.metrics.average`).
     A target that the paper does not report has one bar. The paper prints no interval as a number.
@@ -247,7 +247,7 @@ def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: 
 
 def _recall_axes(axes: Axes) -> None:
     axes.set_xlim(0, 1)
-    # Short, because the last of one panel stands beside the first of the next.
+    # Short, because the last of one panel stands next to the first of the next.
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"])
     axes.set_ylim(0, 1.02)
     plain_axes(axes)

@@ -1,4 +1,4 @@
-"""The numbers of the paper (Chossegros et al. 2024) that cellda sets its own beside."""
+"""The numbers of the paper (Chossegros et al. 2024) that cellda compares its own with."""
 
 from collections.abc import Iterable
 
@@ -124,7 +124,7 @@ def named(target: str) -> str:
 
 
 def remarks(targets: Iterable[str]) -> list[str]:
-    """What to know when ours stand beside the paper's numbers of these targets."""
+    """What to know when comparing ours with the paper's numbers of these targets."""
     shown = set(targets)
     return [
         f"The paper's numbers of {name} are of '{here}' (lymphocytes and monocytes swapped), ours of the labels as published."

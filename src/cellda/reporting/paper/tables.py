@@ -31,7 +31,7 @@ from cellda.taxonomy import CLASSES
 def per_class_table(
     predictions: pd.DataFrame, condition: str, resamples: int = RESAMPLES, seed: int = 0
 ) -> TextTable:
-    """Precision and recall of every class on every target, with intervals, beside the paper's (Table 4).
+    """Precision and recall of every class on every target, with intervals, next to the paper's (Table 4).
 
     Args:
         predictions: A prediction table of one protocol.
@@ -51,9 +51,9 @@ def per_class_table(
             thin = measured.support < MIN_CELLS
             few |= thin
             cells = [words(target), name + "*" * thin, str(measured.support)]
-            beside = paper.get((published.named(target), name), (math.nan, math.nan))
-            for rate, theirs in zip(("precision", "recall"), beside, strict=True):
-                cells += _beside(getattr(measured, rate), theirs)
+            reported = paper.get((published.named(target), name), (math.nan, math.nan))
+            for rate, theirs in zip(("precision", "recall"), reported, strict=True):
+                cells += _next_to(getattr(measured, rate), theirs)
             rows.append(cells)
     heads = [f"{rate}: {who}" for rate in ("precision", "recall") for who in ("ours", "paper", "difference")]
     notes = [
@@ -109,7 +109,7 @@ def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
 
 
 def paper_means_table(predictions: pd.DataFrame) -> TextTable:
-    """Conditions averaged over targets, beside the paper's mean over the same targets (Table 5).
+    """Conditions averaged over targets, next to the paper's mean over the same targets (Table 5).
 
     Only targets count that the paper reports and that every condition shown has been run on.
 
@@ -166,7 +166,7 @@ def _table_5(means: pd.DataFrame, conditions: list[str], targets: list[str]) -> 
 
 
 def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
-    """Every target under all conditions, beside the paper's numbers (Table C.1).
+    """Every target under all conditions, next to the paper's numbers (Table C.1).
 
     A target whose groups and a class coincide (`CONFOUNDED`) follows once more without that class, for
     which the paper has no number.
@@ -177,10 +177,10 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
     Raises:
         ConfigurationError: If protocols are mixed, or nothing is in the paper too.
     """
-    beside = side_by_side(predictions, published.comparable()).set_index(["condition", "target", "measure"])
-    beside = beside[["paper", "difference"]]
+    compared = side_by_side(predictions, published.comparable()).set_index(["condition", "target", "measure"])
+    compared = compared[["paper", "difference"]]
     measured = score(with_views(predictions), resamples=0)
-    pairs = {(condition, target) for condition, target, _ in beside.index}
+    pairs = {(condition, target) for condition, target, _ in compared.index}
     known = {target for _, target in pairs}
     views = {target: view_of(target) for target in known & set(CONFOUNDED)}
     order = [
@@ -198,7 +198,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
             if target in views.values():
                 cells += ["–", "–"]
             else:
-                theirs, difference = beside.loc[[(condition, target, name)]].to_numpy()[0]
+                theirs, difference = compared.loc[[(condition, target, name)]].to_numpy()[0]
                 cells += [f"{theirs:.2f}", f"{difference:+.2f}"]
         rows.append(cells)
     return TextTable(
@@ -215,7 +215,7 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
 
 
 def source_table(predictions: pd.DataFrame) -> TextTable:
-    """The held-out fifth of every source that the paper reports too, beside its numbers (section "Classification").
+    """The held-out fifth of every source that the paper reports too, next to its numbers (section "Classification").
 
     Args:
         predictions: Held-out predictions, as `cellda.experiment.stages.held_out_predictions` gives them.
@@ -254,7 +254,7 @@ def of_condition(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
     return rows
 
 
-def _beside(ours: Estimate, theirs: float) -> list[str]:
+def _next_to(ours: Estimate, theirs: float) -> list[str]:
     if math.isnan(theirs):
         return [str(ours), "–", "–"]
     return [str(ours), f"{theirs:.2f}", f"{ours.value - theirs:+.2f}"]
