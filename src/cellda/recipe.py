@@ -84,7 +84,7 @@ class Recipe(Settings):
             near names.
     """
 
-    sources: tuple[Source, ...] = Field(("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
+    sources: tuple[Source, ...] = Field(default=("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
     normalizer: NormalizerSpec = "reinhard"  # type: ignore[assignment]
     target_normalizer: NormalizerSpec | None = None
     framing: FramingSpec = "none"  # type: ignore[assignment]
@@ -95,7 +95,7 @@ class Recipe(Settings):
     search: Search | None = Search()
     pool: Literal["query", "disjoint"] = "query"
     protocol: Literal["clean", "paper"] = "clean"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu"] = "auto"
 
     def __init__(self, **fields: Unpack[RecipeFields]) -> None:

@@ -18,7 +18,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"taxonomy": "the six classes; raw label -> class"},
     {
         "plugins": "registries, entry points, options, the base of all settings, the code behind a result",
-        "runtime": "store, device, memory, progress, clock",
+        "runtime": "store, versions, device, memory, progress, typed work, clock",
         "presets": "named edits of a recipe, as data",
     },
     {
@@ -36,7 +36,10 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"training": "the one training loop, its batches, objective and settings"},
     {"adapters": "what is done with the target's cells, one file each; shared bases in families/"},
     {"selection": "hyper-parameter search within the support set, selectors, folds"},
-    {"recipe": "what is composed: frozen, typed, serialisable data"},
+    {
+        "recipe": "what is composed: frozen, typed, serialisable data",
+        "plugin": "all that the author of a plug-in imports",
+    },
     {
         "experiment": "how it runs: the stages in order, their keys, results, studies of many runs, leaderboard"
     },

@@ -25,7 +25,7 @@ class L2Sp(FineTuning):
     """
 
     alpha: float = tunable(0.01, low=1e-3, high=1.0, log=True, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
 
     def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
         """Cross-entropy and the distance from where `model` is now."""

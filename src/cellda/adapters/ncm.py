@@ -28,7 +28,7 @@ class Ncm(FeatureAdapter):
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.NEW_HEAD})
 
-    temperature: float = Field(0.1, gt=0)
+    temperature: float = Field(default=0.1, gt=0)
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """A head that measures the distance to the mean of each class of the support."""

@@ -39,7 +39,7 @@ class PriorCorrection(PooledFeatures):
 
     smoothing: float = tunable(0.5, choices=(0.0, 0.1, 0.5, 2.0), ge=0)
     trained_on: tuple[float, ...] | None = Field(
-        None, description="Shares of the classes; equal if not given."
+        default=None, description="Shares of the classes; equal if not given."
     )
 
     def check(self, offer: Offer) -> None:

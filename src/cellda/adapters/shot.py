@@ -36,14 +36,16 @@ class Shot(Training, Pooled, Adapter):
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
-    rounds: int = Field(2, ge=1, description="How often pseudo-labels are made.")
-    epochs: int = Field(2, ge=1, description="Epochs after each time.")
-    images: int = Field(400, ge=2, description="Images of the pool that an epoch takes at most.")
-    pool_images: int = Field(600, ge=2, description="Images of the pool that are used, at most; drawn once.")
+    rounds: int = Field(default=2, ge=1, description="How often pseudo-labels are made.")
+    epochs: int = Field(default=2, ge=1, description="Epochs after each time.")
+    images: int = Field(default=400, ge=2, description="Images of the pool that an epoch takes at most.")
+    pool_images: int = Field(
+        default=600, ge=2, description="Images of the pool that are used, at most; drawn once."
+    )
     batch_size: int = tunable(32, choices=(16, 32, 64), ge=2)
     lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
     pseudo: float = tunable(0.3, low=0.0, high=1.0, ge=0)

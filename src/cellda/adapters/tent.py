@@ -40,7 +40,9 @@ class Tent(Training, SourceStatistics):
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     bn: Literal["train"] = "train"
-    pool_images: int = Field(800, ge=2, description="Images of the pool that are used, at most; drawn once.")
+    pool_images: int = Field(
+        default=800, ge=2, description="Images of the pool that are used, at most; drawn once."
+    )
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train the BatchNorms of the encoder, then take their statistics from the pool."""

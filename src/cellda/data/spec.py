@@ -18,6 +18,6 @@ class FewShot(Settings):
             cell of the support side, whatever its number, for upper bounds.
     """
 
-    n: int | None = Field(None, ge=1)
-    draw: int = Field(0, ge=0)
+    n: int | None = Field(default=None, ge=1)
+    draw: int = Field(default=0, ge=0)
     kind: Literal["balanced", "stratified", "random", "all"] = "balanced"

@@ -25,8 +25,8 @@ class Backbone(Settings):
 
     name: str = "efficientnet_b0"
     weights: str = "timm"
-    image_size: int = Field(224, ge=32)
-    embedding: int = Field(128, ge=2)
+    image_size: int = Field(default=224, ge=32)
+    embedding: int = Field(default=128, ge=2)
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -26,8 +26,8 @@ class Search(Settings):
             every other run refuses it.
     """
 
-    trials: int = Field(20, ge=1)
-    folds: int = Field(3, ge=2)
+    trials: int = Field(default=20, ge=1)
+    folds: int = Field(default=3, ge=2)
     selector: str = "support_cv"
 
     @field_validator("selector")

@@ -22,12 +22,12 @@ class Training(Settings):
             BatchNorm always trains.
     """
 
-    epochs: int = Field(15, ge=1)
-    batch_size: int = Field(16, ge=2)
-    lr: float = Field(1e-4, gt=0)
+    epochs: int = Field(default=15, ge=1)
+    batch_size: int = Field(default=16, ge=2)
+    lr: float = Field(default=1e-4, gt=0)
     optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: float = Field(0.0, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     one_cycle: bool = False
     bn: Literal["train", "frozen"] = "train"
 
@@ -46,12 +46,12 @@ class SourceTraining(Training):
         stain_jitter: Strength of random changes of stain and light after normalization (`augment.random_stain`); 0 is none.
     """
 
-    lr: float = Field(3e-4, gt=0)
+    lr: float = Field(default=3e-4, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(0.01, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
-    holdout: float = Field(0.2, ge=0, le=0.5)
-    mixstyle: float = Field(0.0, ge=0, le=1)
-    stain_jitter: float = Field(0.0, ge=0)
+    holdout: float = Field(default=0.2, ge=0, le=0.5)
+    mixstyle: float = Field(default=0.0, ge=0, le=1)
+    stain_jitter: float = Field(default=0.0, ge=0)

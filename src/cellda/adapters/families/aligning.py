@@ -47,7 +47,7 @@ class Aligning(SourceImages, Mixing):
     batch_size: int = tunable(24, choices=(12, 24, 48), ge=3)
     min_steps: int = tunable(110, choices=(0, 55, 110, 220), ge=0)
     source_images: int = Field(
-        300, ge=1, description="Source images in all, balanced over sources and classes."
+        default=300, ge=1, description="Source images in all, balanced over sources and classes."
     )
     weight: float
 

@@ -82,8 +82,8 @@ class HeadTraining(Training, FeatureAdapter):
 
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(0.01, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["frozen"] = "frozen"
 

@@ -36,8 +36,8 @@ class FineTuning(Training, Adapter):
     batch_size: int = tunable(8, choices=(4, 8, 16), ge=2)
     lr: float = tunable(3e-4, low=3e-5, high=6e-4, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(0.01, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
     min_steps: int = tunable(200, choices=(0, 100, 200, 400), ge=0)

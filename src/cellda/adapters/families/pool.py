@@ -18,7 +18,9 @@ class Pooled(Settings):
     So what a run costs is bounded whatever the size of the pool, at their defaults by 3,000 images.
     """
 
-    pool_images: int = Field(1000, ge=2, description="Images of the pool that are used, at most; drawn once.")
+    pool_images: int = Field(
+        default=1000, ge=2, description="Images of the pool that are used, at most; drawn once."
+    )
 
     def part(self, pool: ImageSet, seed: int) -> ImageSet:
         """The pool itself, or `pool_images` of it, drawn without regard to anything and in the pool's order."""

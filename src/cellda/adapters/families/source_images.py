@@ -16,7 +16,7 @@ class SourceImages(FineTuning):
     """
 
     source_images: int = Field(
-        100, ge=1, description="Source images in all, balanced over sources and classes."
+        default=100, ge=1, description="Source images in all, balanced over sources and classes."
     )
 
     def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:

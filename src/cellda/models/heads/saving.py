@@ -17,7 +17,7 @@ def check_registered(head: nn.Module) -> None:
         ConfigurationError: If it, or one inside it, is not a `Head`, or its class is not the one registered under its name.
     """
     for part in (head, *_heads(head)):
-        cls, name = type(part), getattr(part, "name", None)
+        cls, name = type(part), str(getattr(part, "name", ""))
         known = (
             isinstance(part, Head) and name in registry and qualified(registry.get(name)) == qualified(cls)
         )
