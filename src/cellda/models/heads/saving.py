@@ -17,11 +17,8 @@ def check_registered(head: nn.Module) -> None:
         ConfigurationError: If it, or one inside it, is not a `Head`, or its class is not the one registered under its name.
     """
     for part in (head, *_heads(head)):
-        cls, name = type(part), getattr(part, "name", None)
-        known = (
-            isinstance(part, Head) and name in registry and qualified(registry.get(name)) == qualified(cls)
-        )
-        if not known:
+        cls, name = type(part), str(getattr(part, "name", ""))
+        if name not in registry or qualified(registry.get(name)) != qualified(cls):
             raise ConfigurationError(
                 f"The head of this model is a {qualified(cls)}, which could not be loaded again; an adapter returns a head "
                 "that derives from cellda.plugin.Head and is registered under a name of its own with `register_head`."
