@@ -137,7 +137,9 @@ def _place(error: Exception, module: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     root = spec_file(module.partition(".")[0])
+    if root is not None and root.name == "__init__.py":
+        root = root.parent
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if root is not None and Path(frame.filename).is_relative_to(root.parent)]
+    own = [frame for frame in frames if root is not None and Path(frame.filename).is_relative_to(root)]
     own = [frame for frame in own if frame.filename != __file__]
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else f"module {module}"

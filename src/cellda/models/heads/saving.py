@@ -18,10 +18,7 @@ def check_registered(head: nn.Module) -> None:
     """
     for part in (head, *_heads(head)):
         cls, name = type(part), str(getattr(part, "name", ""))
-        known = (
-            isinstance(part, Head) and name in registry and qualified(registry.get(name)) == qualified(cls)
-        )
-        if not known:
+        if name not in registry or qualified(registry.get(name)) != qualified(cls):
             raise ConfigurationError(
                 f"The head of this model is a {qualified(cls)}, which could not be loaded again; an adapter returns a head "
                 "that derives from cellda.plugin.Head and is registered under a name of its own with `register_head`."
