@@ -6,6 +6,7 @@ from cellda.evaluation.condition import NO_SOURCE, Condition
 from cellda.experiment.run import Run
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
+from cellda.selection.selectors.base import Use
 
 ORACLE = "+oracle"
 """End of the names of conditions whose values were chosen by query labels, so that every table shows what they are."""
@@ -25,7 +26,7 @@ def name_of(recipe: Recipe) -> str:
     """
     framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
     search = recipe.search if recipe.adapter.search_space() else None
-    return _unframed(recipe) + framed + ORACLE * (search is not None and search.selector == "oracle")
+    return _unframed(recipe) + framed + ORACLE * (search is not None and Use.QUERY_LABELS in search.uses)
 
 
 def _unframed(recipe: Recipe) -> str:
