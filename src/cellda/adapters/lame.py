@@ -27,7 +27,7 @@ class LAME(PooledFeatures):
     step of the same equation with the assignments found, which for an image of the pool is its own. M. Boudiaf, R. Mueller, I.
     Ben Ayed, L. Bertinetto: Parameter-free online test-time adaptation, CVPR 2022, there with `strength = 1`, batch by batch.
 
-    The head that results stores the embeddings of the images looked at, at most `pool_images`.
+    The head that results stores the embeddings of the images used, at most `pool_images`.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})

@@ -37,7 +37,7 @@ class Mmd(Aligning):
     """Fine-tune with source images, distributions of both embeddings alike: multi-kernel MMD (Long et al. 2015).
 
     `L = CE(support, source) + weight r(t) MMD^2(S, T)`, see `mmd`, with the embeddings of source and target in a batch
-    (Alignment: standardised, classes with support). `r` rises from 0 to 1 as in `dann`. The paper aligns several layers behind
+    (Alignment: standardised, classes with support). `r` rises from 0 to 1 as in `dann`. The paper aligns several layers after
     a frozen stem; here it is the embedding, from which the head reads.
     """
 

@@ -1,4 +1,4 @@
-"""A cache of the labelled cells beside the source head."""
+"""A cache of the labelled cells in addition to the source head."""
 
 from typing import ClassVar
 
@@ -28,7 +28,7 @@ class TipCache(FeatureAdapter):
     beta: float = tunable(5.5, low=1.0, high=20.0, log=True, gt=0)
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
-        """Remember the support's embeddings beside `head`."""
+        """Remember the support's embeddings in addition to `head`."""
         del context
         inner = head.description
         size, width = features.support.shape
