@@ -49,11 +49,10 @@ class RecorderOfLabels(Recorder):
 @pytest.fixture(autouse=True)
 def registered():
     """The two are adapters in these tests alone."""
-    for cls, name in ((Recorder, "recorder"), (RecorderOfLabels, "recorder_of_labels")):
-        cellda.adapters.register(name)(cls)
-    yield
-    for name in ("recorder", "recorder_of_labels"):
-        del cellda.adapters.registry._classes[name]
+    with cellda.adapters.registry.scratch():
+        cellda.adapters.register("recorder")(Recorder)
+        cellda.adapters.register("recorder_of_labels")(RecorderOfLabels)
+        yield
 
 
 STEPS = ({"name": "recorder", "add": 2.0}, "recorder_of_labels")

@@ -84,11 +84,10 @@ def third_party():
     """Adapters of another package, registered in these tests alone."""
     classes = {cls.__name__.lower(): cls for cls in (Careless, Aloof, Exact, Forgetful)}
     classes["batchnorm_only"] = batchnorm_only()
-    for name, cls in classes.items():
-        cellda.adapters.register(name)(cls)
-    yield
-    for name in classes:
-        del cellda.adapters.registry._classes[name]
+    with cellda.adapters.registry.scratch():
+        for name, cls in classes.items():
+            cellda.adapters.register(name)(cls)
+        yield
 
 
 class Noting(Trainer):
@@ -204,16 +203,16 @@ class Manifold(Silent):
 
 @pytest.mark.parametrize("cls", [Silent, Listed])
 @pytest.mark.parametrize("ask", ["create", "recipe", "class"])
-def test_an_adapter_that_does_not_state_its_effects_is_refused(cls, ask, monkeypatch) -> None:
-    monkeypatch.setitem(cellda.adapters.registry._classes, "silent", cls)
-    cls.name = "silent"
+def test_an_adapter_that_does_not_state_its_effects_is_refused(cls, ask) -> None:
     asked = {
         "create": lambda: cellda.adapters.create("silent"),
         "recipe": lambda: Recipe(adapter="silent"),
         "class": cls,
     }
-    with pytest.raises(ConfigurationError) as caught:
-        asked[ask]()
+    with cellda.adapters.registry.scratch():
+        cellda.adapters.register("silent")(cls)
+        with pytest.raises(ConfigurationError) as caught:
+            asked[ask]()
     said = str(caught.value)
     assert "'silent'" in said
     assert "does not state its effects" in said

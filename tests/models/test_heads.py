@@ -92,17 +92,18 @@ def test_a_head_that_could_not_be_loaded_is_not_saved(tmp_path, head) -> None:
 
 
 def test_a_head_that_is_registered_in_this_process_alone_is_loaded_in_it_and_named_elsewhere(
-    tmp_path, monkeypatch
+    tmp_path,
 ) -> None:
-    monkeypatch.setattr(heads.registry, "_classes", dict(heads.registry._classes))
+    with heads.registry.scratch():
 
-    @heads.register("of_a_notebook")
-    class OfANotebook(Linear):
-        pass
+        @heads.register("of_a_notebook")
+        class OfANotebook(Linear):
+            pass
 
-    saved = a_model(Prior.around(OfANotebook(BACKBONE.embedding, 6, unit=True), torch.ones(6))).save(tmp_path)
-    assert isinstance(CellClassifier.load(saved).head.inner, OfANotebook)
-    del heads.registry._classes["of_a_notebook"]  # another process
+        inner = OfANotebook(BACKBONE.embedding, 6, unit=True)
+        saved = a_model(Prior.around(inner, torch.ones(6))).save(tmp_path)
+        assert isinstance(CellClassifier.load(saved).head.inner, OfANotebook)
+    # Another process has not registered it.
     wanted = rf"its head 'of_a_notebook' was registered by the module {__name__}.*group cellda\.models\.heads"
     with pytest.raises(DataError, match=wanted):
         CellClassifier.load(saved)

@@ -19,7 +19,7 @@ from cellda.adapters import Offer
 from cellda.errors import ConfigurationError
 from cellda.experiment.study import Study
 from cellda.models.timm_names import encoder_structure
-from cellda.plugins.code_digest import _bytes_digest, _package_code, member_code
+from cellda.plugins.code_digest import forget, member_code
 from cellda.plugins.registry import Registry
 from cellda.plugins.settings import Settings
 from cellda.taxonomy import CLASSES
@@ -169,13 +169,6 @@ def loaded(file: Path) -> ModuleType:
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     return module
-
-
-def forget() -> None:
-    """Read code again, as a new process does."""
-    member_code.cache_clear()
-    _package_code.cache_clear()
-    _bytes_digest.cache_clear()
 
 
 def digest_in(package: Path) -> str:

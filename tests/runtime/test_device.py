@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from cellda.runtime.device import CPU, DevicePlan, plan_for
 from cellda.training import loop
 from cellda.training.examples import ImageExamples
-from cellda.training.loop import Trainer
+from cellda.training.loop import PREDICTING, Trainer
 from tiny import brightness_set, quick, small_net, state
 
 
@@ -62,7 +62,7 @@ def test_convolutions_are_autotuned_while_training_and_predicting_and_the_settin
     trainer.fit(net, ImageExamples(brightness_set()), quick(bn="train"), seed=0)
     assert torch.backends.cudnn.benchmark is own
     trained = len(seen)
-    trainer._map(net, brightness_set(), lambda model, raw: model(raw / 255), "")
+    trainer.map(net, brightness_set(), lambda model, raw: model(raw / 255), PREDICTING)
     assert len(seen) > trained > 0
     assert all(seen)
     assert torch.backends.cudnn.benchmark is own
@@ -149,7 +149,7 @@ def test_pinned_batches_are_asked_for_where_the_plan_says_so(monkeypatch) -> Non
     def colours(_, raw):
         return raw.float().mean((2, 3))
 
-    found = Trainer("cpu", plan)._map(Judge(), brightness_set(), colours, "")
+    found = Trainer("cpu", plan).map(Judge(), brightness_set(), colours, PREDICTING)
     assert pinned == [10, 10, 4]
     torch.testing.assert_close(found, brightness_set().pixels.float().mean((2, 3)))
 

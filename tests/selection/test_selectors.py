@@ -94,9 +94,8 @@ def test_source_validation_is_the_mean_accuracy_of_the_sources() -> None:
 
 
 @pytest.fixture
-def witness(monkeypatch) -> Callable[[Use], list[Evidence]]:
+def witness() -> Iterator[Callable[[Use], list[Evidence]]]:
     """Registers a selector that uses one kind of evidence, under `witness`; what it is given is in the list."""
-    monkeypatch.setattr(selectors.registry, "_classes", dict(selectors.registry._classes))
 
     def made(use: Use) -> list[Evidence]:
         given: list[Evidence] = []
@@ -113,7 +112,8 @@ def witness(monkeypatch) -> Callable[[Use], list[Evidence]]:
 
         return given
 
-    return made
+    with selectors.registry.scratch(), cellda.adapters.registry.scratch():
+        yield made
 
 
 EVIDENCE: dict[Use, Callable[[Evidence], ImageSet]] = {
@@ -162,18 +162,15 @@ def test_the_code_of_a_selector_is_part_of_the_run(tmp_path) -> None:
     assert searches["entropy"].code != searches["snd"].code
 
 
-def test_held_out_cells_are_not_trained_on(tmp_path, witness, monkeypatch) -> None:
+def test_held_out_cells_are_not_trained_on(tmp_path, witness) -> None:
     trained: list[tuple[ImageSet, ...]] = []
 
     class Watched(MixedSource):
-        name = "watched"
-
         def adapt(self, model, target: TargetView, context: AdaptContext) -> CellClassifier:
             trained.append(context.source)
             return super().adapt(model, target, context)
 
-    known = cellda.adapters.registry._classes
-    monkeypatch.setattr(cellda.adapters.registry, "_classes", {**known, "watched": Watched})
+    cellda.adapters.register("watched")(Watched)
     given = witness(Use.HELD_OUT_SOURCE)
     mixture = {"name": "watched", "epochs": 1, "source_images": 6}
     chosen = recipe(adapter=mixture, search={"trials": 1, "selector": "witness"})

@@ -72,6 +72,12 @@ def member_code(cls: type) -> str:
     return _combined(dict.fromkeys(parts))
 
 
+def forget() -> None:
+    """Read all code anew at the next question, as a new process does."""
+    for cached in (member_code, _package_code, _bytes_digest):
+        cached.cache_clear()
+
+
 @cache
 def _package_code(name: str, file: Path) -> str:
     """Hash of a package that is installed, or of a file that belongs to none."""

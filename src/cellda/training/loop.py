@@ -149,27 +149,38 @@ class Trainer:
         self, model: CellClassifier, images: ImageSet, work: Work = PREDICTING
     ) -> Float[Tensor, "n c"]:
         """Class probabilities `(N, classes)` of raw images, on the CPU."""
-        return self._map(model, images, CellClassifier.probabilities, work)
+        return self.map(model, images, CellClassifier.probabilities, work)
 
     @torch.no_grad()
     def embeddings(
         self, model: CellClassifier, images: ImageSet, work: Work = EMBEDDING
     ) -> Float[Tensor, "n d"]:
         """Embeddings `(N, 128)` of raw images, on the CPU."""
-        return self._map(model, images, CellClassifier.embedded, work)
+        return self.map(model, images, CellClassifier.embedded, work)
 
     @torch.no_grad()
     def apply(self, head: nn.Module, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """What a head makes of embeddings `(N, D)`, on the CPU."""
         return head.to(self.device).eval()(features.to(self.device)).cpu()  # type: ignore[no-any-return]
 
-    def _map(
+    def map(
         self,
         model: CellClassifier,
         images: ImageSet,
         function: Callable[[CellClassifier, Tensor], Tensor],
         work: Work,
     ) -> Float[Tensor, "n k"]:
+        """What a function of the model and raw batches gives `(N, K)`, of all images, on the CPU.
+
+        Args:
+            model: It is not changed; a copy that predicts as fast as it can is handed to `function`.
+            images: The images.
+            function: From the copy and a batch of raw pixels to `(B, K)`.
+            work: What the bar and messages call it.
+
+        Raises:
+            CelldaError: If there are no images.
+        """
         to_device(model, self.device)
         quick, size = model.for_inference(), self.plan.inference_batch
         # One block, filled batch by batch: many small results would not give their memory back. It is fetched at the end,
