@@ -116,7 +116,7 @@ class Reinhard(Referenced):
         """
         space = colour_space(self.space, images.device)
         planes = shear(space.curve(images.flatten(2)), space.steps)
-        if smear.all():
+        if smear.view(torch.uint8).amin():  # a fortieth of the time of `all()`, which is 2 % of that of the transform
             mean = planes.mean(2)
             centred = counted = planes.sub_(mean[:, :, None])
             count = centred.new_tensor(centred.shape[2])

@@ -104,12 +104,20 @@ class Referenced(Normalizer):
                 f"{self.name}: the reference has not been fitted. Call fit(batches) with source images first, or load the "
                 "state dict of a fitted normalizer."
             )
-        result = torch.empty_like(images)
+        result = torch.empty_like(images, dtype=_precision(images))
         # Mixed precision of the surrounding model would round what is measured to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
             for part, filled, smear in self._chunks(images, mask):
-                result[part] = self.transfer(filled, self.measure(filled, smear)).clamp(0, 1)
-        return result
+                self._normalise(filled, smear, result[part])
+        return result.to(images.dtype)
+
+    def _normalise(self, images: Tensor, smear: Tensor, out: Tensor) -> None:
+        """Normalise a part into its place; a function of its own, so that no temporary outlives its part."""
+        found = self.transfer(images, self.measure(images, smear))
+        if found.requires_grad:
+            out.copy_(found.clamp(0, 1))
+        else:  # the same with one pass less
+            torch.clamp(found, 0, 1, out=out)
 
     def _chunks(self, images: Tensor, mask: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Parts of a batch: where they lie, the images in float32 at least with their padding filled, and the smear.
@@ -123,8 +131,8 @@ class Referenced(Normalizer):
         for start in range(0, len(images), size or 1):
             part = slice(start, start + size)
             # Colour by colour in memory, also where images come channels-last.
-            precise = images[part].to(torch.promote_types(images.dtype, torch.float32)).contiguous()
-            if not torch.stack(precise.detach().aminmax()).isfinite().all():
+            precise = images[part].to(_precision(images)).contiguous()
+            if not precise.detach().sum().isfinite():
                 raise DataError(f"{self.name}: the images hold NaN or infinite values; give RGB in [0, 1].")
             smear = self.find_smear(precise) if mask is None else _usable(mask[part])
             if smear is None:
@@ -137,3 +145,7 @@ class Referenced(Normalizer):
 def _usable(mask: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
     """The mask, but all of an image in which it leaves fewer than two pixels."""
     return mask | (mask.sum((1, 2)) < 2)[:, None, None]
+
+
+def _precision(images: Tensor) -> torch.dtype:
+    return torch.promote_types(images.dtype, torch.float32)
