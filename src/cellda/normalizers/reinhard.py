@@ -107,16 +107,22 @@ class Reinhard(Referenced):
         """What is not black padding; everything with `mask=None`."""
         return None if self.mask is None else super().find_smear(images)
 
+    def require_finite(self, values: Tensor) -> None:
+        """Leave it to `measure`, whose statistics show it without another pass over the images (5 % of the time)."""
+
     def measure(self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
         """Mean and sample standard deviation in coordinates, and what `transfer` goes on from: the centred planes.
 
         The deviation is taken from the planes themselves. The covariance of the curve's values would give it too, but
         in float32 the small variance of beta drowns there in those of L and M: RGB of real images came out 5e-3 off,
         against 3e-6.
+
+        Raises:
+            DataError: If the images hold NaN or infinite values.
         """
         space = colour_space(self.space, images.device)
         planes = shear(space.curve(images.flatten(2)), space.steps)
-        if smear.view(torch.uint8).amin():  # a fortieth of the time of `all()`, which is 2 % of that of the transform
+        if smear.view(torch.uint8).amin():  # `all()`, which is 40 times as slow on a CPU
             mean = planes.mean(2)
             centred = counted = planes.sub_(mean[:, :, None])
             count = centred.new_tensor(centred.shape[2])
@@ -127,6 +133,7 @@ class Reinhard(Referenced):
             centred = planes.sub_(mean[:, :, None])
             counted = centred.masked_fill(outside, 0)
         std = torch.linalg.vector_norm(counted, dim=2) / (count - 1).clamp(min=1).sqrt()
+        super().require_finite(std)
         statistics = zip(self.measures, space.coordinates(mean, std), strict=True)
         return {**dict(statistics), "centred": centred, "std": std}
 

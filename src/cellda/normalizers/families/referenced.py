@@ -63,6 +63,15 @@ class Referenced(Normalizer):
         """The pixels that count where the caller gives no mask; None if all do."""
         return find_smear(images)
 
+    def require_finite(self, values: Tensor) -> None:
+        """Refuse NaN and infinite values, before anything is measured.
+
+        Raises:
+            DataError: If there is one.
+        """
+        if not values.detach().sum().isfinite():
+            raise DataError(f"{self.name}: the images hold NaN or infinite values; give RGB images in [0, 1].")
+
     @torch.no_grad()
     def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
         """Learn the reference: the mean over all source images.
@@ -132,8 +141,7 @@ class Referenced(Normalizer):
             part = slice(start, start + size)
             # Colour by colour in memory, also where images come channels-last.
             precise = images[part].to(_precision(images)).contiguous()
-            if not precise.detach().sum().isfinite():
-                raise DataError(f"{self.name}: the images hold NaN or infinite values; give RGB in [0, 1].")
+            self.require_finite(precise)
             smear = self.find_smear(precise) if mask is None else _usable(mask[part])
             if smear is None:
                 yield part, precise, torch.ones_like(precise[:, 0], dtype=torch.bool)
