@@ -79,6 +79,7 @@ def background(images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -
     for image, inside in zip(images, smear, strict=True):
         pixels = image[:, inside]
         brightness = pixels.sum(0)
-        quarter = brightness >= brightness.kthvalue(len(brightness) - len(brightness) // 4).values
+        # Written so that NaN in the image comes out as NaN.
+        quarter = ~(brightness < brightness.kthvalue(len(brightness) - len(brightness) // 4).values)
         colours.append(pixels[:, quarter].median(1).values)
     return torch.stack(colours)

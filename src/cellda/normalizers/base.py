@@ -12,7 +12,9 @@ from cellda.errors import DataError
 
 
 class Normalizer(nn.Module, ABC):
-    """Brings `(B, 3, H, W)` RGB images in [0, 1], any float dtype and device, to one colour style.
+    """Brings RGB images in [0, 1], of any float dtype and on any device, to one colour style.
+
+    Call it with one image or a batch. A member implements `forward` for a batch.
 
     Options are the typed keyword arguments of `__init__`. What is learned from source images lives in buffers
     that exist before `fit`, so a state dict loads into a fresh object.
@@ -38,16 +40,39 @@ class Normalizer(nn.Module, ABC):
             batches: Tensors `(B, 3, H, W)` in [0, 1]; sizes may differ from batch to batch.
         """
 
+    def __call__(
+        self, images: Float[Tensor, "*b 3 h w"], mask: Bool[Tensor, "*b h w"] | None = None
+    ) -> Float[Tensor, "*b 3 h w"]:
+        """Normalise one image or a batch.
+
+        Args:
+            images: `(3, H, W)` or `(B, 3, H, W)` RGB in [0, 1].
+            mask: `(H, W)` or `(B, H, W)`, true where a pixel belongs to the smear; given, it replaces the mask the
+                normalizer would find itself.
+
+        Returns:
+            The normalised image or images, clipped to [0, 1]; same shape, dtype and device.
+
+        Raises:
+            DataError: If the images or the mask have a wrong shape or type.
+        """
+        single = images.ndim == 3 and len(images) == 3
+        if single:
+            images, mask = images[None], None if mask is None else mask[None]
+        check_images(images, mask)
+        # This is the one place that every call passes, whoever wrote `forward`.
+        normalised: Tensor = super().__call__(images, mask)
+        return normalised[0] if single else normalised
+
     @abstractmethod
     def forward(
         self, images: Float[Tensor, "b 3 h w"], mask: Bool[Tensor, "b h w"] | None = None
     ) -> Float[Tensor, "b 3 h w"]:
-        """Normalise a batch.
+        """Normalise a batch that has the right shape and type; users call the normalizer itself.
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].
-            mask: `(B, H, W)`, true where a pixel belongs to the smear; given, it replaces the mask the
-                normalizer would find itself.
+            mask: `(B, H, W)`, true where a pixel belongs to the smear; replaces the normalizer's own mask.
 
         Returns:
             `(B, 3, H, W)`, clipped to [0, 1], same dtype and device.
@@ -55,16 +80,16 @@ class Normalizer(nn.Module, ABC):
 
 
 def check_images(images: Tensor, mask: Tensor | None = None) -> None:
-    """Refuse what is no batch of images, or a mask that does not belong to it.
+    """Refuse anything but a batch of images, and a mask that does not fit it.
 
     Raises:
         DataError: If `images` is not a floating-point `(B, 3, H, W)`, or `mask` not a boolean `(B, H, W)` of the
             same size.
     """
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        remedy = " A single image becomes a batch with image[None]." if images.ndim == 3 else ""
         raise DataError(
-            f"Images must be a batch of RGB images, (B, 3, H, W); got {tuple(images.shape)}. "
-            "A single image becomes a batch with image[None]."
+            f"Images must be a batch of RGB images, (B, 3, H, W); got {tuple(images.shape)}.{remedy}"
         )
     if not images.is_floating_point():
         raise DataError(

@@ -36,6 +36,7 @@ class Fda(Referenced):
         super().__init__(amplitude=(3, cycles + 1, cycles + 1))
         self.cycles = cycles
 
+    @torch.no_grad()
     def measure(
         self,
         images: Float[Tensor, "b 3 h w"],

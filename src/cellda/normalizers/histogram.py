@@ -25,6 +25,7 @@ class Histogram(Referenced):
     def __init__(self) -> None:
         super().__init__(quantiles=(3, LEVELS))
 
+    @torch.no_grad()
     def measure(
         self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]
     ) -> dict[str, Float[Tensor, "b 3 levels"]]:

@@ -4,7 +4,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cellda.normalizers import register
-from cellda.normalizers.base import Normalizer, check_images
+from cellda.normalizers.base import Normalizer
 
 
 @register("identity")
@@ -16,8 +16,9 @@ class Identity(Normalizer):
     """
 
     def forward(
-        self, images: Float[Tensor, "b 3 h w"], mask: Bool[Tensor, "b h w"] | None = None
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        mask: Bool[Tensor, "b h w"] | None = None,  # noqa: ARG002
     ) -> Float[Tensor, "b 3 h w"]:
         """The images, clipped to [0, 1]."""
-        check_images(images, mask)
         return images.clamp(0, 1)

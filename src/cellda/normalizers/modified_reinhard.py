@@ -34,6 +34,7 @@ class ModifiedReinhard(Referenced):
     def __init__(self) -> None:
         super().__init__(empty=(3,), spread=(3,))
 
+    @torch.no_grad()
     def measure(
         self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]
     ) -> dict[str, Float[Tensor, "b 3"]]:

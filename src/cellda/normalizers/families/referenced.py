@@ -1,7 +1,7 @@
-"""What normalizers share that bring every image to a reference learned from the source images."""
+"""The base of normalizers that bring every image to a reference learned from the source images."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,13 +11,16 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.imaging.padding import background, find_smear
 from cellda.normalizers.base import Normalizer, check_images
 
+_CHUNK_VALUES = 2**20
+"""Values worked on at a time on a CPU; the temporaries of so many stay in its cache."""
+
 
 class Referenced(Normalizer):
     """A normalizer whose reference is the mean, over the source images, of what is measured on each image.
 
     A subclass names its measures with their shapes (`__init__`), takes them of images (`measure`), and brings images to the
-    reference (`transfer`). Black padding is found (`cellda.imaging.padding`), not measured, and filled with the image's
-    own background. What is measured on an image counts as constant in gradients.
+    reference (`transfer`). Black padding is found (`cellda.imaging.padding`), left out of the measures, and filled with
+    the image's own background.
 
     Args:
         shapes: Name of each measure -> its shape for one image; each becomes a buffer that holds the reference.
@@ -34,14 +37,16 @@ class Referenced(Normalizer):
 
     @property
     def needs_fit(self) -> bool:
-        """True until `fit` has run or a fitted state dict was loaded."""
+        """True until the reference is known: given, fitted, or loaded with a state dict."""
         return not bool(self.fitted)
 
     @abstractmethod
     def measure(
         self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]
     ) -> dict[str, Float[Tensor, "b ..."]]:
-        """What is measured on each image, by name; also what `transfer` needs beside the measures of the reference.
+        """Measures of each image by name, and whatever else `transfer` needs to know of it.
+
+        Decorate it with `torch.no_grad()` if gradients shall treat what is measured as constant.
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1], float32 or float64, padding filled.
@@ -52,7 +57,20 @@ class Referenced(Normalizer):
     def transfer(
         self, images: Float[Tensor, "b 3 h w"], measured: dict[str, Tensor]
     ) -> Float[Tensor, "b 3 h w"]:
-        """Bring images, of which these things were measured, to the reference; the result need not be clipped."""
+        """Bring images to the reference, given their measures; the result need not be clipped."""
+
+    def find_smear(self, images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None:
+        """The pixels that count where the caller gives no mask; None if all do."""
+        return find_smear(images)
+
+    def require_finite(self, values: Tensor) -> None:
+        """Refuse NaN and infinite values, before anything is measured.
+
+        Raises:
+            DataError: If there is one.
+        """
+        if not values.detach().sum().isfinite():
+            raise DataError(f"{self.name}: the images hold NaN or infinite values; give RGB images in [0, 1].")
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
@@ -65,15 +83,10 @@ class Referenced(Normalizer):
         sums = {name: torch.zeros_like(getattr(self, name), dtype=torch.float64) for name in self.measures}
         for images in batches:
             check_images(images)
-            if not images.isfinite().all():
-                raise DataError(
-                    f"{self.name}: the source images hold NaN or infinite values; the reference was not changed."
-                )
-            if len(images) == 0:
-                continue
-            measured = self.measure(*_filled(images, None))
-            for name in self.measures:
-                sums[name] += measured[name].double().sum(0).to(sums[name].device)
+            for _, filled, smear in self._chunks(images, None):
+                measured = self.measure(filled, smear)
+                for name in self.measures:
+                    sums[name] += measured[name].double().sum(0).to(sums[name].device)
             count += len(images)
         if count == 0:
             raise DataError(f"{self.name}: there are no source images to fit the reference on.")
@@ -88,39 +101,59 @@ class Referenced(Normalizer):
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].
-            mask: `(B, H, W)`, true where a pixel belongs to the smear; replaces the search for padding. An image with fewer
-                than two pixels inside is taken whole.
+            mask: `(B, H, W)`, true where a pixel belongs to the smear; replaces the search for padding. Pixels outside are
+                not measured, and are filled with background. An image with fewer than two pixels inside is taken whole.
 
         Raises:
             ConfigurationError: If the reference has not been fitted.
-            DataError: If the images or the mask have a wrong shape or type, or values are not finite.
+            DataError: If values are not finite.
         """
         if self.needs_fit:
             raise ConfigurationError(
                 f"{self.name}: the reference has not been fitted. Call fit(batches) with source images first, or load the "
                 "state dict of a fitted normalizer."
             )
-        check_images(images, mask)
-        if len(images) == 0:
-            return images.clone()
-        if not images.isfinite().all():
-            raise DataError(
-                f"{self.name}: the images hold NaN or infinite values; give RGB images in [0, 1]."
-            )
+        result = torch.empty_like(images, dtype=_precision(images))
+        # Mixed precision of the surrounding model would round what is measured to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
-            filled, smear = _filled(images, mask)
-            with torch.no_grad():
-                measured = self.measure(filled.detach(), smear)
-            result = self.transfer(filled, measured).clamp(0, 1).to(images.dtype)
-        layout = images.is_contiguous(memory_format=torch.channels_last)
-        return result.contiguous(memory_format=torch.channels_last if layout else torch.contiguous_format)
+            for part, filled, smear in self._chunks(images, mask):
+                self._normalise(filled, smear, result[part])
+        return result.to(images.dtype)
+
+    def _normalise(self, images: Tensor, smear: Tensor, out: Tensor) -> None:
+        """Normalise a part into its place; a function of its own, so that no temporary outlives its part."""
+        found = self.transfer(images, self.measure(images, smear))
+        if found.requires_grad:
+            out.copy_(found.clamp(0, 1))
+        else:  # the same with one pass less
+            torch.clamp(found, 0, 1, out=out)
+
+    def _chunks(self, images: Tensor, mask: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Parts of a batch: where they lie, the images in float32 at least with their padding filled, and the smear.
+
+        Raises:
+            DataError: If values are not finite.
+        """
+        size = len(images)
+        if images.device.type == "cpu" and size:
+            size = max(1, _CHUNK_VALUES // images[0].numel())
+        for start in range(0, len(images), size or 1):
+            part = slice(start, start + size)
+            # Colour by colour in memory, also where images come channels-last.
+            precise = images[part].to(_precision(images)).contiguous()
+            self.require_finite(precise)
+            smear = self.find_smear(precise) if mask is None else _usable(mask[part])
+            if smear is None:
+                yield part, precise, torch.ones_like(precise[:, 0], dtype=torch.bool)
+            else:
+                empty = background(precise, smear)
+                yield part, torch.where(smear[:, None], precise, empty[:, :, None, None]), smear
 
 
-def _filled(images: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Images in float32 at least, what is no smear filled with their background; and where the smear is."""
-    precise = images.to(torch.promote_types(images.dtype, torch.float32)).contiguous()
-    smear = find_smear(precise) if mask is None else mask | (mask.sum((1, 2)) < 2)[:, None, None]
-    if smear is None:
-        return precise, torch.ones_like(precise[:, 0], dtype=torch.bool)
-    empty = background(precise, smear)
-    return torch.where(smear[:, None], precise, empty[:, :, None, None]), smear
+def _usable(mask: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
+    """The mask, but all of an image in which it leaves fewer than two pixels."""
+    return mask | (mask.sum((1, 2)) < 2)[:, None, None]
+
+
+def _precision(images: Tensor) -> torch.dtype:
+    return torch.promote_types(images.dtype, torch.float32)

@@ -44,6 +44,7 @@ class StainSeparation(Referenced):
     ) -> Float[Tensor, "b 3 2"]:
         """The two dyes' colours in each image, in any order and length, from the densities of its stained pixels."""
 
+    @torch.no_grad()
     def measure(self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
         """Colour of the empty smear, colours of the dyes, and the amounts of each that are hardly exceeded."""
         empty = background(images, smear)
