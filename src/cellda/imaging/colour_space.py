@@ -235,7 +235,7 @@ def _rgb_of_kornia_lab(lab: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
 
 
 def _full_precision() -> AbstractContextManager[None]:
-    """kornia multiplies its matrices as convolutions, which cuDNN by default rounds to the 10 bits of TF32."""
+    """Kornia multiplies its matrices as convolutions, which cuDNN by default rounds to the 10 bits of TF32."""
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 

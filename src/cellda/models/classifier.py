@@ -188,7 +188,7 @@ class CellClassifier(nn.Module):
         images = pixels.to(device, torch.float32)
         if pixels.dtype == torch.uint8:
             images = images / 255
-        return self.normalizer(images).to(memory_format=torch.channels_last)  # type: ignore[no-any-return]
+        return self.normalizer(images).to(memory_format=torch.channels_last)
 
     def save(self, folder: str | Path) -> Path:
         """Write weights (safetensors) and description into `folder`, which is returned.
