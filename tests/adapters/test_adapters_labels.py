@@ -279,7 +279,7 @@ def test_lp_ft_trains_the_head_first_and_then_all_weights_the_deeper_the_slower(
     torch.testing.assert_close(probe["examples"].features, wanted, atol=1e-5, rtol=1e-5)
     assert tune["module"] is model
     assert tune["settings"] == adapter
-    rates = tune["rates"]
+    rates = tune["objective"].rates
     assert not any(name.startswith(("head.", "embedding.")) for name in rates)
     for name, _ in model.encoder.named_parameters():
         block = {"conv_stem": 0, "bn1": 0, "conv_head": 4, "bn2": 4}.get(name.split(".")[0])

@@ -29,7 +29,7 @@ from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES
-from cellda.training.batches import REPEATS
+from cellda.training.batches import REPEATS, Mix
 from cellda.training.loop import Trainer
 from cellda.training.objective import UNLABELLED, Step
 from tiny import same, state
@@ -448,8 +448,7 @@ def test_tim_trains_the_head_on_support_and_pool_in_equal_parts(source, monkeypa
     model = adapted(source, "tim")
     ((module, examples, options),) = given
     assert module is model.head
-    assert options["lengths"] == [12, 40]
-    assert options["per_epoch"] == 40
+    assert options["mix"] == Mix((12, 40), per_epoch=40)
     assert torch.equal(examples.labels, torch.cat([SUPPORT.labels, torch.full((40,), UNLABELLED)]))
     torch.testing.assert_close(examples.features[12:], TRAINER.embeddings(source, POOL))
     moved = changed(source, model)

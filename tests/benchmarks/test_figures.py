@@ -27,6 +27,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.wrong import confusions, second_chances
 from cellda.experiment.run import Run
 from cellda.experiment.stages import held_out_predictions, source_model
+from cellda.experiment.workspace import Workspace
 from cellda.framing.cell import find_nucleus
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers import create
@@ -140,7 +141,7 @@ def test_embeddings_with_and_without_the_transform(options, folder, tmp_path):
 
 def test_no_cell_of_a_source_that_is_shown_was_trained_on(folder):
     chosen = Recipe.from_yaml(folder / "recipe.yaml").with_(adapter="none")
-    case = source_run(chosen, None, Store(folder / "store"))
+    case = source_run(chosen, Workspace(store=folder / "store"))
     trainer = Trainer("cpu")
     ((source, rows),) = transform_embeddings.shown(case, trainer, [], 12)
     held = set(held_out_predictions(source_model(case, trainer))["path"])
@@ -168,7 +169,7 @@ def test_embeddings_before_and_after_fine_tuning(options, folder, tmp_path):
 
 def test_the_model_before_fine_tuning_is_the_source_model(folder):
     chosen, store, trainer = Recipe.from_yaml(folder / "recipe.yaml"), Store(folder / "store"), Trainer("cpu")
-    case = Run.prepare(chosen, "synthetic/1", None, store)
+    case = Run.prepare(chosen, "synthetic/1", Workspace(store=store))
     adapted = chosen.run("synthetic/1", store=store, progress=False).model
     before, after = fine_tuning_embeddings.models(case, adapted, trainer).values()
     source = CellClassifier.load(source_model(case, trainer))

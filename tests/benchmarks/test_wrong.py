@@ -7,9 +7,14 @@ import pytest
 from benchmarks.common.regions import region_table, regions
 from benchmarks.common.wrong_probabilities import wrong_probabilities
 from cellda.errors import ConfigurationError
+from cellda.evaluation.condition import Condition
 from cellda.evaluation.predictions import PROBABILITIES, validate
 from cellda.evaluation.wrong import confusions, second_chances, second_class, wrong, wrong_profiles
 from cellda.taxonomy import CLASSES
+
+CONDITION = Condition(
+    name="x", adapter="full", framing="none", normalizer="reinhard", n=6, labels_used=6, source="barcelona"
+).columns()
 
 ROWS = [  # true, predicted, probabilities: bas, eos, ery, lym, mon, neu
     ("neutrophil", "neutrophil", (0.0, 0.1, 0.0, 0.2, 0.0, 0.7)),
@@ -23,7 +28,7 @@ ROWS = [  # true, predicted, probabilities: bas, eos, ery, lym, mon, neu
 
 @pytest.fixture
 def predictions() -> pd.DataFrame:
-    run = {"condition": "x", "target": "raabin", "draw": 0, "seed": 0, "protocol": "clean", "group": None}
+    run = {**CONDITION, "target": "raabin", "draw": 0, "seed": 0, "protocol": "clean", "group": None}
     rows = [
         {
             **run,
@@ -41,7 +46,7 @@ def random_table(n: int = 300) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.full(6, 0.7), n)
     columns = {
-        "condition": "x", "target": "t", "draw": 0, "seed": 0, "protocol": "clean", "group": None,
+        **CONDITION, "target": "t", "draw": 0, "seed": 0, "protocol": "clean", "group": None,
         "path": [f"{i}.png" for i in range(n)],
         "label": rng.choice(CLASSES[:5], n), "predicted": np.array(CLASSES)[p.argmax(1)],
     }  # fmt: skip

@@ -205,4 +205,5 @@ def test_the_commands_adapt_and_predict(cellda_, tmp_path: Path, images) -> None
     assert "needs labelled cells" in text(said.err)
     said = cellda_("predict", model, tmp_path / "nowhere")
     assert said.status == 2
-    assert "nowhere: does not exist" in text(said.err)
+    assert "There is no such file or folder" in said.err
+    assert "nowhere" in said.err

@@ -235,7 +235,7 @@ def test_two_processes_do_not_fetch_the_same(server: Server, tecom: bytes, tmp_p
 
 
 def test_every_dataset_that_is_published_says_where():
-    names = Registry("dataset", "cellda.datasets").names()
+    names = Registry("dataset", "cellda.datasets", "cellda.datasets.base:CellDataset").names()
     others = {"synthetic", "folder", "table"}  # drawn, and the user's own
     assert {*names} - others <= {*PUBLISHED}
     assert not others & {*PUBLISHED}
@@ -285,7 +285,7 @@ def test_the_command_says_what_came_and_what_to_do_next(
     assert f"cellda datasets check jiangxi_tecom {tmp_path / 'jiangxi_tecom'}" in out
     status, out, err = cellda_("jiangxi_tecom", "--data", tmp_path)
     assert (status, err) == (0, "")
-    assert "is there already; nothing was downloaded" in out
+    assert "already exists; nothing was downloaded" in out
 
 
 @pytest.mark.parametrize(
@@ -331,6 +331,6 @@ def test_bytes_are_shown_with_their_speed_and_what_is_left(monkeypatch, capsys):
         advance(2_000_000)
         advance(1_000_000)
     shown = capsys.readouterr().err
-    assert "downloading file.zip" in shown
+    assert "downloading (file.zip)" in shown
     assert "3.0/4.0 MB" in shown
     assert "left:" in shown

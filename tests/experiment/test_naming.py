@@ -9,7 +9,7 @@ from cellda.evaluation.condition import FACTS
 from cellda.experiment.naming import name_of
 from cellda.experiment.study import Study
 from cellda.presets import CONDITIONS
-from tiny import recipe, target
+from tiny import quiet, recipe, target
 
 
 @pytest.mark.parametrize("size", [(), ("laptop",)])
@@ -47,8 +47,8 @@ def test_predictions_say_what_was_done(tmp_path: Path) -> None:
         "scratch": recipe(adapter={"name": "from_scratch", "epochs": 1}),
         "head_only+oracle": recipe(adapter=quick, search=oracle),
     }
-    study = Study(recipes, [target()], oracle=True)
-    table = study.run(store=tmp_path, progress=False)
+    study = Study(recipes, [target()], oracle=True, workspace=quiet(tmp_path))
+    table = study.run()
     same = {
         "framing": "none",
         "normalizer": "reinhard",

@@ -484,12 +484,12 @@ def test_all_of_a_source_is_trained_on_where_nothing_is_held_out(tmp_path, monke
     fit = Trainer.fit
 
     def watched(self, module, examples, *given, **options):
-        lengths.append(options.get("lengths"))
+        lengths.append(options["mix"].lengths)
         return fit(self, module, examples, *given, **options)
 
     monkeypatch.setattr(Trainer, "fit", watched)
     run(recipe(training={"holdout": 0}, adapter="none"), tmp_path)
-    assert lengths == [[36]]
+    assert lengths == [(36,)]
     assert json.loads(next(tmp_path.glob("source/*/source.json")).read_text())["held_out_accuracy"] == {}
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 import cellda.datasets
 import cellda.framing
 from cellda.data.check import check
-from cellda.data.pixel_cache import cached_found, cached_pixels
+from cellda.data.pixel_cache import cached_found, cached_pixels, pixels_key
 from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.framing.base import cut, frame_all
 from cellda.framing.cell import find_nucleus
@@ -245,7 +245,8 @@ def test_without_framing_nothing_is_cached_otherwise_than_before(tmp_path):
     cells = cellda.datasets.load("folder", folder_of_cells(tmp_path / "cells"))
     store = Store(tmp_path / "store")
     assert torch.equal(cached_pixels(cells, 48, store), cells.read(range(len(cells)), 48))
-    key = {"dataset": cells.full_name, "fingerprint": cells.fingerprint, "size": 48}
+    key = pixels_key(cells, 48, FramingSpec(name="none"))
+    assert key["framing"] is None
     assert [file.name for file in store.path("pixels", key).iterdir() if file.suffix == ".npy"] == [
         "pixels.npy"
     ]
@@ -282,11 +283,11 @@ def test_a_run_with_framing_is_saved_with_it_and_predicts_the_same(tmp_path):
     np.testing.assert_allclose(floats, stored, atol=1e-5)
 
 
-def test_the_source_model_knows_the_framing_and_none_changes_no_key(tmp_path):
+def test_the_source_model_knows_the_framing(tmp_path):
     plain, framed = (prepared(recipe(framing=name), tmp_path) for name in ("none", "cell"))
-    assert "framing" not in plain.source_key
-    assert "framing" not in plain.normalizer_key(plain.recipe.normalizer)
-    assert plain.store.path("source", plain.source_key) != framed.store.path("source", framed.source_key)
+    assert plain.source_key != framed.source_key
+    normalizer = plain.recipe.normalizer
+    assert plain.normalizer_key(normalizer) != framed.normalizer_key(normalizer)
     assert plain.digest != framed.digest
 
 

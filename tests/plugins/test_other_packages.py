@@ -412,7 +412,7 @@ def test_the_adapters_head_and_selector_of_the_guide_run_and_load_in_a_new_proce
     search = {"trials": 2, "folds": 2, "selector": "worst_class"}
     code = f"""
 result = run({store!r}, adapter="class_gaussians", search={search})
-assert result.record["selector"] == "worst_class" and len(result.trials) == 2
+assert result.record.selector == "worst_class" and len(result.trials) == 2
 keep(result, {kept!r})
 run({store!r}, adapter={{"name": "batchnorm_only", "epochs": 2}})
 """

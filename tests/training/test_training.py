@@ -252,7 +252,9 @@ def test_a_half_written_checkpoint_is_not_trusted(trainer, tmp_path) -> None:
 def test_a_loss_that_is_not_finite_is_refused_in_a_sentence(trainer, tmp_path) -> None:
     examples = features()
     examples.features[3] = float("nan")
-    with pytest.raises(CelldaError, match=r"my job: the loss is no longer finite in epoch 1 of 2.*lr=0\.01"):
+    with pytest.raises(
+        CelldaError, match=r"training \(my job\): the loss is no longer finite in epoch 1 of 2.*lr=0\.01"
+    ):
         trainer.fit(
             perceptron(),
             examples,

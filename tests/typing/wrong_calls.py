@@ -43,8 +43,8 @@ CellClassifier.load("model").predict("image.png", 3)  # error: argument
 # Registries, and the fields of a plug-in.
 cellda.datasets.load(3)  # error: load
 cellda.datasets.load(Path("raabin"))  # error: load
-adapters.create()  # error: name
+adapters.create()  # error: rgument
 adapters.get(3)  # error: str
-normalizers.create(3)  # error: create
+normalizers.create(3)  # error: str
 tunable()  # error: default
 tunable(1e-4, lo=1e-5, high=1e-2, log="yes")  # error: log

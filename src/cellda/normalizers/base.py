@@ -61,7 +61,7 @@ class Normalizer(nn.Module, ABC):
             images, mask = images[None], None if mask is None else mask[None]
         check_images(images, mask)
         # This is the one place that every call passes, whoever wrote `forward`.
-        normalised: Tensor = super().__call__(images, mask)
+        normalised: Tensor = super().__call__(images) if mask is None else super().__call__(images, mask)
         return normalised[0] if single else normalised
 
     @abstractmethod

@@ -90,7 +90,8 @@ def check_member(cls: type, base: type, owner: str) -> None:
                 for member in _members(annotation)
             ]
             raise ConfigurationError(
-                f"{subject} does not state its {name}; state a set of these in the class:{''.join(choices)}"
+                f"{subject} does not state its {name}; state a set of these in the class, or `{name} = frozenset()` for none:"
+                + "".join(choices)
                 if choices
                 else f"{subject} does not state its {name}."
             )
