@@ -1,10 +1,10 @@
-"""Is kornia as fast as what augmentation does with PyTorch, and does it give the same? `python -m benchmarks.speed.kornia_ops`.
+"""Compare kornia with the PyTorch code of augmentation: `python -m benchmarks.speed.kornia_ops`.
 
-Every operation of `cellda.imaging.augment`, the flips and turns of `symmetries`, the blur of `framing.cell`, and the blur and JPEG of
-drawn cells, against kornia's nearest equivalent on the same random numbers: 16 images at 128 px, channels-last as in
-training, one thread, in turn in one process. The result goes to `benchmarks/results/speed/kornia.csv`. `ratio` is the median over the rounds of (kornia's seconds / ours): above
-1 kornia is slower. `difference` is the largest one between the results. kornia replaces an operation where it is not slower and the
-difference is at most 1e-4.
+Every operation of `cellda.imaging.augment`, the flips and turns of `symmetries`, the blur of `framing.cell`, and the blur and
+JPEG of synthetic cells run in turn with kornia's nearest equivalent, on the same random numbers, in one process: 16 images at
+128 px, channels-last as in training, one thread. The result goes to `benchmarks/results/speed/kornia.csv`. `ratio` is the
+median over the rounds of (kornia's seconds / ours): above 1 kornia is slower. `difference` is the largest one of the results.
+kornia replaces an operation where it is not slower and the difference is at most 1e-4. About half a minute.
 """
 
 import statistics
@@ -81,7 +81,9 @@ def through(space: ColourSpace, images: Tensor) -> Tensor:
     """There and back."""
     planes = shear(space.curve(images.flatten(2)), space.steps)
     mean, std = planes.mean(2), planes.std(2)
-    back, _ = (torch.stack(each) for each in zip(*map(space.planes, *space.coordinates(mean, std)), strict=True))
+    back, _ = (
+        torch.stack(each) for each in zip(*map(space.planes, *space.coordinates(mean, std)), strict=True)
+    )
     planes = planes + (back - mean)[:, :, None]
     return space.uncurve(unshear(planes, space.steps)).view(images.shape)
 
@@ -94,7 +96,10 @@ def pairs(images: Tensor) -> list[Pair]:
 
     factors = torch.rand(COUNT, generator=seeded()) * 0.8 + 0.6
     planes = images[:, 1].double().numpy()
-    sigma, width = torch.full((COUNT,), BLUR), 2 * int(4 * BLUR + 0.5) + 1  # scipy cuts at four deviations too
+    sigma, width = (
+        torch.full((COUNT,), BLUR),
+        2 * int(4 * BLUR + 0.5) + 1,
+    )  # scipy cuts at four deviations too
     rendered = images.contiguous()
     levels = (rendered * 255).round().to(torch.uint8)
     quality = [80] * COUNT
@@ -141,19 +146,21 @@ def pairs(images: Tensor) -> list[Pair]:
             lambda: torch.from_numpy(np.stack([gaussian_filter(plane, BLUR) for plane in planes])),
             lambda: torch.cat(
                 [
-                    kornia.filters.gaussian_blur2d(torch.from_numpy(plane)[None, None], width, (BLUR, BLUR))[0]
+                    kornia.filters.gaussian_blur2d(torch.from_numpy(plane)[None, None], width, (BLUR, BLUR))[
+                        0
+                    ]
                     for plane in planes
                 ]
             ),
         ),
         Pair(
-            "drawn cells: blur",
+            "synthetic cells: blur",
             "filters.gaussian_blur2d",
             lambda: blurred(rendered, sigma, sigma),
             lambda: kornia.filters.gaussian_blur2d(rendered, width, torch.stack([sigma, sigma], 1)),
         ),
         Pair(
-            "drawn cells: JPEG",
+            "synthetic cells: JPEG",
             "enhance.jpeg_codec_differentiable",
             lambda: _jpeg(levels, quality) / 255,
             lambda: kornia.enhance.jpeg_codec_differentiable(rendered, torch.tensor(quality).float()),

@@ -70,7 +70,9 @@ class Referenced(Normalizer):
             DataError: If there is one.
         """
         if not values.detach().sum().isfinite():
-            raise DataError(f"{self.name}: the images hold NaN or infinite values; give RGB images in [0, 1].")
+            raise DataError(
+                f"{self.name}: the images hold NaN or infinite values; give RGB images in [0, 1]."
+            )
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
