@@ -202,13 +202,14 @@ def test_autocast_around_it_changes_nothing(normalizer):
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (torch.rand(3, 8, 8), r"\(B, 3, H, W\).*\(3, 8, 8\)"),
+        (torch.rand(8, 8), r"\(B, 3, H, W\).*\(8, 8\)"),
+        (torch.rand(4, 8, 8), r"\(B, 3, H, W\).*\(4, 8, 8\)"),
         (torch.rand(2, 4, 8, 8), r"\(2, 4, 8, 8\)"),
         (torch.rand(2, 3, 0, 8), r"\(2, 3, 0, 8\)"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "uint8.*255"),
     ],
 )
-def test_what_is_no_batch_of_images_is_refused(normalizer, images, words):
+def test_anything_but_images_is_refused(normalizer, images, words):
     with pytest.raises(DataError, match=words):
         normalizer(images)
 
@@ -217,6 +218,57 @@ def test_what_is_no_batch_of_images_is_refused(normalizer, images, words):
 def test_a_mask_that_does_not_fit_is_refused(normalizer, mask):
     with pytest.raises(DataError, match="mask"):
         normalizer(torch.rand(2, 3, 8, 8), mask=mask)
+    with pytest.raises(DataError, match="mask"):
+        normalizer(torch.rand(3, 8, 8), mask=mask[0])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_one_image_comes_out_as_in_a_batch(normalizer, layout):
+    images = smear(3)
+    images[:, :, :8, :10] = 0
+    images = images.contiguous(memory_format=layout)
+    mask = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)) < 0.8
+    for one, batch in (
+        (normalizer(images[0]), normalizer(images)),
+        (normalizer(images[0], mask[0]), normalizer(images, mask)),
+        (normalizer(images[0], mask=mask[0]), normalizer(images, mask=mask)),
+    ):
+        assert one.shape == (3, 24, 24)
+        assert one.stride() == images[0].stride()
+        torch.testing.assert_close(one, batch[0], atol=1e-6, rtol=0)
+
+
+def test_a_normalizer_that_is_written_for_batches_takes_one_image_too():
+    class Brightest(Normalizer):
+        """As a third party writes it: `forward` for a batch, of which it uses the shape."""
+
+        def forward(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+            count, _, height, width = images.shape
+            counted = images if mask is None else images * mask[:, None]
+            assert mask is None or mask.shape == (count, height, width)
+            return (images / counted.amax((1, 2, 3), keepdim=True)).clamp(0, 1)
+
+    images, inside = smear(2), torch.ones(2, 24, 24, dtype=torch.bool)
+    inside[:, 4:] = False
+    batch, masked = Brightest()(images), Brightest()(images, mask=inside)
+    assert torch.equal(Brightest()(images[1]), batch[1])
+    assert torch.equal(Brightest()(images[1], mask=inside[1]), masked[1])
+    assert not torch.equal(batch, masked)
+    with pytest.raises(DataError, match="255"):
+        Brightest()((images * 255).to(torch.uint8))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_are_not_finite_are_refused(normalizer, value, padded):
+    if normalizer.name == "identity":
+        pytest.skip("it measures nothing")
+    images = smear(3, 40, 40)
+    if padded:
+        images[1, :, :8] = 0
+    images[1, 0, 20, 20] = value
+    with pytest.raises(DataError, match=f"{normalizer.name}: the images hold NaN"):
+        normalizer(images)
 
 
 def test_identity_clips_and_leaves_the_rest():

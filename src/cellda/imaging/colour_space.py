@@ -1,7 +1,7 @@
 """The two colour spaces of the Reinhard transform, each as matrix, nonlinearity, matrix.
 
 `colour_space` chooses the form by device: on an accelerator CIELAB goes through kornia, on a CPU through the code below,
-which is several times as fast there.
+which takes half the time there.
 
 In both spaces a pixel's coordinates are an affine map of `curve(rgb)`, the costly part (logarithms or roots). A
 transform that is affine in the coordinates therefore needs the curve once, its inverse once, and 3x3 matrices in

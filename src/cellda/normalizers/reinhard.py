@@ -108,7 +108,7 @@ class Reinhard(Referenced):
         return None if self.mask is None else super().find_smear(images)
 
     def require_finite(self, values: Tensor) -> None:
-        """Leave it to `measure`, whose statistics show it without another pass over the images (5 % of the time)."""
+        """Leave it to `measure`, whose statistics show it without another pass over the images (a twentieth of the time)."""
 
     def measure(self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
         """Mean and sample standard deviation in coordinates, and what `transfer` goes on from: the centred planes.
