@@ -13,7 +13,7 @@ from cellda.datasets import CellDataset
 from cellda.evaluation.compare import compare
 from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
-from cellda.reporting.tables import comparison_table, condition_table, scores
+from cellda.reporting.tables.conditions import comparison_table, condition_table, scores
 
 
 def main(

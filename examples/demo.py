@@ -12,7 +12,7 @@ from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
-from cellda.reporting.tables import summary_table
+from cellda.reporting.tables.conditions import summary_table
 
 BASE = Recipe.preset("laptop").with_(
     sources=[{"name": "synthetic/0", "options": {"per_class": 100}}],

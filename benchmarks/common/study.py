@@ -24,7 +24,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.reporting.catalogue import FIGURES, TABLES
 from cellda.reporting.figures import save_figure
 from cellda.reporting.leaderboard_files import CHOICES, with_best
-from cellda.reporting.tables import scores
+from cellda.reporting.tables.conditions import scores
 
 DPI = 110
 

@@ -35,8 +35,8 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.models.timm_names import native_size
-from cellda.reporting.tables import scores
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.conditions import scores
+from cellda.reporting.tables.text_table import TextTable
 from cellda.training.loop import Trainer
 
 PAPER = ("vgg16_bn", "resnet101", "efficientnet_b0", "vit_base_patch16_224", "inception_v3")

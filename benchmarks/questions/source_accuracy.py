@@ -18,8 +18,8 @@ from cellda.experiment.stages import check_weights, held_out_predictions, source
 from cellda.experiment.workspace import Workspace
 from cellda.reporting.paper.published import SOURCE
 from cellda.reporting.paper.tables import source_table
-from cellda.reporting.tables import scores, summary_table
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.conditions import scores, summary_table
+from cellda.reporting.tables.text_table import TextTable
 from cellda.runtime import progress as bars
 from cellda.training.loop import Trainer
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from benchmarks.common.options import command_line
 from benchmarks.common.results import RESULTS
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.text_table import TextTable
 
 FOLDER = RESULTS / "speed"
 

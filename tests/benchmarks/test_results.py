@@ -26,8 +26,8 @@ from cellda.evaluation.condition import FACTS
 from cellda.evaluation.costs import read_costs, with_costs
 from cellda.evaluation.predictions import RUN, read_predictions
 from cellda.reporting.catalogue import TABLES
-from cellda.reporting.leaderboard import bounds, ranked
-from cellda.reporting.tables import scores
+from cellda.reporting.tables.conditions import scores
+from cellda.reporting.tables.leaderboard import bounds, ranked
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 STUDIES = {

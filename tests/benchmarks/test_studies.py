@@ -16,7 +16,7 @@ from cellda.evaluation.costs import read_costs
 from cellda.evaluation.predictions import probabilities, read_predictions
 from cellda.experiment.study import Study
 from cellda.presets import CONDITIONS
-from cellda.reporting.leaderboard import ranking
+from cellda.reporting.tables.leaderboard import ranking
 from tiny import quiet, recipe
 
 

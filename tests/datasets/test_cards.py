@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cellda.data.card_tables import brief_cards, full_card
+from cellda.data.cards import brief_cards, full_card
 from cellda.data.few_shot import default_size
 from cellda.datasets import get, load, names, summary
 from cellda.datasets.card import NOT_STATED, DataCard, card

@@ -11,7 +11,6 @@ from skimage.measure import regionprops
 
 import cellda.datasets
 from cellda.datasets.rendering import DOMAINS, SUBSTRATES, CellKey, Scene, draw_scene
-from cellda.datasets.rendering.draws import Draws
 from cellda.datasets.rendering.optics import (
     OPTICS_DRAWS,
     binding,
@@ -20,6 +19,7 @@ from cellda.datasets.rendering.optics import (
     read_out,
     transmitted,
 )
+from cellda.datasets.rendering.random_numbers import Draws
 from cellda.errors import ConfigurationError
 from cellda.taxonomy import CLASSES
 

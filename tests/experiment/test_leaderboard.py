@@ -24,10 +24,10 @@ from cellda.experiment import leaderboard
 from cellda.experiment.leaderboard import conditions
 from cellda.experiment.naming import BOUND_NAMES
 from cellda.experiment.study import Study
-from cellda.reporting.leaderboard import bounds, leaderboard_table, ranked, without_labels
 from cellda.reporting.leaderboard_files import with_best, write_leaderboard
 from cellda.reporting.rank_figures import critical_difference_diagram
-from cellda.reporting.tables import condition_table, scores
+from cellda.reporting.tables.conditions import condition_table, scores
+from cellda.reporting.tables.leaderboard import bounds, leaderboard_table, ranked, without_labels
 from predicted import run
 from tiny import quiet, recipe, target
 

@@ -14,13 +14,13 @@ from cellda.evaluation.compare import compare, compare_per_image
 from cellda.evaluation.metrics import average, measure
 from cellda.reporting.figures import PALETTE, condition_bars, contact_sheet, save_figure
 from cellda.reporting.paper.side_by_side import side_by_side
-from cellda.reporting.tables import (
+from cellda.reporting.tables.conditions import (
     comparison_table,
     condition_table,
     scores,
     summary_table,
 )
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.text_table import TextTable
 from predicted import run
 
 SKILLS = {"no_fine_tune": 0.5, "our_workflow": 2.5}

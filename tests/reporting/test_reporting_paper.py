@@ -19,7 +19,7 @@ from cellda.reporting.paper import figures as paper_figures
 from cellda.reporting.paper import published
 from cellda.reporting.paper.figures import LINES, precision_recall
 from cellda.reporting.paper.tables import paper_means_table, paper_targets_table, per_class_table
-from cellda.reporting.tables import select
+from cellda.reporting.tables.conditions import select
 from cellda.taxonomy import CLASSES
 
 COUNTS = [20, 10, 0, 25, 15, 3]

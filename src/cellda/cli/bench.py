@@ -85,8 +85,8 @@ def bench(
     from cellda.experiment.result import costs_of
     from cellda.experiment.study import Study
     from cellda.experiment.workspace import Workspace
-    from cellda.reporting.leaderboard import leaderboard_table
     from cellda.reporting.leaderboard_files import with_best, write_leaderboard
+    from cellda.reporting.tables.leaderboard import leaderboard_table
 
     own = _own_conditions(files, base, labels=labels)
     recipes = _compared(base, own, adapter, without, labels=labels)
@@ -165,7 +165,7 @@ def _compared(
     """
     from cellda.experiment.leaderboard import bounds, conditions
     from cellda.experiment.naming import BOUND_NAMES
-    from cellda.reporting.leaderboard import is_chosen
+    from cellda.reporting.tables.leaderboard import is_chosen
 
     if base.protocol != "clean":
         raise ConfigurationError(

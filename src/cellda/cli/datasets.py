@@ -18,7 +18,7 @@ datasets_app = typer.Typer(
 def datasets(context: typer.Context) -> None:
     """Print brief data cards of all datasets."""
     if context.invoked_subcommand is None:
-        from cellda.data.card_tables import brief_cards
+        from cellda.data.cards import brief_cards
         from cellda.datasets import names, summary
         from cellda.datasets.card import card
 
@@ -33,7 +33,7 @@ def show(
     path: DatasetPath = None,
 ) -> None:
     """Print the data card of a dataset; with PATH, also count the cells there."""
-    from cellda.data.card_tables import full_card
+    from cellda.data.cards import full_card
     from cellda.datasets import load, summary
     from cellda.datasets.card import card
 

@@ -75,7 +75,7 @@ def _rows(
     """The stored predictions that are asked for, with the costs of their runs."""
     from cellda.evaluation.costs import read_costs, with_costs
     from cellda.evaluation.predictions import read_predictions
-    from cellda.reporting.tables import select
+    from cellda.reporting.tables.conditions import select
 
     rows = with_costs(read_predictions(*predictions), read_costs(*predictions))
     return select(rows, protocol, targets, conditions)

@@ -105,7 +105,7 @@ def ablate(
     from cellda.presets import CONDITIONS
     from cellda.reporting.paper.published import ablation
     from cellda.reporting.paper.tables import paper_targets_table
-    from cellda.reporting.tables import condition_table, summary_table
+    from cellda.reporting.tables.conditions import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
     study = Study.of_paper(base, target, range(draws), range(seeds), conditions, Workspace(data, store))

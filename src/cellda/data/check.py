@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cellda.data.card_tables import counts_table
+from cellda.data.cards import counts_table
 from cellda.data.pixel_cache import CHUNK
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset

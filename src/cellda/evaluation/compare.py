@@ -68,7 +68,7 @@ def compare(scores: pd.DataFrame, baseline: str, measure: str = "accuracy") -> l
     their source model, so these pairs are not fully independent either; use several targets and source seeds.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.scores` gives them.
+        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them.
         baseline: The condition the others are compared with.
         measure: The column to compare.
 

@@ -18,7 +18,7 @@ def best_elsewhere(
     Runs are averaged within a target first, so that each target counts the same. Of equal candidates, the first is chosen.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.scores` gives them.
+        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them.
         candidates: Conditions to choose from, each run on all targets.
         measure: The column to choose by; more is better.
 

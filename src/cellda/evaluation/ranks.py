@@ -56,7 +56,7 @@ def rank(scores: pd.DataFrame, conditions: Sequence[str], measure: str = "balanc
     p value and critical difference are too small by an unknown amount.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.scores` gives them, of one protocol.
+        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them, of one protocol.
         conditions: Those that are ranked.
         measure: The column to rank by; more is better.
 

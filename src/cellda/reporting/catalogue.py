@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from cellda.reporting.text_table import TextTable
+    from cellda.reporting.tables.text_table import TextTable
 
 Made = TypeVar("Made")
 
 
 def summary(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """Means over targets with 95 % intervals, a row a condition."""
-    from cellda.reporting.tables import summary_table
+    from cellda.reporting.tables.conditions import summary_table
 
     return summary_table(predictions)
 
 
 def conditions(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """Accuracy of conditions by targets, mean ± standard deviation; Raabin also without basophils."""
-    from cellda.reporting.tables import condition_table
+    from cellda.reporting.tables.conditions import condition_table
 
     return condition_table(predictions)
 
@@ -36,7 +36,7 @@ def conditions(predictions: "pd.DataFrame", _: str) -> "TextTable":
 def comparison(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """Wilcoxon tests against the main condition over paired runs, with Holm's correction."""
     from cellda.evaluation.compare import compare
-    from cellda.reporting.tables import comparison_table, scores
+    from cellda.reporting.tables.conditions import comparison_table, scores
 
     return comparison_table(compare(scores(predictions, resamples=0), main))
 
@@ -44,7 +44,7 @@ def comparison(predictions: "pd.DataFrame", main: str) -> "TextTable":
 def comparison_balanced(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """The same tests of balanced accuracy."""
     from cellda.evaluation.compare import compare
-    from cellda.reporting.tables import comparison_table, scores
+    from cellda.reporting.tables.conditions import comparison_table, scores
 
     return comparison_table(compare(scores(predictions, resamples=0), main, "balanced_accuracy"))
 
@@ -52,21 +52,21 @@ def comparison_balanced(predictions: "pd.DataFrame", main: str) -> "TextTable":
 def comparison_per_image(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """The tests image by image, as in the paper's Table 5; p is too small."""
     from cellda.evaluation.compare import compare_per_image
-    from cellda.reporting.tables import comparison_table
+    from cellda.reporting.tables.conditions import comparison_table
 
     return comparison_table(compare_per_image(predictions, main))
 
 
 def leaderboard(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """Conditions by mean rank, with intervals, wins, labels and seconds; bounds below."""
-    from cellda.reporting.leaderboard import leaderboard_table
+    from cellda.reporting.tables.leaderboard import leaderboard_table
 
     return leaderboard_table(predictions)
 
 
 def leaderboard_without_labels(predictions: "pd.DataFrame", _: str) -> "TextTable":
     """The leaderboard of the conditions that used no target label."""
-    from cellda.reporting.leaderboard import leaderboard_without_labels as made
+    from cellda.reporting.tables.leaderboard import leaderboard_without_labels as made
 
     return made(predictions)
 
@@ -95,7 +95,7 @@ def per_class(predictions: "pd.DataFrame", main: str) -> "TextTable":
 def sample_size(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """Fig. D.1 as a table: accuracy by number of labelled cells."""
     from cellda.evaluation.sample_size import with_sizes
-    from cellda.reporting.tables import condition_table
+    from cellda.reporting.tables.conditions import condition_table
 
     return condition_table(with_sizes(predictions, main))
 
@@ -110,15 +110,15 @@ def sample_size_per_class(predictions: "pd.DataFrame", main: str) -> "TextTable"
 def bars(predictions: "pd.DataFrame", _: str) -> "Figure":
     """Table C.1 as bars: accuracy of conditions by targets, a dot a run."""
     from cellda.reporting.figures import condition_bars
-    from cellda.reporting.tables import scores
+    from cellda.reporting.tables.conditions import scores
 
     return condition_bars(scores(predictions, resamples=0))
 
 
 def critical_difference(predictions: "pd.DataFrame", _: str) -> "Figure":
     """Mean ranks of conditions; bars join those that do not differ (Nemenyi)."""
-    from cellda.reporting.leaderboard import ranking
     from cellda.reporting.rank_figures import critical_difference_diagram
+    from cellda.reporting.tables.leaderboard import ranking
 
     return critical_difference_diagram(ranking(predictions))
 

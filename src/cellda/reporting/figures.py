@@ -30,7 +30,7 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
     Bars are means over runs, error bars the standard deviation, dots the single runs.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.scores` gives them; conditions and targets appear
+        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them; conditions and targets appear
             in its order.
         measure: The column to show, in [0, 1].
 

@@ -8,7 +8,9 @@ from cellda.evaluation.costs import FILE, with_costs
 from cellda.evaluation.elsewhere import BEST, best_elsewhere, under_one_name
 from cellda.evaluation.predictions import write_predictions
 from cellda.reporting.figures import save_figure
-from cellda.reporting.leaderboard import (
+from cellda.reporting.rank_figures import critical_difference_diagram
+from cellda.reporting.tables.conditions import condition_table, scores
+from cellda.reporting.tables.leaderboard import (
     NO_LABELS,
     label_free,
     leaderboard_table,
@@ -17,8 +19,6 @@ from cellda.reporting.leaderboard import (
     ranking,
     without_labels,
 )
-from cellda.reporting.rank_figures import critical_difference_diagram
-from cellda.reporting.tables import condition_table, scores
 
 CHOICES = "best.csv"
 

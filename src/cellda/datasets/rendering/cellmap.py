@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from cellda.datasets.rendering.cells import Cells
-from cellda.datasets.rendering.draws import Draws
 from cellda.datasets.rendering.nuclei import LOBES
+from cellda.datasets.rendering.random_numbers import Draws
 from cellda.datasets.rendering.shapes import capsule, ellipse, inside, smooth_min, smoothstep, texture
 from cellda.datasets.rendering.sprites import Frame, Sprites, stamp
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cellda.datasets.rendering.draws import Draws
 from cellda.datasets.rendering.nuclei import TAU, Chain
+from cellda.datasets.rendering.random_numbers import Draws
 
 
 @dataclass

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from cellda.datasets.rendering.cells import Cells, cells_with
-from cellda.datasets.rendering.draws import Draws
 from cellda.datasets.rendering.nuclei import arc, either, lobes, round_nucleus
+from cellda.datasets.rendering.random_numbers import Draws
 
 CELL_DRAWS = 96
 """Random numbers that a class's grammar may use."""

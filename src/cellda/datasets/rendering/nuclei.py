@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from cellda.datasets.rendering.draws import Draws
+from cellda.datasets.rendering.random_numbers import Draws
 
 LOBES = 5
 """A nucleus is a chain of up to five lobes; shorter chains repeat their last lobe."""

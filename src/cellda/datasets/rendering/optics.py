@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cellda.datasets.rendering.cellmap import SUBSTRATES
 from cellda.datasets.rendering.domains import Domain
-from cellda.datasets.rendering.draws import Draws
+from cellda.datasets.rendering.random_numbers import Draws
 
 UPTAKE: dict[str, tuple[float, float]] = {
     "chromatin": (1.35, 0.85),

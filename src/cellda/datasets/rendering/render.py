@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cellda.datasets.rendering import smear
 from cellda.datasets.rendering.domains import Domain
-from cellda.datasets.rendering.draws import Draws
 from cellda.datasets.rendering.optics import OPTICS_DRAWS, photographed, stained, transmitted
+from cellda.datasets.rendering.random_numbers import Draws
 from cellda.datasets.rendering.smear import Scene, scene_draws
 
 RENDERER_VERSION = 1

@@ -9,8 +9,8 @@ from torch import Tensor
 from cellda.datasets.rendering.cellmap import CELLMAP_DRAWS, SUBSTRATES, WINDOW, draw_cell_maps
 from cellda.datasets.rendering.cells import Cells
 from cellda.datasets.rendering.domains import Domain
-from cellda.datasets.rendering.draws import Draws
 from cellda.datasets.rendering.grammar import CELL_DRAWS, draw_cells
+from cellda.datasets.rendering.random_numbers import Draws
 from cellda.datasets.rendering.sprites import Frame, Sprites, stamp
 
 RED_RADIUS = 3.75

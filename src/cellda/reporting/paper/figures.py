@@ -18,7 +18,7 @@ from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure, plain_axes
 from cellda.reporting.paper import published
 from cellda.reporting.paper.tables import of_condition
-from cellda.reporting.tables import distinct, scores, words
+from cellda.reporting.tables.conditions import distinct, scores, words
 from cellda.taxonomy import CLASSES
 
 LINES = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#777777")

@@ -7,7 +7,7 @@ import pandas as pd
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
 from cellda.evaluation.predictions import single
-from cellda.reporting.tables import in_order, scores
+from cellda.reporting.tables.conditions import in_order, scores
 
 PUBLISHED = {"accuracy": "accuracy", "precision": "macro_precision", "recall": "macro_recall"}
 """Columns of published numbers, and the measure that each is compared with."""

@@ -14,7 +14,7 @@ from cellda.evaluation.rates import MIN_CELLS
 from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.paper import published
 from cellda.reporting.paper.side_by_side import PUBLISHED, side_by_side
-from cellda.reporting.tables import (
+from cellda.reporting.tables.conditions import (
     CONFOUNDED,
     distinct,
     runs_in_words,
@@ -23,8 +23,8 @@ from cellda.reporting.tables import (
     with_views,
     words,
 )
-from cellda.reporting.tables import scores as score
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.conditions import scores as score
+from cellda.reporting.tables.text_table import TextTable
 from cellda.taxonomy import CLASSES
 
 

@@ -14,8 +14,8 @@ from cellda.evaluation.metrics import Estimate, average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
 from cellda.evaluation.rates import MIN_CELLS
-from cellda.reporting.tables import distinct, runs_in_words, scores, words
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.conditions import distinct, runs_in_words, scores, words
+from cellda.reporting.tables.text_table import TextTable
 
 NO_LABELS = "_without_labels"
 """End of the name under which the best condition without labels is reported."""

@@ -11,7 +11,7 @@ from cellda.evaluation.metrics import average, measure
 from cellda.evaluation.predictions import RUN, single, without_class
 from cellda.evaluation.rates import MEASURES
 from cellda.reporting.paper import published
-from cellda.reporting.text_table import TextTable
+from cellda.reporting.tables.text_table import TextTable
 
 CONFOUNDED = {"raabin": "basophil"}
 """Class of a target whose groups hold no other class, so that the two coincide: shown with and without."""
