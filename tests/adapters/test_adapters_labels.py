@@ -182,7 +182,12 @@ def test_an_encoder_without_what_is_tuned_is_refused_before_any_training(tmp_pat
 @pytest.mark.parametrize("name", [CNN, VIT])
 @pytest.mark.parametrize("adapter", ["norm_only", "bitfit", "surgical", "lora"])
 def test_encoders_with_what_is_tuned_are_let_through(adapter, name) -> None:
-    build(adapter).check(offer(encoder_structure(name)))
+    """`check` lets an encoder pass exactly where weights of it would train."""
+    made, model = build(adapter), classifier(name)
+    made.check(offer(encoder_structure(name)))
+    before = state(model)
+    weights = dict(adapted(made, model).named_parameters())
+    assert any(key.startswith("encoder.") and not torch.equal(weights[key], before[key]) for key in weights)
 
 
 def test_bitfit_lora_and_surgical_refuse_encoders_without_what_they_tune() -> None:

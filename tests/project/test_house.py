@@ -1,11 +1,13 @@
 """Imports lead down the house, and never in a circle; the drawing in the documentation is the house that is tested."""
 
+import ast
+import re
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from project.house import DOCUMENT, HEIGHT, arrows, circles, drawing, drawn, modules, room, upward
+from project.house import DOCUMENT, HEIGHT, SOURCE, arrows, circles, drawing, drawn, modules, room, upward
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +124,40 @@ def test_only_the_face_of_a_package_may_be_lazy(tmp_path: Path):
     assert circles(arrows(files), files) == []
     files = package(tmp_path, **{**texts, "data__face": "import cellda.data.base"})
     assert circles(arrows(files), files) == [["cellda.data", "cellda.data.base"]]
+
+
+# ------------------------------------------------------------------ sizes
+
+
+def functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function of the package, with the place it is defined in."""
+    return [
+        (f"{file.relative_to(SOURCE)}:{node.lineno} {node.name}", node)
+        for file in sorted((SOURCE / "cellda").rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def test_no_file_is_long() -> None:
+    lengths = {
+        str(file.relative_to(SOURCE)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in (SOURCE / "cellda").rglob("*.py")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
+    members = {
+        name: lines for name, lines in lengths.items() if re.fullmatch(r"cellda/adapters/[a-z]\w*\.py", name)
+    }
+    assert {name: lines for name, lines in members.items() if lines > 100} == {
+        name: members[name] for name in ("cellda/adapters/base.py", "cellda/adapters/chain.py")
+    }
+
+
+def test_no_function_has_many_parameters() -> None:
+    many = []
+    for place, node in functions():
+        every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        given = [one for one in every if one.arg not in ("self", "cls")]
+        if len(given) > 8 and not place.startswith("cellda/cli/"):
+            many.append(place)
+    assert many == []
