@@ -32,7 +32,7 @@ modern = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.ready ## the six conditions of the paper on drawn cells, no download, a few minutes
+demo: $(VENV)/.ready ## the six conditions of the paper on synthetic cells, no download, a few minutes
 	@echo "==> Running the demo (examples/demo.py)"
 	@$(BIN)/python examples/demo.py
 

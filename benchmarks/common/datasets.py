@@ -68,4 +68,4 @@ def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
 
 def title_of(dataset: CellDataset) -> str:
     """How figures call a dataset: its name in print, or that of a synthetic laboratory."""
-    return dataset.full_name if dataset.drawn or not dataset.title else dataset.title
+    return dataset.full_name if dataset.synthetic or not dataset.title else dataset.title

@@ -33,7 +33,7 @@ NUCLEUS, CELL = 255, 128
 
 def own_size(dataset: CellDataset, row: int) -> Pixels:
     """A cell as the framing sees it: decoded, not resized."""
-    if dataset.drawn:
+    if dataset.synthetic:
         image = dataset.read([row], DRAWN)[0]
     else:
         image = decode(dataset.folder / dataset.table["path"][row], dataset.table["box"][row])

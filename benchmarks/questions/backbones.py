@@ -56,7 +56,7 @@ class FewCells(DataRoot):
 
     def load(self, name: str, **options: Any) -> CellDataset:
         """Load `name` with at most `per_class` cells of each class; synthetic datasets are rendered that small."""
-        if cellda.datasets.get(name.partition("=")[0].partition("/")[0]).drawn:
+        if cellda.datasets.get(name.partition("=")[0].partition("/")[0]).synthetic:
             return super().load(name, **{"per_class": self.per_class, **options})
         dataset = super().load(name, **options)
         drawn = dataset.table.sample(frac=1, random_state=0).groupby("label").head(self.per_class)

@@ -19,7 +19,7 @@ from trees import FILES, TREES, barcelona, bccd, jiangxi_tecom, jin_woo_choi, pi
 def dataset(request, tmp_path):
     """Each registered dataset, on a tree in its published layout; `expected` are its class counts."""
     name = request.param
-    if cellda.datasets.get(name).drawn:
+    if cellda.datasets.get(name).synthetic:
         made = cellda.datasets.load(name, per_class=3)
         made.expected = dict.fromkeys(CLASSES, 3)
         return made
@@ -67,7 +67,7 @@ def test_groups_are_one_a_row_and_no_file_is_in_two(dataset):
         assert of_path.setdefault(path, group) == group
 
 
-FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).drawn]
+FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).synthetic]
 
 
 @pytest.mark.parametrize("name", FROM_FILES)

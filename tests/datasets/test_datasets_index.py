@@ -9,7 +9,7 @@ import cellda.datasets
 from cellda.errors import DataError
 from trees import FILES, TREES, barcelona, bccd, jslh, lisc, munich_2019, munich_2021, raabin
 
-FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).drawn]
+FROM_FILES = [name for name in cellda.datasets.names() if not cellda.datasets.get(name).synthetic]
 COUNTS = {"ABE": 8, "BLA": 11_973, "EBO": 27_395, "LYT": 26_242, "NGS": 29_424, "OTH": 76_331}
 """171,373 files in some of the folders of Munich 2021."""
 

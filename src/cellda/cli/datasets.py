@@ -38,7 +38,7 @@ def show(
     from cellda.datasets.card import card
 
     base = name.partition("/")[0]
-    found = None if path is None and not card(base).drawn else load(name, path).class_counts()
+    found = None if path is None and not card(base).synthetic else load(name, path).class_counts()
     out.print(full_card(card(base), summary(base), found))
 
 
@@ -53,7 +53,7 @@ def check(
     from cellda.datasets import get
     from cellda.runtime import progress
 
-    if path is None and not get(name.partition("/")[0]).drawn:
+    if path is None and not get(name.partition("/")[0]).synthetic:
         raise ConfigurationError(
             f"Dataset '{name}' is read from files: say where they are, as in `cellda datasets check {name} PATH`."
         )

@@ -38,7 +38,7 @@ class DataRoot:
     def _load(self, name: str, options: dict[str, Any]) -> CellDataset:
         name, given, path = name.partition("=")
         base = name.partition("/")[0]
-        if registry.get(base).drawn:
+        if registry.get(base).synthetic:
             return load(name, **options)
         if given and not path:
             raise ConfigurationError(f"'{name}=' does not name a folder; write {name}=<path>.")

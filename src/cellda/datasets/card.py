@@ -44,7 +44,7 @@ class DataCard:
     same_cells_as: ClassVar[tuple[str, ...]] = ()
     """Datasets that show the very same cells in other files, so that a model of one must not be tested on the other;
     includes the dataset itself if its variants show the same cells."""
-    drawn: ClassVar[bool] = False
+    synthetic: ClassVar[bool] = False
     """Whether the loader renders its images (synthetic cells) instead of reading them from a folder."""
 
     @classmethod

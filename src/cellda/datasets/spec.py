@@ -52,7 +52,7 @@ class Source(Settings):
         variant = self.name.partition("/")[2]
         given = {**self.options, **({"variant": variant} if variant else {})}
         options = checked_options(self.loader, given, owner=f"dataset '{self.name}'")
-        if self.loader.drawn:
+        if self.loader.synthetic:
             self.loader(**options)
         return self
 

@@ -41,7 +41,7 @@ class Synthetic(CellDataset):
         ConfigurationError: If the variant does not exist, a folder is given, or `per_class` is below 1.
     """
 
-    drawn = True
+    synthetic = True
     helpers = ("datasets/rendering",)
     title = "Synthetic smears"
     licence = "Apache-2.0"
