@@ -297,7 +297,7 @@ def misfits(folder: Path) -> dict[str, tuple[Path, str]]:
         ),
         "a whole model": (
             save_torch(nn.Linear(2, 2), folder / "g.pth"),
-            r"holds more than tensors, such as a whole model\. Write the weights alone, torch\.save\([^\n]*$",
+            r"holds more than tensors, such as a whole model\. Save only the weights: torch\.save\([^\n]*$",
         ),
         "one tensor": (save_torch(torch.zeros(3), folder / "d.pth"), r"holds a Tensor, not a state dict"),
         "noise": (folder / "noise.pth", r"could not be read as a state dict"),

@@ -1,4 +1,4 @@
-"""The blocks of any timm encoder: their parameters, and the feature maps they give."""
+"""The blocks of any timm encoder: their parameters and feature maps."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from cellda.models.folding import Folded
 
 
 def block_ends(encoder: nn.Module) -> list[str]:
-    """Names of the modules at which the blocks of an encoder end, in their order.
+    """Names of the modules at which the blocks of an encoder end, in order.
 
-    They are those that timm lists as an encoder's feature maps (`feature_info`); where it lists none, the encoder's
-    top-level modules that hold parameters.
+    These are the modules that timm lists as feature maps (`feature_info`); if it lists none, the top-level modules that have
+    parameters.
     """
     listed = [info.get("module") for info in getattr(encoder, "feature_info", ())]
     if listed and all(listed):
@@ -23,10 +23,10 @@ def block_ends(encoder: nn.Module) -> list[str]:
 
 
 def block_parameters(encoder: nn.Module) -> list[list[str]]:
-    """Names of the parameters of each block: all that is defined behind the end of the block before.
+    """Names of the parameters of each block: all that are defined after the end of the previous block.
 
-    Together they are all parameters of the encoder: what is defined before the first block (a stem, position embeddings)
-    belongs to the first, what follows the last (a last convolution or norm) to the last.
+    Together they are all parameters of the encoder: parameters before the first block (a stem, position embeddings) belong
+    to the first, those after the last (a final convolution or norm) to the last.
     """
     order = [name for name, _ in encoder.named_modules()]
     ends = [
@@ -42,7 +42,7 @@ def block_parameters(encoder: nn.Module) -> list[list[str]]:
 
 @contextmanager
 def feature_maps(encoder: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what the blocks of an encoder, folded or not, give while it runs: one tensor a block, as the block gives it."""
+    """Collect the outputs of the blocks of an encoder, folded or not, while it runs: one tensor per block, unchanged."""
     layers = _layers(encoder)
     found: list[Tensor] = []
     hooks = [
@@ -57,7 +57,7 @@ def feature_maps(encoder: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def by_channel(features: Float[Tensor, "b ..."], encoder: nn.Module) -> Float[Tensor, "b c p"]:
-    """What a block of `encoder` gives, `(B, C, H, W)`, `(B, H, W, C)` or `(B, tokens, C)`, as `(B, C, positions)`."""
+    """Output of a block of `encoder`, `(B, C, H, W)`, `(B, H, W, C)` or `(B, tokens, C)`, as `(B, C, positions)`."""
     if features.ndim == 4 and getattr(_layers(encoder), "output_fmt", "NCHW") == "NCHW":
         return features.flatten(2)
     return features.flatten(1, -2).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Weights from files: what a checkpoint holds, and how its tensors are called in timm."""
+"""Weights from files: reads a checkpoint and renames its tensors as timm does."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher")
 """Keys under which training scripts keep the weights; self-distillation (DINO) keeps those of its teacher."""
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "teacher.", "backbone.", "encoder.")
-"""What training scripts put before the names of the encoder's tensors; beside a teacher's, a student's are left out."""
+"""Prefixes that training scripts put before the names of the encoder's tensors; a student next to a teacher is left out."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or a torch checkpoint, taken out of what training scripts wrap them in.
+    """The tensors of a safetensors file or a torch checkpoint, without the wrappers of training scripts.
 
     Raises:
         ConfigurationError: If there is no such file, or it holds no state dict.
@@ -30,7 +30,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"backbone.weights='{path}' is neither 'timm', 'packaged', 'none' nor an existing file."
         )
     try:
-        # Training scripts keep their command line beside the weights.
+        # Training scripts save their command line, a Namespace, with the weights.
         with torch.serialization.safe_globals([Namespace]):
             state = (
                 load_file(path)
@@ -39,8 +39,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             )
     except UnpicklingError as error:
         raise ConfigurationError(
-            f"{path} could not be read as a state dict: it is no file of torch, or holds more than tensors, such as a whole "
-            "model. Write the weights alone, torch.save(model.state_dict(), path)."
+            f"{path} could not be read as a state dict: it is not a torch file, or holds more than tensors, such as a "
+            "whole model. Save only the weights: torch.save(model.state_dict(), path)."
         ) from error
     except Exception as error:
         raise ConfigurationError(f"{path} could not be read as a state dict: {error}") from error
@@ -54,9 +54,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def for_encoder(state: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
     """The tensors under timm's names and in its shapes.
 
-    Prefixes of training scripts are taken off, and with them go heads that have another one. timm knows for its vision
-    transformers what others call their tensors (DINOv2 and what derives from it, as DinoBloom; CLIP; MAE), and resamples the
-    position embedding where the encoder sees another number of patches. Other encoders take names as they are.
+    Prefixes of training scripts are removed, and tensors without the same prefix, such as heads, are dropped. For its vision
+    transformers, timm knows the tensor names of other projects (DINOv2 and its derivatives, such as DinoBloom; CLIP; MAE), and
+    it resamples the position embedding if the encoder has another number of patches. For other encoders, the names must match.
     """
     own = tuple(encoder.state_dict())
     for prefix in PREFIXES:

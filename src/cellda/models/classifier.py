@@ -1,4 +1,4 @@
-"""The model of the paper (Fig. 5): encoder, embedding, head, together with the normalizer of its images."""
+"""The paper's model (Fig. 5): encoder, embedding and head, together with the normalizer of its images."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -34,12 +34,12 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "classifier.json"
 
 DECODED_AT_ONCE = 256
-"""Files decoded together: starting threads for every batch of the network would cost as much as decoding small images."""
+"""Files decoded together: starting threads for every network batch would cost as much as decoding small images."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of N images.
+    """Predictions of a classifier for N images.
 
     Attributes:
         labels: The most probable class of each image.
@@ -53,23 +53,23 @@ class Prediction:
 
 
 class CellClassifier(nn.Module):
-    """Encoder -> linear embedding -> head; a fresh one has the head of the paper (`heads.mlp`), an adapter may put in another.
+    """Encoder -> linear embedding -> head; a new one has the paper's head (`heads.mlp`), which an adapter may replace.
 
-    `forward` and `embed` take images that are already stain-normalised and of the model's size; `predict` does all of it.
+    `forward` and `embed` take images that are already stain-normalised and have the model's size; `predict` takes raw images.
 
     Args:
         backbone: The encoder, its weights and the input size.
-        normalizer: The stain normalizer of the images this model is used on.
+        normalizer: The stain normalizer of the images that this model is used on.
         classes: Class names in index order.
-        weights: Overrides `backbone.weights`; `"none"` where a state dict is loaded afterwards.
-        framing: Which part of raw images `predict` shows the network; by default all of it.
+        weights: Overrides `backbone.weights`; `"none"` if a state dict is loaded afterwards.
+        framing: The part of raw images that `predict` passes to the network; by default the whole image.
 
     Attributes:
-        symmetric: Whether a cell is embedded as the mean over its eight flips and turns, at eight times the cost; the adapter
-            `tta` says so.
+        symmetric: Whether a cell is embedded as the mean over its eight flips and rotations, at eight times the cost; set by
+            the adapter `tta`.
 
     Raises:
-        ConfigurationError: If the weights cannot be had.
+        ConfigurationError: If the weights cannot be obtained.
     """
 
     mean: Tensor
@@ -88,7 +88,7 @@ class CellClassifier(nn.Module):
         self.backbone = backbone
         self.classes = tuple(classes)
         self.encoder = build_encoder(backbone, weights=weights)
-        self._pairs: Pairs | None = None  # found when they are first asked for
+        self._pairs: Pairs | None = None  # found on first use
         self.embedding = nn.Linear(encoder_width(self.encoder), backbone.embedding)
         self.head: Head = heads.create("mlp", backbone.embedding, len(self.classes))
         self.normalizer_spec = normalizer
@@ -102,11 +102,11 @@ class CellClassifier(nn.Module):
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Embeddings `(B, 128)` of stain-normalised images `(B, 3, H, W)` in [0, 1].
 
-        In evaluation mode, those of a `symmetric` model are means over the eight symmetries of the square.
+        In evaluation mode, a `symmetric` model returns means over the eight symmetries of the square.
         """
         images = (images - self.mean) / self.std
         if self.symmetric and not self.training:
-            # One view after the other: a batch of all would need eight times the memory.
+            # One view after the other: a batch of all eight would need eight times the memory.
             views = torch.stack([self.encoder(view) for view in dihedral_views(images)])
             return self.embedding(views.mean(0))  # type: ignore[no-any-return]
         return self.embedding(self.encoder(images))  # type: ignore[no-any-return]
@@ -123,7 +123,7 @@ class CellClassifier(nn.Module):
             images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or the path or paths of image files.
 
         Raises:
-            DataError: If files cannot be decoded (all of them are listed), or a tensor is no batch of such images.
+            DataError: If files cannot be decoded (all of them are listed), or a tensor is not a batch of such images.
         """
         size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
         framing = self.framing_spec.build()
@@ -134,7 +134,7 @@ class CellClassifier(nn.Module):
             if isinstance(images, Tensor)
             else _from_files(images, size, at_once, framing)
         )
-        # One block, filled batch by batch: many small results would not give their memory back.
+        # One block, filled batch by batch: the memory of many small results would not be returned.
         probabilities, done = torch.empty(len(images), len(self.classes)), 0
         quick = self.for_inference()
         for pixels in batches:
@@ -146,10 +146,10 @@ class CellClassifier(nn.Module):
         return Prediction(labels, probabilities, self.classes)
 
     def for_inference(self) -> Self:
-        """A copy that predicts as fast as it can: in evaluation mode, BatchNorm folded into the convolutions.
+        """A copy that predicts as fast as possible: in evaluation mode, with BatchNorm folded into the convolutions.
 
-        It shares this model's weights, which must not be changed while it is used, stays on its device and cannot be saved.
-        A model with hooks is not folded: they see what they were registered for.
+        It shares this model's weights, which must not change while it is used, stays on the same device and cannot be saved.
+        A model with hooks is not folded, so that its hooks still see the layers they were registered on.
         """
         if self.mean.device.type == "cpu":
             keep_freed_memory()
@@ -159,9 +159,9 @@ class CellClassifier(nn.Module):
         return quick
 
     def folded(self) -> Self:
-        """A copy around the same weights, its BatchNorms folded into the convolutions where nothing else is changed by that.
+        """A copy that shares the weights, with BatchNorms folded into the convolutions where that does not change the output.
 
-        It computes what this model does with frozen BatchNorm statistics, and gradients reach the weights of this model.
+        It computes what this model does with frozen BatchNorm statistics, and gradients flow to the weights of this model.
         """
         if isinstance(self.encoder, Folded):
             return sharing_copy(self)
@@ -175,11 +175,11 @@ class CellClassifier(nn.Module):
         return quick
 
     def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
-        """Class probabilities of one raw batch of the model's size, uint8 or float in [0, 1]."""
+        """Class probabilities of one raw batch in the model's size, uint8 or float in [0, 1]."""
         return self(self.normalised(pixels)).softmax(1).float()  # type: ignore[no-any-return]
 
     def embedded(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Embeddings `(B, 128)` of one raw batch of the model's size, uint8 or float in [0, 1]."""
+        """Embeddings `(B, 128)` of one raw batch in the model's size, uint8 or float in [0, 1]."""
         return self.embed(self.normalised(pixels)).float()
 
     def normalised(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
@@ -191,12 +191,12 @@ class CellClassifier(nn.Module):
         return self.normalizer(images).to(memory_format=torch.channels_last)
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and description into `folder`, which is returned.
+        """Write weights (safetensors) and description into `folder`, and return its path.
 
         The description holds classes, backbone, normalizer, framing, head, and whether embeddings are symmetric.
 
         Raises:
-            ConfigurationError: If this is a copy for inference, or its head could not be loaded again.
+            ConfigurationError: If this is a copy for inference, or its head cannot be loaded again.
         """
         if isinstance(self.encoder, Folded):
             raise ConfigurationError(
@@ -238,10 +238,10 @@ class CellClassifier(nn.Module):
                 weights="none",
                 framing=FramingSpec.model_validate(
                     description.get("framing", "none")
-                ),  # saved before there was one
+                ),  # absent before there was framing
             )
             check_known(description.get("registered_by", {}))
-            head = description.get("head", {"name": "mlp"})  # models saved before there were others
+            head = description.get("head", {"name": "mlp"})  # absent before there were other heads
             model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
             model.symmetric = bool(description.get("symmetric", False))
             model.load_state_dict(load_file(path / WEIGHTS))
@@ -250,7 +250,7 @@ class CellClassifier(nn.Module):
         return model.to(memory_format=torch.channels_last).eval()
 
     def with_normalizer(self, spec: NormalizerSpec, state: dict[str, Tensor]) -> Self:
-        """Put another normalizer, with its fitted state, into this model."""
+        """Replace the normalizer of this model by another one with its fitted state, and return the model."""
         self.normalizer_spec = spec
         self.normalizer = spec.build().to(self.mean.device)
         self.normalizer.load_state_dict(state)
@@ -258,7 +258,7 @@ class CellClassifier(nn.Module):
 
 
 def _from_tensor(images: Tensor, size: int, at_once: int, framing: Framing) -> Iterator[Tensor]:
-    """Batches of raw, framed images, refused where they are not what `predict` takes."""
+    """Batches of raw, framed images; images that `predict` does not accept are refused."""
     if images.dtype != torch.uint8:
         check_images(images)
         low, high = (float(value) for value in images.aminmax()) if len(images) else (0.0, 1.0)
@@ -277,7 +277,7 @@ def _from_tensor(images: Tensor, size: int, at_once: int, framing: Framing) -> I
 
 
 def _from_files(files: Sequence[str | Path], size: int, at_once: int, framing: Framing) -> Iterator[Tensor]:
-    """Batches of decoded files; all that cannot be decoded are listed at the end, in one error."""
+    """Batches of decoded files; files that cannot be decoded are listed at the end, in one error."""
     paths = [Path(file).expanduser() for file in files]
     bad: list[str] = []
     block = max(DECODED_AT_ONCE, at_once)
@@ -293,4 +293,4 @@ def _from_files(files: Sequence[str | Path], size: int, at_once: int, framing: F
             if not bad:
                 yield from torch.split(decoded, at_once)
     if bad:
-        raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; mend or remove them.", bad)
+        raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; fix or remove them.", bad)

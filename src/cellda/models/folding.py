@@ -1,8 +1,8 @@
-"""Frozen BatchNorm as part of the convolution before it: the same function in fewer passes over the activations.
+"""Folds frozen BatchNorm into the convolution before it: the same function in fewer passes over the activations.
 
-A BatchNorm whose statistics do not move is an affine map of each channel, so `norm(conv(x))` is a convolution with other
-weights. Computed from the layers' own parameters at every step, these weights pass gradients on to them, and training goes
-as it would have gone (Jacob et al. 2018, section 3.2, without the quantisation).
+A BatchNorm with fixed statistics is an affine map of each channel, so `norm(conv(x))` is a convolution with other weights.
+These weights are computed from the layers' own parameters at every step, so that gradients flow through them to the
+parameters, and training proceeds as it would without folding (Jacob et al. 2018, section 3.2, without the quantisation).
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 Pair = tuple[str, str]
-"""Names of a convolution and of the BatchNorm that alone reads what it gives."""
+"""Names of a convolution and of the BatchNorm that is the only reader of its output."""
 
 TOLERANCE = 1e-6
-"""Outputs of the folded module may differ by this share of the largest, in float64."""
+"""Tolerance of the outputs of the folded module, relative to the largest output, in float64."""
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -30,12 +30,12 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Folded(nn.Module):
-    """What a module computes with frozen BatchNorm statistics, its BatchNorms folded into the convolutions before them.
+    """A module with frozen BatchNorm statistics, its BatchNorms folded into the convolutions before them.
 
     Args:
-        layers: A `sharing_copy` of the module, which this one takes over and changes. Running statistics must not be moved
-            through it.
-        pairs: Which layers are folded, by name, as `find_pairs` gives them.
+        layers: A `sharing_copy` of the module, which this class takes over and changes. It must not be used to update running
+            statistics.
+        pairs: The layers to fold, by name, as `find_pairs` returns them.
     """
 
     def __init__(self, layers: nn.Module, pairs: tuple[Pair, ...]) -> None:
@@ -57,14 +57,14 @@ class Folded(nn.Module):
         weights = {}
         for conv_name, norm_name in self.pairs:
             conv, norm = self.inner.get_submodule(conv_name), self.inner.get_submodule(norm_name)
-            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: PT018 - as `find_pairs` found
+            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: PT018 - `find_pairs` checked it
             gain, shift = _affine(norm)
             weights[f"{conv_name}.weight"] = conv.weight * gain.view(-1, 1, 1, 1)
             weights[f"{conv_name}.bias"] = shift if conv.bias is None else conv.bias * gain + shift
         return weights
 
     def fixed(self) -> Self:
-        """This module, its weights computed now and for good: the parameters will not change any more."""
+        """This module, with its weights computed once: the parameters must not change afterwards."""
         with torch.no_grad():
             self._fixed = self.weights()
         return self
@@ -72,18 +72,18 @@ class Folded(nn.Module):
 
 @dataclass(frozen=True)
 class Pairs:
-    """What can be folded in a module.
+    """The layers of a module that can be folded.
 
     Attributes:
-        names: Which layers, by name.
-        layers: The layers themselves, to notice if others take their place.
+        names: Their names.
+        layers: The layers themselves, to detect that they were replaced.
     """
 
     names: tuple[Pair, ...] = ()
     layers: tuple[nn.Module, ...] = ()
 
     def fit(self, module: nn.Module) -> bool:
-        """Whether these are still the layers of `module`, and still such as can be folded; there are some, that is."""
+        """Whether there are pairs, and they are still layers of `module` that can be folded."""
         known = dict(module.named_modules())
         there = [known.get(name) for pair in self.names for name in pair]
         return (
@@ -95,20 +95,20 @@ class Pairs:
 
 
 def folded(module: M, pairs: Pairs) -> "M | Folded":
-    """A module that computes what `module` does with frozen BatchNorm statistics, only faster; it shares its parameters.
+    """A faster module that computes what `module` does with frozen BatchNorm statistics, and shares its parameters.
 
-    Where nothing can be folded, it is `module` itself.
+    If nothing can be folded, this is `module` itself.
     """
     return Folded(sharing_copy(module), pairs.names) if pairs.names else module
 
 
 @torch.no_grad()
 def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> Pairs:
-    """Which convolutions and BatchNorms of a module can be folded.
+    """Find the convolutions and BatchNorms of a module that can be folded.
 
-    Which layers follow each other is seen by watching a copy, in float64 on the CPU, at work on `images`. That folding them
-    changes nothing is checked there as well: if it does (a convolution that is read elsewhere too, or works its weights over),
-    there are none. Nor are there any in a module with hooks, which might look at what folding leaves out.
+    A copy processes `images` in float64 on the CPU, which shows which layers follow each other. The folded copy is then
+    checked to give the same output; if it does not (because a convolution's output is also used elsewhere, or its weights are
+    recomputed), no pairs are returned. The same holds for a module with hooks, which might read what folding removes.
 
     Args:
         module: Any module that takes images.
@@ -122,7 +122,7 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> Pairs:
     convs = [part for part in watched.modules() if _is_plain_conv(part)]
     norms = [part for part in watched.modules() if _is_frozen_norm(part)]
     maker: dict[int, nn.Module] = {}
-    outputs = []  # kept, so that no identity is used twice
+    outputs = []  # kept alive, so that no id is reused
     found: list[Pair] = []
 
     def made(conv: nn.Module, _: Any, output: Tensor) -> None:
@@ -142,7 +142,7 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> Pairs:
         return Pairs()
     for hook in hooks:
         hook.remove()
-    # A layer that is used in two places belongs to no pair.
+    # A layer that is used in two places cannot be folded.
     uses = Counter(name for pair in found for name in pair)
     pairs = tuple(pair for pair in found if uses[pair[0]] == uses[pair[1]] == 1)
     changed = (Folded(watched, pairs).eval()(inputs) - expected).abs().max()
@@ -152,12 +152,12 @@ def find_pairs(module: nn.Module, images: Float[Tensor, "b 3 h w"]) -> Pairs:
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether anybody looks into a module as it runs."""
+    """Whether a module has hooks."""
     return any(vars(part)[name] for part in module.modules() for name in _HOOKS)
 
 
 def sharing_copy(module: M) -> M:
-    """A copy of a module's layers around the very same parameters, buffers and hooks."""
+    """A copy of a module's layers that shares its parameters, buffers and hooks."""
     hooks = (vars(part)[name] for part in module.modules() for name in _HOOKS)
     tensors = (
         value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)
@@ -176,8 +176,8 @@ def _is_frozen_norm(part: nn.Module) -> bool:
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Factor and shift of each channel of a BatchNorm with its running statistics."""
-    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018 - `find_pairs` has seen to it
+    """Factor and shift per channel of a BatchNorm with its running statistics."""
+    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018 - `find_pairs` checked it
     gain = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:
         gain = norm.weight * gain
@@ -186,7 +186,7 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def _behind(norm: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What is left of a BatchNorm that is folded: timm's holds dropout and the activation as well."""
+    """What remains of a folded BatchNorm: timm's also includes dropout and the activation."""
     if isinstance(norm, BatchNormAct2d):
         drop, act = norm.drop, norm.act
         return lambda values: act(drop(values))

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SAME = 1e-6
-"""Embeddings whose cosine lies within this of 1 are those of the same image, which is no neighbour of its own."""
+"""Embeddings whose cosine is within this of 1 are taken to be of the same image, which is not its own neighbour."""
 
 
 def similarities(embeddings: Float[Tensor, "b d"], anchors: Float[Tensor, "n d"]) -> Float[Tensor, "b n"]:
@@ -14,7 +14,7 @@ def similarities(embeddings: Float[Tensor, "b d"], anchors: Float[Tensor, "n d"]
 
     Args:
         embeddings: `(B, D)`.
-        anchors: `(N, D)`, of length 1.
+        anchors: `(N, D)`, each of unit length.
     """
     cosines = F.normalize(embeddings, dim=1) @ anchors.T
     return cosines.masked_fill(cosines > 1 - SAME, -torch.inf)

@@ -1,4 +1,4 @@
-"""Which backbone a recipe uses, and where its weights come from."""
+"""The backbone of a recipe and the source of its weights."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from cellda.plugins.settings import Settings
 
 NAMED = ("timm", "packaged", "none")
-"""Weights that are not a file of the user."""
+"""Values of `weights` that are not a path."""
 
 
 class Backbone(Settings):
@@ -30,7 +30,7 @@ class Backbone(Settings):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        # timm and torch take seconds to import; building a recipe needs them, importing this class does not.
+        # timm and torch take seconds to import; building a recipe needs them, importing this class must not load them.
         from cellda.models.timm_names import check_backbone
 
         check_backbone(self.name, self.weights, self.image_size)
@@ -38,7 +38,7 @@ class Backbone(Settings):
 
     @property
     def weights_digest(self) -> str | None:
-        """Hash of the weights' file, where they come from a file of the user."""
+        """Hash of the weights file; None if the weights do not come from a file of the user."""
         file = Path(self.weights).expanduser()
         if self.weights in NAMED or not file.is_file():
             return None

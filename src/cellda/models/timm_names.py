@@ -1,4 +1,4 @@
-"""What timm knows of a model by its name: that it exists, its native image size, its layers without values."""
+"""What timm knows about a model by name: whether it exists, its native image size, its layers without values."""
 
 import difflib
 from functools import cache
@@ -12,11 +12,11 @@ from torch import nn
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 
 PACKAGED = "tf_efficientnet_lite0"
-"""The timm model into which the packaged weights fit."""
+"""The timm model that the packaged weights belong to."""
 
 
 def check_backbone(name: str, weights: str, image_size: int) -> None:
-    """Refuse a backbone that timm does not have, packaged weights that are another one's, and images that it would cut.
+    """Refuse an unknown timm model, packaged weights of another model, and image sizes that its patches do not cover.
 
     Args:
         name: A timm model name.
@@ -25,8 +25,8 @@ def check_backbone(name: str, weights: str, image_size: int) -> None:
 
     Raises:
         UnknownNameError: If timm has no such model, or no such weights of it.
-        ConfigurationError: If the packaged weights are not those of this backbone, or a transformer's patches do not cover the
-            image.
+        ConfigurationError: If the packaged weights do not belong to this backbone, or a transformer's patches do not cover
+            the image.
     """
     _configuration(name)
     if weights == "packaged" and name != PACKAGED:
@@ -37,7 +37,7 @@ def check_backbone(name: str, weights: str, image_size: int) -> None:
     patches = getattr(encoder_structure(name), "patch_embed", None)
     if isinstance(patches, PatchEmbed) and (rest := image_size % patches.patch_size[0]):
         raise ConfigurationError(
-            f"'{name}' looks at patches of {patches.patch_size[0]} pixels, which would leave out the last {rest} of "
+            f"'{name}' uses patches of {patches.patch_size[0]} pixels, which would leave out the last {rest} of "
             f"image_size={image_size}; set backbone.image_size to {image_size - rest} or "
             f"{image_size - rest + patches.patch_size[0]}."
         )
@@ -54,13 +54,13 @@ def native_size(name: str) -> int:
 
 @cache
 def encoder_structure(name: str) -> nn.Module:
-    """A timm encoder without values: its layers and the shapes of its parameters, on the `meta` device; not to be changed."""
+    """A timm encoder without values, on the `meta` device: layers and parameter shapes; it must not be changed."""
     with torch.device("meta"):
         return timm.create_model(name, pretrained=False, num_classes=0)
 
 
 def _configuration(name: str) -> PretrainedCfg:
-    """What timm knows of a model's weights.
+    """What timm knows about a model's weights.
 
     Raises:
         UnknownNameError: If timm has no such model, or no such weights of it.
@@ -69,8 +69,8 @@ def _configuration(name: str) -> PretrainedCfg:
     if not timm.is_model(architecture):
         raise UnknownNameError(f"timm has no model '{name}'; {_near_models(architecture)}")
     try:
-        return timm.get_pretrained_cfg(name) or PretrainedCfg()  # a model without weights has timm's defaults
-    except RuntimeError as error:  # an unknown tag behind the dot
+        return timm.get_pretrained_cfg(name) or PretrainedCfg()  # without weights: timm's defaults
+    except RuntimeError as error:  # an unknown tag after the dot
         tags = timm.list_models(f"{architecture}.*", pretrained=True)
         raise UnknownNameError(f"timm has no weights '{name}'; {nearest(name, tags)}") from error
 

@@ -1,4 +1,4 @@
-"""In which order examples are seen: batch samplers for torch's DataLoader."""
+"""The order in which examples are seen: batch samplers for torch's DataLoader."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,17 @@ from torch import Generator
 from torch.utils.data import Sampler
 
 REPEATS = 20
-"""A source repeated more often than this in an epoch is warned about."""
+"""A source that is repeated more often than this in an epoch triggers a warning."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Sets of examples that batches hold in equal parts.
+    """Sets of examples that are mixed in equal parts in every batch.
 
     Attributes:
         lengths: Number of examples of each set, in the order of their positions.
         names: Names of the sets, for warnings.
-        per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
+        per_epoch: Number of examples per set and epoch; by default the size of the largest set.
     """
 
     lengths: tuple[int, ...]
@@ -31,19 +31,20 @@ class Batches(Sampler[list[int]]):
     """Shuffled batches that mix several sets of examples in equal parts (paper, "Training strategy").
 
     An epoch sees every example of the largest set once, unless `per_epoch` says otherwise; smaller sets are repeated, each
-    time in a new order. With one set this is plain shuffling. Batches are nearly equal, and as many as full ones would be: a
-    last batch of the two or three that are left over would spoil the running statistics of every BatchNorm that trains. None
-    holds a single example, on which BatchNorm cannot train, unless there is but one.
+    time in a new order. With one set this is plain shuffling. The examples are spread evenly over as many batches as full
+    batches would need: a last batch of two or three left-over examples would distort the running statistics of every
+    BatchNorm in training mode. No batch holds a single example, because BatchNorm cannot train on one, unless there is only
+    one example.
 
     Args:
         lengths: Number of examples of each set, in the order of their positions.
-        batch_size: Examples a batch, at most; one more where a single one would be alone.
-        seed: Seed of the order; every epoch has its own.
+        batch_size: Maximum number of examples in a batch; one more where an example would otherwise be alone.
+        seed: Seed of the order; the order differs between epochs.
         names: Names of the sets for the warning.
-        per_epoch: Examples of every set that an epoch takes; by default as many as the largest set has.
+        per_epoch: Number of examples per set and epoch; by default the size of the largest set.
 
     Warns:
-        UserWarning: If a set is repeated more than 20 times an epoch.
+        UserWarning: If a set is repeated more than 20 times per epoch.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class Batches(Sampler[list[int]]):
             if longest > REPEATS * length:
                 name = names[index] if names else f"set {index}"
                 warnings.warn(
-                    f"'{name}' has only {length} images and is repeated {longest / length:.0f} times an epoch beside "
-                    f"{longest} of the largest source; leave it out, or expect it to be learnt by heart.",
+                    f"'{name}' has only {length} images and is repeated {longest / length:.0f} times per epoch to "
+                    f"match the {longest} of the largest source; leave it out, or expect it to be memorised.",
                     UserWarning,
                     stacklevel=2,
                 )

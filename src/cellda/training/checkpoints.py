@@ -1,4 +1,4 @@
-"""The state of a training after every epoch, from which an interrupted one goes on."""
+"""Checkpoints after every epoch, from which an interrupted training run resumes."""
 
 import random
 import shutil
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def keep_as(module: nn.Module, accelerator: Accelerator) -> None:
-    """Let checkpoints hold `module` itself and not what trains it, so that a training goes on under any plan."""
+    """Save `module` itself in checkpoints, not the copy that is trained, so that training can resume under any device plan."""
 
     def save(_models: list[nn.Module], weights: list[dict[str, Tensor]], _folder: str) -> None:
         weights[:] = [module.state_dict()]
@@ -23,7 +23,7 @@ def keep_as(module: nn.Module, accelerator: Accelerator) -> None:
 
 
 def checkpoint(accelerator: Accelerator, folder: Path | None, epoch: int) -> None:
-    """Save the state after `epoch` epochs; the name appears when it is complete, and the one before goes."""
+    """Save the state after `epoch` epochs; it gets its name once it is complete, and replaces the previous one."""
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,13 +37,13 @@ def checkpoint(accelerator: Accelerator, folder: Path | None, epoch: int) -> Non
 
 
 def resume(accelerator: Accelerator, folder: Path | None) -> int:
-    """Load the newest checkpoint; the number of epochs already done."""
+    """Load the newest checkpoint and return the number of epochs already done."""
     found = sorted(folder.glob("epoch_*")) if folder is not None else []
     if not found:
         return 0
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what is kept is the caller's
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the caller's state is restored below
     accelerator.load_state(str(found[-1]))
-    # Training draws from torch alone; the states of the others that a checkpoint holds are not put upon the caller.
+    # Training uses only torch's generator; the other random states in the checkpoint must not overwrite the caller's.
     random.setstate(python)
     np.random.set_state(numpy)  # noqa: NPY002
     return int(found[-1].name.removeprefix("epoch_"))

@@ -1,4 +1,4 @@
-"""What the training loop trains on: images by way of augmentation and normalization, or features as they are."""
+"""Training examples: images, which are augmented and normalized, or precomputed features."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,8 +12,8 @@ from cellda.imaging.augment import random_degrade, random_dihedral, random_stain
 from cellda.training.objective import UNLABELLED
 
 Batch = tuple[Tensor, Tensor, tuple[int, ...]]
-"""Inputs, class indices (`UNLABELLED` where there is none), and the index of the set each input comes from (plain numbers: no
-device is waited for)."""
+"""Inputs, class indices (`UNLABELLED` where there is none), and the index of the set each input comes from (plain
+integers, so that reading them does not wait for the device)."""
 
 
 class Examples(Protocol):
@@ -25,7 +25,7 @@ class Examples(Protocol):
         """Fetch a batch in memory order; no computation."""
 
     def prepare(self, batch: Batch, generator: Generator) -> Tensor:
-        """Inputs of the network, on the device of `batch`; `generator` (CPU) draws the augmentation."""
+        """Network inputs, on the device of `batch`; `generator` (CPU) provides the randomness of the augmentation."""
 
 
 class ImageExamples:
@@ -33,7 +33,7 @@ class ImageExamples:
 
     Args:
         sets: Image sets of one image size; those without labels get the class index `UNLABELLED`.
-        stain_jitter: Strength of random changes of stain and light after normalization (`augment.random_stain`).
+        stain_jitter: Strength of random stain and brightness changes after normalization (`augment.random_stain`).
     """
 
     def __init__(self, *sets: ImageSet, stain_jitter: float = 0.0) -> None:
@@ -64,7 +64,7 @@ class ImageExamples:
         return pixels, self._labels[chosen], tuple(parts.tolist())
 
     def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b 3 s s"]:
-        """Degrade and zoom where a set asks for it, normalise each set with its own normalizer, jitter, flip and turn all."""
+        """Degrade and zoom sets with `degrade`, normalise each set with its own normalizer; then jitter, flip, rotate all."""
         pixels, _, parts = batch
         images = pixels.to(torch.float32) / 255
         for index in sorted(set(parts)):

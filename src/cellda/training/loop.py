@@ -1,4 +1,4 @@
-"""The one training loop, on accelerate; source training and every adapter use it."""
+"""The training loop, built on accelerate; source training and every adapter use it."""
 
 import math
 import shutil
@@ -33,15 +33,15 @@ TRAINING, PREDICTING, EMBEDDING = Work(Stage.TRAIN), Work(Stage.PREDICT), Work(S
 
 
 class DivergedError(CelldaError):
-    """A training whose loss is no longer finite."""
+    """Raised when the training loss is no longer finite."""
 
 
 class Trainer:
-    """Trains modules and runs them, on one device.
+    """Trains and applies modules on one device.
 
     Args:
-        device: `"auto"` takes a GPU where there is one, `"cpu"` never does.
-        plan: How the device is used; by default what was measured to pay there.
+        device: `"auto"` uses a GPU if there is one, `"cpu"` never does.
+        plan: How the device is used; by default the settings that were measured to be fastest on it.
     """
 
     def __init__(self, device: Literal["auto", "cpu"] = "auto", plan: DevicePlan | None = None) -> None:
@@ -52,7 +52,7 @@ class Trainer:
             keep_freed_memory()
 
     def _accelerator(self) -> Accelerator:
-        # Precision is left to the loop: accelerate would leave it in the module, and allow one a process.
+        # The loop sets the precision: accelerate would patch it into the module, and allows only one per process.
         return Accelerator(
             cpu=self._cpu,
             dataloader_config=DataLoaderConfiguration(non_blocking=self.plan.pinned),
@@ -72,21 +72,21 @@ class Trainer:
     ) -> list[float]:
         """Train `module` in place and leave it in evaluation mode.
 
-        With `bn="frozen"` a copy around the same parameters and buffers works in its place: what `forward` assigns to the
-        module itself is lost.
+        With `bn="frozen"`, a copy that shares the parameters and buffers is trained in its place: attributes that `forward`
+        sets on the module are lost.
 
         Args:
-            module: Inputs to logits; parameters with `requires_grad=False` stay as they are.
+            module: Maps inputs to logits; parameters with `requires_grad=False` are not changed.
             examples: What to train on.
             settings: Epochs, batch size, optimizer and so on.
-            seed: Seed of the order, the augmentation and dropout; the caller's random state is left alone.
-            work: What the bar and messages call it.
+            seed: Seed of the order, the augmentation and dropout; the caller's random state is preserved.
+            work: Its name in the progress bar and in messages.
             mix: The sets that batches mix in equal parts; by default all examples are one set.
-            objective: What is minimised; by default the cross-entropy with the label smoothing of `settings`.
-            checkpoints: Folder for a checkpoint after every epoch, from which an interrupted call goes on.
+            objective: The loss to minimise; by default cross-entropy with the label smoothing of `settings`.
+            checkpoints: Folder for a checkpoint after every epoch, from which an interrupted call resumes.
 
         Returns:
-            Mean training loss of every epoch, those before an interruption included.
+            Mean training loss of every epoch, including those before an interruption.
 
         Raises:
             DivergedError: If the loss is no longer finite.
@@ -115,7 +115,7 @@ class Trainer:
             advance(first * len(batches))
             for epoch in range(first, settings.epochs):
                 batches.epoch = epoch
-                # Every epoch has its own seeds, so that a resumed run goes on exactly as an uninterrupted one.
+                # Every epoch has its own seeds, so that a resumed run continues exactly like an uninterrupted one.
                 torch.manual_seed(seed * EPOCH_SEEDS + epoch)
                 generator = Generator().manual_seed(seed * EPOCH_SEEDS + epoch)
                 loss = epoch_of.run(generator, epoch * len(batches) / steps, 1 / steps, advance)
@@ -132,7 +132,7 @@ class Trainer:
         return losses.values
 
     def _quick(self, module: nn.Module, examples: Examples, settings: Training, steps: int) -> nn.Module:
-        """What trains the same parameters as `module` would, in less time."""
+        """A faster module that trains the same parameters as `module`."""
         if settings.bn == "frozen":
             if isinstance(module, CellClassifier):
                 module = module.folded()
@@ -160,7 +160,7 @@ class Trainer:
 
     @torch.no_grad()
     def apply(self, head: nn.Module, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
-        """What a head makes of embeddings `(N, D)`, on the CPU."""
+        """Output of a head for embeddings `(N, D)`, on the CPU."""
         return head.to(self.device).eval()(features.to(self.device)).cpu()  # type: ignore[no-any-return]
 
     def map(
@@ -183,8 +183,8 @@ class Trainer:
         """
         to_device(model, self.device)
         quick, size = model.for_inference(), self.plan.inference_batch
-        # One block, filled batch by batch: many small results would not give their memory back. It is fetched at the end,
-        # because a GPU would have to finish every batch before the next one is sent.
+        # One block, filled batch by batch: the memory of many small results would not be returned. It is copied to the CPU
+        # at the end, because a copy per batch would make a GPU finish each batch before the next one is sent.
         result: Tensor | None = None
         with progress.task(work, len(images)) as advance, tuned_convolutions():
             for start in range(0, len(images), size):
@@ -203,7 +203,7 @@ class Trainer:
 
 
 class _Losses:
-    """Mean loss of every epoch so far; part of a checkpoint."""
+    """Mean loss of every epoch so far; saved in checkpoints."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -216,7 +216,7 @@ class _Losses:
 
 
 class _Prepared(NamedTuple):
-    """What accelerate has prepared."""
+    """The objects that accelerate has prepared."""
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
@@ -225,7 +225,7 @@ class _Prepared(NamedTuple):
 
 
 class _Epoch:
-    """One pass over the examples with everything that accelerate has prepared."""
+    """One pass over the examples with the objects that accelerate has prepared."""
 
     def __init__(
         self,
@@ -243,13 +243,13 @@ class _Epoch:
     def run(
         self, generator: Generator, progress: float, share: float, advance: Callable[[int], None]
     ) -> float:
-        """Train for one epoch; the mean loss over its examples.
+        """Train for one epoch and return the mean loss over its examples.
 
         Args:
-            generator: Draws the augmentation.
-            progress: Share of all steps that are done.
-            share: A step's share of all steps.
-            advance: Told after every step.
+            generator: Provides the randomness of the augmentation.
+            progress: Fraction of all steps that are done.
+            share: One step as a fraction of all steps.
+            advance: Called with 1 after every step.
         """
         self.module.train()
         if self.settings.bn == "frozen":
@@ -274,12 +274,12 @@ class _Epoch:
 
 
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module in place, its convolutions channels-last, which is a third faster on CPUs."""
+    """Move a module in place, with its convolutions in channels-last order, which is a third faster on CPUs."""
     return module.to(device).to(memory_format=torch.channels_last)
 
 
 def freeze_batchnorm(module: nn.Module) -> None:
-    """Stop the running statistics of every BatchNorm2d from moving; their affine weights still train."""
+    """Freeze the running statistics of every BatchNorm2d; their affine weights still train."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eval()

@@ -1,4 +1,4 @@
-"""Mixing of feature statistics between the images of a batch while the source model is trained."""
+"""MixStyle: mixes feature statistics between the images of a batch while the source model is trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from cellda.errors import ConfigurationError
 
 ALPHA = 0.1
-"""Both parameters of the Beta distribution that shares are drawn from; most are near 0 or 1."""
+"""Both parameters of the Beta distribution of the mixing weights; most weights are near 0 or 1."""
 
 REDUCTIONS = (4, 8)
-"""Behind which stages statistics are mixed: those whose maps have a fourth and an eighth of the image's side."""
+"""Statistics are mixed after the stages whose maps have a fourth and an eighth of the image's side."""
 
 EPSILON = 1e-6
 
@@ -24,13 +24,13 @@ def mix_style(
 ) -> Float[Tensor, "b c h w"]:
     """Feature maps with statistics between their own and those of a partner (Zhou et al. 2021).
 
-    `(x - mu) / sd * (l sd + (1 - l) sd') + l mu + (1 - l) mu'`, with mean and deviation over each channel of each image, and
-    no gradient through them.
+    `(x - mu) / sd * (l sd + (1 - l) sd') + l mu + (1 - l) mu'`, with mean and standard deviation over each channel of each
+    image; no gradient flows through them.
 
     Args:
         maps: The features of a batch.
-        partner: Those whose statistics are taken on.
-        share: How much of its own an image keeps, in [0, 1].
+        partner: The features whose statistics are mixed in.
+        share: Weight `l` of an image's own statistics, in [0, 1].
     """
 
     def statistics(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,13 +45,13 @@ def mix_style(
 
 @contextmanager
 def mixed_styles(encoder: nn.Module, probability: float) -> Iterator[None]:
-    """Within it, an encoder in training mode mixes the statistics of each batch with those of the batch shuffled.
+    """Context in which an encoder in training mode mixes the statistics of each batch with those of the shuffled batch.
 
-    What is random is drawn from torch's own generator, which the training loop seeds. With `probability=0` nothing is touched.
+    Random numbers come from torch's global generator, which the training loop seeds. With `probability=0`, nothing changes.
 
     Args:
-        encoder: A timm model whose early stages give `(B, C, H, W)`.
-        probability: How often a batch is mixed behind a stage, in [0, 1].
+        encoder: A timm model whose early stages return `(B, C, H, W)`.
+        probability: Probability that a batch is mixed after a stage, in [0, 1].
 
     Raises:
         ConfigurationError: If the encoder has no such stages.
@@ -73,7 +73,7 @@ def mixed_styles(encoder: nn.Module, probability: float) -> Iterator[None]:
 
 
 def _early_stages(encoder: nn.Module) -> list[nn.Module]:
-    """The stages of an encoder behind which its statistics are mixed."""
+    """The stages of an encoder after which statistics are mixed."""
     known = list(getattr(encoder, "feature_info", None) or [])
     names = [stage["module"] for stage in known if stage["reduction"] in REDUCTIONS]
     if not names or getattr(encoder, "output_fmt", "NCHW") != "NCHW":

@@ -1,4 +1,4 @@
-"""A module that is asked for its opinion in the middle of training."""
+"""Evaluating a module in the middle of training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Within it, no gradients, no dropout and running statistics; afterwards every layer is in the mode it was in."""
+    """Context without gradients and in evaluation mode; afterwards, every layer is back in its previous mode."""
     training = {part: part.training for part in module.modules()}
     module.eval()
     try:

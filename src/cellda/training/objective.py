@@ -1,4 +1,4 @@
-"""What a training step minimises: cross-entropy, or what a method says."""
+"""What a training step minimises: cross-entropy, or the objective of a method."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 UNLABELLED = -1
-"""Class index of an image without label in a batch."""
+"""Class index of an unlabelled image in a batch."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of training is about.
+    """The data of one training step.
 
     Attributes:
-        inputs: What `Examples.prepare` made of the batch, on the device; its first dimension is the batch's, or longer
-            where further views of the images follow (`cellda.adapters.families.two_views`).
-        labels: `(B,)` class indices, `UNLABELLED` where there is none.
+        inputs: The batch as prepared by `Examples.prepare`, on the device; its first dimension is the batch size, or larger
+            if further views of the images follow (`cellda.adapters.families.two_views`).
+        labels: `(B,)` class indices; `UNLABELLED` for unlabelled images.
         parts: Index of the set that each example comes from.
-        progress: Share of all steps that are done, from 0 to below 1.
+        progress: Fraction of all steps that are done, in [0, 1).
     """
 
     inputs: Float[Tensor, "n ..."]
@@ -40,28 +40,28 @@ class Objective(Protocol):
     """What the training loop minimises.
 
     Attributes:
-        rate: Factor of the learning rate of the method's own parameters.
-        rates: Factors of the learning rate of the module's parameters, by the beginning of their names; the longest that fits
-            counts, and parameters that none fits have the factor 1.
+        rate: Learning-rate factor of the method's own parameters.
+        rates: Learning-rate factors of the module's parameters, by name prefix; the longest matching prefix applies, and
+            parameters without a match have the factor 1.
     """
 
     rate: float
     rates: Mapping[str, float]
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
-        """The scalar to be minimised, with gradients.
+        """The scalar to minimise, with gradients.
 
         Args:
-            module: What is trained, in training mode. Where `CellClassifier` is trained this is one, so that `embed` and
-                `head` can be called apart; it may be a copy around the same weights.
+            module: The module being trained, in training mode. If a `CellClassifier` is trained, it is one, so that `embed`
+                and `head` can be called separately; it may be a copy that shares the weights.
             step: The batch.
         """
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Parameters of the method's own (a discriminator's) that are trained along; they lie on the device already."""
+        """Parameters of the method itself (such as a discriminator's) that are also trained, already on the device."""
 
     def after_step(self) -> None:
-        """What is done after each step of the optimizer, for example moving a teacher."""
+        """Called after each optimizer step, for example to update a teacher."""
 
 
 class CrossEntropy:
@@ -69,7 +69,7 @@ class CrossEntropy:
 
     Args:
         label_smoothing: Probability mass spread over all classes.
-        rates: Factors of the learning rate, see `Objective`; by default all parameters learn alike.
+        rates: Learning-rate factors, see `Objective`; by default all parameters have the same learning rate.
     """
 
     rate = 1.0
@@ -79,11 +79,11 @@ class CrossEntropy:
         self.rates: Mapping[str, float] = rates or {}
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
-        """The mean over the labelled examples; an unlabelled one counts nothing."""
+        """The mean over the labelled examples; unlabelled ones are ignored."""
         return self.of(module(step.inputs), step.labels)
 
     def of(self, logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
-        """The same of logits that are computed already; at least one of the labels must be known."""
+        """The same for logits that are already computed; at least one of the labels must be known."""
         return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, ignore_index=UNLABELLED)
 
     def parameters(self) -> Iterable[nn.Parameter]:

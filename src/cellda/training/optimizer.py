@@ -1,4 +1,4 @@
-"""What moves the weights, and how fast."""
+"""The optimizer and the learning-rate schedule."""
 
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ from cellda.training.settings import Training
 
 
 def optimizer_of(module: nn.Module, objective: Objective, settings: Training) -> torch.optim.Optimizer:
-    """The optimizer of all weights that train, in one group for every factor of the learning rate."""
+    """The optimizer of all trainable weights, with one parameter group per learning-rate factor."""
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     rates = objective.rates
     groups: dict[float, list[nn.Parameter]] = {}
@@ -29,7 +29,7 @@ def optimizer_of(module: nn.Module, objective: Objective, settings: Training) ->
 
 
 def schedule_of(optimizer: torch.optim.Optimizer, settings: Training, steps: int) -> LRScheduler:
-    """The learning rates of all steps: one cycle up to each group's rate (Smith 2018), or constant."""
+    """The learning-rate schedule over all steps: one cycle that peaks at each group's rate (Smith 2018), or constant."""
     if settings.one_cycle:
         return OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
     return ConstantLR(optimizer, factor=1.0)

@@ -1,4 +1,4 @@
-"""How weights are trained, on the source and on the target alike."""
+"""Settings of training, on the source and on the target."""
 
 from typing import Literal
 
@@ -8,17 +8,17 @@ from cellda.plugins.settings import Settings
 
 
 class Training(Settings):
-    """Settings of the one training loop.
+    """Settings of the training loop.
 
     Attributes:
         epochs: Passes over the images.
-        batch_size: Images a step.
-        lr: Learning rate; the peak of the schedule where `one_cycle` is on.
+        batch_size: Images per step.
+        lr: Learning rate; the peak of the schedule if `one_cycle` is on.
         optimizer: `"adam"` (the paper's) or `"adamw"`.
         weight_decay: Weight decay of the optimizer.
         label_smoothing: Probability mass spread over all classes in the cross-entropy.
         one_cycle: Warm up to `lr` and anneal to nearly 0 (Smith 2018) instead of a constant rate.
-        bn: Whether the BatchNorm2d statistics of the encoder move (`"train"`) or stay (`"frozen"`). The head's
+        bn: Whether the BatchNorm2d statistics of the encoder are updated (`"train"`) or kept (`"frozen"`). The head's
             BatchNorm always trains.
     """
 
@@ -36,14 +36,16 @@ class SourceTraining(Training):
     """Training on the source datasets (section "Training strategy" of the paper).
 
     Epochs, batch size, label smoothing and the 80/20 split are the paper's. The paper trains with Adam at a constant 1e-4 and
-    BatchNorm statistics that move (preset `published_training`); here the rate rises to 3e-4 and falls, weights decay,
-    and the encoder keeps its ImageNet statistics, which gives features that adapt better (`benchmarks/studies/defaults.py`).
+    updates the BatchNorm statistics (preset `published_training`); here the rate rises to 3e-4 and falls again, weight decay
+    is on, and the encoder keeps its ImageNet statistics, which yields features that adapt better
+    (`benchmarks/studies/defaults.py`).
 
     Attributes:
-        holdout: Share of every source kept out of training to measure the source accuracy.
-        mixstyle: How often the feature statistics of a batch are mixed with those of other images behind an early stage
-            (`cellda.training.mixstyle`; the paper of that method has 0.5); 0 is never.
-        stain_jitter: Strength of random changes of stain and light after normalization (`augment.random_stain`); 0 is none.
+        holdout: Fraction of every source held out from training to measure the source accuracy.
+        mixstyle: Probability that the feature statistics of a batch are mixed with those of other images after an early stage
+            (`cellda.training.mixstyle`; the paper of that method uses 0.5); 0 turns it off.
+        stain_jitter: Strength of random stain and brightness changes after normalization (`augment.random_stain`); 0 turns
+            them off.
     """
 
     lr: float = Field(default=3e-4, gt=0)

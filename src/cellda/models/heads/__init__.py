@@ -1,4 +1,4 @@
-"""Heads: what makes class logits of embeddings. A classifier is saved with the name and options of its head.
+"""Heads map embeddings to class logits. A classifier is saved with the name and options of its head.
 
     >>> import cellda.models.heads
     >>> "mlp" in cellda.models.heads.names()
@@ -24,7 +24,7 @@ __all__ = ["create", "get", "names", "register", "registry", "summary"]
 
 
 def create(name: str, width: int, classes: int, **options: Any) -> "Head":
-    """Build the head `name` for embeddings of `width` numbers and so many classes, with the options that it was saved with.
+    """Build the head `name` for embeddings of length `width` and the given number of classes, with its saved options.
 
     Raises:
         UnknownNameError: If no head has this name.

@@ -1,4 +1,4 @@
-"""What a head is."""
+"""The base class of heads."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module, ABC):
-    """Embeddings `(B, D)` to logits `(B, classes)`.
+    """Maps embeddings `(B, D)` to logits `(B, classes)`.
 
-    All that a head has learnt lies in its parameters and buffers, whose shapes follow from the arguments of its constructor:
-    that is how it is saved and loaded again.
+    The learned state of a head is in its parameters and buffers, and their shapes follow from the arguments of its
+    constructor, so that a head can be saved and loaded again.
 
     Args:
         width: Length of an embedding.
@@ -31,9 +31,9 @@ class Head(nn.Module, ABC):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Name and options, from which `heads.create` builds an empty head like this one."""
+        """Name and options, from which `heads.create` builds an untrained head like this one."""
         return {"name": self.name, **self.options()}
 
     @abstractmethod
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
-        """Logits `(B, classes)`; their softmax is what the head believes."""
+        """Logits `(B, classes)`; their softmax gives the class probabilities."""

@@ -1,4 +1,4 @@
-"""A head that remembers examples."""
+"""A head that stores examples."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from cellda.models.heads.base import Head
 
 @register("cache")
 class Cache(Head):
-    """Logits of another head, plus the affinity of an embedding to remembered ones of each class (Zhang et al. 2022).
+    """Logits of another head, plus the affinity of an embedding to stored embeddings of each class (Zhang et al. 2022).
 
-    Logits are `h(z) + alpha A(z) V` with `A(z) = exp(-beta (1 - cos(z, keys)))` and the values `V`, one row a remembered
+    Logits are `h(z) + alpha A(z) V` with `A(z) = exp(-beta (1 - cos(z, keys)))` and the values `V`, one row per stored
     embedding.
 
     Args:
         width: Length of an embedding.
         classes: Number of classes.
-        size: Number of remembered embeddings.
-        alpha: Weight of the memory.
+        size: Number of stored embeddings.
+        alpha: Weight of the cache.
         beta: Sharpness of the affinity.
         inner: Name and options of the other head.
     """
@@ -42,13 +42,13 @@ class Cache(Head):
         self.register_buffer("values", torch.zeros(size, classes))
 
     def remember(self, embeddings: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
-        """Take `size` embeddings as keys; each class's values are one over its number, so that they sum to 1."""
+        """Store `size` embeddings as keys; the values of a class are one over its number of keys, so that they sum to 1."""
         self.keys.copy_(F.normalize(embeddings, dim=1))
         share = F.one_hot(labels, self.classes).to(self.values)
         self.values.copy_(share / share.sum(0).clamp_min(1))
 
     def options(self) -> dict[str, Any]:
-        """Size, weight and sharpness of the memory, and the other head."""
+        """Size, weight and sharpness of the cache, and the other head."""
         inner = self.inner.description
         return {"size": len(self.keys), "alpha": self.alpha, "beta": self.beta, "inner": inner}
 

@@ -1,4 +1,4 @@
-"""The classes of near images whose soft labels are known."""
+"""Classification by nearby images with known soft labels."""
 
 from typing import Any
 
@@ -13,17 +13,18 @@ from cellda.models.neighbours import SAME, similarities
 
 @register("label_propagation")
 class LabelPropagation(Head):
-    """Probabilities proportional to `sum_j w(z, z_j) votes_j` over stored images `j`, an image not being its own neighbour.
+    """Probabilities proportional to `sum_j w(z, z_j) votes_j` over stored images `j`, excluding the image itself.
 
-    `w(z, z_j)` is the cosine, if positive, to the power `gamma`, once if `j` is among the `neighbours` nearest to `z`, and
-    once if `z` is as near to `j` as the nearest of `j` (Iscen et al. 2019: the kNN graph and its transpose).
+    `w(z, z_j)` is the cosine, if positive, to the power `gamma`. It counts once if `j` is among the `neighbours` nearest to
+    `z`, and once more if `z` is as near to `j` as the nearest neighbours of `j` (Iscen et al. 2019: the kNN graph and its
+    transpose).
 
     Args:
         width: Length of an embedding.
         classes: Number of classes.
         anchors: Number of stored images.
-        neighbours: How many of them are near.
-        gamma: Power of the cosine.
+        neighbours: Number of nearest neighbours.
+        gamma: Exponent of the cosine.
     """
 
     anchors: Tensor
@@ -41,15 +42,15 @@ class LabelPropagation(Head):
         self.register_buffer("votes", torch.zeros(anchors, classes))
 
     def options(self) -> dict[str, Any]:
-        """How many images are stored, and which count how much."""
+        """Number of stored images, number of neighbours, and exponent of the cosine."""
         return {"anchors": len(self.anchors), "neighbours": self.neighbours, "gamma": self.gamma}
 
     def near(self, cosines: Float[Tensor, "b n"]) -> Float[Tensor, "b 1"]:
-        """The cosine of the last of the nearest anchors."""
+        """The cosine of the farthest of the nearest anchors."""
         return cosines.topk(min(self.neighbours, len(self.anchors))).values[:, -1:]
 
     def weights(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
-        """`w` of embeddings and all anchors."""
+        """`w` between embeddings and all anchors."""
         cosines = similarities(embeddings, self.anchors)
         near = (cosines >= self.near(cosines) - SAME).to(cosines) + (cosines >= self.radius - SAME).to(
             cosines
@@ -57,5 +58,5 @@ class LabelPropagation(Head):
         return cosines.clamp_min(0) ** self.gamma * near
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
-        """Logits `(B, classes)`; all the same for an image that is near to none."""
+        """Logits `(B, classes)`; all equal for an image without neighbours."""
         return (self.weights(embeddings) @ self.votes).clamp_min(1e-12).log()

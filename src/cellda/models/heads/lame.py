@@ -1,4 +1,4 @@
-"""Another head, corrected by what the nearest of a pool of images are."""
+"""A head corrected by the assignments of the nearest images of a pool."""
 
 from typing import Any, Self
 
@@ -16,14 +16,15 @@ from cellda.models.neighbours import similarities
 class Lame(Head):
     """One step of LAME's fixed-point equation (Boudiaf et al. 2022) from an inner head and stored assignments.
 
-    `logit_k = log p_k + strength * sum_j z_jk` over the `neighbours` nearest anchors `j`, of which an image is not its own.
+    `logit_k = log p_k + strength * sum_j z_jk` over the `neighbours` nearest anchors `j`, excluding the image
+    itself.
 
     Args:
         width: Length of an embedding.
         classes: Number of classes.
         inner: Name and options of the inner head, whose probabilities are `p`.
         anchors: Number of stored images.
-        neighbours: How many of them count.
+        neighbours: Number of nearest anchors that are used.
         strength: Weight of a neighbour.
     """
 
@@ -49,7 +50,7 @@ class Lame(Head):
 
     @classmethod
     def around(cls, inner: Head, pool: Float[Tensor, "n d"], neighbours: int, strength: float) -> Self:
-        """A head around `inner` with anchors of these embeddings, all assigned to every class alike."""
+        """A head around `inner` with these embeddings as anchors, each assigned to all classes equally."""
         head = cls(
             inner.width,
             inner.classes,
@@ -63,7 +64,7 @@ class Lame(Head):
         return head
 
     def options(self) -> dict[str, Any]:
-        """The inner head, and how many images are stored and count how much."""
+        """The inner head, numbers of stored images and of neighbours, and the weight of a neighbour."""
         return {
             "inner": self.inner.description,
             "anchors": len(self.anchors),
@@ -72,12 +73,12 @@ class Lame(Head):
         }
 
     def nearest(self, embeddings: Float[Tensor, "b d"]) -> tuple[Tensor, Tensor]:
-        """Anchors `(B, k)` nearest to embeddings, and their weights: `strength`, or 0 for the image itself."""
+        """Indices `(B, k)` of the nearest anchors, and their weights: `strength`, or 0 for the image itself."""
         near = similarities(embeddings, self.anchors).topk(min(self.neighbours, len(self.anchors)))
         return near.indices, self.strength * near.values.isfinite().to(embeddings)
 
     def pull(self, nearest: tuple[Tensor, Tensor]) -> Float[Tensor, "b classes"]:
-        """What the nearest anchors, as assigned, add to the logits."""
+        """What the assignments of the nearest anchors add to the logits."""
         rows, weights = nearest
         return (self.assignments[rows] * weights[:, :, None]).sum(1)
 

@@ -12,19 +12,19 @@ from cellda.models.heads import register
 from cellda.models.heads.base import Head
 
 NEVER = -1e4
-"""Logit of a class that is never predicted: finite, and its softmax is exactly 0."""
+"""Logit of a class that is never predicted: finite, but its softmax is exactly 0."""
 
 
 @register("linear")
 class Linear(Head):
-    """Linear map of embeddings that are shifted, scaled and, if asked, brought to length 1.
+    """Linear map of embeddings that are shifted, scaled and, optionally, normalised to unit length.
 
-    Logits are `W n((z - shift) / scale) + b`, where `n` divides by the length if `unit`.
+    Logits are `W n((z - shift) / scale) + b`, where `n` divides by the length if `unit` is true and is the identity otherwise.
 
     Args:
         width: Length of an embedding.
         classes: Number of classes.
-        unit: Whether embeddings are brought to length 1 after shift and scale.
+        unit: Whether embeddings are normalised to unit length after shift and scale.
     """
 
     shift: Tensor
@@ -38,14 +38,14 @@ class Linear(Head):
         self.linear = nn.Linear(width, classes)
 
     def options(self) -> dict[str, Any]:
-        """Whether embeddings are brought to length 1."""
+        """Whether embeddings are normalised to unit length."""
         return {"unit": self.unit}
 
     @torch.no_grad()
     def set_classes(
         self, classes: Sequence[int], weights: Float[Tensor, "k d"], biases: Float[Tensor, " k"]
     ) -> None:
-        """Give some classes their row of `W` and their `b`; the others are never predicted."""
+        """Set the rows of `W` and `b` for some classes; the others are never predicted."""
         self.linear.weight.zero_()
         self.linear.bias.fill_(NEVER)
         self.linear.weight[list(classes)] = weights.to(self.linear.weight)

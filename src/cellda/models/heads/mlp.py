@@ -1,4 +1,4 @@
-"""The head of the paper."""
+"""The paper's head."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Another head, for other shares of the classes."""
+"""A head that adjusts another head to other class frequencies."""
 
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from cellda.models.heads.base import Head
 
 @register("prior")
 class Prior(Head):
-    """An inner head whose probabilities are re-weighted: `p_k -> p_k ratio_k / sum_j p_j ratio_j`.
+    """An inner head with re-weighted probabilities: `p_k -> p_k ratio_k / sum_j p_j ratio_j`.
 
     Args:
         width: Length of an embedding.
@@ -29,7 +29,7 @@ class Prior(Head):
 
     @classmethod
     def around(cls, inner: Head, ratio: Float[Tensor, " classes"]) -> Self:
-        """A head around `inner`; `ratio` is how much more frequent than before each class is."""
+        """A head around `inner`; `ratio` is the new frequency of each class divided by its previous one."""
         head = cls(inner.width, inner.classes, inner=inner.description)
         head.inner = inner
         head.log_ratio.copy_(ratio.log())

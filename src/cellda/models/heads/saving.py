@@ -1,4 +1,4 @@
-"""Which heads a saved model can be loaded with: those that are registered, here and in the process that loads it."""
+"""Checks that the heads of a saved model can be loaded: they must be registered, here and in the process that loads it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +11,7 @@ from cellda.plugins.loading import qualified
 
 
 def check_registered(head: nn.Module) -> None:
-    """Refuse to save a head that could not be built again from its name.
+    """Refuse to save a head that cannot be rebuilt from its name.
 
     Raises:
         ConfigurationError: If it, or one inside it, is not a `Head`, or its class is not the one registered under its name.
@@ -20,21 +20,21 @@ def check_registered(head: nn.Module) -> None:
         cls, name = type(part), str(getattr(part, "name", ""))
         if name not in registry or qualified(registry.get(name)) != qualified(cls):
             raise ConfigurationError(
-                f"The head of this model is a {qualified(cls)}, which could not be loaded again; an adapter returns a head "
-                "that derives from cellda.plugin.Head and is registered under a name of its own with `register_head`."
+                f"The head of this model is a {qualified(cls)}, which could not be loaded again; an adapter must return a "
+                "head that derives from cellda.plugin.Head and is registered under its own name with `register_head`."
             )
 
 
 def session_heads(head: nn.Module) -> dict[str, str]:
-    """The heads, this one and those inside it, that a new process does not find: name -> the module that registers them."""
+    """The heads, `head` and those inside it, that a new process would not find: name -> the module that registers them."""
     return {part.name: type(part).__module__ for part in _heads(head) if not registry.installed(part.name)}
 
 
 def check_known(registered_by: Mapping[str, str]) -> None:
-    """Refuse to load a model with heads that this process does not find.
+    """Refuse to load a model with heads that this process does not know.
 
     Args:
-        registered_by: What `session_heads` said when the model was saved.
+        registered_by: What `session_heads` returned when the model was saved.
 
     Raises:
         UnknownNameError: If a head is not registered.
