@@ -264,7 +264,7 @@ def test_a_problem_is_listed_without_its_echo():
         ({"sources": 5}, r"'sources': "),
         ({"sources": [{"nam": "raabin"}]}, r"'sources.0.name' is missing"),
         ({"sources": [{"name": ["raabin"]}]}, r"'sources.0.name': Input should be a valid string"),
-        ({"sources": ["raabin", "raabin"]}, r"named twice: raabin"),
+        ({"sources": ["raabin", "raabin"]}, r"listed twice: raabin"),
         (
             {"sources": [{"name": "raabin", "options": {"root": "/x"}}]},
             r"not part of a recipe; give it as data=",
@@ -342,7 +342,7 @@ def untouched(tmp_path: Path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("edits", "aim", "message"),
     [
-        ({}, "synthetic/0", r"is the target and among the sources.*take it out of the sources"),
+        ({}, "synthetic/0", r"is both the target and a source.*remove it from the sources"),
         ({"few_shot": {"n": 1000}}, None, r"cannot give 1000 support cells.*ask for n = 41 or fewer"),
         (
             {"few_shot": {"n": 3}},
@@ -399,7 +399,7 @@ def test_missing_folders_are_refused_first(untouched: Path, tmp_path: Path):
 
 def test_the_sources_images_under_another_name_are_refused_first(untouched: Path, tmp_path: Path):
     cells = own_folder(tmp_path / "barcelona", {"basophil": 4, "monocyte": 4})
-    with pytest.raises(ConfigurationError, match="holds the very images of the source 'barcelona'"):
+    with pytest.raises(ConfigurationError, match="contains the same images as the source 'barcelona'"):
         tiny(sources=["barcelona"]).run(f"folder={cells}", tmp_path, store=untouched, progress=False)
     assert stored(untouched) == []
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cellda.experiment.workflow import adapt, run
     from cellda.models.classifier import CellClassifier
     from cellda.recipe import Recipe
-else:  # names are imported on first use, so that `import cellda` stays instant and never imports torch
+else:  # names are imported on first use, so that `import cellda` is fast and does not load torch
     __getattr__, __dir__, _ = lazy_loader.attach(
         __name__,
         submodules=["adapters", "datasets", "framing", "normalizers", "presets"],

@@ -1,8 +1,8 @@
-"""All that an author of plug-ins imports: `from cellda.plugin import Adapter, register_adapter, tunable`.
+"""Everything that authors of plug-ins import: `from cellda.plugin import Adapter, register_adapter, tunable`.
 
 One decorator registers each kind (`register_adapter`, `register_head`, `register_selector`, `register_normalizer`,
-`register_framing`, `register_dataset`). The rest are the base class of each kind and what its methods receive. Names are
-imported on first use: an adapter that imports `Adapter` alone does not load torch.
+`register_framing`, `register_dataset`). The other names are the base class of each kind and the types that its
+methods receive. Names are imported on first use: importing `Adapter` alone does not load torch.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cellda.training.settings import Training
 else:
     __getattr__, __dir__, _ = lazy_loader.attach(
-        "cellda",  # the package that the places below are in
+        "cellda",  # the package that contains the modules below
         submod_attrs={
             "adapters.base": ["AdaptContext", "Adapter", "Effect", "Need", "Offer", "Start", "TargetView"],
             "adapters.families.embeddings": ["FeatureAdapter", "Features"],

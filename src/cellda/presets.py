@@ -1,4 +1,4 @@
-"""Named edits of a recipe: the paper's six conditions, what did better, and machine sizes."""
+"""Named edits of a recipe: the paper's six conditions, recommended recipes, and machine sizes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ SIZES: dict[str, Mapping[str, Any]] = {
         "search": None,
     },
 }
-"""Smaller machines: `laptop` runs offline on two cores in minutes instead of hours."""
+"""For smaller machines: `laptop` runs offline on two cores in minutes instead of hours."""
 
 TRAINING: dict[str, Mapping[str, Any]] = {
     "published_training": {
@@ -34,34 +34,34 @@ TRAINING: dict[str, Mapping[str, Any]] = {
         },
     },
 }
-"""Source training by the letter of the paper, where cellda's defaults differ."""
+"""Source training exactly as in the paper, where cellda's defaults differ."""
 
 FRAMED: Mapping[str, Any] = {"framing": "cell", "training": {"stain_jitter": 1.0}, "search": None}
-"""Every cell framed alike, and a source model that has seen other stains."""
+"""Every cell framed in the same way, and a source model trained on varied stains."""
 
 RECOMMENDED: dict[str, Mapping[str, Any]] = {
     "best": {**FRAMED, "adapter": ["full", "label_propagation", "tta"], "target_normalizer": None},
     "best_without_labels": {**FRAMED, "adapter": ["lame", "tta"], "target_normalizer": None},
 }
-"""What was best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without any."""
+"""The best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without labels."""
 
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
     "best": "Best of the zoo with labels: framing cell, stain_jitter 1.0, adapter full+label_propagation+tta, no search.",
     "best_without_labels": "Best of the zoo without labels: framing cell, stain_jitter 1.0, adapter lame+tta, no search.",
-    "no_source_train": "Ablation 1: ImageNet weights tuned on the support alone (adapter from_scratch).",
-    "no_fine_tune": "Ablation 2: the source model as it is (adapter none).",
+    "no_source_train": "Ablation 1: ImageNet weights fine-tuned on the support set alone (adapter from_scratch).",
+    "no_fine_tune": "Ablation 2: the source model unchanged (adapter none).",
     "head_only": "Ablation 3: only the head is trained (adapter head_only).",
-    "mixed_train": "Ablation 4: support and source images together (adapter mixed_source).",
-    "no_transform": "Ablation 5: adapter full, the target's colours as they are (target_normalizer identity).",
-    "our_workflow": "The paper's workflow: all weights tuned, colours normalised (adapter full).",
+    "mixed_train": "Ablation 4: fine-tuning on support and source images together (adapter mixed_source).",
+    "no_transform": "Ablation 5: adapter full on unnormalized target images (target_normalizer identity).",
+    "our_workflow": "The paper's workflow: all weights fine-tuned, colours normalized (adapter full).",
 }
-"""One line a preset, as `cellda list presets` shows them."""
+"""One line per preset, as `cellda list presets` shows it."""
 
 
 def names() -> list[str]:
-    """All preset names: sizes and training first, then what is recommended, then the conditions in the paper's order."""
+    """All preset names: sizes and training first, then the recommended ones, then the conditions in the paper's order."""
     return [*SIZES, *TRAINING, *RECOMMENDED, *CONDITIONS]
 
 
@@ -69,7 +69,7 @@ def edits_of(name: str) -> Mapping[str, Any]:
     """The recipe fields that a preset sets.
 
     Raises:
-        UnknownNameError: If there is no such preset; the message names the near ones.
+        UnknownNameError: If there is no such preset; the message suggests the nearest names.
     """
     if name not in names():
         raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, names())}")
@@ -80,7 +80,7 @@ def summary(name: str) -> str:
     """What a preset is for and what it sets, in one line.
 
     Raises:
-        UnknownNameError: If there is no such preset; the message names the near ones.
+        UnknownNameError: If there is no such preset; the message suggests the nearest names.
     """
     edits_of(name)
     return SUMMARIES[name]

@@ -1,4 +1,4 @@
-"""The Recipe: what is composed, frozen and typed; the default is the paper's workflow at full size."""
+"""The Recipe, frozen and typed; the default is the paper's workflow at full size."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ Options = Mapping[str, Any]
 
 
 class RecipeFields(TypedDict, total=False):
-    """What each field of a recipe may be given as, for type checkers and completion; `Recipe` says what they mean."""
+    """The accepted types of each field of a recipe, for type checkers and completion; `Recipe` documents the fields."""
 
     sources: str | Options | Source | Sequence[str | Options | Source]
     normalizer: str | Options | NormalizerSpec
@@ -52,36 +52,36 @@ class RecipeFields(TypedDict, total=False):
 
 
 PLUGINS = frozenset({"normalizer", "target_normalizer", "framing", "adapter"})
-"""Fields that hold a plug-in: a mapping with another name replaces the plug-in with all its options."""
+"""Fields that hold a plug-in: a mapping that has a name replaces the plug-in and all its options."""
 
 
 class Recipe(Settings):
-    """Everything that a run depends on, except the target and where the images lie.
+    """Everything that a run depends on, except the target and the location of the images.
 
-    `Recipe()` is the paper's workflow at full size (224 px, EfficientNet-B0, two sources, search); every ablation is that
+    `Recipe()` is the paper's workflow at full size (224 px, EfficientNet-B0, two sources, search); each ablation is this
     recipe with one field changed. Plug-ins are given by name (`adapter="head_only"`) or with options
     (`adapter={"name": "full", "epochs": 20}`); adapters may be chained (`adapter=("adabn", "lp_ft")`, or
     `adapter="adabn+lp_ft"`).
 
     Attributes:
-        sources: Datasets the source model is trained on.
+        sources: Datasets that the source model is trained on.
         normalizer: Stain normalizer of the source images.
-        target_normalizer: Stain normalizer of the target images; None is the same as the sources'.
-        framing: Which part of every image, of sources and target, is shown.
+        target_normalizer: Stain normalizer of the target images; None uses the sources'.
+        framing: The part of every image, of sources and target, that the model sees.
         backbone: Encoder, weights and image size.
         training: How the source model is trained.
         few_shot: How the support set is drawn.
-        adapter: What is done with the support set: one method, or several in their order.
-        pool: Where the unlabelled images of adapters that need them come from: `"query"`, the very images that are predicted
+        adapter: How the model is adapted to the support set: one method, or several that run in order.
+        pool: Where adapters that need unlabelled images get them: `"query"`, the same images that are predicted
             (transductive), or `"disjoint"`, half of their groups, while the other half is predicted (inductive).
-        search: Hyper-parameter search inside the support set; None tries nothing but the adapter's own values.
-        protocol: `"clean"` keeps the groups of a dataset apart; `"paper"` draws single images as the paper did.
+        search: Hyper-parameter search inside the support set; None uses the adapter's own values.
+        protocol: `"clean"` keeps the groups of a dataset apart; `"paper"` draws single images, as in the paper.
         seed: Seed of source training and adaptation.
-        device: `"auto"` takes a GPU where there is one, `"cpu"` never does.
+        device: `"auto"` uses a GPU if there is one, `"cpu"` never does.
 
     Raises:
         ConfigurationError: If a field or a plug-in is unknown, mistyped or impossible; all problems are listed, with the
-            near names.
+            nearest names.
     """
 
     sources: tuple[Source, ...] = Field(default=("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ class Recipe(Settings):
         names = [source.name for source in sources]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ConfigurationError(f"Sources are named twice: {', '.join(twice)}; name each once.")
+            raise ConfigurationError(f"Sources are listed twice: {', '.join(twice)}; list each once.")
         return sources
 
     @field_validator("adapter", mode="before")
@@ -130,7 +130,7 @@ class Recipe(Settings):
 
     @property
     def used_target_normalizer(self) -> NormalizerSpec:
-        """The target's normalizer, or the sources' where none is given."""
+        """The target's normalizer, or the sources' if none is given."""
         return self.target_normalizer or self.normalizer
 
     @property
@@ -139,9 +139,9 @@ class Recipe(Settings):
         return digest(self.model_dump(mode="json"))
 
     def with_(self, **fields: Unpack[RecipeFields]) -> Self:
-        """This recipe with some fields changed; nested fields may be given as mappings of what changes.
+        """This recipe with some fields changed; nested fields may be given as mappings of the changes.
 
-        A plug-in that is given by name comes with that plug-in's own defaults.
+        A plug-in that is given by name gets its own defaults.
 
         >>> Recipe().with_(few_shot={"draw": 3}, seed=1).few_shot.draw
         3
@@ -166,10 +166,10 @@ class Recipe(Settings):
         return cls().with_preset(*names)
 
     def with_preset(self, *names: str) -> Self:
-        """This recipe with named presets applied in order; where one names the adapter that is there, it keeps its options.
+        """This recipe with named presets applied in order; a preset that names the current adapter keeps its options.
 
         Raises:
-            UnknownNameError: If there is no such preset; the message names the near ones.
+            UnknownNameError: If there is no such preset; the message suggests the nearest names.
         """
         recipe = self
         for name in names:
@@ -189,7 +189,7 @@ class Recipe(Settings):
         """Read a recipe from YAML text, or from a file given as a `Path`; fields that are missing take their defaults.
 
         Raises:
-            ConfigurationError: If it is no YAML mapping, or a field is unknown, mistyped or impossible.
+            ConfigurationError: If it is not a YAML mapping, or a field is unknown, mistyped or impossible.
         """
         where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
         try:
@@ -202,7 +202,7 @@ class Recipe(Settings):
             raise ConfigurationError(f"The {where} cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
             raise ConfigurationError(
-                f"The {where} does not hold a mapping of recipe fields to values, as Recipe().to_yaml() writes it"
+                f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"
                 + ("." if isinstance(text, Path) else "; a file is read with Recipe.from_yaml(Path(...)).")
             )
         try:
@@ -233,7 +233,7 @@ class Recipe(Settings):
         store: "Store | str | Path | None" = None,
         progress: bool = True,
     ) -> "CellClassifier":
-        """Adapt to all cells that a laboratory has; see `cellda.adapt`."""
+        """Adapt to all cells of a laboratory; see `cellda.adapt`."""
         from cellda.experiment.workflow import adapt
 
         return adapt(self, labelled, unlabelled, data, store=store, progress=progress)

@@ -107,10 +107,15 @@ def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, im
 @pytest.mark.parametrize(
     ("adapter", "labelled", "unlabelled", "said"),
     [
-        ("full", None, True, r"'full'.* needs labelled cells, and there are 0: give .*best_without_labels"),
+        ("full", None, True, r"'full'.* needs labelled cells, but there are 0: give .*best_without_labels"),
         ("lame", 1, False, r"'lame'.* needs unlabelled images: give some"),
         ("none", None, False, r"nothing to adapt to: give labelled cells, unlabelled images, or both"),
-        ("none", 0, True, r"holds the very images of the source 'synthetic/0'|among the sources"),
+        (
+            "none",
+            0,
+            True,
+            r"contains the same images as the source 'synthetic/0'|is both the target and a source",
+        ),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_first(

@@ -272,7 +272,7 @@ def test_keys_are_plain_data(tmp_path: Path) -> None:
 
 
 def test_code_that_has_moved_is_noticed() -> None:
-    with pytest.raises(FileNotFoundError, match=r"no .*nowhere\.py; the keys of stored results name it"):
+    with pytest.raises(FileNotFoundError, match=r"no .*nowhere\.py, but the keys of stored results name it"):
         shared_code(["nowhere.py"])
     assert all(PACKAGE.joinpath(place).exists() for part in COMPUTING.values() for place in part.code)
     assert Path(cellda.__file__).parent == PACKAGE

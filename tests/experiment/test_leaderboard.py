@@ -285,7 +285,7 @@ def test_what_is_above_the_cap_is_refused_by_name_before_anything_runs(tmp_path:
     made = {"mine": recipe(adapter={"name": "full", "epochs": 4}), **conditions(recipe(), ["head_only"])}
     study = Study(made, [target()], cap=50, workspace=quiet(tmp_path / "store"))
     with pytest.raises(
-        ConfigurationError, match=r"'mine' sends 72 images .* synthetic/1, 22 more than the 50"
+        ConfigurationError, match=r"'mine' passes 72 images .* synthetic/1, 22 more than the cap of 50"
     ):
         study.run()
     assert not (tmp_path / "store").exists()
@@ -294,7 +294,7 @@ def test_what_is_above_the_cap_is_refused_by_name_before_anything_runs(tmp_path:
     passes = {name: case.recipe.adapter.image_passes(case.offer) for name, case in cases}
     assert passes["target_only"] > 72 == passes["mine"]
     every = {"mine": recipe(adapter={"name": "full", "epochs": 4}, few_shot={"kind": "all", "n": None})}
-    with pytest.raises(ConfigurationError, match="'mine' sends"):
+    with pytest.raises(ConfigurationError, match="'mine' passes"):
         Study(every, [target()], cap=72, workspace=quiet(tmp_path / "store")).runs()
 
 
@@ -456,9 +456,9 @@ def test_a_recipe_of_ones_own_that_needs_labels_is_no_part_of_a_comparison_witho
         (["--recipe", "PAPER"], r"protocol: paper.*'clean' alone"),
         (
             ["--recipe", "TINY", "--cap", "20"],
-            r"more than the 20.*without these:.* --without our_workflow( |$)",
+            r"more than the cap of 20.*without these:.* --without our_workflow( |$)",
         ),
-        (["--recipe", "TINY", "--cap", "20", "--adapter", "full"], r"more than the 20(?!.*--without)"),
+        (["--recipe", "TINY", "--cap", "20", "--adapter", "full"], r"more than the cap of 20(?!.*--without)"),
         (["--recipe", "TINY", "--target", "synthetic/77"], r"no dataset 'synthetic/77'(?!.*--without)"),
         (["--recipe", "TINY", "--adapter", "none"], r"nothing to compare: the bounds.*Name an adapter"),
         (["--recipe", "TINY", "--adapter", "ncm", "--without", "ncm"], "nothing to compare"),

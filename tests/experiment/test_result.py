@@ -120,7 +120,7 @@ def test_a_result_is_not_saved_over_another(finished: RunResult, tmp_path: Path)
         finished.save(other)
     assert RunResult(other).digest == "f" * 16
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="is a file; name a folder"):
+    with pytest.raises(ConfigurationError, match="is a file; give a folder"):
         finished.save(tmp_path / "file")
 
 
@@ -132,7 +132,7 @@ def test_a_result_without_a_model_says_so(finished: RunResult):
 def test_what_is_no_run_is_said_so(finished: RunResult, tmp_path: Path):
     with pytest.raises(DataError, match=r"(?s)missing:\n.*record\.json\n.*predictions\.parquet"):
         RunResult(tmp_path / "nothing")
-    for broken, message in (("{", "cannot be read"), ("[]", "names no digest"), ("{}", "names no digest")):
+    for broken, message in (("{", "cannot be read"), ("[]", "has no digest"), ("{}", "has no digest")):
         (finished.path / "record.json").write_text(broken)
         with pytest.raises(DataError, match=message):
             RunResult(finished.path)
@@ -151,7 +151,8 @@ def test_a_damaged_record_is_told_by_file_and_field(finished: RunResult, edit, s
     file = finished.path / "record.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | edit))
     with pytest.raises(
-        DataError, match=rf"(?s)record\.json is not a record as this version.*make the run again.*{said}"
+        DataError,
+        match=rf"(?s)record\.json is not in the record format of this version.*run it again.*{said}",
     ):
         RunResult(finished.path)
 

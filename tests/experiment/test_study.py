@@ -131,7 +131,7 @@ def test_all_impossible_runs_are_named_together_before_any_training(tmp_path, tr
         "set adapter.source_images to at most 36",
         "cannot give 500 support cells in draw 0",
         "cannot give 500 support cells in draw 1",
-        "'synthetic/0' is the target and among the sources",
+        "'synthetic/0' is both the target and a source",
         "'raabin' is read from a folder",
         "There is no dataset 'synthetic/77'",
         "There is no dataset 'rabin'; did you mean 'raabin'?",

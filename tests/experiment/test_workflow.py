@@ -554,13 +554,13 @@ def test_no_transform_leaves_the_targets_colours_and_them_alone(store) -> None:
 @pytest.mark.parametrize(
     ("edits", "aim", "message"),
     [
-        ({}, "synthetic/0", "'synthetic/0' is the target and among the sources"),
+        ({}, "synthetic/0", "'synthetic/0' is both the target and a source"),
         (
             {"sources": [{"name": "synthetic", "options": {"per_class": 6}}]},
             "synthetic/0",
-            "holds the very images of the source 'synthetic/0'",
+            "contains the same images as the source 'synthetic/0'",
         ),
-        ({"sources": ["synthetic/0"]}, "synthetic", "'synthetic/0' is the target and among the sources"),
+        ({"sources": ["synthetic/0"]}, "synthetic", "'synthetic/0' is both the target and a source"),
         ({"few_shot": {"n": 601}}, "synthetic/1", "cannot give 601 support cells"),
         (
             {"few_shot": {"n": 1, "kind": "random"}},

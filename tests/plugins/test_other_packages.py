@@ -177,7 +177,7 @@ BROKEN = {
     "untyped": (
         ADAPTER.format(name="untyped") + "    rate = tunable(1.0, low=0.0, high=2.0)\n",
         r"the installed package stainlab cannot be loaded: its field 'rate' has no type; write `rate: float = \.\.\.`.*"
-        r"untyped\.py, line \d\)\. Correct that file, reinstall the package, or uninstall it",
+        r"untyped\.py, line \d\)\. Fix that file, or reinstall or uninstall the package",
     ),
     "renamed": (
         ADAPTER.format(name="whole"),
@@ -187,7 +187,7 @@ BROKEN = {
     "missing": (
         "import a_library_that_is_not_there\n",
         r"stainlab cannot be loaded: ModuleNotFoundError: No module named 'a_library_that_is_not_there' "
-        r"\(.*missing\.py, line 1\)\. Correct that file",
+        r"\(.*missing\.py, line 1\)\. Fix that file",
     ),
     "raising": (
         "LIMIT = 1 / 0\n",

@@ -235,10 +235,10 @@ def test_the_oracle_is_refused_unless_a_study_asks_for_it(tmp_path) -> None:
         chosen.run(target(), store=tmp_path, progress=False)
     with pytest.raises(ConfigurationError, match="chooses by query labels"):
         Study({"head_only+oracle": chosen}, [target()], workspace=quiet(tmp_path)).run()
-    with pytest.raises(ConfigurationError, match=r"ends in '\+oracle'.*rename 'head_only'"):
+    with pytest.raises(ConfigurationError, match=r"must end in '\+oracle'.*rename 'head_only'"):
         Study({"head_only": chosen}, [target()], oracle=True, workspace=quiet(tmp_path)).run()
     honest = recipe(adapter=HEAD)
-    with pytest.raises(ConfigurationError, match=r"ends in '\+oracle'"):
+    with pytest.raises(ConfigurationError, match=r"must end in '\+oracle'"):
         Study({"mine+oracle": honest}, [target()], workspace=quiet(tmp_path)).run()
 
 

@@ -1,1 +1,1 @@
-"""One run, and many that are compared: what is checked, made, stored and named."""
+"""Single runs and studies that compare many: checks, stages, stored results and names."""

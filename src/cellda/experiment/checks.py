@@ -1,4 +1,4 @@
-"""What a recipe asks for beside its target: a search, sources; and what is refused of them."""
+"""The search and the sources that a recipe needs, and which of them are refused."""
 
 from itertools import combinations
 
@@ -12,14 +12,14 @@ from cellda.selection.settings import Search
 
 
 def search_of(recipe: Recipe) -> Search | None:
-    """The search that a recipe makes: None where its adapter declares no range, or its selector uses no evidence (`fixed`)."""
+    """The search of a recipe: None if its adapter declares no range, or its selector uses no evidence (`fixed`)."""
     search = recipe.search
     made = search is not None and recipe.adapter.search_space() and search.uses
     return search if made else None
 
 
 def needs_sources(recipe: Recipe) -> bool:
-    """Whether anything of a run depends on the source images."""
+    """Whether any part of a run depends on the source images."""
     adapter = recipe.adapter
     fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
     search = search_of(recipe)
@@ -28,7 +28,7 @@ def needs_sources(recipe: Recipe) -> bool:
 
 
 def check_search(recipe: Recipe, *, oracle: bool) -> None:
-    """Refuse a search that may not be made, or has nothing to measure on.
+    """Refuse a search that is not allowed, or has no images to score trials on.
 
     Raises:
         ConfigurationError: If so.
@@ -37,7 +37,7 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
     if search is not None and Use.QUERY_LABELS in search.uses and not oracle:
         raise ConfigurationError(
             f"The selector '{search.selector}' chooses by query labels: its results are an upper bound, not those of a "
-            "method. It runs only in studies that ask for it, by Study(..., oracle=True); set search.selector to 'support_cv'."
+            "method. It runs only in studies with Study(..., oracle=True); set search.selector to 'support_cv'."
         )
     if search is not None and Use.HELD_OUT_SOURCE in search.uses and recipe.training.holdout == 0:
         raise ConfigurationError(
@@ -47,16 +47,16 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
 
 
 def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[CellDataset, ...]:
-    """The source datasets, where anything of the run depends on them.
+    """The loaded source datasets; empty if no part of the run depends on them.
 
     Raises:
         ConfigurationError: If they share cells with the target, or with each other.
-        DataError: If a dataset's layout is not there.
+        DataError: If the files of a dataset are missing.
     """
     if aim.full_name in [source.name for source in recipe.sources]:
         raise ConfigurationError(
-            f"'{aim.full_name}' is the target and among the sources, so the source model would have seen the query "
-            f"images; take it out of the sources ({', '.join(source.name for source in recipe.sources)})."
+            f"'{aim.full_name}' is both the target and a source, so the source model would have seen the query "
+            f"images; remove it from the sources ({', '.join(source.name for source in recipe.sources)})."
         )
     twins = [spec.name for spec in recipe.sources if aim.shares_cells_with(spec.loader)]
     if twins:
@@ -68,12 +68,12 @@ def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[Ce
         if one.loader.shares_cells_with(other.loader):
             raise ConfigurationError(
                 f"The sources '{one.name}' and '{other.name}' show the same cells, so that cells held out of one would be "
-                "trained on in the other; name one of them."
+                "training cells of the other; use only one of them."
             )
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
         sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
-    # A dataset may go by two names (`synthetic` is `synthetic/0`), or lie under two.
+    # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [
         source.full_name
         for source in sources
@@ -81,7 +81,7 @@ def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[Ce
     ]
     if shared:
         raise ConfigurationError(
-            f"The target '{aim.full_name}' holds the very images of the source '{shared[0]}'; choose another target or "
+            f"The target '{aim.full_name}' contains the same images as the source '{shared[0]}'; choose another target or "
             "source."
         )
     return sources

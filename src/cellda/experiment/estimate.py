@@ -1,4 +1,4 @@
-"""How long runs will take on this machine, from a few measured steps."""
+"""Estimates how long runs will take on this machine, from a few measured steps."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ STEPS = 3
 
 
 def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
-    """One sentence: the expected time of unfinished runs, decoding and finished stages left aside.
+    """One sentence: the expected time of unfinished runs, without decoding and finished stages.
 
-    Three training steps and inference batches of the first run's network and image size are timed; all runs are
-    taken to be of that size.
+    Three training steps and three inference batches are timed with the first run's network and image size; all runs are
+    assumed to use them.
 
     Args:
         runs: At least one.
@@ -40,7 +40,7 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
         passes = recipe.adapter.image_passes(run.offer)
         if run.search is not None:
             folds = run.search.folds
-            rounds = folds - 1 if Use.SUPPORT_LABELS in run.uses else 1  # of whole support sets
+            rounds = folds - 1 if Use.SUPPORT_LABELS in run.uses else 1  # in whole support sets
             judged = len(run.scored) if run.oracle or run.uses_pool else 0
             seconds["search (at most)"] += run.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
@@ -76,7 +76,7 @@ def _rates(run: Run, trainer: Trainer) -> tuple[float, float]:
 
 
 def _seconds(step: Callable[[], None], device: torch.device) -> float:
-    """Seconds of the fastest of a few steps: what else the machine does only ever adds to them."""
+    """Seconds of the fastest of a few steps: other work on the machine only makes steps slower."""
     step()  # warm-up
     times = []
     for _ in range(STEPS):

@@ -1,8 +1,8 @@
-"""What each stage of a run depends on: data, settings, the code that computes, and the libraries that do.
+"""What each stage of a run depends on: data, settings, and the code and libraries that compute it.
 
-A key is plain data; its digest names the stage in the store. Whatever can change a result stands in it: the decoded images
-(table, files, the code that reads them), the rows that are drawn, settings, shared code of cellda as bytes, plug-ins by name
-with their code, and versions of libraries. What cannot (progress, where things lie) does not.
+A key is plain data; its digest names the stage in the store. It contains everything that can change a result: the decoded
+images (table, files, the code that reads them), the drawn rows, settings, the bytes of cellda's shared code, plug-ins by name
+with their code, and versions of libraries. It contains nothing that cannot, such as progress or locations of files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from cellda.selection.settings import Search
 
 @dataclass(frozen=True)
 class Computing:
-    """Code and libraries that a stage runs, whatever its plug-ins are.
+    """Code and libraries that a stage runs, independent of its plug-ins.
 
     Attributes:
         code: Files and folders of cellda.
@@ -32,12 +32,12 @@ class Computing:
     libraries: tuple[str, ...]
 
     def and_(self, code: Sequence[str], libraries: Sequence[str] = ()) -> "Computing":
-        """What a stage runs that runs all of this and more."""
+        """The code and libraries of a stage that runs all of these and more."""
         return Computing((*self.code, *code), (*self.libraries, *libraries))
 
     @property
     def key(self) -> dict[str, Any]:
-        """Hash of the code, and versions."""
+        """Hash of the code, and versions of the libraries."""
         return {"computing": shared_code(self.code), "versions": versions(*sorted(set(self.libraries)))}
 
 
@@ -52,7 +52,7 @@ NORMALIZING = Computing(
     ),
     ("kornia", "numpy", "scipy", "torch"),
 )
-"""The fit of a normalizer on source images, and its use."""
+"""Fitting a normalizer on source images, and applying it."""
 
 TRAINING = NORMALIZING.and_(
     (
@@ -73,7 +73,7 @@ TRAINING = NORMALIZING.and_(
     ),
     ("accelerate", "scikit-learn", "timm", "torchvision"),
 )
-"""The training of a source model."""
+"""Training a source model."""
 
 ADAPTING = TRAINING.and_(
     (
@@ -87,26 +87,26 @@ ADAPTING = TRAINING.and_(
     ),
     ("peft",),
 )
-"""Adaptation, and the prediction that follows it."""
+"""Adaptation and the prediction after it."""
 
 SEARCHING = ADAPTING.and_(
     ("selection/candidates.py", "selection/search.py", "selection/selectors/base.py"), ("optuna",)
 )
-"""The search for an adapter's values."""
+"""Searching an adapter's values."""
 
 STAGES = {"normalizer": NORMALIZING, "source": TRAINING, "adapt": ADAPTING, "search": SEARCHING}
-"""The stages by name, for tests and for those who ask what a stage depends on."""
+"""The stages by name, for tests and for users who want to know what a stage depends on."""
 
 
 def normalizer_key(
     recipe: Recipe, normalizer: NormalizerSpec, sources: Sequence[CellDataset]
 ) -> dict[str, Any]:
-    """All that a normalizer fitted on the sources depends on.
+    """Everything that a normalizer fitted on the sources depends on.
 
     Args:
-        recipe: Whose framing and image size the images have.
-        normalizer: Which normalizer.
-        sources: The loaded source datasets, in the recipe's order; empty where nothing depends on them.
+        recipe: The recipe, which sets framing and image size.
+        normalizer: The normalizer.
+        sources: The loaded source datasets, in the recipe's order; empty if nothing depends on them.
     """
     return {
         "sources": [
@@ -119,7 +119,7 @@ def normalizer_key(
 
 
 def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]:
-    """All that the trained source model depends on."""
+    """Everything that the trained source model depends on."""
     return {
         **normalizer_key(recipe, recipe.normalizer, sources),
         **_backbone(recipe),
@@ -132,10 +132,10 @@ def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]
 def adaptation_key(
     recipe: Recipe, sources: Sequence[CellDataset], target: CellDataset, rows: Mapping[str, Sequence[int]]
 ) -> dict[str, Any]:
-    """All that an adaptation depends on, and the prediction of the rows that are scored.
+    """Everything that an adaptation and the prediction of the scored rows depend on.
 
     Args:
-        recipe: What is composed.
+        recipe: The recipe.
         sources: The loaded source datasets.
         target: The loaded target.
         rows: Use (`"support"`, `"pool"`, `"scored"`) -> rows of the target's table.
@@ -154,15 +154,15 @@ def adaptation_key(
 
 
 def search_key(adaptation: Mapping[str, Any], search: Search) -> dict[str, Any]:
-    """All that a search depends on: the adaptations that it tries, and how it chooses among them."""
+    """Everything that a search depends on: the adaptations that it tries, and how it chooses among them."""
     return {**adaptation, "search": {"selector": search.code, **SEARCHING.key}}
 
 
 def _backbone(recipe: Recipe) -> dict[str, Any]:
-    """The encoder, and the content of its weights where they are a file of the user's."""
+    """The encoder, and a hash of its weights if they come from a file of the user."""
     return {"backbone": recipe.backbone.model_dump(mode="json"), "weights": recipe.backbone.weights_digest}
 
 
 def _pixels(dataset: CellDataset, recipe: Recipe) -> str:
-    """Digest of the decoded images of a dataset, as the recipe shows them."""
+    """Digest of the decoded images of a dataset, at the recipe's size and framing."""
     return digest(pixels_key(dataset, recipe.backbone.image_size, recipe.framing))

@@ -1,4 +1,4 @@
-"""The conditions of a leaderboard: adapters at their declared values, and the bounds between which they should lie."""
+"""The conditions of a leaderboard: adapters at their declared values, and the bounds between which they should score."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cellda.recipe import Recipe
 
 CAP = 3000
-"""Images that an adaptation may send through the backbone: about a minute on two CPU cores."""
+"""Maximum number of images that an adaptation may pass through the backbone: about a minute on two CPU cores."""
 
 OURS = "our_workflow"
 
@@ -23,29 +23,30 @@ BOUNDS: Mapping[str, Mapping[str, Any]] = {
         "search": None,
     },
 }
-"""Bounds, as edits of a recipe: the source model as it is; no source, and every label of the support side, outside the cap.
+"""Bounds, as edits of a recipe: the unchanged source model; and training without sources on every label of the support
+side, which is exempt from the cap.
 
-`target_only` makes at least 400 steps of 16 images, so that small targets are learned, and at most 3 passes over large ones.
+`target_only` makes 3 passes, or more if needed for 400 steps of 16 images, so that small targets are learned too.
 """
 
 
 def conditions(
     base: "Recipe", names: Sequence[str] = (), *, without: Sequence[str] = (), labels: bool = True
 ) -> "dict[str, Recipe]":
-    """Condition -> recipe: `base` with every adapter at its declared values and no search, then the bounds.
+    """Condition -> recipe: `base` with each adapter at its declared values and without a search, then the bounds.
 
-    An adapter's condition is called like the adapter, except that `full` is the paper's `our_workflow`.
+    A condition has the name of its adapter, except that `full` is the paper's `our_workflow`.
 
     Args:
-        base: What all share.
-        names: Adapters; the members of a chain are joined by `+` (`adabn+lp_ft`); `our_workflow` is `full`. Without any, every
-            registered one is taken, those of installed packages included.
+        base: The recipe that all conditions share.
+        names: Adapters; the members of a chain are joined by `+` (`adabn+lp_ft`); `our_workflow` is `full`. By default, all
+            registered adapters, including those of installed packages.
         without: Adapters to leave out.
-        labels: Whether adapters that need labelled target cells are compared.
+        labels: Whether to include adapters that need labelled target cells.
 
     Raises:
         UnknownNameError: If an adapter is unknown.
-        ConfigurationError: If one that needs labels is asked for without labels.
+        ConfigurationError: If a named adapter needs labels and `labels` is false.
     """
     from cellda.adapters.base import Need
 

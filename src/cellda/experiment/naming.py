@@ -1,4 +1,4 @@
-"""What conditions are called, and the facts of what a run did."""
+"""Names of conditions, and the facts about a run."""
 
 from cellda.adapters.base import Start
 from cellda.datasets.base import CellDataset
@@ -9,17 +9,16 @@ from cellda.recipe import Recipe
 from cellda.selection.selectors.base import Use
 
 ORACLE = "+oracle"
-"""End of the names of conditions whose values were chosen by query labels, so that every table shows what they are."""
+"""Suffix of conditions whose values were chosen by query labels, so that every table shows it."""
 
 BOUND_NAMES = frozenset({"none", "no_fine_tune", "target_only"})
-"""Conditions of these names are bounds: the source model as it is (in the leaderboard and in the paper), and every label."""
+"""Names of bounds: the unchanged source model (in the leaderboard and in the paper), and training on every label."""
 
 
 def name_of(recipe: Recipe) -> str:
-    """The paper's name for what a recipe does with the target, else its adapter's, with that of a target normalizer.
+    """The paper's name for a recipe, or else the name of its adapter, followed by that of a target normalizer.
 
-    `@` and the framing follow where cells are framed. Where query labels choose the adapter's values, the name ends in
-    `+oracle`.
+    `@` and the framing follow if cells are framed. If query labels choose the adapter's values, the name ends in `+oracle`.
 
     >>> name_of(Recipe.preset("best_without_labels"))
     'lame+tta@cell'
@@ -41,7 +40,7 @@ def _unframed(recipe: Recipe) -> str:
 
 
 def condition_of(run: Run) -> Condition:
-    """The condition of a run, under the name of its recipe."""
+    """The condition of a run, named after its recipe."""
     recipe, name = run.recipe, name_of(run.recipe)
     return Condition(
         name=name,

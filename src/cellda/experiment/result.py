@@ -1,4 +1,4 @@
-"""What a run leaves behind: its record, its predictions, and everything computed from them."""
+"""Results of a run: its record, its predictions, and everything computed from them."""
 
 import json
 import shutil
@@ -34,9 +34,9 @@ class Trial(BaseModel):
     """One trial of a search.
 
     Attributes:
-        number: From 0; the first is the adapter's own values.
-        state: `"complete"`, or `"pruned"` where the race gave it up.
-        score: The selector's, the mean over its rounds; None where no round was finished.
+        number: Counts from 0; the first trial uses the adapter's own values.
+        state: `"complete"`, or `"pruned"` if the race stopped it.
+        score: The selector's score, averaged over its rounds; None if no round was finished.
         values: Value of each searched field.
         seconds: Wall time.
     """
@@ -51,27 +51,27 @@ class Trial(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What a run was and what it cost: the content of `record.json`.
+    """What a run did and what it cost: the content of `record.json`.
 
     Attributes:
-        digest: The run's digest: all it depends on, and the versions.
+        digest: The run's digest of everything it depends on, versions included.
         condition: Name of the condition; its facts are columns of the predictions (`cellda.evaluation.condition`).
-        recipe: The recipe that was asked for, as plain data.
+        recipe: The recipe as given, as plain data.
         adapter: The adapter with the values that were used, as plain data; a list for a chain.
         target: The target.
         draw: Number of the draw.
-        seed: The source model's.
+        seed: Seed of the source model.
         protocol: `"clean"` or `"paper"`.
-        pool: Where unlabelled images came from; None where none was used and the whole query was measured.
-        versions: Versions of what results depend on.
+        pool: Source of the unlabelled images; None if none were used and the whole query was measured.
+        versions: Versions of the libraries that results depend on.
         device: Device, machine and threads.
         support_files: The support cells.
         unsupported: Classes without a support cell.
         unframed: Number of images of each dataset in which the framing found no cell.
-        selector: What chose the adapter's values; None without a search.
+        selector: The selector that chose the adapter's values; None without a search.
         oracle: Whether query labels chose them.
         labels_used: Number of target labels that were used before measuring.
-        image_passes: Images that the adaptation sent through the backbone.
+        image_passes: Number of images that the adaptation passed through the backbone.
         seconds: Wall time of each stage.
         trials: All trials of the search.
     """
@@ -101,7 +101,7 @@ class RunRecord(BaseModel):
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """The record in a file.
+        """Read the record from a file.
 
         Raises:
             DataError: If the file cannot be read or is not the record of a run.
@@ -111,13 +111,13 @@ class RunRecord(BaseModel):
         except (OSError, ValueError) as error:
             raise DataError(f"The record of a run in {file} cannot be read: {error}.") from error
         if not isinstance(content, dict) or "digest" not in content:
-            raise DataError(f"{file} is not the record of a run: it names no digest.")
+            raise DataError(f"{file} is not the record of a run: it has no digest.")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
             said = describe(error, f"the record in {file}", cls.model_fields)
             raise DataError(
-                f"{file} is not a record as this version of cellda writes it; make the run again. {said}"
+                f"{file} is not in the record format of this version of cellda; run it again. {said}"
             ) from None
 
     def write(self, file: Path) -> None:
@@ -126,11 +126,11 @@ class RunRecord(BaseModel):
 
 
 def costs_of(records: Iterable[RunRecord]) -> pd.DataFrame:
-    """One row a run, an extract of its record: the content of `runs.csv` (`cellda.evaluation.costs`).
+    """One row per run, an extract of its record: the content of `runs.csv` (`cellda.evaluation.costs`).
 
     Returns:
         Columns `condition, target, draw, seed, protocol, pool, selector, oracle, labels_used, image_passes, seconds, digest`;
-            `seconds` are those of search, adaptation and prediction.
+            `seconds` is the sum over search, adaptation and prediction.
     """
     rows = [
         {name: getattr(record, name) for name in _EXTRACT}
@@ -147,11 +147,11 @@ class RunResult:
     """A finished run.
 
     Args:
-        path: The run's folder with `record.json`, `predictions.parquet` and, if it was kept, `model/`.
+        path: The run's folder with `record.json`, `predictions.parquet` and, if the model was kept, `model/`.
 
     Attributes:
         path: The run's folder.
-        record: What the run was and what it cost.
+        record: What the run did and what it cost.
         predictions: One row per query image (columns in `cellda.evaluation.predictions`).
 
     Raises:
@@ -198,7 +198,7 @@ class RunResult:
         """The adapted classifier, in evaluation mode.
 
         Raises:
-            ConfigurationError: If the run did not keep it.
+            ConfigurationError: If the run did not keep its model.
         """
         from cellda.models.classifier import CellClassifier
 
@@ -212,13 +212,13 @@ class RunResult:
         """Copy record, predictions and model into `folder`, which is created if it does not exist.
 
         Raises:
-            ConfigurationError: If it is a file, or holds another run.
+            ConfigurationError: If `folder` is a file, or already holds another run.
         """
         target = Path(folder).expanduser()
         if target.resolve() == self.path.resolve():
             return target
         if target.exists() and not target.is_dir():
-            raise ConfigurationError(f"{target} is a file; name a folder to save the run in.")
+            raise ConfigurationError(f"{target} is a file; give a folder to save the run in.")
         if (target / RECORD).exists() and RunRecord.read(target / RECORD).digest != self.digest:
             raise ConfigurationError(f"{target} already holds another run; choose another folder.")
         shutil.copytree(self.path, target, dirs_exist_ok=True)
@@ -226,7 +226,7 @@ class RunResult:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a run that was saved."""
+        """Load a saved run."""
         return cls(folder)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A recipe brought together with its target and data, checked before anything is trained."""
+"""A recipe with its target and data, checked before anything is trained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ WITHOUT_MODEL = "runs-without-model"
 
 @dataclass(frozen=True)
 class Run:
-    """One run to be made.
+    """One prepared run.
 
     Attributes:
-        recipe: What is composed.
-        sources: The loaded source datasets, in the recipe's order; empty where nothing of the run depends on them.
+        recipe: The recipe.
+        sources: The loaded source datasets, in the recipe's order; empty if no part of the run depends on them.
         target: The loaded target.
         draw: The support and query rows of the target.
-        workspace: Where data lie and results are kept.
+        workspace: Where data are found and results are kept.
     """
 
     recipe: Recipe
@@ -56,18 +56,18 @@ class Run:
     def prepare(
         cls, recipe: Recipe, target: str | CellDataset, workspace: Workspace, *, oracle: bool = False
     ) -> Self:
-        """Load the tables (no image is decoded) and refuse what cannot work.
+        """Load the tables (no image is decoded) and refuse combinations that cannot work.
 
         Args:
-            recipe: What is composed.
+            recipe: The recipe.
             target: The target, by name or loaded.
-            workspace: Where data lie and results are kept.
-            oracle: Whether a recipe may choose its values by query labels, as an upper bound.
+            workspace: Where data are found and results are kept.
+            oracle: Whether the recipe may choose its values by query labels, as an upper bound.
 
         Raises:
-            ConfigurationError: If the target or its cells are among the sources, the adapter's needs are not met, or the
-                data are too few for the draw, the search or the adapter; if two sources show the same cells.
-            DataError: If a dataset's layout is not as published.
+            ConfigurationError: If the target or its cells are among the sources, two sources show the same cells, the
+                adapter's needs are not met, or there are too few data for the draw, the search or the adapter.
+            DataError: If a dataset's layout is not the published one.
         """
         check_search(recipe, oracle=oracle)
         aim = workspace.data.load(target) if isinstance(target, str) else target
@@ -83,7 +83,7 @@ class Run:
         if Need.UNLABELLED in recipe.adapter.needs and not run.pool_rows:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}' needs unlabelled images, but {aim.full_name} has none outside its "
-                "support: choose another adapter."
+                "support set: choose another adapter."
             )
         return run._checked()
 
@@ -91,17 +91,17 @@ class Run:
     def own(
         cls, recipe: Recipe, labelled: str | CellDataset | None, images: Sequence[Path], workspace: Workspace
     ) -> Self:
-        """What a laboratory has, all of it: every labelled cell is support, every image without a label is pool.
+        """A run on all data of a laboratory: labelled cells form the support set, unlabelled images the pool.
 
         Args:
-            recipe: What is composed; how supports are drawn is not used.
-            labelled: The labelled cells, by name or loaded; None where there are none.
+            recipe: The recipe; its `few_shot` and `pool` are not used.
+            labelled: The labelled cells, by name or loaded; None if there are none.
             images: Image files without labels.
-            workspace: Where data lie and results are kept.
+            workspace: Where data are found and results are kept.
 
         Raises:
             ConfigurationError: If the labelled cells are among the sources, or the needs of adapter or search are not met.
-            DataError: If a dataset's layout is not as published, or an image does not exist.
+            DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
         check_search(recipe, oracle=False)
         known = workspace.data.load(labelled) if isinstance(labelled, str) else labelled
@@ -122,7 +122,7 @@ class Run:
         run = cls(recipe.with_(pool="query", few_shot=FewShot().model_dump()), sources, aim, draw, workspace)
         if run.uses_labels and aim.count < 2:
             raise ConfigurationError(
-                f"The adapter '{recipe.adapter.name}', or its search, needs labelled cells, and there are {aim.count}: give "
+                f"The adapter '{recipe.adapter.name}', or its search, needs labelled cells, but there are {aim.count}: give "
                 "at least 2, or use the preset 'best_without_labels'."
             )
         if run.uses_pool and not images:
@@ -133,10 +133,10 @@ class Run:
         return run._checked()
 
     def _checked(self) -> Self:
-        """This run, unless its adapter or its search cannot work with what there is.
+        """Return this run if its adapter and its search can work with the data.
 
         Raises:
-            ConfigurationError: If so.
+            ConfigurationError: If they cannot.
         """
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
@@ -148,16 +148,16 @@ class Run:
 
     @cached_property
     def source_key(self) -> dict[str, Any]:
-        """All that the trained source model depends on."""
+        """Everything that the trained source model depends on."""
         return source_key(self.recipe, self.sources)
 
     def normalizer_key(self, normalizer: NormalizerSpec) -> dict[str, Any]:
-        """All that a normalizer fitted on the sources depends on."""
+        """Everything that a normalizer fitted on the sources depends on."""
         return normalizer_key(self.recipe, normalizer, self.sources)
 
     @cached_property
     def key(self) -> dict[str, Any]:
-        """All that the run depends on."""
+        """Everything that the run depends on."""
         rows = {"support": self.draw.support, "pool": self.pool_rows, "scored": self.scored}
         key = adaptation_key(self.recipe, self.sources, self.target, rows)
         return key if self.search is None else search_key(key, self.search)
@@ -168,26 +168,26 @@ class Run:
         return stage_digest(self.key)
 
     def finished(self, *, with_model: bool = False) -> Path | None:
-        """The run's folder if it is in the store; one without the model counts unless it is asked for."""
+        """The run's folder if it is in the store; with `with_model`, only if it includes the model."""
         kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
         folders = (self.workspace.store.path(kind, self.key) for kind in kinds)
         return next((folder for folder in folders if folder.is_dir()), None)
 
     @property
     def seed(self) -> int:
-        """Seed of the adaptation: every draw has its own."""
+        """Seed of the adaptation, different for every draw."""
         return self.recipe.seed * 1000 + self.recipe.few_shot.draw
 
-    # --- what it looks at
+    # --- what it uses
 
     @property
     def search(self) -> Search | None:
-        """The search to be made: None where the recipe wants none or its adapter declares no range (`none`)."""
+        """The search of the run; None if the recipe has none or its adapter declares no range (`none`)."""
         return search_of(self.recipe)
 
     @property
     def uses(self) -> frozenset[Use]:
-        """The evidence that the search chooses by; none where no search is made."""
+        """The evidence that the search uses; empty without a search."""
         return frozenset() if self.search is None else self.search.uses
 
     @property
@@ -202,7 +202,7 @@ class Run:
 
     @property
     def oracle(self) -> bool:
-        """Whether the values of the adapter are chosen by query labels, so that the run is an upper bound."""
+        """Whether query labels choose the adapter's values, which makes the run an upper bound."""
         return Use.QUERY_LABELS in self.uses
 
     @property
@@ -212,7 +212,7 @@ class Run:
 
     @cached_property
     def offer(self) -> Offer:
-        """What the run has for its adapter."""
+        """What the run provides to its adapter."""
         labels = self.target.labels[list(self.draw.support)]
         return Offer(
             support=tuple(torch.bincount(labels, minlength=len(CLASSES)).tolist()),
@@ -225,12 +225,12 @@ class Run:
 
     @cached_property
     def halves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The query in two halves that share no group: the disjoint pool, and what is predicted with it."""
+        """Two halves of the query that share no group: the disjoint pool, and the half that is predicted with it."""
         return split_query(self.draw)
 
     @property
     def scored(self) -> tuple[int, ...]:
-        """Rows that are predicted and measured on."""
+        """Rows that are predicted and measured."""
         return self.draw.query if self.recipe.pool == "query" else self.halves[1]
 
     @property
@@ -247,13 +247,13 @@ class Run:
 
     @property
     def images(self) -> list[tuple[CellDataset, int, Store, FramingSpec]]:
-        """The datasets whose images the run needs, with their size in pixels, where they are cached, and their framing."""
+        """The datasets whose images the run needs, each with image size in pixels, store of the cache, and framing."""
         size, framing, store = self.recipe.backbone.image_size, self.recipe.framing, self.workspace.store
         return [(dataset, size, store, framing) for dataset in (*self.sources, self.target)]
 
     @property
     def unframed(self) -> dict[str, int]:
-        """How many images of each dataset are shown whole because the framing found no cell in them, where there are any."""
+        """Number of images per dataset that are shown whole because the framing found no cell; without zeros."""
         missed = {images[0].full_name: int((~cached_found(*images)).sum()) for images in self.images}
         return {name: count for name, count in missed.items() if count}
 
@@ -265,7 +265,7 @@ class Run:
         )
 
     def query(self, normalizer: Normalizer) -> ImageSet:
-        """The images that are predicted; they carry no labels."""
+        """The images to predict, without labels."""
         return self._unlabelled(self.scored, normalizer)
 
     def pool(self, normalizer: Normalizer) -> ImageSet:

@@ -1,4 +1,4 @@
-"""Probabilities of a model joined with the labels of the cells: the one place where query labels meet predictions."""
+"""Joins the probabilities of a model with the labels of the cells: the only place where query labels meet predictions."""
 
 from collections.abc import Sequence
 
@@ -24,15 +24,15 @@ def prediction_table(
     protocol: str,
     groups: Sequence[str],
 ) -> pd.DataFrame:
-    """A prediction table (columns in `cellda.evaluation.predictions`), one row a cell.
+    """A prediction table (columns in `cellda.evaluation.predictions`), one row per cell.
 
     Args:
-        dataset: Whose cells were predicted.
-        rows: `(N,)` which rows of its table.
+        dataset: The dataset whose cells were predicted.
+        rows: `(N,)` rows of its table.
         probabilities: `(N, 6)` class probabilities of these cells, in class order.
-        condition: What was done.
+        condition: The condition of the run.
         draw: Number of the draw.
-        seed: The source model's.
+        seed: Seed of the source model.
         protocol: `"clean"` or `"paper"`.
         groups: Group of every row of the dataset's table.
     """

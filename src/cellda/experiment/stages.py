@@ -1,4 +1,4 @@
-"""The stages that runs share: the fitted normalizer, the source model, the search; each is built once and stored."""
+"""The stages that runs share (fitted normalizer, source model, search); each is built once and stored."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -42,11 +42,11 @@ FIT_BATCH = 64
 
 
 def check_weights(runs: Iterable[Run]) -> None:
-    """Fetch the weights that unfinished runs start from, so that those that cannot be had are noticed first.
+    """Fetch the weights that unfinished runs start from, so that missing ones are noticed before any training.
 
     Raises:
         UnknownNameError: If timm has no such backbone.
-        ConfigurationError: If the weights cannot be had or do not fit.
+        ConfigurationError: If the weights cannot be obtained or do not fit.
     """
     backbones = [
         run.recipe.backbone
@@ -60,7 +60,7 @@ def check_weights(runs: Iterable[Run]) -> None:
 
 
 def normalizer_state(run: Run, spec: NormalizerSpec) -> dict[str, Tensor]:
-    """State of a normalizer, fitted on the source images where it wants to be."""
+    """State of a normalizer, fitted on the source images if it needs fitting."""
     module = spec.build()
     if not module.needs_fit:
         return dict(module.state_dict())
@@ -81,7 +81,7 @@ def fitted_normalizer(run: Run, spec: NormalizerSpec) -> Normalizer:
 
 
 def fresh_model(run: Run) -> CellClassifier:
-    """The model before any training: the backbone's own weights, embedding and head drawn by the recipe's seed."""
+    """The model before any training: the backbone's own weights; embedding and head initialised with the recipe's seed."""
     recipe = run.recipe
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -92,8 +92,8 @@ def fresh_model(run: Run) -> CellClassifier:
 def source_model(run: Run, trainer: Trainer) -> Path:
     """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
 
-    Beside the classifier, `source.json` holds the accuracy on the held-out part of every source, the losses and seconds, and
-    `held_out.parquet` the predictions of those parts.
+    The folder holds the classifier, `source.json` with the accuracy on the held-out part of every source, losses and seconds,
+    and `held_out.parquet` with the predictions of those parts.
     """
     recipe = run.recipe
 
@@ -132,20 +132,20 @@ def source_model(run: Run, trainer: Trainer) -> Path:
 
 
 def held_out_predictions(source: Path) -> pd.DataFrame:
-    """Predictions of the cells that a source model was not trained on: a prediction table with condition `source`.
+    """Predictions of the source cells held out from training: a prediction table with condition `source`.
 
-    Its `target` is the source that a cell is of; groups are whole in it, so its protocol is `clean`.
+    Its `target` is the source of the cell. Groups are kept whole, so its protocol is `clean`.
 
     Args:
         source: The folder that `source_model` returned.
 
     Raises:
-        DataError: If nothing was held out, or the model is of a version that kept no predictions.
+        DataError: If nothing was held out, or the model was made by a version that did not keep predictions.
     """
     if not (source / HELD_OUT).is_file():
         raise DataError(
             f"The source model in {source} has no {HELD_OUT}: it was trained with training.holdout=0, or before these "
-            "predictions were kept. Set training.holdout, or remove that folder to train it anew."
+            "predictions were kept. Set training.holdout, or remove that folder to train it again."
         )
     return read_predictions(source / HELD_OUT)
 
@@ -153,7 +153,7 @@ def held_out_predictions(source: Path) -> pd.DataFrame:
 def searched(
     run: Run, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
 ) -> tuple[Adapter, list[dict[str, Any]]]:
-    """The recipe's adapter with the values its search chose, and all trials; the adapter itself where there is no search."""
+    """The recipe's adapter with the values that its search chose, and all trials; without a search, the adapter itself."""
     adapter, settings = run.recipe.adapter, run.search
     if settings is None:
         return adapter, []
@@ -172,9 +172,9 @@ def searched(
 def _measured(
     run: Run, target: TargetView, context: AdaptContext
 ) -> tuple[dict[Use, tuple[ImageSet, ...]], AdaptContext]:
-    """The images that the recipe's selector measures on, by the evidence that it declares, and the context of its trials.
+    """The images of each kind of evidence that the recipe's selector declares, and the context of its trials.
 
-    Labels of the query are joined to its images only for a selector that declares them: the oracle.
+    The query labels are attached to the images only for a selector that declares them: the oracle.
     """
     normalizer = target.support.normalizer
     measured: dict[Use, tuple[ImageSet, ...]] = {}
@@ -192,7 +192,7 @@ def _measured(
         ]
         held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
         measured[Use.HELD_OUT_SOURCE] = tuple(held)
-        # What is measured on is not trained on, where the method has the sources.
+        # Cells that score trials must not be training cells of an adapter that uses the sources.
         kept = (images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False))
         context = replace(context, source=tuple(kept))
     return measured, context
@@ -209,7 +209,7 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
     """Stratified split of a source into training and held-out positions; groups stay together.
 
     Raises:
-        ConfigurationError: If the source is too small for it.
+        ConfigurationError: If the source is too small.
     """
     if share == 0:
         return list(range(len(images))), []
@@ -217,7 +217,7 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
     number = max(2, round(1 / share))
     if np.bincount(labels).max() < number or len(np.unique(groups)) < 2:
         raise ConfigurationError(
-            f"Holding out a share of {share} of the source '{name}' needs a class with at least {number} images, and at "
+            f"Holding out {share} of the source '{name}' needs a class with at least {number} images, and at "
             f"least 2 groups; it has {len(labels)} images in {len(np.unique(groups))} group(s). Set training.holdout=0."
         )
     train, held = group_folds(labels, groups, number, seed)[0]

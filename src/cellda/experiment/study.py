@@ -1,4 +1,4 @@
-"""Many runs that are compared with each other: conditions x targets x draws x source seeds."""
+"""Many runs that are compared: conditions x targets x draws x source seeds."""
 
 import itertools
 import traceback
@@ -34,10 +34,10 @@ class Study:
         targets: Targets, by name or loaded.
         draws: Numbers of the draws.
         seeds: Source seeds.
-        cap: The most images that an adaptation may send through the backbone, the same for all but the bounds
-            (`cellda.experiment.leaderboard.BOUNDS`); None sets no limit. What a search adds is not counted.
+        cap: Maximum number of images that an adaptation may pass through the backbone, the same for all conditions except the
+            bounds (`cellda.experiment.leaderboard.BOUNDS`); None sets no limit. A search is not counted.
         oracle: Whether recipes may choose their values by query labels, as upper bounds; their conditions end in `+oracle`.
-        workspace: Where data lie and results are kept; by default no folder of data, and the usual store.
+        workspace: Where data are found and results are kept; by default no data folder, and the default store.
     """
 
     recipes: Mapping[str, Recipe]
@@ -67,10 +67,10 @@ class Study:
         return cls(recipes, targets, draws, seeds, workspace=workspace or Workspace())
 
     def runs(self) -> list[tuple[str, Run]]:
-        """Every run to be made, by condition, checked before any training.
+        """All runs of the study with their conditions, checked before any training.
 
         Raises:
-            ConfigurationError: If runs cannot work or are above the cap, or data are missing; all of them are listed.
+            ConfigurationError: If runs cannot work or exceed the cap, or data are missing; all problems are listed.
         """
         problems = dict.fromkeys([*self._absent(), *self._clashes()])
         runs = []
@@ -89,7 +89,7 @@ class Study:
         return runs
 
     def _absent(self) -> list[str]:
-        """What is said of sources that are missing: a run asks for them only once its target is there."""
+        """Messages about missing sources: a run loads them only after its target, so a missing target would hide them."""
         said = []
         for recipe in filter(needs_sources, self.recipes.values()):
             for source in recipe.sources:
@@ -100,36 +100,36 @@ class Study:
         return said
 
     def _clashes(self) -> list[str]:
-        """Targets whose names would be the same in tables, in sentences."""
+        """Messages about targets that would have the same name in tables."""
         names = []
         for target in self.targets:
             try:
                 loaded = self.workspace.data.load(target) if isinstance(target, str) else target
                 names.append(loaded.full_name)
             except CelldaError:
-                continue  # said by the runs themselves
+                continue  # reported by the runs themselves
         return [
-            f"Two targets are called '{name}', and tables could not tell them apart; name each once."
+            f"Two targets are called '{name}', so tables could not tell them apart; name each once."
             for name in sorted({name for name in names if names.count(name) > 1})
         ]
 
     def _admit(self, condition: str, run: Run) -> None:
-        """Refuse a run above the cap, and one whose name does not say that query labels chose its values."""
+        """Refuse a run above the cap, or whose condition name does not match its use of query labels."""
         passes = run.recipe.adapter.image_passes(run.offer)
         if self.cap is not None and passes > self.cap and condition not in BOUNDS:
             raise ConfigurationError(
-                f"'{condition}' sends {passes:,} images through the backbone on {run.target.full_name}, "
-                f"{passes - self.cap:,} more than the {self.cap:,} that all conditions may; give it fewer epochs or images, "
-                "or raise the cap for all."
+                f"'{condition}' passes {passes:,} images through the backbone on {run.target.full_name}, "
+                f"{passes - self.cap:,} more than the cap of {self.cap:,} for all conditions; give it fewer epochs or images, "
+                "or raise the cap."
             )
         if run.oracle != condition.endswith(ORACLE):
             raise ConfigurationError(
-                f"The name of a condition ends in '{ORACLE}' where query labels choose its values, and only there: rename "
+                f"The name of a condition must end in '{ORACLE}' if, and only if, query labels choose its values: rename "
                 f"'{condition}'."
             )
 
     def records(self) -> list[RunRecord]:
-        """The records of the finished runs, each with its name here as `condition`, in the order of the runs."""
+        """The records of the finished runs, in the order of the runs, each with its name in this study as `condition`."""
         found = ((condition, run.finished()) for condition, run in self.runs())
         return [
             RunResult(path).record.model_copy(update={"condition": name})
@@ -138,14 +138,13 @@ class Study:
         ]
 
     def run(self) -> pd.DataFrame:
-        """Make every run that is not in the store yet and return all predictions as one table.
+        """Run everything that is not in the store yet and return all predictions as one table.
 
-        Source models, decoded images and finished runs are shared and found again, so that an interrupted study resumes where
-        it stopped.
+        Source models, decoded images and finished runs are shared and reused; an interrupted study resumes where it stopped.
 
         Raises:
-            CelldaError: If a run cannot work, said before any training; or if one has failed (its loss is no longer finite, an
-                adapter of yours raised), said once all others are made.
+            CelldaError: If a run cannot work (raised before any training), or if a run failed because its loss was no longer
+                finite or an adapter raised an error (raised after all other runs are finished).
         """
         runs = self.runs()
         if not runs:
@@ -161,13 +160,13 @@ class Study:
                     tables.append(
                         result.predictions.assign(condition=condition, bound=condition in BOUND_NAMES)
                     )
-                except Exception as error:  # of an adapter, which may be anybody's
+                except Exception as error:  # a third party's adapter may raise anything
                     failed[_where(condition, run)] = error
                 advance(1)
         if failed:
             raise CelldaError(
-                f"{len(failed)} of {len(runs)} runs failed, and a table without them would be of unequal runs. The others "
-                "are made and will be found again; leave these conditions out, or fix them:\n"
+                f"{len(failed)} of {len(runs)} runs failed; without them, the conditions of the table would not be "
+                "comparable. The other runs are stored and will be reused; leave these conditions out, or fix them:\n"
                 + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
             ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
@@ -179,7 +178,7 @@ def _where(condition: str, run: Run) -> str:
 
 
 def _said(error: Exception) -> str:
-    """What an error says; where it is none of cellda's, also what it is and the line that raised it."""
+    """The message of an error; for errors that are not cellda's, also the type and the line that raised it."""
     if isinstance(error, CelldaError):
         return str(error)
     line = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,4 @@
-"""The workflow: prepare, train the source, draw the support, search, adapt, predict; measuring happens on the result."""
+"""The workflow: prepare, train the source model, draw the support set, search, adapt, predict; results are measured later."""
 
 import platform
 from collections.abc import Sequence
@@ -52,10 +52,10 @@ def run(
 ) -> RunResult:
     """Train on the sources, draw the support set, adapt, predict the query set and measure.
 
-    Stages that are done are found in the store and not run again; an interrupted run resumes where it stopped.
+    Finished stages are taken from the store and not run again; an interrupted run resumes where it stopped.
 
     Args:
-        recipe: What is composed.
+        recipe: The recipe.
         target: A registered dataset's name, or a loaded dataset.
         data: Folder that holds one folder per dataset name; synthetic datasets need none.
         store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
@@ -63,7 +63,7 @@ def run(
         progress: Whether to show progress and a time estimate on standard error.
 
     Raises:
-        CelldaError: If the combination cannot work or data are bad; said before any training.
+        CelldaError: If the combination cannot work or data are invalid; raised before any training.
     """
     workspace = Workspace(data, store, progress=progress)
     prepared = Run.prepare(recipe, target, workspace)
@@ -82,13 +82,13 @@ def adapt(
     store: Store | str | Path | None = None,
     progress: bool = True,
 ) -> CellClassifier:
-    """Train on the sources and adapt to all that a laboratory has; nothing is held out, and nothing is measured.
+    """Train on the sources and adapt to all data of a laboratory; nothing is held out or measured.
 
-    Every labelled cell is support, and every other image is in the unlabelled pool; `few_shot` and `pool` are not used. How
-    good such a model is, `run` says on cells that are labelled and held out.
+    All labelled cells form the support set, and all other images the unlabelled pool; `few_shot` and `pool` are not used. To
+    measure such a model, use `run`, which holds out labelled cells.
 
     Args:
-        recipe: What is composed.
+        recipe: The recipe.
         labelled: The labelled cells: a name (`"folder=~/my_cells"`), a loaded dataset, or None.
         unlabelled: Image files, one cell each, or folders that hold them.
         data: Folder that holds one folder per dataset name.
@@ -99,7 +99,7 @@ def adapt(
         The adapted classifier, in evaluation mode: `predict` takes image files.
 
     Raises:
-        CelldaError: If the adapter needs what is not given, or data are bad; said before any training.
+        CelldaError: If the adapter needs data that are not given, or data are invalid; raised before any training.
     """
     workspace = Workspace(data, store, progress=progress)
     prepared = Run.own(recipe, labelled, image_files(unlabelled), workspace)
@@ -116,7 +116,7 @@ def adapt(
 
 
 def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
-    """Say how long unfinished runs will take, and notice weights and images that cannot be obtained, before any training.
+    """Print the estimated time of unfinished runs, fetch their weights and decode their images, before any training.
 
     Args:
         pending: Unfinished runs of one workspace.
@@ -124,7 +124,7 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
 
     Raises:
         ConfigurationError: If weights cannot be obtained.
-        DataError: If images cannot be read; those of all datasets are listed.
+        DataError: If images cannot be read; those of all datasets are listed in one error.
     """
     if not pending:
         return
@@ -142,7 +142,7 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
 
 
 def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
-    """Make a run, or find it in the store."""
+    """Make a run, or load it from the store."""
     finished = prepared.finished(with_model=keep_model)
     if finished is not None:
         return RunResult(finished)
@@ -152,7 +152,7 @@ def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
 
 
 def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
-    """Go through the stages and write the run's files into `folder`."""
+    """Run all stages and write the run's files into `folder`."""
     recipe, clock = prepared.recipe, Clock()
     model, adapter, trials = adapted(prepared, trainer, clock)
     with clock.stage("predict"):
@@ -223,6 +223,6 @@ def adapted(
 
 
 def keep(model: CellClassifier, recipe: Recipe, folder: Path) -> None:
-    """Write a model, and next to it the recipe that made it."""
+    """Save a model together with the recipe that made it."""
     model.save(folder)
     (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where runs find their data, keep their results and show their progress."""
+"""The surroundings of runs: data, store and progress display."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,13 +9,13 @@ from cellda.runtime.store import Store
 
 
 class Workspace:
-    """What surrounds every run; it is built once, at the door, and handed on.
+    """Data, store and progress display of runs; built once by the entry points and passed on.
 
     Args:
-        data: Folder that holds one folder per dataset name, or what loads from it; None where only synthetic datasets and
-            datasets with paths of their own are used.
+        data: Folder that holds one folder per dataset name, or a `DataRoot`; None if only synthetic datasets and datasets with
+            their own paths are used.
         store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
-        progress: Whether progress and time estimates are shown on standard error.
+        progress: Whether to show progress and time estimates on standard error.
     """
 
     def __init__(
@@ -30,5 +30,5 @@ class Workspace:
         self.progress = progress
 
     def display(self) -> AbstractContextManager[None]:
-        """Show the bars of everything inside, where progress is shown at all."""
+        """Context that shows progress bars if `progress` is on."""
         return bars.display(self.progress)

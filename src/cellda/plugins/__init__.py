@@ -1,1 +1,1 @@
-"""What makes a class a plug-in: registries, options, settings, and the code that results depend on."""
+"""Plug-ins: registries, options, settings, and digests of the code that results depend on."""

@@ -1,4 +1,4 @@
-"""The code that results depend on, as hashes of bytes: shared code of cellda by path, plug-ins by their class."""
+"""Hashes of the code that results depend on: cellda's shared code by path, plug-ins by class."""
 
 import hashlib
 import sys
@@ -10,25 +10,25 @@ PACKAGE = Path(__file__).parents[1]
 """The folder of cellda's own source files."""
 
 COMPILED = frozenset({".py", ".so", ".pyd", ".dylib"})
-"""Suffixes of files that a package computes with."""
+"""Suffixes of the code files of a package."""
 
 _FOREIGN = {"abc", "builtins", "pydantic", "torch", "typing"}
-"""Packages whose classes plug-ins derive from; their versions stand in the keys."""
+"""Packages whose classes plug-ins derive from; not hashed, because the keys contain their versions."""
 
 
 def shared_code(places: Iterable[str], root: Path = PACKAGE) -> str:
-    """Hash of the bytes of files of cellda, comments included.
+    """Hash of the bytes of cellda's files, comments included.
 
-    Bytes and not syntax trees, whose dumps change from one Python version to the next. What a process has read is what it
-    runs: each file is read once.
+    Bytes are hashed and not syntax trees, because dumps of syntax trees differ between Python versions. Each file is read once
+    per process, because later changes of a file do not affect the running code.
 
     Args:
-        places: Files and folders, relative to `root`, such as `"training"` or `"adapters/base.py"`; of a folder, every Python
-            file in and below it counts.
+        places: Files and folders, relative to `root`, such as `"training"` or `"adapters/base.py"`; a folder stands for all
+            Python files in and below it.
         root: The folder of the package.
 
     Raises:
-        FileNotFoundError: If a place does not exist: a table of keys names code that has moved.
+        FileNotFoundError: If a place does not exist, because the table of keys names code that has moved.
     """
     return _combined(_bytes_digest(file, root) for file in shared_files(places, root))
 
@@ -43,7 +43,7 @@ def shared_files(places: Iterable[str], root: Path = PACKAGE) -> list[Path]:
     for place in map(root.joinpath, places):
         if not place.exists():
             raise FileNotFoundError(
-                f"There is no {place}; the keys of stored results name it (cellda.experiment.keys)."
+                f"There is no {place}, but the keys of stored results name it (cellda.experiment.keys)."
             )
         found |= {place} if place.is_file() else set(place.rglob("*.py"))
     return sorted(found)
@@ -51,10 +51,10 @@ def shared_files(places: Iterable[str], root: Path = PACKAGE) -> list[Path]:
 
 @cache
 def member_code(cls: type) -> str:
-    """Hash of the code of a plug-in class and of all that it derives from.
+    """Hash of the code of a plug-in class and of its base classes.
 
-    Of a class of cellda, the file counts; of another package's class, the whole package, whose helpers it may call; of a
-    module that belongs to no package, that file. A class that lives in no file (a notebook's) is told by its compiled
+    For a class of cellda, its file is hashed; for a class of another package, the whole package, because it may call helpers
+    there; for a module outside any package, that file. A class without a file (in a notebook) is hashed by its compiled
     functions.
     """
     parts: list[str] = []
@@ -80,7 +80,7 @@ def forget() -> None:
 
 @cache
 def _package_code(name: str, file: Path) -> str:
-    """Hash of a package that is installed, or of a file that belongs to none."""
+    """Hash of an installed package, or of a file outside any package."""
     folders = [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
     if not folders:
         return _bytes_digest(file, file.parent)

@@ -1,4 +1,4 @@
-"""Importing a plug-in: what goes wrong is said in a sentence that names the package, the file and the remedy."""
+"""Imports plug-ins; error messages name the package, the file and the remedy."""
 
 import importlib
 import importlib.util
@@ -14,19 +14,19 @@ from cellda.errors import CelldaError, ConfigurationError
 
 
 def distribution(point: EntryPoint) -> str:
-    """The installed package that an entry point is of."""
+    """The installed package that an entry point belongs to."""
     return point.dist.name if point.dist else point.value
 
 
 def load(point: EntryPoint, owner: str) -> type[Any]:
-    """The class of an entry point.
+    """Load the class of an entry point.
 
     Args:
         point: An entry point of an installed package.
-        owner: How messages call the plug-in, for example `"adapter 'full'"`.
+        owner: Name of the plug-in in messages, for example `"adapter 'full'"`.
 
     Raises:
-        ConfigurationError: If its module cannot be imported, whatever it raises, or has no such class.
+        ConfigurationError: If its module raises any error on import, or has no such class.
     """
     try:
         found = point.load()
@@ -35,37 +35,37 @@ def load(point: EntryPoint, owner: str) -> type[Any]:
     except Exception as error:  # another author's module may raise anything
         raise ConfigurationError(
             f"The {owner} of the installed package {distribution(point)} cannot be loaded: {_reason(error)} "
-            f"({_place(error, point.module)}). Correct that file, reinstall the package, or uninstall it."
+            f"({_place(error, point.module)}). Fix that file, or reinstall or uninstall the package."
         ) from error
     if not isinstance(found, type):
         raise ConfigurationError(
             f"The entry point of the {owner} in the installed package {distribution(point)}, {point.value}, does not name a "
-            "class; correct it there."
+            "class; fix the entry point in that package."
         )
     return found
 
 
 def import_member(module: str, owner: str) -> None:
-    """Import the file of a member of cellda's own folder.
+    """Import the file of a built-in member.
 
     Raises:
-        ConfigurationError: If it cannot be imported, whatever it raises.
+        ConfigurationError: If it raises any error on import.
     """
     try:
         importlib.import_module(module)
     except CelldaError:
         raise
-    except Exception as error:  # a file that somebody is writing may raise anything
+    except Exception as error:  # a file under development may raise anything
         raise ConfigurationError(
-            f"The {owner} cannot be loaded: {_reason(error)} ({_place(error, module)}). Correct that file."
+            f"The {owner} cannot be loaded: {_reason(error)} ({_place(error, module)}). Fix that file."
         ) from error
 
 
 def spec_file(module: str) -> Path | None:
-    """The source file of a module, for which the packages around it are imported; None if there is none."""
+    """The source file of a module, or None if there is none; this imports the parent packages of the module."""
     try:
         spec = importlib.util.find_spec(module)
-    except Exception:  # raised by a package around it, which says so when it is loaded
+    except Exception:  # raised by a parent package; reported when it is loaded
         return None
     return Path(spec.origin) if spec is not None and spec.origin else None
 
@@ -74,7 +74,7 @@ def check_member(cls: type, base: type, owner: str) -> None:
     """Refuse a class that is not a complete member of its kind.
 
     Raises:
-        ConfigurationError: If it does not derive from `base`, or lacks a method or class variable that `base` asks for.
+        ConfigurationError: If it does not derive from `base`, or lacks a method or class variable that `base` requires.
     """
     subject = f"The class {located(cls)} of the {owner}"
     if not issubclass(cls, base):
@@ -106,24 +106,24 @@ def located(cls: type) -> str:
     """Module, name and file of a class."""
     try:
         return f"{qualified(cls)} ({inspect.getfile(cls)})"
-    except (OSError, TypeError):  # a notebook's
+    except (OSError, TypeError):  # a class in a notebook
         return qualified(cls)
 
 
 def _public(base: type) -> str:
-    """The name under which authors of plug-ins import a base."""
+    """The name by which authors of plug-ins import a base class."""
     return f"cellda.plugin.{base.__name__}" if base.__module__.startswith("cellda.") else qualified(base)
 
 
 def _members(annotation: Any) -> list[Enum]:
-    """The members of the enumeration that a type speaks of; none if it speaks of none."""
+    """The members of the enumeration that a type mentions; an empty list if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return list(annotation)
     return [member for part in get_args(annotation) for member in _members(part)]
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong; a field without a type in words of its own, for pydantic's speak of its configuration."""
+    """What went wrong; pydantic's message about a field without a type is replaced, because it is about configuration."""
     if getattr(error, "code", None) == "model-field-missing-annotation":
         field = re.search(r"[`'](\w+)", str(error))
         name = field[1] if field else "?"
@@ -134,7 +134,7 @@ def _reason(error: Exception) -> str:
 
 
 def _place(error: Exception, module: str) -> str:
-    """The line of the plug-in's own package that raised an error, else the module that was asked for."""
+    """The line in the plug-in's own package that raised an error, or else the name of the module."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     root = spec_file(module.partition(".")[0])

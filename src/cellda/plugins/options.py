@@ -1,4 +1,4 @@
-"""Options of plug-ins, checked against the types their constructors declare."""
+"""Options of plug-ins, checked against the types that their constructors declare."""
 
 import inspect
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ def options_model(cls: type) -> type[BaseModel]:
         hints = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
     except NameError as error:
         raise ConfigurationError(
-            f"The types of the options of {where} cannot be read: {error}. Import that name where the code runs, not under "
-            "`if TYPE_CHECKING:` alone."
+            f"The types of the options of {where} cannot be read: {error}. Import that name at run time, not only under "
+            "`if TYPE_CHECKING:`."
         ) from error
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue  # nn.Module's own constructor: the class has no options
+            continue  # nn.Module's own constructor, so the class has no options
         if name not in hints:
             raise ConfigurationError(
-                f"The option '{name}' of {where} has no type, so that nothing could be checked; write `{name}: float`, or "
+                f"The option '{name}' of {where} has no type, so it cannot be checked; write `{name}: float`, or "
                 "whichever type it has, in its `__init__`."
             )
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
@@ -49,7 +49,7 @@ def options_model(cls: type) -> type[BaseModel]:
 
 
 def built(cls: type[T], options: Mapping[str, Any], owner: str) -> T:
-    """A plug-in with these options: fields of a settings class, or typed keyword arguments of a constructor.
+    """Build a plug-in from its options: fields of a settings class, or typed keyword arguments of a constructor.
 
     Raises:
         ConfigurationError: If an option is unknown, mistyped or impossible; all of them are listed.
@@ -67,8 +67,8 @@ def checked_options(cls: type, options: Mapping[str, Any], owner: str) -> dict[s
 
     Args:
         cls: A plug-in class whose options are the typed keyword arguments of its constructor.
-        options: What the user gave.
-        owner: How messages call the plug-in, for example `"normalizer 'reinhard'"`.
+        options: The options given by the user.
+        owner: Name of the plug-in in messages, for example `"normalizer 'reinhard'"`.
 
     Raises:
         ConfigurationError: If an option is unknown or mistyped; all of them are listed.
@@ -82,12 +82,12 @@ def checked_options(cls: type, options: Mapping[str, Any], owner: str) -> dict[s
 
 
 def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo]) -> str:
-    """All problems of a pydantic validation in sentences, with near names for unknown fields.
+    """All problems of a pydantic validation in sentences, with the nearest names for unknown fields.
 
     Args:
-        error: What pydantic found.
-        owner: Whose settings they are, for example `"the recipe"`.
-        known: The fields there are, by name.
+        error: The validation error.
+        owner: Owner of the settings, for example `"the recipe"`.
+        known: The existing fields, by name.
     """
     problems = error.errors()
     places = {problem["loc"] for problem in problems}
@@ -95,7 +95,7 @@ def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo])
     for problem in problems:
         place = problem["loc"]
         if problem["type"] == "too_short" and any(other[: len(place)] == place for other in places - {place}):
-            continue  # pydantic counts what is left without the members that have problems of their own
+            continue  # pydantic does not count the members that have problems themselves
         where = ".".join(str(part) for part in place)
         if problem["type"] == "extra_forbidden":
             siblings = _fields_below(known, place[:-1])
@@ -116,7 +116,7 @@ def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo])
 
 
 def _fields_below(known: Mapping[str, FieldInfo], place: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:
-    """The fields of the settings that lie at `place` inside others; none where there are no settings."""
+    """The fields of the settings at `place` inside other settings; empty if there are none."""
     for part in place:
         if isinstance(part, str):
             field = known.get(part)

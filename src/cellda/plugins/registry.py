@@ -1,9 +1,9 @@
-"""Registries of plug-ins: one decorator, names known without importing, near names in errors, entry points.
+"""Registries of plug-ins: one decorator, names without imports, nearest names in errors, entry points.
 
-A plug-in is one file in the registry's package, named after the plug-in, holding one class under
+A plug-in is one file in the registry's package, named after the plug-in, with one class that is decorated by
 `@registry.register("<file name>")`. Names and one-line summaries are read from the source text, so that listing
-plug-ins never imports torch. Other distributions register theirs through an entry point in the group that is named like
-the package (`cellda.adapters`, ...), the entry point's name being the plug-in's.
+plug-ins never imports torch. Other distributions register plug-ins through an entry point in the group with the name of the
+package (`cellda.adapters`, ...); the name of the entry point is the name of the plug-in.
 """
 
 import importlib
@@ -26,10 +26,10 @@ class Registry(Generic[T]):
     """The plug-ins of one kind.
 
     Args:
-        kind: What a member is called in messages, for example `"normalizer"`.
+        kind: Name of a member in messages, for example `"normalizer"`.
         package: Dotted name of the package whose files are the built-in members; also the entry-point group.
         base: The class that members derive from, `"module:Class"`; it is imported with the first member.
-        absent: Names that users will look for in vain, each with a sentence that says what to do.
+        absent: Names that users may look for but that do not exist, each with a sentence that says what to do.
     """
 
     def __init__(self, kind: str, package: str, base: str, absent: Mapping[str, str] | None = None) -> None:
@@ -90,7 +90,7 @@ class Registry(Generic[T]):
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
-        """Within it, members can be registered and packages installed that are forgotten afterwards: for tests of plug-ins."""
+        """Context after which members registered and packages installed within it are forgotten; for tests of plug-ins."""
         before = set(self._classes)
         self.__dict__.pop("_entry_points", None)
         try:
@@ -101,11 +101,11 @@ class Registry(Generic[T]):
             self.__dict__.pop("_entry_points", None)
 
     def names(self) -> list[str]:
-        """All member names, sorted; imports none of them."""
+        """All member names, sorted; no member is imported."""
         return sorted({*self._files, *self._entry_points, *self._classes})
 
     def installed(self, name: str) -> bool:
-        """Whether every process finds the member `name`: it is built in, or of an installed package's entry point."""
+        """Whether every process finds the member `name`: it is built in, or an entry point of an installed package."""
         return name in self._files or name in self._entry_points
 
     def create(self, name: str, **options: Any) -> T:
@@ -116,7 +116,7 @@ class Registry(Generic[T]):
             ConfigurationError: If an option is unknown, mistyped or impossible, or the registered class is not a complete
                 member.
         """
-        from cellda.plugins.options import built  # pydantic, which listing plug-ins must not import
+        from cellda.plugins.options import built  # imports pydantic, which listing plug-ins must not
 
         return built(self.get(name), options, owner=f"{self.kind} '{name}'")
 
@@ -124,7 +124,7 @@ class Registry(Generic[T]):
         """The class registered under `name`, imported on first use.
 
         Raises:
-            UnknownNameError: If there is none; the message names the near ones.
+            UnknownNameError: If there is none; the message suggests the nearest names.
             ConfigurationError: If it cannot be imported, or is not a complete member.
         """
         owner = f"{self.kind} '{name}'"
@@ -141,7 +141,7 @@ class Registry(Generic[T]):
         return cls
 
     def unknown(self, name: str) -> UnknownNameError:
-        """The error that no member has this name: what to do instead, or the near names."""
+        """The error for an unknown name, with what to do instead or the nearest names."""
         if name.lower() in self._absent:
             return UnknownNameError(self._absent[name.lower()])
         return UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
@@ -175,7 +175,7 @@ class Registry(Generic[T]):
             return source.summary(self._files[name], name)
         if name not in self._entry_points:
             raise self.unknown(name)
-        # The source of another distribution is found through its package, which is imported for it.
+        # Finding the source of another distribution imports its package.
         point = self._entry_points[name]
         file = loading.spec_file(point.module)
         try:
@@ -184,12 +184,12 @@ class Registry(Generic[T]):
             return f"(installed, but cannot be loaded: {error})"
         if file is None:
             return f"(installed with {loading.distribution(point)}, but {point.module} cannot be loaded)"
-        return f"(defined elsewhere than in {point.module})" if line is None else line
+        return f"(not defined in {point.module})" if line is None else line
 
     def literals(self, name: str) -> dict[str, Any] | None:
-        """The class attributes of a built-in member that its source gives as literals, read without importing it.
+        """The class attributes of a built-in member that are literals in its source, read without importing it.
 
-        None for members of other packages and for those that are registered already: they are read from their class.
+        None for members of other packages and for members that are already imported: read the attributes of their class.
 
         Raises:
             UnknownNameError: If no member has this name.

@@ -1,4 +1,4 @@
-"""The base of every settings class: frozen, strict about names, with search ranges declared beside the fields."""
+"""The base of every settings class: frozen, strict about names, with search ranges declared with the fields."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ class Settings(BaseModel):
 
 
 class Range(Settings):
-    """The values a search may try for one field.
+    """The values that a search may try for one field.
 
     Attributes:
         low: Smallest value.
-        high: Largest value, included.
+        high: Largest value, inclusive.
         log: Whether to sample on a logarithmic scale.
         integer: Whether only whole numbers are tried.
         choices: The values to choose from, instead of a range.
@@ -46,7 +46,7 @@ def tunable(
         high: Largest value tried.
         log: Sample on a logarithmic scale.
         choices: Values to choose from, instead of a range.
-        constraints: Whatever `pydantic.Field` takes (`gt`, `ge`, `description`, ...).
+        constraints: Further arguments of `pydantic.Field` (`gt`, `ge`, `description`, ...).
 
     Raises:
         ValueError: If neither a range nor choices are given.

@@ -1,4 +1,4 @@
-"""What the source of a plug-in says of it, read without importing it."""
+"""Reads names, summaries and attributes of plug-ins from their source, without importing them."""
 
 import ast
 from contextlib import suppress
@@ -9,7 +9,7 @@ from cellda.errors import ConfigurationError
 
 
 def registered_names(file: Path) -> list[str]:
-    """Names that classes of a file are registered under.
+    """Names under which the classes of a file are registered.
 
     Raises:
         ConfigurationError: If the file is not valid Python.
@@ -31,7 +31,7 @@ def summary(file: Path, registered: str) -> str:
 
 
 def class_summary(file: Path, cls: str) -> str | None:
-    """First docstring line of the class that has this name in a file; None if it is not defined there.
+    """First docstring line of the class with this name in a file; None if it is not defined there.
 
     Raises:
         ConfigurationError: If the file is not valid Python.
@@ -41,7 +41,7 @@ def class_summary(file: Path, cls: str) -> str | None:
 
 
 def literals(file: Path, registered: str) -> dict[str, Any]:
-    """Attributes of the class that a file registers under a name, as far as they are literals.
+    """The literal attributes of the class that a file registers under a name.
 
     Raises:
         ConfigurationError: If the file is not valid Python.
@@ -65,7 +65,7 @@ def _parsed(file: Path) -> ast.Module:
         return ast.parse(file.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise ConfigurationError(
-            f"{file}, line {error.lineno}, is not valid Python ({error.msg}); correct that line."
+            f"{file}, line {error.lineno}, is not valid Python ({error.msg}); fix that line."
         ) from error
 
 
@@ -74,7 +74,7 @@ def _classes(tree: ast.Module) -> list[ast.ClassDef]:
 
 
 def _names(node: ast.ClassDef) -> list[str]:
-    """What `@register("...")`, `@adapters.register("...")` or `@register_adapter("...")` above a class say."""
+    """The names in `@register("...")`, `@adapters.register("...")` or `@register_adapter("...")` above a class."""
     return [
         str(call.args[0].value)
         for call in node.decorator_list

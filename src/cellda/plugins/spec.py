@@ -1,4 +1,4 @@
-"""How a recipe names a plug-in: its registered name and its options, all of them with their values."""
+"""How a recipe names a plug-in: its registered name and the values of all its options."""
 
 from typing import Any, ClassVar
 
@@ -10,10 +10,10 @@ from cellda.plugins.registry import Registry
 
 
 class PluginSpec(BaseModel):
-    """A registered name and the options of what it names.
+    """A registered name and the options of that plug-in.
 
-    Options given are checked against the constructor of the plug-in; those not given take its defaults, so that a
-    recipe shows every value.
+    Given options are checked against the constructor of the plug-in; the others take its defaults, so that a recipe
+    shows every value.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -31,7 +31,7 @@ class PluginSpec(BaseModel):
         options = {key: value for key, value in given.items() if key != "name"}
         member = cls.registry.get(str(given["name"]))
         complete = checked_options(member, options, owner=f"{cls.registry.kind} '{given['name']}'")
-        member(**complete)  # combinations of options that cannot work are refused here
+        member(**complete)  # refuses combinations of options that cannot work
         return {"name": given["name"], **complete}
 
     @property

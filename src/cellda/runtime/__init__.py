@@ -1,1 +1,1 @@
-"""What a run depends on while it runs: the store, the device, memory, progress and time."""
+"""What runs need at run time: the store, the device, memory, progress and time."""

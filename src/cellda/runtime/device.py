@@ -15,7 +15,7 @@ class DevicePlan:
     Attributes:
         precision: `"bf16"` runs matrix products and convolutions in bfloat16.
         compiler: Backend of `torch.compile` for long trainings; None never compiles.
-        compile_from: Steps from which a training repays the minute or two that compiling takes.
+        compile_from: Minimum number of training steps that makes up for the minute or two of compiling.
         pinned: Whether batches are copied from pinned memory while the device still computes.
         inference_batch: Images predicted together.
     """
@@ -27,7 +27,7 @@ class DevicePlan:
     inference_batch: int = 64
 
     def compiles(self, steps: int) -> bool:
-        """Whether a training of this many steps is compiled."""
+        """Whether to compile for a training run of this many steps."""
         return self.compiler is not None and steps >= self.compile_from
 
 
@@ -42,7 +42,7 @@ def plan_for(device: torch.device, *, bf16: bool | None = None) -> DevicePlan:
 
     Args:
         device: Where the work runs.
-        bf16: Whether the device multiplies in bfloat16; by default, the device is queried.
+        bf16: Whether the device supports bfloat16; by default, the device is queried.
     """
     if device.type == "cpu":
         return CPU
@@ -54,7 +54,7 @@ def plan_for(device: torch.device, *, bf16: bool | None = None) -> DevicePlan:
 
 @contextmanager
 def tuned_convolutions() -> Iterator[None]:
-    """Inside, cuDNN times its algorithms for each convolution and keeps the fastest: image sizes never change in a run."""
+    """Context in which cuDNN times its algorithms and keeps the fastest: image sizes do not change within a run."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

@@ -1,4 +1,4 @@
-"""Progress bars: one display per process, to which any long task adds its bar."""
+"""Progress bars: one display per process, to which every long task adds a bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,9 +25,9 @@ _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=No
 
 @contextmanager
 def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> Iterator[None]:
-    """Show the bars of everything inside, on standard error; an outer display is reused if there is one.
+    """Context that shows progress bars on standard error; an outer display is reused if there is one.
 
-    If standard error is a file, as in the log of a long run, nothing is shown. Bytes are shown with their speed.
+    If standard error is a file, such as the log of a long run, nothing is shown. Bytes are shown with the transfer speed.
     """
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter
@@ -56,7 +56,7 @@ def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> 
 def task(work: Work, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar with `total` steps; yields a function that advances it. Outside a `display`, nothing is drawn.
 
-    If `total` is None, it is not known yet: the bar moves without an end. Whoever watches (`cellda.runtime.work`) is told.
+    If `total` is None, it is unknown, and the bar shows activity only. Watchers (`cellda.runtime.work`) are notified.
     """
     begin(work)
     progress = _display.get()

@@ -1,4 +1,4 @@
-"""Content-addressed results: a stage is built once, appears by atomic rename, and is found again by what it depends on."""
+"""Content-addressed results: a stage is built once, appears by atomic rename, and is found by the digest of its key."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from cellda.errors import ConfigurationError
 
 KEY = "key.json"
 KEYS = 1
-"""Part of every stage's digest: raised by one, it makes every stored result stale."""
+"""Part of every stage's digest: increase it by one to invalidate all stored results."""
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -24,7 +24,7 @@ def digest(content: Mapping[str, Any]) -> str:
 
 
 def stage_digest(key: Mapping[str, Any]) -> str:
-    """The digest of a stage: of all that it depends on, and of `KEYS`."""
+    """The digest of a stage, computed from its key and `KEYS`."""
     return digest({**key, "keys": KEYS})
 
 
@@ -40,22 +40,22 @@ class Store:
         self.root = Path(chosen).expanduser()
 
     def path(self, kind: str, key: Mapping[str, Any]) -> Path:
-        """Where the stage with this key lies, or will lie."""
+        """The folder of the stage with this key, whether or not it exists yet."""
         return self.root / kind / stage_digest(key)
 
     def build(self, kind: str, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
-        """The folder of a finished stage, made by `make` unless it is there.
+        """The folder of a finished stage, built by `make` if it does not exist yet.
 
-        `make` receives a partial folder that survives an interruption, so that it may leave checkpoints there; the final
-        name appears only when it has returned. Two processes never build the same stage at once.
+        `make` receives a partial folder that survives an interruption, so that it can keep checkpoints there; the folder is
+        renamed when `make` has returned. Two processes never build the same stage at the same time.
 
         Args:
             kind: Name of the stage.
-            key: All the stage depends on.
-            make: Writes the results into the folder it is given.
+            key: Everything that the stage depends on.
+            make: Writes the results into the folder that it receives.
 
         Raises:
-            ConfigurationError: If the store's folder cannot be made.
+            ConfigurationError: If the store's folder cannot be created.
         """
         final = self.path(kind, key)
         if final.is_dir():
@@ -64,7 +64,7 @@ class Store:
             final.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"Results cannot be stored in {self.root} ({error.strerror}); name another folder with store=, --store or "
+                f"Results cannot be stored in {self.root} ({error.strerror}); choose another folder with store=, --store or "
                 "the environment variable CELLDA_STORE."
             ) from error
         with FileLock(f"{final}.lock"):

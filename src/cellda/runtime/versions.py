@@ -1,4 +1,4 @@
-"""Versions of the libraries that compute."""
+"""Versions of the libraries that compute results."""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ COMPUTING = (
     "torch",
     "torchvision",
 )
-"""Distributions whose code takes part in results; which of them a stage runs stands with the stage."""
+"""Distributions whose code affects results; each stage states which of them it runs (`cellda.experiment.keys`)."""
 
 
 def versions(*names: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What long work is: its stage and whom it is for; bars show it, and whoever watches is told when it begins."""
+"""Long-running work, described by stage and subject; progress bars show it, and watchers are notified when it begins."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Stage(Enum):
-    """Kinds of long work, by what bars call them."""
+    """Kinds of long-running work; the values are the labels of progress bars."""
 
     DOWNLOAD = "downloading"
     UNPACK = "unpacking"
@@ -29,11 +29,11 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class Work:
-    """One piece of long work.
+    """One piece of long-running work.
 
     Attributes:
         stage: What is done.
-        subject: For whom: the name of an adapter, a dataset or a file; empty where there is only one.
+        subject: The adapter, dataset or file that is processed; empty if there is only one.
     """
 
     stage: Stage
@@ -50,7 +50,7 @@ _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("cellda_watchers", defau
 
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Within it, `watcher` is called with every piece of work that begins, whether bars are shown or not."""
+    """Context in which `watcher` is called with every piece of work that begins, whether or not bars are shown."""
     token = _watchers.set((*_watchers.get(), watcher))
     try:
         yield
@@ -59,6 +59,6 @@ def watched(watcher: Watcher) -> Iterator[None]:
 
 
 def begin(work: Work) -> None:
-    """Tell all watchers that a piece of work begins."""
+    """Notify all watchers that a piece of work begins."""
     for watcher in _watchers.get():
         watcher(work)

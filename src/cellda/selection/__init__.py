@@ -1,1 +1,1 @@
-"""Choosing the values of an adapter: the search, what judges its trials, and the folds of a support set."""
+"""Choosing the values of an adapter: the search, the selectors that score its trials, and the folds of a support set."""

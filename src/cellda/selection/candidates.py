@@ -1,4 +1,4 @@
-"""What the trials of a search are: an adapter with some values, adapted and asked for predictions."""
+"""The candidates of a search: an adapter with the values of a trial is adapted, and predicts."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -15,13 +15,13 @@ from cellda.models.classifier import CellClassifier
 
 
 class Candidates:
-    """Adapts candidates of one adapter and predicts with them; what all of them share is computed once.
+    """Adapts candidates of one adapter and predicts with them; what they share is computed once.
 
     Args:
-        adapter: Whose values vary.
-        make_model: Makes a model to adapt, the same every time.
+        adapter: The adapter whose values vary.
+        make_model: Creates a model to adapt, the same one every time.
         target: The support set, and the unlabelled pool if the adapter needs it.
-        context: Trainer, seed, source.
+        context: Trainer, seed and source images.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Candidates:
     def probabilities(
         self, candidate: Adapter, train: Sequence[int] | None, images: ImageSet, rows: Sequence[int]
     ) -> Float[Tensor, "n c"]:
-        """Class probabilities of some images after adapting the candidate.
+        """Adapt the candidate and return its class probabilities for some images.
 
         Args:
             candidate: The adapter with the values of a trial.
-            train: Positions of the support images it is given; None gives all.
-            images: A set that is handed in for every candidate: where the method leaves the encoder as it is, it is
-                embedded once.
-            rows: Positions in `images` of those to predict.
+            train: Positions of the support images to adapt to; None for all.
+            images: An image set that is passed again for every candidate; if the method does not change the encoder, the set
+                is embedded only once.
+            rows: Positions in `images` of the images to predict.
         """
         trainer, support = self._context.trainer, self._target.support
         if _on_features(candidate):
@@ -65,12 +65,12 @@ class Candidates:
         return trainer.probabilities(model, images.subset(rows))
 
     def _embeddings(self, images: ImageSet) -> Tensor:
-        """Embeddings of a whole set; it is kept beside them, so that its identity stays its own."""
+        """Embeddings of a whole set; the set is stored with them, so that its id is not reused."""
         if id(images) not in self._features:
             self._features[id(images)] = images, self._context.trainer.embeddings(self._untrained, images)
         return self._features[id(images)][1]
 
 
 def _on_features(adapter: Adapter) -> TypeGuard[FeatureAdapter]:
-    """Whether all that the method does is to fit the head on embeddings."""
+    """Whether the method only fits the head on embeddings."""
     return isinstance(adapter, FeatureAdapter) and type(adapter).adapt is FeatureAdapter.adapt

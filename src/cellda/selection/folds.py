@@ -1,4 +1,4 @@
-"""Cross-validation inside a support set: its folds, and how a fold is scored."""
+"""Cross-validation inside a support set: its folds and their score."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ def support_folds(
 ) -> list[tuple[list[int], list[int]]]:
     """Stratified folds of the support set that keep groups together: (training, held-out) positions.
 
-    Cells of a class with fewer cells than folds are always in training, because a fold that held them would leave
-    too little to learn the class from; so is the rest of their groups. What a fold does not hold out, it trains on.
+    Cells of a class with fewer cells than folds are always training cells, because holding them out would leave too few to
+    learn the class from; so are all cells of their groups. Everything that a fold does not hold out is used for training.
 
     Args:
         labels: `(N,)` class indices.
@@ -26,7 +26,7 @@ def support_folds(
         seed: Seed of the split.
 
     Raises:
-        ConfigurationError: If nothing can be held out.
+        ConfigurationError: If no cell can be held out.
     """
     group_of = np.asarray(groups)
     counts = np.bincount(labels)
@@ -43,12 +43,12 @@ def support_folds(
     for held in held_out:
         free = [int(i) for i in held if group_of[i] not in kept]
         learnt = sorted(set(range(len(labels))) - set(free))
-        if free and len(learnt) >= 2:  # BatchNorm cannot train on one
+        if free and len(learnt) >= 2:  # BatchNorm cannot train on a single example
             result.append((learnt, free))
     if not result:
         raise ConfigurationError(
-            "No fold of the support set leaves both something to hold out and two images to train on: groups that hold a cell "
-            "of a class too rare to split are never held out. Label more cells, or set search=None."
+            "No fold of the support set has both held-out images and at least two training images: groups with a cell of a "
+            "class too rare to split are never held out. Label more cells, or set search=None."
         )
     return result
 
@@ -56,9 +56,9 @@ def support_folds(
 def group_folds(
     labels: npt.NDArray[np.int64], groups: npt.NDArray[np.str_], folds: int, seed: int
 ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Stratified folds that keep groups together: positions to train on and to hold out.
+    """Stratified folds that keep groups together: training and held-out positions.
 
-    A class may have fewer images or groups than there are folds and is then missing from some: no cause for a warning.
+    A class with fewer images or groups than folds is missing from some folds; that is expected and not warned about.
     """
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -69,7 +69,7 @@ def group_folds(
 def balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> float:
     """Mean recall over the classes that occur in `truth`."""
     with warnings.catch_warnings():
-        # Predictions of classes that are not held out in this fold are simply wrong.
+        # Predictions of classes that do not occur in this fold count as wrong.
         warnings.filterwarnings(
             "ignore", message="y_pred contains classes not in y_true", category=UserWarning
         )

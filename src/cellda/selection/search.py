@@ -1,4 +1,4 @@
-"""Hyper-parameter search: Optuna over the ranges an adapter declares, judged by a selector (the paper's: 3 folds)."""
+"""Hyper-parameter search: Optuna over the ranges an adapter declares, scored by a selector (the paper's: 3 folds)."""
 
 import math
 import warnings
@@ -39,7 +39,7 @@ class SearchResult:
 
     Attributes:
         adapter: The adapter with the best values.
-        trials: One record a trial: number, state, score (the selector's, mean over its rounds), values, seconds.
+        trials: One record per trial: number, state, score (the selector's, averaged over its rounds), values, seconds.
     """
 
     adapter: Adapter
@@ -55,25 +55,25 @@ def search(
     folder: Path,
     measured: Mapping[Use, tuple[ImageSet, ...]] = MappingProxyType({}),
 ) -> SearchResult:
-    """Choose the adapter's tunable values by what the selector makes of them; it receives the evidence that it declares.
+    """Choose the adapter's tunable values by the scores of a selector, which receives the evidence that it declares.
 
-    The first trial is the adapter's own values; where they lie outside a declared range they widen it. A trial is stopped
-    after a round (a fold of the cross-validation) unless its mean score so far reaches the best that a finished trial had
-    after as many rounds (a race, as in Birattari et al. 2002), and at once if its loss is not finite.
-    Finished trials are kept in `folder`, so an interrupted search goes on there.
+    The first trial uses the adapter's own values; if they are outside a declared range, they widen it. A trial is stopped
+    after a round (a fold of the cross-validation) unless its mean score so far reaches the best score of a finished trial
+    after as many rounds (a race, as in Birattari et al. 2002), and immediately if its loss is not finite.
+    Finished trials are kept in `folder`, from which an interrupted search resumes.
 
     Args:
-        adapter: Whose declared ranges are searched.
-        make_model: Makes a model to adapt, the same every time.
+        adapter: The adapter whose declared ranges are searched.
+        make_model: Creates a model to adapt, the same one every time.
         target: The support set, and the unlabelled pool if the adapter needs it.
-        context: Trainer, seed, source.
+        context: Trainer, seed and source images.
         settings: Budget, selector and folds.
-        folder: Where the trials are kept.
+        folder: Folder in which the trials are kept.
         measured: Further images that a selector may use (held-out source cells, pool, query with labels).
 
     Raises:
         ConfigurationError: If the support set cannot be split into folds.
-        CelldaError: If the loss was not finite in any trial.
+        CelldaError: If no trial had a finite loss.
     """
     space = adapter.search_space()
     selector = create(settings.selector)
@@ -114,7 +114,7 @@ def search(
         done = _finished(study)
         advance(done)
         while done < settings.trials:
-            # Seeded by trial, so that a resumed search goes on exactly as an uninterrupted one.
+            # Seeded by trial, so that a resumed search continues exactly like an uninterrupted one.
             study.sampler = TPESampler(
                 seed=context.seed * 1000 + done, n_startup_trials=min(10, settings.trials // 2)
             )
@@ -124,7 +124,7 @@ def search(
     if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
         raise CelldaError(
             f"None of the {settings.trials} trials of the search for '{adapter.name}' could be trained: the loss was not "
-            "finite in any. Look at the images and the adapter's own values, which are the first trial."
+            "finite in any of them. Check the images and the adapter's own values, which are the first trial."
         )
     best = adapter.tuned(study.best_params)
     return SearchResult(best, [_record(trial) for trial in study.trials if trial.state in FINISHED])
@@ -137,7 +137,7 @@ def _evidence(
     settings: Search,
     measured: Mapping[Use, tuple[ImageSet, ...]],
 ) -> Evidence:
-    """What the selector declares, and nothing else."""
+    """The evidence that the selector declares, and nothing else."""
     uses, support = settings.uses, target.support
     sets = {use: measured[use] for use in uses if use in measured}
     if Use.SUPPORT_LABELS not in uses:
@@ -147,7 +147,7 @@ def _evidence(
 
 
 def _drop_broken_line(log: Path) -> None:
-    """Cut a journal behind its last whole line: a process that was killed may have written half of one."""
+    """Truncate a journal after its last complete line: a killed process may have written only part of a line."""
     if log.exists():
         whole = log.read_bytes().rpartition(b"\n")
         log.write_bytes(whole[0] + whole[1])
@@ -156,7 +156,7 @@ def _drop_broken_line(log: Path) -> None:
 def _suggest(trial: optuna.Trial, name: str, allowed: Range, own: Any) -> Any:
     if allowed.choices is not None:
         return trial.suggest_categorical(name, tuple(dict.fromkeys((*allowed.choices, own))))
-    assert allowed.low is not None and allowed.high is not None  # noqa: PT018 - `tunable` has refused anything else
+    assert allowed.low is not None and allowed.high is not None  # noqa: PT018 - `tunable` refuses anything else
     low, high = min(allowed.low, own), max(allowed.high, own)
     if allowed.integer:
         return trial.suggest_int(name, int(low), int(high), log=allowed.log)

@@ -1,4 +1,4 @@
-"""How the hyper-parameters of an adapter are searched."""
+"""Settings of the hyper-parameter search."""
 
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ class Search(Settings):
     """Hyper-parameter search over the ranges that an adapter declares (the paper's Optuna step).
 
     Attributes:
-        trials: Budget; the first trial is the adapter's declared defaults.
-        folds: Folds of the cross-validation inside the support set (`support_cv`).
-        selector: What the values are chosen by, a member of `cellda.selection.selectors`. `"support_cv"`: balanced accuracy
-            by cross-validation inside the support set (the paper's). `"fixed"`: nothing; the adapter's own values.
+        trials: Number of trials; the first one uses the adapter's own values.
+        folds: Number of folds of the cross-validation inside the support set (`support_cv`).
+        selector: The selector that chooses the values, a member of `cellda.selection.selectors`. `"support_cv"`: balanced
+            accuracy by cross-validation inside the support set (the paper's). `"fixed"`: no search; the adapter's own values.
             `"source_val"`: accuracy on the held-out source cells after adaptation. On the unlabelled pool: `"entropy"`
-            (certain predictions), `"info_max"` (certain and varied ones), `"snd"` (dense neighbourhoods). `"oracle"`:
-            balanced accuracy on the query labels, an upper bound for studies that ask for it by `Study(oracle=True)`;
-            every other run refuses it.
+            (confident predictions), `"info_max"` (confident and varied ones), `"snd"` (dense neighbourhoods). `"oracle"`:
+            balanced accuracy on the query labels, an upper bound for studies with `Study(oracle=True)`; every other run
+            refuses it.
     """
 
     trials: int = Field(default=20, ge=1)
@@ -39,7 +39,7 @@ class Search(Settings):
 
     @property
     def uses(self) -> "frozenset[Use]":
-        """The evidence that the selector judges by."""
+        """The evidence that the selector uses."""
         return registry.get(self.selector).uses
 
     @property

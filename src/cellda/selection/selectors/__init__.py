@@ -1,4 +1,4 @@
-"""Selectors: the evidence by which a search chooses the values of an adapter.
+"""Selectors score the trials of a search, which chooses the values of an adapter by these scores.
 
     >>> import cellda.selection.selectors
     >>> cellda.selection.selectors.names()

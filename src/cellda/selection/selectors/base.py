@@ -1,4 +1,4 @@
-"""What a selector is, and all it may judge by."""
+"""The base classes of selectors, and the evidence that they may use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Use(Enum):
-    """Evidence that a selector may judge by."""
+    """Evidence that a selector may use."""
 
     SUPPORT_LABELS = "the support labels"
     """The labelled support images of the target, in folds."""
@@ -27,7 +27,7 @@ class Use(Enum):
     POOL = "the unlabelled pool"
     """Images of the target without labels."""
     QUERY_LABELS = "the query labels"
-    """The labels that results are measured with; only a study that asks for upper bounds hands them over."""
+    """The labels that results are measured with; only a study with `oracle=True` provides them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Evidence:
     Attributes:
         candidates: Adapts candidates and predicts with them.
         sets: The declared evidence as images.
-        folds: Cross-validation folds of the support: positions to train on, and to hold out; empty unless
+        folds: Cross-validation folds of the support set: training and held-out positions; empty unless
             `Use.SUPPORT_LABELS` is declared.
     """
 
@@ -52,7 +52,7 @@ class Evidence:
 
     @property
     def held_out(self) -> "tuple[ImageSet, ...]":
-        """Labelled held-out cells, one set a source (`Use.HELD_OUT_SOURCE`)."""
+        """Labelled held-out cells, one set per source (`Use.HELD_OUT_SOURCE`)."""
         return self._declared(Use.HELD_OUT_SOURCE)
 
     @property
@@ -68,47 +68,47 @@ class Evidence:
     def _declared(self, use: Use) -> "tuple[ImageSet, ...]":
         if use not in self.sets:
             raise ConfigurationError(
-                f"A selector asked for {use.value}, which it was not given: it must declare Use.{use.name} in `uses`."
+                f"A selector tried to use {use.value}, which it did not receive: it must declare Use.{use.name} in `uses`."
             )
         return self.sets[use]
 
 
 class Selector(ABC):
-    """Judges the candidates of a search.
+    """Scores the candidates of a search.
 
     Attributes:
-        uses: The evidence it judges by; it receives nothing else. A selector that uses none makes no search.
+        uses: The evidence that it uses; it receives nothing else. With a selector that uses none, no search is made.
     """
 
     name: ClassVar[str]
     uses: ClassVar[frozenset[Use]]
 
     def rounds(self, evidence: Evidence) -> int:
-        """Number of scores it gives a candidate; between rounds, a search may give the candidate up."""
+        """Number of scores per candidate; a search may stop a candidate between rounds."""
         del evidence
         return 1
 
     @abstractmethod
     def scores(self, candidate: "Adapter", evidence: Evidence) -> Iterator[float]:
-        """Adapt the candidate and yield its scores, one a round, when they are asked for; more is better.
+        """Adapt the candidate and yield its scores lazily, one per round; higher is better.
 
         Args:
             candidate: The adapter with the values of a trial.
             evidence: What the selector declared, the same for all candidates of a search.
 
         Raises:
-            DivergedError: If its loss is no longer finite.
+            DivergedError: If the loss is no longer finite.
         """
 
 
 class PoolSelector(Selector):
-    """Judges by a measure of the predictions of unlabelled target images; uses no target label of its own."""
+    """Scores the predictions of unlabelled target images; needs no target labels itself."""
 
     uses: ClassVar[frozenset[Use]] = frozenset({Use.POOL})
 
     @abstractmethod
     def measure(self, probabilities: "Float[Tensor, 'n c']") -> float:
-        """A score from the class probabilities `(N, C)` of the pool; more is better."""
+        """A score from the class probabilities `(N, C)` of the pool; higher is better."""
 
     def scores(self, candidate: "Adapter", evidence: Evidence) -> Iterator[float]:
         """One score."""

@@ -1,4 +1,4 @@
-"""Certain predictions of the pool."""
+"""Confident predictions on the pool."""
 
 from jaxtyping import Float
 from torch import Tensor, special
@@ -15,7 +15,7 @@ def shannon(p: Float[Tensor, "*n c"]) -> Float[Tensor, "*n"]:
 
 @register("entropy")
 class Entropy(PoolSelector):
-    """Certain predictions of the pool: the negative mean entropy (Morerio et al. 2018)."""
+    """Confident predictions on the pool: the negative mean entropy (Morerio et al. 2018)."""
 
     def measure(self, probabilities: Float[Tensor, "n c"]) -> float:
         """In [-log C, 0] nats."""

@@ -15,6 +15,6 @@ class Fixed(Selector):
     uses: ClassVar[frozenset[Use]] = frozenset()
 
     def scores(self, candidate: Adapter, evidence: Evidence) -> Iterator[float]:
-        """None: there is nothing to judge by."""
+        """No scores, because no evidence is used."""
         del candidate, evidence
         return iter(())

@@ -1,4 +1,4 @@
-"""Certain and varied predictions of the pool."""
+"""Confident and varied predictions on the pool."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,9 +10,9 @@ from cellda.selection.selectors.entropy import shannon
 
 @register("info_max")
 class InfoMax(PoolSelector):
-    """Certain and varied predictions of the pool: mutual information (Bridle et al. 1991; Shi & Sha 2012).
+    """Confident and varied predictions on the pool: mutual information (Bridle et al. 1991; Shi & Sha 2012).
 
-    Entropy of the mean prediction minus mean entropy of the predictions: high where single predictions are certain and all
+    Entropy of the mean prediction minus mean entropy of the predictions: high if each prediction is confident and all
     classes are predicted.
     """
 

@@ -1,7 +1,7 @@
-"""The oracle: the best values that a search could have found, by the query labels themselves. An upper bound, not a method.
+"""The oracle: the best values that a search could find, chosen by the query labels. An upper bound, not a method.
 
-It is the one place where query labels choose anything. What it chose is marked: in the record (`oracle`), in the name of the
-condition (`<condition>+oracle`), and by a column of its own in the leaderboard. Only `Study(..., oracle=True)` reaches it.
+It is the only place where query labels choose anything. Its results are marked in the record (`oracle`), in the name of the
+condition (`<condition>+oracle`), and by a separate column in the leaderboard. Only `Study(..., oracle=True)` can use it.
 """
 
 from collections.abc import Iterator
@@ -29,5 +29,5 @@ class Oracle(Selector):
         confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
         np.add.at(confusion, (query.labels.numpy(), found.numpy()), 1)
         averaged = averaged_classes(confusion)
-        # A query without a class of five cells has no balanced accuracy by the protocol; all its classes then count.
+        # If no class of the query has five cells, the protocol defines no balanced accuracy; all its classes then count.
         yield float(rates(confusion, averaged if averaged.any() else confusion.sum(1) > 0).balanced_accuracy)

@@ -10,7 +10,7 @@ from cellda.selection.selectors.base import PoolSelector
 from cellda.selection.selectors.entropy import shannon
 
 TEMPERATURE = 0.05
-"""Of the soft neighbourhoods (Saito et al. 2021)."""
+"""Temperature of the soft neighbourhoods (Saito et al. 2021)."""
 
 _CHUNK = 512
 """Rows of the similarity matrix that are in memory at once."""
@@ -18,11 +18,11 @@ _CHUNK = 512
 
 @register("snd")
 class SoftNeighbourhoodDensity(PoolSelector):
-    """How densely predictions of the pool lie around each other (Saito et al. 2021).
+    """Density of the neighbourhoods of predictions on the pool (Saito et al. 2021).
 
     With predictions `f` scaled to length 1, the neighbourhood of image i is `P_ij = softmax_j(f_i f_j / 0.05)` over all other
-    images j; the density is the mean entropy of `P_i`. It is high where every image has many others that are predicted
-    alike. One image has none: 0.
+    images j; the density is the mean entropy of `P_i`. It is high if every image has many others with similar predictions.
+    A single image has density 0.
     """
 
     def measure(self, probabilities: Float[Tensor, "n c"]) -> float:

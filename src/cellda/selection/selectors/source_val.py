@@ -12,7 +12,7 @@ from cellda.selection.selectors.base import Evidence, Selector, Use
 
 @register("source_val")
 class SourceVal(Selector):
-    """Accuracy on held-out source cells after adaptation, the mean over sources; uses no target label of its own."""
+    """Accuracy on held-out source cells after adaptation, averaged over sources; needs no target labels itself."""
 
     uses: ClassVar[frozenset[Use]] = frozenset({Use.HELD_OUT_SOURCE})
 

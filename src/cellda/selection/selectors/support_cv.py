@@ -16,11 +16,11 @@ class SupportCV(Selector):
     uses: ClassVar[frozenset[Use]] = frozenset({Use.SUPPORT_LABELS})
 
     def rounds(self, evidence: Evidence) -> int:
-        """One a fold."""
+        """One round per fold."""
         return len(evidence.folds)
 
     def scores(self, candidate: Adapter, evidence: Evidence) -> Iterator[float]:
-        """Score fold by fold."""
+        """Yield one score per fold."""
         support = evidence.support
         for train, held in evidence.folds:
             found = evidence.candidates.probabilities(candidate, train, support, held).argmax(1)
