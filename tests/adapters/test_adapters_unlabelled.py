@@ -206,7 +206,7 @@ def test_an_encoder_without_batchnorm_and_a_pool_of_one_are_refused(name) -> Non
     adapter.check(OFFER)
     with pytest.raises(ConfigurationError, match=f"{name} works on the BatchNorm.*this backbone has none"):
         adapter.check(replace(OFFER, encoder=encoder_structure("test_vit")))
-    with pytest.raises(ConfigurationError, match="one image has none"):
+    with pytest.raises(ConfigurationError, match="takes more than one image"):
         adapter.check(replace(OFFER, unlabelled=1))
 
 
