@@ -19,7 +19,7 @@ from tiny import brightness_set, prepared, recipe, target
 
 
 class Recorder(Adapter):
-    """Notes what it was given, on the model."""
+    """Records its inputs on the model."""
 
     effects = frozenset({Effect.ENCODER})
     needs = frozenset({Need.UNLABELLED})
@@ -34,7 +34,7 @@ class Recorder(Adapter):
 
 
 class RecorderOfLabels(Recorder):
-    """Notes what it was given, labels and source included."""
+    """Records its inputs, labels and source included."""
 
     needs = frozenset({Need.LABELS, Need.SOURCE})
 
@@ -48,7 +48,7 @@ class RecorderOfLabels(Recorder):
 
 @pytest.fixture(autouse=True)
 def registered():
-    """The two are adapters in these tests alone."""
+    """Both are registered in these tests only."""
     for cls, name in ((Recorder, "recorder"), (RecorderOfLabels, "recorder_of_labels")):
         cellda.adapters.register(name)(cls)
     yield
