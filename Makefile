@@ -1,8 +1,8 @@
-# What a clone of cellda can do. Every target first sets up what it needs inside .venv; a second call reuses it.
+# Commands for a clone of cellda. Every target first sets up what it needs inside .venv; a second call reuses it.
 #
-#   PYTHON=python3.12         the interpreter .venv is made with (3.11 or newer)
+#   PYTHON=python3.12         the interpreter for .venv (3.11 or newer)
 #   TORCH="torch torchvision --index-url URL"
-#                             another PyTorch build, passed to pip as it stands; the URLs are listed on pytorch.org
+#                             another PyTorch build, passed to pip unchanged; the URLs are listed on pytorch.org
 #   WORKERS=4                 parallel test processes
 #   CELLDA_DATA=FOLDER        real images for `make test-real`
 
@@ -12,8 +12,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check
 
-# The pair of releases the numbers in benchmarks/ were made with. Where it does not exist for this interpreter or
-# platform, the newest pair that pyproject.toml allows is taken, and said so; a TORCH given by the user has no substitute.
+# The pair of releases that the numbers in benchmarks/ were computed with. If it does not exist for this interpreter or
+# platform, the newest pair that pyproject.toml allows is installed, with a message; a TORCH given by the user is never replaced.
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 ifeq ($(origin TORCH),file)
 install_torch = $(PIP) install $(TORCH) || \
@@ -65,11 +65,11 @@ docs: $(VENV)/.docs ## build the documentation into site/
 	@echo "==> Building the documentation into site/"
 	@$(BIN)/python -m mkdocs build --strict
 
-# Stamps are written last: an installation that fails half-way leaves none and is taken up again by the next call.
+# Stamps are written last: an installation that fails half-way leaves none and is resumed by the next call.
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) $(modern) || { echo "cellda needs Python 3.11 or newer; '$(PYTHON)' is not. Try: make PYTHON=python3.12 ..."; exit 2; }
 	@if $(BIN)/python $(modern) 2>/dev/null && $(PIP) --version >/dev/null 2>&1; then \
-	  echo "==> 1/3 Using the virtual environment that is in $(VENV)"; \
+	  echo "==> 1/3 Using the existing virtual environment in $(VENV)"; \
 	else \
 	  echo "==> 1/3 Creating a virtual environment in $(VENV) with $$($(PYTHON) --version)"; \
 	  $(PYTHON) -m venv --clear $(VENV); \

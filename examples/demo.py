@@ -32,14 +32,14 @@ def main(
     console = Console()
     console.print(
         "cellda demo: a classifier is trained on synthetic cells of one laboratory (synthetic/0) and adapted to another, "
-        "with other stains, microscope and camera, by 48 labelled cells; the paper's six conditions are compared."
+        "with different stains, microscope and camera, using 48 labelled cells; the paper's six conditions are compared."
     )
     cells = target or cellda.datasets.load("synthetic/3", per_class=100)
     predictions = Study(recipes, [cells], workspace=Workspace(store=store)).run()
     file = write_predictions(predictions, store / "demo.parquet")
     console.print(summary_table(predictions, list(recipes)))
     console.print(
-        f"Saved: predictions in {file}, runs and models in {store}/ (a second call finds them there).\n\n"
+        f"Saved: predictions in {file}, runs and models in {store}/ (a second call reuses them).\n\n"
         "Next, on real data: put the datasets you have into one folder, each under its name (docs/datasets.md), and\n"
         "  .venv/bin/cellda run --target raabin --source barcelona --data ~/wbc --preset laptop\n"
         "or on your own cells, one folder per class:\n"

@@ -19,9 +19,9 @@ def main(
         folder: One folder per class, named in any of the usual ways (`neutrophil`, `NEU`, `Segmented neutrophils`, ...).
         source: Dataset to train on.
         data: Folder that holds the source under its name; synthetic sources need none.
-        n: Number of labelled images to adapt with; the rest measures the result.
+        n: Number of labelled images to adapt with; the result is measured on the rest.
         store: Folder of the results.
-        recipe: Instead of the preset `laptop`.
+        recipe: A recipe to use instead of the preset `laptop`.
 
     Returns:
         The predicted classes of the first images.

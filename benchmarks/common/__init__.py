@@ -1,1 +1,1 @@
-"""What studies, figures and questions share."""
+"""Code shared by studies, figures and questions."""

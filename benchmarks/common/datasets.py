@@ -1,4 +1,4 @@
-"""The datasets that a script works on: those named, those in a folder, or synthetic ones."""
+"""The datasets that a script works on: named ones, those in a folder, or synthetic ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +10,18 @@ from cellda.datasets.card import card
 from cellda.errors import ConfigurationError
 
 SYNTHETIC = ("synthetic/0", "synthetic/1", "synthetic/3", "synthetic/6", "synthetic/7", "synthetic/9")
-"""Used where no folder is given: laboratories whose difference is easy to see."""
+"""Used if no folder is given: laboratories whose difference is easy to see."""
 
 
 def datasets_of(
     data: Path | None, names: Sequence[str] | None = None, without: Sequence[str] = ()
 ) -> list[CellDataset]:
-    """The datasets named, or else all that the folder holds, or else synthetic ones.
+    """The named datasets, or else all in the folder, or else synthetic ones.
 
     Args:
         data: Folder that holds one folder per dataset name.
         names: Names of datasets; each must exist.
-        without: Names to leave out of what is found, such as those of the sources.
+        without: Names to leave out of the datasets found, such as those of the sources.
 
     Raises:
         ConfigurationError: If none is named and none is found.
@@ -31,7 +31,7 @@ def datasets_of(
 
 
 def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
-    """Names of all datasets that the folder holds, or else of synthetic ones.
+    """Names of all datasets in the folder, or else of synthetic ones.
 
     Args:
         data: Folder that holds one folder per dataset name.
@@ -45,7 +45,7 @@ def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
     folder = data.expanduser()
     if not folder.is_dir():
         raise ConfigurationError(
-            f"There is no folder {folder}; --data names the one that holds a folder per dataset."
+            f"There is no folder {folder}; --data must name a folder that holds one folder per dataset."
         )
     cards = {name: card(name) for name in cellda.datasets.names()}
     left_out = [cards[name.partition("/")[0]] for name in without]
@@ -67,5 +67,5 @@ def names_of(data: Path | None, without: Sequence[str] = ()) -> list[str]:
 
 
 def title_of(dataset: CellDataset) -> str:
-    """How figures call a dataset: its name in print, or that of a synthetic laboratory."""
+    """The name of a dataset in figures: its printed name, or that of a synthetic laboratory."""
     return dataset.full_name if dataset.synthetic or not dataset.title else dataset.title

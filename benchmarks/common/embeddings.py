@@ -1,4 +1,4 @@
-"""Embeddings of some cells of a dataset, which the figures of embeddings share."""
+"""Embeddings of some cells of a dataset, shared by the figures of embeddings."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,7 +24,7 @@ def embeddings(
 
 
 def rows_named(dataset: CellDataset, names: Iterable[str]) -> list[int]:
-    """Rows of the cells with these names, as prediction tables have them in `path`."""
+    """Rows of the cells with these names, as in column `path` of prediction tables."""
     every = range(len(dataset))
     row_of = dict(zip(cell_names(dataset.table, every), every, strict=True))
     return [row_of[name] for name in names]

@@ -1,4 +1,4 @@
-"""Maps of cells in two dimensions: colour and shape of a point say what the cell is (paper, Figs. 8 to 11)."""
+"""Maps of cells in two dimensions: colour and shape of a point show what the cell is (paper, Figs. 8 to 11)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ class Map:
     Attributes:
         title: Above the panel.
         points: `(N, 2)`.
-        colours: Category of each point that its colour shows.
-        shapes: Category that its shape shows; empty where the shape says the same as the colour.
+        colours: Category of each point, shown by its colour.
+        shapes: Category shown by its shape; empty if the shape shows the same as the colour.
         ringed: Which points have a black ring; empty for none.
-        notes: Short texts, and the place of each.
+        notes: Short texts, and the position of each.
     """
 
     title: str
@@ -117,7 +117,7 @@ def _check(maps: Sequence[Map], colours: Sequence[str], shapes: Sequence[str]) -
             )
     if len(shapes or colours) > len(MARKERS):
         raise ConfigurationError(
-            f"A map tells at most {len(MARKERS)} categories apart, not {len(shapes or colours)}; select some."
+            f"A map can show at most {len(MARKERS)} categories, not {len(shapes or colours)}; select some."
         )
 
 

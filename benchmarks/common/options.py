@@ -1,4 +1,4 @@
-"""Command lines of the scripts: what they ask for, and how a user's mistake is reported."""
+"""Command lines of the scripts: their options, and how a user's mistake is reported."""
 
 import argparse
 import sys
@@ -58,7 +58,7 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
 
 
 def command(main: Callable[[], None]) -> None:
-    """Run a script; print a user's mistake as its sentence and exit with status 2."""
+    """Run a script; print a user's mistake as one sentence and exit with status 2."""
     try:
         main()
     except CelldaError as error:

@@ -1,4 +1,4 @@
-"""Regions of the embedding, and what is wrong in each (paper, Figs. 11 and 12)."""
+"""Regions of the embedding, and the wrong predictions in each (paper, Figs. 11 and 12)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,14 @@ Numbers = npt.NDArray[np.int64]
 
 
 def regions(embeddings: Float[Array, "n d"], number: int, seed: int = 0) -> Int[Numbers, " n"]:
-    """Region 1, 2, ... of each cell, the largest first: clusters of k-means on the embeddings.
+    """Region 1, 2, ... of each cell, the largest first: k-means clusters of the embeddings.
 
-    They are found in the embedding and not in its map, where distances mean little. The paper draws its regions by
+    They are computed in the embedding rather than in its map, where distances mean little. The paper draws its regions by
     hand, one around each class's cluster; the closest equivalent is as many regions as the target has classes.
 
     Args:
         embeddings: `(N, D)`.
-        number: How many regions.
+        number: Number of regions.
         seed: Seed of k-means.
 
     Raises:
@@ -40,16 +40,16 @@ def regions(embeddings: Float[Array, "n d"], number: int, seed: int = 0) -> Int[
 
 
 def region_table(region: Int[Numbers, " n"], predictions: pd.DataFrame) -> pd.DataFrame:
-    """What each region holds.
+    """The contents of each region.
 
     Args:
         region: Region of each row of `predictions`.
         predictions: Rows of a prediction table.
 
     Returns:
-        One row a region: `region`, `cells`, `label` (its commonest true class), `purity` (that class's share),
-            `wrong` and `second_is_true` (counts), and `commonest`, its commonest confusion as "true → predicted",
-            empty where nothing is wrong.
+        One row per region: `region`, `cells`, `label` (its most common true class), `purity` (that class's share),
+            `wrong` and `second_is_true` (counts), and `commonest`, its most common confusion as "true → predicted",
+            empty if nothing is wrong.
     """
     rows = []
     for number in sorted(set(region.tolist())):

@@ -1,4 +1,4 @@
-"""Where results lie, and how a table is written."""
+"""Where results are stored, and how a table is written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A few cells of many, for figures and trials on subsets."""
+"""Samples of cells, for figures and trials on subsets."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ import pandas as pd
 
 
 def balanced_sample(labels: Sequence[str], n: int, seed: int = 0) -> list[int]:
-    """Positions of at most `n` cells, drawn at random, one of each class in turn while there are any.
+    """Positions of at most `n` cells, drawn at random, one of each class in turn as long as there are any.
 
-    So that laboratories that are compared differ in their pictures and not in how many cells of a class they hold.
+    Laboratories that are compared then differ in their images and not in how many cells of a class they hold.
 
     Args:
         labels: Class of each cell.
-        n: Number of cells; all of them where there are fewer.
+        n: Number of cells; all of them if there are fewer.
         seed: Seed of the draw.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How far apart laboratories lie, and how far classes: the numbers next to the maps of the paper's Figs. 8 to 10."""
+"""How well laboratories and classes are separated: the numbers next to the maps of the paper's Figs. 8 to 10."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DomainSeparation:
-    """How well cells tell which laboratory they are from.
+    """How well a cell's laboratory can be predicted.
 
     Attributes:
-        accuracy: Cross-validated share of cells whose laboratory a classifier names, each laboratory counting the
-            same, in [0, 1].
-        chance: What guessing reaches: one over the number of laboratories.
+        accuracy: Cross-validated share of cells whose laboratory a classifier predicts correctly, each laboratory
+            counting the same, in [0, 1].
+        chance: The accuracy of guessing: one over the number of laboratories.
         silhouette: Mean silhouette by laboratory, in [-1, 1]; near 0 or below, they overlap.
     """
 
@@ -43,12 +43,12 @@ def domain_separation(
     """Logistic regression on 50 principal components, and the silhouette of the features themselves.
 
     Cells of one group (smear, photograph, patient) are never divided between training and testing
-    (`StratifiedGroupKFold` with 5 folds): else the classifier could know a laboratory by its smears.
+    (`StratifiedGroupKFold` with 5 folds): otherwise the classifier could recognise a laboratory by its smears.
 
     Args:
         features: `(N, D)`, such as flattened images or embeddings.
         domains: Laboratory of each cell.
-        groups: Group of each cell; the same name in two laboratories is two groups.
+        groups: Group of each cell; the same name in two laboratories means two groups.
         seed: Seed of folds and components.
 
     Raises:
@@ -88,7 +88,7 @@ def class_silhouettes(features: Float[Array, "n d"], labels: Sequence[str]) -> d
         labels: Class of each cell.
 
     Raises:
-        ConfigurationError: If there are fewer than two classes, or no two cells of any.
+        ConfigurationError: If there are fewer than two classes, or no class has two cells.
     """
     names, counts = np.unique(np.asarray(labels), return_counts=True)
     if len(names) < 2 or counts.max() < 2:

@@ -1,4 +1,4 @@
-"""What all studies share: the command line, the files, the tables and figures."""
+"""Code shared by all studies: the command line, the files, the tables and figures."""
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from cellda.reporting.tables.conditions import scores
 DPI = 110
 
 GRID = 2**13
-"""Stored probabilities are multiples of 1 / GRID: finer than any table shows, and half the space of all digits."""
+"""Stored probabilities are multiples of 1 / GRID: finer than any table shows, in half the space of full precision."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class StudyScript:
         recipes: Condition -> recipe, in the order of tables; draw, seed and protocol are set from the fields
             below.
         targets: Targets, by name.
-        main: Condition that the others are compared with, and the one shown where only one is.
+        main: Condition that the others are compared with, or the only one shown.
         draws, seeds, protocols: What is run by default.
         tables, figures: Names in `cellda.reporting.catalogue`; each is made for every protocol.
-        families: Conditions that are compared with the first of them, a table of tests each, where the question is
-            not what `main` is worth against all others.
-        cap: The most images that an adaptation may send through the backbone; None sets no limit.
-        oracle: Whether recipes may choose by query labels, as upper bounds.
+        families: Groups of conditions, each compared with its first condition in a table of tests, for studies whose
+            question is not how `main` compares with all others.
+        cap: Maximum number of images that an adaptation may send through the backbone; None sets no limit.
+        oracle: Whether recipes may choose values by query labels, as upper bounds.
         best: Whether the condition that was best on the other targets is reported as a condition of its own.
     """
 
@@ -69,13 +69,13 @@ class StudyScript:
 def main(study: StudyScript, description: str | None = None, given: Sequence[str] | None = None) -> None:
     """Run the study, or the part that the command line names, and report it in its results folder.
 
-    Finished runs stay in the store: run parts with `--only-run` over several sittings, and report all of them by a last call
-    without it.
+    Finished runs stay in the store: run parts with `--only-run` over several sessions, then report all of them with a final
+    call without it.
 
     Args:
-        study: What is run.
+        study: The study to run.
         description: Text of `--help`.
-        given: Words of the command line; None takes those that the process was started with.
+        given: Words of the command line; None takes those of the process.
     """
     command(lambda: run(study, options(study, description, given)))
 
@@ -94,7 +94,7 @@ def options(
         "--targets",
         nargs="+",
         default=study.targets,
-        help=f"which targets; 'all': every dataset in --data but the sources (default: {' '.join(study.targets)})",
+        help=f"which targets; 'all': every dataset in --data except the sources (default: {' '.join(study.targets)})",
     )
     parser.add_argument("--sources", nargs="+", help="sources instead of the study's")
     parser.add_argument(
@@ -119,7 +119,7 @@ def chosen_recipes(study: StudyScript, given: argparse.Namespace) -> dict[str, R
 
 
 def chosen_targets(recipes: Mapping[str, Recipe], given: argparse.Namespace) -> list[str]:
-    """The targets that the command line names; `all` stands for every dataset in `--data` but the sources of the recipes."""
+    """The targets that the command line names; `all` means every dataset in `--data` except the sources of the recipes."""
     if list(given.targets) != ["all"]:
         return list(given.targets)
     sources = [source.name for recipe in recipes.values() for source in recipe.sources]
@@ -158,7 +158,7 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
 
 
 def search_trials(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
-    """One row a trial of all searches that finished runs have made, chosen or not."""
+    """One row per trial of all searches of finished runs, chosen or not."""
     rows = []
     for record in records:
         complete = [trial for trial in record.trials if trial.state == "complete" and trial.score is not None]
@@ -180,8 +180,8 @@ def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) 
 
     Files: `predictions.parquet` (or one per protocol, `predictions_clean.parquet`, where the study has several), `scores.csv`,
     the tables in `README.md`, and next to the folder `figures/<study>_<figure>.png`. A table or figure that these predictions
-    do not allow, such as a comparison with the paper where it reports none of the targets, is left out with a line that
-    says why.
+    do not allow, such as a comparison with the paper if it reports none of the targets, is left out with a line that says
+    why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console, texts, measured = Console(), [], []

@@ -1,4 +1,4 @@
-"""The figure of what wrong predictions give each class (paper, Fig. 13)."""
+"""The figure of the probabilities that wrong predictions give each class (paper, Fig. 13)."""
 
 import math
 
@@ -16,10 +16,10 @@ _PER_ROW = 3
 
 
 def wrong_probabilities(predictions: pd.DataFrame) -> Figure:
-    """Probabilities that wrong predictions give each class: a panel for each true class that has any.
+    """Probabilities that wrong predictions give each class: one panel for each true class with wrong predictions.
 
-    Bars are means, dots the single cells (the first 200), the true class's bar is outlined in black. The title says
-    how many are wrong, and of how many of them the true class is the second most probable.
+    Bars are means, dots are individual cells (the first 200), and the true class's bar is outlined in black. The title
+    gives the number of wrong predictions, and how many of them have the true class as the second most probable.
 
     Args:
         predictions: Rows of a prediction table.

@@ -2,10 +2,10 @@
 
     python -m benchmarks.figures.domain_shift --data ~/wbc --out figures
 
-At most 200 cells a dataset, the same number of each class as far as there are; transformed at 128 px, then shrunk to 32 px and
-flattened. Writes `domain_shift.png` and `domain_shift.csv`: the accuracy of a classifier that names a cell's dataset
-(groups kept together), what chance is, and the silhouette by dataset. A transform that removes the shift brings the first
-down to the second. No model, no store: some minutes for the images of ten datasets.
+At most 200 cells per dataset, as far as possible the same number of each class; transformed at 128 px, then shrunk to 32 px
+and flattened. Writes `domain_shift.png` and `domain_shift.csv`: the accuracy of a classifier that predicts a cell's dataset
+(groups kept together), the accuracy of chance, and the silhouette by dataset. A transform that removes the shift brings the
+first down to the second. Needs no model and no store: a few minutes for the images of ten datasets.
 """
 
 from collections.abc import Sequence
@@ -39,12 +39,12 @@ def flattened(images: Tensor) -> npt.NDArray[np.float32]:
 
 
 def compared(datasets: Sequence[CellDataset], cells: int, seed: int) -> tuple[list[Map], pd.DataFrame]:
-    """The maps before and after the transform, and what separates the datasets in each.
+    """The maps before and after the transform, and how well the datasets are separated in each.
 
     Args:
-        datasets: What is shown.
-        cells: Cells of each dataset, at most.
-        seed: Which cells, and the seed of the maps.
+        datasets: The datasets to show.
+        cells: Maximum number of cells of each dataset.
+        seed: Seed of the sample of cells and of the maps.
     """
     features: dict[str, list[npt.NDArray[np.float32]]] = {stage: [] for stage in NORMALIZERS}
     names: list[str] = []

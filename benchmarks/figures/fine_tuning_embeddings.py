@@ -46,7 +46,7 @@ def shown(case: Run, cells: int) -> list[int]:
 def main(given: Sequence[str] | None = None) -> None:
     """Draw and measure each target before and after."""
     parser = with_recipe(arguments(__doc__))
-    parser.add_argument("--targets", nargs="+", help="targets (default: all datasets but the sources)")
+    parser.add_argument("--targets", nargs="+", help="targets (default: all datasets except the sources)")
     parser.add_argument("--cells", type=int, default=500, help="query cells of each target (default: 500)")
     chosen = parser.parse_args(given)
     recipe = recipe_of(chosen)

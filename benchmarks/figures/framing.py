@@ -1,12 +1,12 @@
-"""What the framing `cell` cuts, as pictures, and how well it fits (`benchmarks/results/framing/`).
+"""What the framing `cell` crops, as pictures, and how well it fits (`benchmarks/results/framing/`).
 
     python -m benchmarks.figures.framing --data ~/wbc --out figures
 
 For every dataset, `framing_<dataset>.png` shows cells with the outline of the nucleus that was found and the square around
-it, and below each what is cut; red: no cell was found, the image is shown whole. `framing.csv` counts those, and where and
-how large nuclei are: with framing, position and size are the same everywhere. `framing_masks.csv` compares nuclei and squares
-with the masks of Jiangxi Tecom (where it is in `--data`): intersection over union of the nucleus, of the square with the box
-around the cell, and how much of that box the square shows. No model, no store: a minute for some hundred cells of each.
+it, and the crop below each; red means that no cell was found and the whole image is used. `framing.csv` counts those, and
+gives position and size of nuclei: with framing, both are the same everywhere. `framing_masks.csv` compares nuclei and squares
+with the masks of Jiangxi Tecom (if it is in `--data`): intersection over union of the nucleus, of the square with the box
+around the cell, and how much of that box the square shows. Needs no model and no store: a minute for a few hundred cells each.
 """
 
 from collections.abc import Sequence
@@ -56,12 +56,12 @@ def outlined(image: Pixels, nucleus: Nucleus, framing: Cell) -> Image.Image:
 
 
 def resized(mask: Mask, image: Pixels) -> Mask:
-    """The mask of a small copy at the size of the image."""
+    """The mask of a small copy, resized to the image."""
     return np.asarray(Image.fromarray(mask).resize((image.shape[1], image.shape[0])))
 
 
 def picture_rows(images: Sequence[Pixels], framing: Cell) -> list[Tensor]:
-    """For every `COLUMNS` images a row with the squares and a row with what is cut."""
+    """For every `COLUMNS` images, a row with the squares and a row with the crops."""
     rows = []
     for start in range(0, len(images), COLUMNS):
         part = images[start : start + COLUMNS]
@@ -77,7 +77,7 @@ def picture_rows(images: Sequence[Pixels], framing: Cell) -> list[Tensor]:
 
 
 def found_in(dataset: CellDataset, images: Sequence[Pixels]) -> dict[str, object]:
-    """How often a cell was found, and the spread of places and sizes that framing takes away."""
+    """How often a cell was found, and the spread of positions and sizes that framing removes."""
     nuclei = [find_nucleus(image) for image in images]
     places = [
         (
@@ -101,7 +101,7 @@ def found_in(dataset: CellDataset, images: Sequence[Pixels]) -> dict[str, object
 
 
 def against_masks(dataset: CellDataset, framing: Cell) -> pd.DataFrame:
-    """One row a cell of Jiangxi Tecom: label, and how nucleus and square fit the published mask."""
+    """One row per cell of Jiangxi Tecom: label, and how well nucleus and square fit the published mask."""
     rows = []
     for row in range(len(dataset)):
         image, path = own_size(dataset, row), dataset.folder / dataset.table["path"][row]

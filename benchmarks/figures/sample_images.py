@@ -1,10 +1,10 @@
-"""Figs. 2 to 4 of the paper: samples of every dataset, the transform, the augmentation of the source.
+"""Figs. 2 to 4 of the paper: samples of every dataset, the transform, and the augmentation of the source.
 
     python -m benchmarks.figures.sample_images --data ~/wbc --out figures
 
 Writes `samples.png` (a cell of each class of each dataset), `normalization.png` (a cell of each dataset before and after
-the transform) and `augmentation.png` (cells of the source original, at lower resolution, zoomed and transformed, as source
-training does it). Without `--data`, cells are synthetic: `--out docs/images` makes the pictures of README and docs.
+the transform) and `augmentation.png` (cells of the source: original, at lower resolution, zoomed and transformed, as in
+source training). Without `--data`, cells are synthetic: `--out docs/images` makes the pictures of README and docs.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SIZE = 160
 
 
 def cell_of(dataset: CellDataset, label: str, seed: int) -> Tensor:
-    """One cell of a class `(1, 3, S, S)`, in [0, 1]; white where the dataset has none."""
+    """One cell of a class `(1, 3, S, S)`, in [0, 1]; white if the dataset has none."""
     rows = dataset.table.index[dataset.table["label"] == label]
     if len(rows) == 0:
         return torch.ones(1, 3, SIZE, SIZE)
@@ -40,7 +40,7 @@ def samples(datasets: Sequence[CellDataset], seed: int) -> Figure:
 
 
 def before_and_after(datasets: Sequence[CellDataset], seed: int) -> Figure:
-    """Fig. 3: a column for each dataset, its class another one each time."""
+    """Fig. 3: a column for each dataset, with a different class each time."""
     cells, titles = [], []
     for number, dataset in enumerate(datasets):
         classes = list(dataset.class_counts())
@@ -54,7 +54,7 @@ def before_and_after(datasets: Sequence[CellDataset], seed: int) -> Figure:
 
 
 def augmentation(source: CellDataset, seed: int) -> Figure:
-    """Fig. 4: a column for each class, a row for each step that source training takes in turn."""
+    """Fig. 4: a column for each class, a row for each successive step of source training."""
     rows = balanced_sample(list(source.table["label"]), len(source.class_counts()), seed)
     images = source.read(rows, SIZE).float() / 255
     generator = Generator().manual_seed(seed)

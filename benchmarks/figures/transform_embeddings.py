@@ -1,12 +1,12 @@
-"""Fig. 9 of the paper: embeddings of a model trained with the transform, and of one trained without.
+"""Fig. 9 of the paper: embeddings of a model trained with the transform, and of one trained without it.
 
     python -m benchmarks.figures.transform_embeddings --data ~/wbc --preset laptop --sources barcelona
 
-Two source models are trained, or found in the store: the recipe's, and the same with `normalizer=identity`. Shown are at
-most 200 cells of each source, of its held-out part, and of each of `--targets`. The paper shows its two sources; with one
-source there would be nothing to bring together; `--targets` are then all other datasets in `--data` (with two or more
-sources: none). No model has seen a cell that is shown. Writes `transform_embeddings.png` and `.csv`: how well a
-classifier names the dataset of an embedding (groups kept together) against chance, and silhouettes by dataset and by class.
+Two source models are trained, or found in the store: the recipe's, and the same with `normalizer=identity`. The figure shows
+at most 200 held-out cells of each source, and 200 of each of `--targets`. The paper shows its two sources; with one source
+there would be nothing to bring together, so `--targets` are then all other datasets in `--data` (with two or more sources:
+none). No model has seen the cells shown. Writes `transform_embeddings.png` and `.csv`: how well a classifier predicts the
+dataset of an embedding (groups kept together) against chance, and silhouettes by dataset and by class.
 """
 
 from collections.abc import Sequence
@@ -40,11 +40,11 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
     """The recipe without and with its transform.
 
     Raises:
-        ConfigurationError: If it has none.
+        ConfigurationError: If it has no transform.
     """
     if recipe.normalizer.name == "identity":
         raise ConfigurationError(
-            "This recipe's normalizer is 'identity', so there is no transform to leave out; give one that transforms, such "
+            "This recipe's normalizer is 'identity', so there is no transform to leave out; choose one that transforms, such "
             "as normalizer='reinhard'."
         )
     plain = recipe.with_(normalizer="identity", target_normalizer=None)

@@ -6,11 +6,11 @@ Runs the recipe on each target, or finds the run in the store. For each target `
 
 - `map.png` (Fig. 11): query embeddings by true and by predicted class, wrong ones ringed, with the numbers of the regions
   (k-means on the embeddings, as many as the target has classes), and `regions.csv`, what each region holds;
-- `pairs.png` and `regions.png` (Fig. 12): wrong cells, the surest first, by (true, predicted) and by region;
-- `probabilities.png` (Fig. 13): what they give each class; `pairs.csv` and `second.csv`: how often the second most
-  probable class is the true one.
+- `pairs.png` and `regions.png` (Fig. 12): wrong cells, most confident first, by (true, predicted) and by region;
+- `probabilities.png` (Fig. 13): the probabilities they give each class; `pairs.csv` and `second.csv`: how often the second
+  most probable class is the true one.
 
-Map and regions show at most 2000 query cells, drawn at random; pairs and probabilities are of all.
+Map and regions show at most 2000 query cells, drawn at random; pairs and probabilities use all.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def wrong_map(points: npt.NDArray[np.float32], region: npt.NDArray[np.int64], ce
 
 
 def sheet(dataset: CellDataset, parts: dict[str, pd.DataFrame], *, captioned: bool) -> Figure:
-    """Fig. 12: a row of wrong cells for each part, the surest first."""
+    """Fig. 12: a row of wrong cells for each part, most confident first."""
     images, titles, captions = [], [], []
     for title, part in parts.items():
         surest = part.assign(sure=part[list(PROBABILITIES)].max(axis=1)).nlargest(COLUMNS, "sure")
@@ -73,7 +73,7 @@ def sheet(dataset: CellDataset, parts: dict[str, pd.DataFrame], *, captioned: bo
 
 
 def by_pair(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Wrong rows of a prediction table by (true, predicted), the commonest pairs first."""
+    """Wrong rows of a prediction table by (true, predicted), the most common pairs first."""
     groups = wrong(predictions).groupby(["label", "predicted"])
     return {
         f"{row.label}\n→ {row.predicted}": groups.get_group((row.label, row.predicted))
@@ -106,7 +106,7 @@ def analyse(target: CellDataset, result: RunResult, out: Path) -> None:
 def main(given: Sequence[str] | None = None) -> None:
     """Analyse the run on each target."""
     parser = with_recipe(arguments(__doc__))
-    parser.add_argument("--targets", nargs="+", help="targets (default: all datasets but the sources)")
+    parser.add_argument("--targets", nargs="+", help="targets (default: all datasets except the sources)")
     chosen = parser.parse_args(given)
     recipe = recipe_of(chosen)
     root, store = DataRoot(chosen.data), Store(chosen.store)

@@ -1,1 +1,1 @@
-"""Single questions, each answered by one script."""
+"""Individual questions, each answered by one script."""

@@ -1,13 +1,12 @@
-"""The comparison of backbones that the paper chose EfficientNet-B0 by, on a small subset of the images.
+"""The comparison of backbones by which the paper chose EfficientNet-B0, on a small subset of the images.
 
     python -m benchmarks.questions.backbones --data ~/wbc --sources barcelona --targets raabin bccd
 
-The paper's five by default; `--backbones` takes any names of timm. Weights come from the hub; `--weights none` compares random
-networks, which only shows that the script works. A backbone whose weights cannot be obtained is left out, and the table
+The paper's five by default; `--backbones` takes any timm names. Weights come from the hub; `--weights none` compares random
+networks, which only shows that the script works. A backbone whose weights cannot be downloaded is left out, and the table
 says so. Each gets images of the size its weights were trained on (Inception v3: 299 px), unless `--image-size` is given. For
-each: a source model on at most 200 cells of each class, its accuracy on the held-out fifth, then the recipe without
-search on every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. After an
-interruption it resumes.
+each: a source model on at most 200 cells of each class, its accuracy on the held-out fifth, then the recipe without search on
+every target and draw. Writes `backbones.md`, `backbones.csv` and the predictions. After an interruption it resumes.
 """
 
 import argparse
@@ -43,11 +42,11 @@ PAPER = ("vgg16_bn", "resnet101", "efficientnet_b0", "vit_base_patch16_224", "in
 
 
 class FewCells(DataRoot):
-    """Loads datasets with at most so many cells of each class, always the same ones.
+    """Loads datasets with at most `per_class` cells of each class, always the same ones.
 
     Args:
         root: The folder that holds one folder per dataset name.
-        per_class: Cells of each class.
+        per_class: Maximum number of cells of each class.
     """
 
     def __init__(self, root: Path | None, per_class: int) -> None:
@@ -65,10 +64,10 @@ class FewCells(DataRoot):
 
 
 def variants(given: argparse.Namespace) -> tuple[dict[str, Recipe], list[str]]:
-    """The recipe with each backbone whose weights can be obtained, and a sentence for each that is left out.
+    """The recipe with each backbone whose weights are available, and a sentence for each that is left out.
 
     Raises:
-        ConfigurationError: If none is left.
+        ConfigurationError: If no backbone is left.
     """
     base = recipe_of(given).with_(search=None)
     recipes, left_out = {}, []
@@ -121,7 +120,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbones", nargs="+", default=PAPER, help="names of timm models")
     parser.add_argument("--weights", default="timm", help="timm (default), packaged, none, or a state dict")
     parser.add_argument("--image-size", type=int, help="one size for all (default: each backbone's own)")
-    parser.add_argument("--targets", nargs="+", help="targets (default: all datasets but the sources)")
+    parser.add_argument("--targets", nargs="+", help="targets (default: all datasets except the sources)")
     parser.add_argument("--draws", type=int, nargs="+", default=[0], help="which draws (default: 0)")
     parser.add_argument(
         "--cells", type=int, default=200, help="cells of each class and dataset (default: 200)"

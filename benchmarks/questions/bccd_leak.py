@@ -1,11 +1,11 @@
-"""What BCCD's copies of one photograph are worth under the published draw (`benchmarks/results/bccd_leak/`).
+"""How much BCCD's copies of one photograph help under the published draw (`benchmarks/results/bccd_leak/`).
 
     python -m benchmarks.questions.bccd_leak --data ~/wbc
 
 From the predictions of `ablation.py`, protocol `paper`: query cells whose photograph has a copy in the support ("siblings")
 against all others, condition by condition and draw by draw. Accuracy is taken class by class and then averaged, because a
 balanced support holds more of the photographs of a rare class. A condition that learns nothing from the support is the
-yardstick: what siblings gain there is not the leak's. No model; seconds.
+reference: any advantage of siblings there is not due to the leak. Needs no model; takes seconds.
 """
 
 from collections.abc import Sequence

@@ -2,11 +2,11 @@
 
     python -m benchmarks.questions.colour_shortcuts --data ~/wbc --out benchmarks/results/colour_shortcuts
 
-A linear classifier sees six numbers of an image, mean and standard deviation of each channel's logarithm, over the whole image
-or over its frame alone, which shows no cell except in very tight crops. It is fitted on the support of each draw and
-measured, by balanced accuracy, on its query. The frame of an image as it was taken tells classes only where classes and
-slides go together: a shortcut, which `no_transform` keeps and the transform takes away. The frame after the transform can tell
-them also because statistics of the whole image, the cell's included, move every pixel. No model; a minute.
+A linear classifier sees six numbers per image, mean and standard deviation of each channel's logarithm, over the whole image
+or only over its frame, which shows no cell except in very tight crops. It is fitted on the support of each draw and evaluated
+on its query by balanced accuracy. The frame of an untransformed image predicts classes only if classes and slides coincide: a
+shortcut, which `no_transform` keeps and the transform removes. After the transform, the frame can also predict classes
+because statistics of the whole image, including the cell, shift every pixel. Needs no model; takes a minute.
 """
 
 from collections.abc import Sequence

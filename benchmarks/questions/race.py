@@ -1,13 +1,13 @@
-"""What the race of a search costs and saves, on synthetic cells (`benchmarks/results/race/`).
+"""What racing in a search costs and saves, on synthetic cells (`benchmarks/results/race/`).
 
     python -m benchmarks.questions.race [--targets synthetic/1 synthetic/2] [--draws 0 1] [--adapters head_only full]
 
-The search gives a trial up after a fold unless it keeps up with the best finished one. Here every trial is scored on all
-folds, and adapted and measured on the query half as well; then three rules are replayed on the same trials: none is given
-up, those below the median of the finished ones are (Optuna's `MedianPruner` after two trials), the race. For each: how
-many trainings it needs, and how accurate the values it chooses are. Source `synthetic/0`; 48 px; `head_only` as it is (half a
-minute a search), `full` with as many epochs as it says and no `min_steps` (a quarter of an hour a search on one CPU core).
-After an interruption it resumes.
+The search stops a trial after a fold unless it keeps up with the best finished one. Here every trial is scored on all folds,
+and also adapted and evaluated on the query half; then three rules are replayed on the same trials: no trial is stopped, trials
+below the median of the finished ones are stopped (Optuna's `MedianPruner` after two trials), and the race. For each: how many
+trainings it needs, and how accurate the chosen values are. Source `synthetic/0`; 48 px; `head_only` with its defaults (half a
+minute per search), `full` with its declared epochs and no `min_steps` (a quarter of an hour per search on one CPU core). After
+an interruption it resumes.
 """
 
 import itertools
@@ -44,7 +44,7 @@ TRIALS, FOLDS = 8, 3
 
 
 class Brief(Full):
-    """`full` with the epochs it says and no others, so that a search ends in minutes."""
+    """`full` with exactly its declared epochs, so that a search ends in minutes."""
 
     name = "brief"
 
@@ -53,7 +53,7 @@ class Brief(Full):
 
 @register("whole")
 class Whole(SupportCV):
-    """Cross-validation in a single round, so that no trial is given up between folds; their scores are kept in a file."""
+    """Cross-validation in a single round, so that no trial is stopped between folds; their scores are kept in a file."""
 
     file: ClassVar[Path]
 
@@ -110,7 +110,7 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
 
 
 def replay(trials: pd.DataFrame, rule: str) -> dict[str, Any]:
-    """What one search comes to under a rule."""
+    """The outcome of one search under a rule."""
     scores = trials[[f"score_{fold + 1}" for fold in range(FOLDS)]].to_numpy()
     finished: list[int] = []
     trainings = 0

@@ -2,8 +2,8 @@
 
     python -m benchmarks.questions.sharpness --data ~/wbc --out benchmarks/results/beyond
 
-Raabin was photographed with telephones, Barcelona by a scanner. Framing enlarges cells, and shows how sharp they are: the
-source models of `beyond.py` without labels, on Barcelona's cells blurred by a Gaussian of some width (at 96 px).
+Raabin was photographed with smartphones, Barcelona with a scanner. Framing enlarges cells and exposes how sharp they are: the
+source models of `beyond.py` without labels, on Barcelona's cells blurred by Gaussians of several widths (at 96 px).
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ WIDTH = 13
 
 
 def accuracy(case: Run, model: CellClassifier, sigma: float, trainer: Trainer) -> float:
-    """Accuracy on the query of a case, its images blurred."""
+    """Accuracy on the blurred query images of a case."""
     images, labels = case.query(model.normalizer), case.target.labels[list(case.scored)]
     if sigma:
         pixels = gaussian_blur(images.raw(range(len(images))), [WIDTH, WIDTH], [sigma, sigma])

@@ -25,7 +25,7 @@ from cellda.training.loop import Trainer
 
 
 def tables_of(predictions: pd.DataFrame) -> list[TextTable]:
-    """A table of measures for each source, and a comparison with the paper where it reports one of them."""
+    """A table of measures for each source, and a comparison with the paper if it reports one of them."""
     tables = [summary_table(part) for _, part in predictions.groupby("target", sort=False)]
     return [*tables, source_table(predictions)] if set(predictions["target"]) & set(SOURCE) else tables
 

@@ -3,8 +3,8 @@
     python -m benchmarks.questions.synthetic_domains
 
 For each of the ten domains: accuracy within the domain (held-out fifth of its own cells) and of the model trained on
-`synthetic/0` without adaptation. Preset `laptop` at 96 px, 100 cells a class, 10 epochs with the
-statistics of BatchNorm frozen, because 300 steps are too few for them to settle. About eight minutes on two CPU cores.
+`synthetic/0` without adaptation. Preset `laptop` at 96 px, 100 cells per class, 10 epochs with frozen BatchNorm statistics,
+because 300 steps are too few for them to converge. About eight minutes on two CPU cores.
 """
 
 import json
@@ -28,7 +28,7 @@ SOURCE = "synthetic/0"
 
 
 def recipe(source: str) -> Recipe:
-    """Train on one domain, adapt nothing."""
+    """Train on one domain, without adaptation."""
     return Recipe.preset("laptop", "no_fine_tune").with_(
         sources=[source],
         backbone={"image_size": 96},

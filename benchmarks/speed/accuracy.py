@@ -1,7 +1,7 @@
-"""Whether the accuracy paid for speed: `our_workflow` on four targets in five draws, before and after.
+"""Whether speed cost accuracy: `our_workflow` on four targets in five draws, before and after.
 
 `python -m benchmarks.speed.accuracy` computes `results/speed/accuracy.csv` from `results/speed/accuracy.parquet`, predictions
-of the commits named in `results/README.md` with the source training of the paper. To make the half of another commit,
+of the commits named in `results/README.md` with the source training of the paper. To compute the half of another commit,
 run the condition `our_workflow` of its `benchmarks/studies/first_light.py` on draws 0 to 4.
 """
 

@@ -1,4 +1,4 @@
-"""The real cells that the speed benches work on, and the model: those of the preset `laptop`."""
+"""The real cells and the model that the speed tests use: those of the preset `laptop`."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ SIZE = LAPTOP.backbone.image_size
 
 
 def model() -> CellClassifier:
-    """A fresh classifier on packaged weights, in plain memory order, as a user has it."""
+    """A fresh classifier with packaged weights, in plain memory order, as users have it."""
     torch.manual_seed(0)
     return CellClassifier(LAPTOP.backbone, LAPTOP.normalizer)
 
 
 def some(name: str, root: Path, per_class: int, folder: Path) -> CellDataset:
-    """The first cells of each class of a dataset with one folder a class, linked into a folder of their own."""
+    """The first cells of each class of a dataset with one folder per class, linked into a folder of their own."""
     whole = cellda.datasets.load(name, root / name)
     taken = whole.table.groupby("label").head(per_class)["path"]
     for path in taken:

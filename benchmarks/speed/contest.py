@@ -1,4 +1,4 @@
-"""How cellda is timed against others: in one process, turn by turn, and recorded as ratios."""
+"""How cellda is timed against others: in one process, taking turns, and recorded as ratios."""
 
 import ctypes
 import os
@@ -26,8 +26,8 @@ class Peer:
 
     Attributes:
         run: Does it once.
-        asked: How many times faster cellda is meant to be; None where that is not asked.
-        part: Share of the work that one call does, where all of it would take too long; its seconds are divided by it.
+        asked: How many times faster cellda is required to be; None if nothing is required.
+        part: Share of the work that one call does, if all of it would take too long; its seconds are divided by it.
     """
 
     run: Callable[[], object]
@@ -52,7 +52,7 @@ def contest(
 
     Args:
         benchmark: pytest-benchmark's fixture.
-        what: Name of the contest, of its file.
+        what: Name of the contest and of its file.
         ours: cellda's way, once.
         peers: The others, by name.
         images: Images that one call works on, for rates.
@@ -63,7 +63,7 @@ def contest(
         Ratio by peer: above 1, cellda is faster.
     """
     torch.set_num_threads(THREADS)
-    with untuned_memory():  # where cellda itself does not ask for more, both sides have this
+    with untuned_memory():  # unless cellda itself asks for more, both sides have this
         pass
     for _ in range(warmup):
         ours()
@@ -103,7 +103,7 @@ def contest(
 
 
 def record(name: str, rows: list[dict[str, Any]]) -> None:
-    """Write the rows of one measurement, with the machine they were made on, into its file."""
+    """Write the rows of one measurement, with the machine they were measured on, into its file."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), machine=machine())
     table.to_csv(FOLDER / f"{name}.csv", index=False, float_format="%.6g")
@@ -120,7 +120,7 @@ def machine() -> str:
 
 
 class untuned_memory:
-    """Give the process, inside, the memory settings that glibc arrives at by itself: what a plain script has.
+    """Within the context, give the process the memory settings that glibc reaches by itself: those of a plain script.
 
     cellda's training and prediction keep freed memory (`cellda.runtime.memory`), a setting of the whole process. glibc's own
     thresholds grow with use up to 32 MB for blocks and 64 MB for the end of the heap.

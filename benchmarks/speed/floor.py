@@ -1,10 +1,10 @@
-"""Where the time of training and prediction goes, and what the machine could do at best.
+"""Where the time of training and prediction goes, and the best the machine could do.
 
     python -m benchmarks.speed.floor --data ~/wbc
 
 Two floors of a step of the preset `laptop`: its FLOPs at the machine's measured matrix-multiplication rate, and its
-activations, each written and read once on the way forth and back, at the measured copy bandwidth. Beside them the time of the
-step, and its shares: fetching, augmentation and normalization, forward, backward, optimizer. About two minutes.
+activations, each written and read once in the forward and backward passes, at the measured copy bandwidth. Next to them, the
+time of the step and its shares: fetching, augmentation and normalization, forward, backward, optimizer. About two minutes.
 """
 
 import statistics
@@ -33,7 +33,7 @@ from cellda.training.loop import Trainer
 from cellda.training.settings import Training
 
 STEP = 16
-"""Images a step that FLOPs and activations are counted on."""
+"""Images per step on which FLOPs and activations are counted."""
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -71,9 +71,9 @@ def _training(name: str, images: ImageSet, settings: Training, rates: dict[str, 
         seconds = time.perf_counter() - started
     passes = settings.epochs * len(images)
     flops, outputs = _counted(model)
-    # Two passes back cost what the one forth does each: gradients of inputs and of weights (torch's counter takes a
-    # depthwise convolution's for that of a full one). Activations are written and read forth; back, their gradients are
-    # written and read, and they are read once more.
+    # The backward pass costs two forward passes: gradients of inputs and of weights (torch's counter counts a depthwise
+    # convolution's as that of a full one). Activations are written and read in the forward pass; in the backward pass, their
+    # gradients are written and read, and they are read once more.
     return _row(name, seconds, passes, 3 * flops, 5 * outputs, rates, dict(shares))
 
 
@@ -114,7 +114,7 @@ def _row(
 
 
 def _counted(model: nn.Module) -> tuple[float, float]:
-    """FLOPs of a forward pass, and bytes that its layers put out (convolutions, norms, activations, linear), per image."""
+    """FLOPs of a forward pass, and bytes that its layers output (convolutions, norms, activations, linear), per image."""
     sizes: list[int] = []
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Linear)
     hooks = [
@@ -132,7 +132,7 @@ def _counted(model: nn.Module) -> tuple[float, float]:
 
 @contextmanager
 def _shares(model: nn.Module) -> Iterator[dict[str, float]]:
-    """Seconds spent in each part of the loop inside."""
+    """Seconds spent in each part of the loop within the context."""
     seconds: dict[str, float] = defaultdict(float)
     watched = [
         (ImageExamples, "__getitems__", "fetch"),
@@ -154,7 +154,7 @@ def _shares(model: nn.Module) -> Iterator[dict[str, float]]:
                 return own(*arguments, **options)
             finally:
                 inside.pop()
-                if not inside:  # a part within another one counts there
+                if not inside:  # a part within another one counts towards that one
                     seconds[part] += time.perf_counter() - started
 
         return call
@@ -170,13 +170,13 @@ def _shares(model: nn.Module) -> Iterator[dict[str, float]]:
 
 
 def _matmul_rate(side: int = 2048) -> float:
-    """FLOPs a second of a large matrix product in float32."""
+    """FLOPs per second of a large matrix product in float32."""
     one, other = torch.rand(side, side), torch.rand(side, side)
     return 2 * side**3 / _median(lambda: one @ other)
 
 
 def _copy_rate(size: int = 2**28) -> float:
-    """Bytes a second, read and written, of a large copy."""
+    """Bytes per second, read and written, of a large copy."""
     one = torch.ones(size // 4)
     other = torch.empty_like(one)
     return 2 * size / _median(lambda: other.copy_(one))

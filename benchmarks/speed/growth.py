@@ -2,10 +2,10 @@
 
 `python -m benchmarks.speed.growth [--sizes 1000 10000 100000]` writes `benchmarks/results/speed/growth.csv`.
 
-Every step at every size is a process of its own, so that no peak is another's. `peak_mb` is the most anonymous memory
-(RssAnon of /proc/<pid>/status, read every 10 ms from start to end) that this process held: all it has taken for
-itself, imports and the dataset's table included, without the pages of memory-mapped files such as the decoded images.
-`idle_mb` is what it held right before the step began.
+Every step at every size runs in its own process, so that peaks do not mix. `peak_mb` is the maximum anonymous memory
+(RssAnon of /proc/<pid>/status, read every 10 ms from start to end) that this process held: everything it allocated, imports
+and the dataset's table included, without the pages of memory-mapped files such as the decoded images. `idle_mb` is what it
+held right before the step began.
 """
 
 import argparse
@@ -46,7 +46,7 @@ ROOT = Path(__file__).parents[2]
 """Of the clone: where `-m` finds this package."""
 SIDE = 32
 THREADS = 1
-"""Of torch: how cost grows does not depend on it, and one is not held up by what else runs on the machine."""
+"""Of torch: growth does not depend on it, and a single thread is not slowed down by other processes."""
 DRAWN = 334
 """Distinct cells of each class; the others are turned, mirrored and made brighter."""
 MUNICH = {"BAS": 700, "EBO": 40_000, "EOS": 9_000, "LYT": 40_000, "MON": 6_000, "NGB": 15_000, "NGS": 60_673}
@@ -119,14 +119,14 @@ def indexed(tree: Path) -> CellDataset:
 
 
 def classifier() -> CellClassifier:
-    """A network so small that what is around it shows."""
+    """A network so small that the cost of everything else is visible."""
     torch.manual_seed(0)
     backbone = Backbone(name="test_efficientnet", weights="none", image_size=SIDE)
     return CellClassifier(backbone, NormalizerSpec(name="reinhard")).eval()
 
 
 def draw_tree(folder: Path, images: int) -> Path:
-    """Distinct JPEG files of synthetic cells, one folder a class."""
+    """Distinct JPEG files of synthetic cells, one folder per class."""
     cells = cellda.datasets.load("synthetic/0", per_class=DRAWN)
     pixels = cells.read(range(len(cells)), SIDE).permute(0, 2, 3, 1).numpy().astype(np.int16)
     for name in CLASSES:
@@ -142,7 +142,7 @@ def draw_tree(folder: Path, images: int) -> Path:
 
 
 def munich_tree(folder: Path) -> Path:
-    """As many files as Munich 2021 has, of some random bytes each: the index opens files but decodes none."""
+    """As many files as Munich 2021 has, each a few random bytes: the index opens files but decodes none."""
     draw = random.Random(0)
     for code, files in MUNICH.items():
         for number in range(files):
@@ -163,7 +163,7 @@ def anonymous_mb(pid: int | str) -> float:
 
 
 def run_step(step: str, tree: Path, work: Path) -> None:
-    """What a child process does: one step, and a line about it."""
+    """The work of a child process: one step, and a line about it."""
     torch.set_num_threads(THREADS)
     do = STEPS[step](tree, work)
     idle = anonymous_mb("self")

@@ -1,4 +1,4 @@
-"""Which operations the time goes to: the profile behind `docs/speed.md`.
+"""Which operations take the time: the profile behind `docs/speed.md`.
 
 `python -m benchmarks.speed.operations --data ~/wbc` writes `benchmarks/results/speed/operations.csv`: share of the processor's
 time and number of calls of the largest operations, in one epoch of source training, a short adaptation, a short search, a
@@ -74,7 +74,7 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 def _largest(what: str, work: Callable[[], object]) -> list[dict[str, Any]]:
-    """The operations with the largest share of the processor's time, their children not counted."""
+    """The operations with the largest share of the processor's time, not counting their children."""
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         work()
     events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)

@@ -60,7 +60,7 @@ class CellFiles(Dataset[tuple[Tensor, int]]):
         files: Image files.
         labels: Class index of each.
         size: Side in pixels.
-        degrade: Whether resolution is lowered and the image zoomed, as the paper does with Barcelona.
+        degrade: Whether to lower the resolution and zoom the image, as the paper does with Barcelona.
     """
 
     def __init__(self, files: Sequence[Path], labels: Sequence[int], size: int, *, degrade: bool) -> None:
@@ -91,7 +91,7 @@ def train(
     lr: float = 1e-4,
     frozen: bool = False,
 ) -> None:
-    """The usual loop: all weights, Adam, BatchNorm as `train()` leaves it, or its statistics frozen."""
+    """The usual loop: all weights, Adam, BatchNorm in training mode or with frozen statistics."""
     loader = DataLoader(cells, batch_size, shuffle=True, num_workers=workers)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()

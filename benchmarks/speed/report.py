@@ -1,4 +1,4 @@
-"""The tables of `docs/speed.md`, from what was measured: `python -m benchmarks.speed.report`."""
+"""The tables of `docs/speed.md`, from the stored measurements: `python -m benchmarks.speed.report`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,6 +1,6 @@
 """How long a user waits before anything happens: `python -m benchmarks.speed.start`.
 
-Fresh processes, turn by turn; the result, medians, goes to `benchmarks/results/speed/start.csv`.
+Fresh processes, in turn; the medians are written to `benchmarks/results/speed/start.csv`.
 """
 
 import statistics
@@ -21,7 +21,7 @@ ASKED: dict[tuple[str, ...], float | None] = {
     (CELLDA, "--help"): 0.5,
     (CELLDA, "list"): 0.5,
 }
-"""Command -> seconds it may take; None for the interpreter alone, which is there for reference."""
+"""Command -> seconds it may take; None for the interpreter alone, which is the reference."""
 
 
 def seconds_of(command: tuple[str, ...]) -> float:

@@ -14,9 +14,9 @@ TARGETS = [cellda.datasets.load(f"synthetic/{number}", per_class=25) for number 
 
 
 def test_ablation(benchmark: Any, tmp_path: Path) -> None:
-    """6 conditions x 4 targets x 5 draws on synthetic cells at 48 px; alone, every run draws, decodes and trains for itself.
+    """6 conditions x 4 targets x 5 draws on synthetic cells at 48 px; separate runs each draw, decode and train alone.
 
-    The separate runs are those of one draw, a fifth of all.
+    The separate runs are those of one draw, a fifth of all runs.
     """
     base = Recipe.preset("laptop").with_(
         sources=[{"name": "synthetic/0", "options": {"per_class": 20}}],

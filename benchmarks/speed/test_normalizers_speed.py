@@ -31,7 +31,7 @@ def images() -> Tensor:
 
 
 def floor(images: Tensor) -> Tensor:
-    """A logarithm, an exponential and one copy of every value, in parts that stay in the cache."""
+    """A logarithm, an exponential and one copy of every value, in parts that fit into the cache."""
     result = torch.empty_like(images)
     values, copies = images.flatten(), result.flatten()
     for start in range(0, len(values), 2**20):
@@ -40,7 +40,7 @@ def floor(images: Tensor) -> Tensor:
 
 
 def test_lalphabeta(benchmark: Any, images: Tensor) -> None:
-    """l-alpha-beta, the paper's reference."""
+    """l-alpha-beta with the paper's reference."""
     normalizer = cellda.normalizers.create("reinhard")
     for formulas in (plain.reinhard, plain.reinhard_by_sums):
         one_by_one = torch.stack([formulas(image) for image in images])
@@ -92,7 +92,7 @@ def with_opencv(picture: Picture, mean: Picture, std: Picture) -> Picture:
 
 
 def test_lab(benchmark: Any, images: Tensor) -> None:
-    """CIELAB; the reference is the first image's, which the libraries that only fit on an image can have too."""
+    """CIELAB; the reference is the first image's, so that libraries that can only be fitted to an image have it too."""
     first = kornia.color.rgb_to_lab(images[:1].double()).flatten(2)[0]
     mean, std = first.mean(1).float(), first.std(1).float()
     a, b, c = mean.tolist()
@@ -119,7 +119,7 @@ def test_lab(benchmark: Any, images: Tensor) -> None:
 
     near(with_kornia(images, *columns), 1e-4)
     near(staintools(images), 2e-3)
-    # torchstain rounds down to whole levels; matrices and white differ a little from library to library.
+    # torchstain rounds down to whole levels; matrices and white points differ slightly between libraries.
     stained = torch.stack([torchstain.normalize(level) for level in levels]).permute(0, 3, 1, 2)
     near(stained / 255, 2.5 / 255)
     near(batched([with_scikit_image(picture, *goal) for picture in pictures]), 2e-3)

@@ -1,4 +1,4 @@
-"""One search against as many adaptations of their own."""
+"""One search against the same number of separate adaptations."""
 
 import time
 from copy import deepcopy
@@ -24,7 +24,7 @@ TRIALS, FOLDS = 8, 3
 
 
 class Short(Full):
-    """`full` with about a tenth of its epochs: what is compared is how often is trained, not how long."""
+    """`full` with about a tenth of its epochs: the comparison is about the number of trainings, not their length."""
 
     epochs: int = tunable(4, low=2, high=8, ge=1)
     min_steps: int = Field(0, ge=0)
@@ -33,8 +33,8 @@ class Short(Full):
 def test_search(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
     """8 trials x 3 folds on 100 cells of Raabin against 24 adaptations with the same values on the same folds.
 
-    Both sides once, as they take minutes. What the race costs is recorded as well: the mean score over all folds of the
-    trial it chose, next to the best one.
+    Both sides run once, because they take minutes. The cost of the race is recorded as well: the mean score over all folds of
+    the trial it chose, next to the best one.
     """
     dataset = cells.some("raabin", data_root, 20, tmp_path / "raabin")
     model = cells.model()

@@ -28,9 +28,9 @@ from cellda.training.loop import Trainer
     ],
 )
 def test_source_training(benchmark: Any, data_root: Path, tmp_path: Path, what: str, recipe: Recipe) -> None:
-    """Two epochs of source training on 240 images of Barcelona; ours decodes them first, into a fresh cache.
+    """Two epochs of source training on 240 images of Barcelona; cellda first decodes them into a fresh cache.
 
-    The peers train as the paper says: the same work as `published_training`. The default keeps BatchNorm's statistics.
+    The peers train as in the paper: the same work as `published_training`. The default freezes BatchNorm's statistics.
     """
     dataset = cells.some("barcelona", data_root, 40, tmp_path / "barcelona")
     settings = recipe.training.model_copy(update={"epochs": 2})
@@ -55,7 +55,7 @@ def test_source_training(benchmark: Any, data_root: Path, tmp_path: Path, what: 
 
 
 def test_adaptation(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
-    """Three epochs of all weights on 100 cells of Raabin, batches of 8; ours decodes them first."""
+    """Three epochs of all weights on 100 cells of Raabin, in batches of 8; cellda decodes them first."""
     dataset = cells.some("raabin", data_root, 20, tmp_path / "raabin")
     files, labels = cells.files(dataset), dataset.labels.tolist()
     trainer, mine, theirs = Trainer("cpu"), cells.model(), cells.model()

@@ -1,1 +1,1 @@
-"""Studies: many runs that are compared, each a command of its own."""
+"""Studies: comparisons of many runs, each with its own command."""

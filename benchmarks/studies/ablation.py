@@ -1,13 +1,13 @@
-"""The paper's ablation and everything computed from its runs: Tables 4, 5, C.1; Figs. 6, 7, B.1.
+"""The paper's ablation and everything computed from its runs: Tables 4, 5 and C.1; Figs. 6, 7 and B.1.
 
     python -m benchmarks.studies.ablation --data ~/wbc
 
 Six conditions, four targets, five draws, two source seeds, protocols `clean` and `paper`; source Barcelona, preset `laptop`:
-480 runs. In parts, over several sittings:
+480 runs. To run it in parts, over several sessions:
 
     python -m benchmarks.studies.ablation --data ~/wbc --protocol clean --seeds 0 --draws 0 1 2 --only-run
 
-A last call without options finds all runs in the store and writes `benchmarks/results/ablation/`.
+A final call without options finds all runs in the store and writes `benchmarks/results/ablation/`.
 
 With all datasets, both of the paper's sources and its backbone (for a GPU):
 

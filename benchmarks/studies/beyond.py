@@ -2,9 +2,9 @@
 
     python -m benchmarks.studies.beyond --data ~/wbc
 
-The other way round: source Raabin, 100 labelled cells of Barcelona. Raabin has no erythroblasts, so one of the six
-classes is learned from the support alone. Three draws; otherwise as in `zoo.py`. `sharpness.py` says why
-framed cells fail there without labels.
+The reverse direction: source Raabin, 100 labelled cells of Barcelona. Raabin has no erythroblasts, so one of the six
+classes is learned from the support alone. Three draws; otherwise as in `zoo.py`. `sharpness.py` explains why framed cells
+fail there without labels.
 """
 
 from benchmarks.common.study import StudyScript, main

@@ -1,10 +1,10 @@
-"""Which colour space to normalise in: l-alpha-beta or CIELAB (`benchmarks/results/colour_space/`).
+"""Which colour space to use for normalization: l-alpha-beta or CIELAB (`benchmarks/results/colour_space/`).
 
     python -m benchmarks.studies.colour_space --data ~/wbc
 
 The proposed workflow with three normalizers of source and target: l-alpha-beta with the paper's reference (the default),
-l-alpha-beta and CIELAB each fitted on the source. Otherwise as in
-`first_light.py`, with its source training; every normalizer has a source model of its own.
+l-alpha-beta and CIELAB each fitted on the source. Otherwise as in `first_light.py`, with its source training; every
+normalizer has its own source model.
 """
 
 from benchmarks.common.study import StudyScript, main

@@ -1,11 +1,11 @@
-"""How the source model is trained: the paper's way, and cellda's (`benchmarks/results/defaults/`).
+"""Source training: as in the paper, and with cellda's defaults (`benchmarks/results/defaults/`).
 
     python -m benchmarks.studies.defaults --data ~/wbc
 
-`our_workflow` on a source model trained as the paper says (preset `published_training`: Adam at a constant 1e-4, BatchNorm
-statistics that move), and on one trained with AdamW, a one-cycle rate up to 3e-4 and frozen statistics, the default. Otherwise
-as in `first_light.py`. Chosen by leave-one-target-out: for each target what is best on the other three
-(benchmarks/DECISIONS.md).
+`our_workflow` on a source model trained as described in the paper (preset `published_training`: Adam at a constant 1e-4,
+moving BatchNorm statistics), and on one trained with AdamW, a one-cycle rate up to 3e-4 and frozen statistics, the default.
+Otherwise as in `first_light.py`. The default was chosen by leave-one-target-out: for each target, the option that is best on
+the other three (benchmarks/DECISIONS.md).
 """
 
 from benchmarks.common.study import StudyScript, main

@@ -3,7 +3,7 @@
     python -m benchmarks.studies.first_light --data ~/wbc
 
 Source Barcelona; targets Jiangxi Tecom (21 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop`;
-protocol `clean`; three draws; source training by the letter of the paper, which was the default then. About 50 minutes on two
+protocol `clean`; three draws; source training exactly as in the paper, which was the default then. About 50 minutes on two
 CPU cores; after an interruption it resumes.
 """
 

@@ -1,11 +1,11 @@
-"""What the published protocol is worth: BatchNorm and padding (`benchmarks/results/published_protocol/`).
+"""How the published protocol affects accuracy: BatchNorm and padding (`benchmarks/results/published_protocol/`).
 
     python -m benchmarks.studies.published_protocol --data ~/wbc
 
-`our_workflow` and `no_fine_tune` against: BatchNorm statistics that move while fine-tuning, as in the authors' example
-(`bn_train`); black padding left in the colour statistics (`unmasked`). The swapped labels of Jiangxi Tecom have a study of
-their own (`swapped_labels.py`): its cells must not count twice in a mean or a test. What BCCD's copies of one photograph
-are worth is in `ablation.py`: protocol `paper` against `clean`. Otherwise as in `first_light.py`.
+`our_workflow` and `no_fine_tune` against: BatchNorm statistics that move during fine-tuning, as in the authors' example
+(`bn_train`); black padding left in the colour statistics (`unmasked`). The swapped labels of Jiangxi Tecom have their own
+study (`swapped_labels.py`), because its cells must not count twice in a mean or a test. The effect of BCCD's copies of one
+photograph is measured in `ablation.py`: protocol `paper` against `clean`. Otherwise as in `first_light.py`.
 """
 
 from benchmarks.common.study import StudyScript, main

@@ -1,9 +1,9 @@
-"""What the swapped labels of Jiangxi Tecom are worth (`benchmarks/results/swapped_labels/`).
+"""How the swapped labels of Jiangxi Tecom affect accuracy (`benchmarks/results/swapped_labels/`).
 
     python -m benchmarks.studies.swapped_labels --data ~/wbc
 
 `our_workflow` and `no_fine_tune` on Jiangxi Tecom with its labels as published, and as in the authors' lists
-(`jiangxi_tecom/authors`: lymphocytes and monocytes swapped), which the paper's numbers were made with. Otherwise as in
+(`jiangxi_tecom/authors`: lymphocytes and monocytes swapped), which the paper's numbers are based on. Otherwise as in
 `first_light.py`.
 """
 

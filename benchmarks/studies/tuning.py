@@ -1,10 +1,10 @@
-"""What tuning on 20 to 100 labels is worth: the paper's Optuna step on and off (`benchmarks/results/search/`).
+"""Whether tuning on 20 to 100 labels helps: the paper's Optuna step on and off (`benchmarks/results/search/`).
 
     python -m benchmarks.studies.tuning --data ~/wbc
 
 `our_workflow` and `head_only` with declared values, and with a search of 8 trials by 3-fold cross-validation inside the
 support set; each method is compared with itself. Otherwise as in `first_light.py`. `trials.csv` holds every trial of every
-search with values and seconds; those that the race gave up have the score they had then.
+search with values and seconds; those that the race stopped early have the score they had then.
 """
 
 from benchmarks.common.study import StudyScript, main

@@ -3,17 +3,17 @@
     python -m benchmarks.studies.zoo --data ~/wbc
 
 Source Barcelona; targets Jiangxi Tecom (21 labelled cells), Jin Woo Choi (20), Raabin (100), BCCD (100); preset `laptop` at 96
-px; protocol `clean`; five draws, one source seed; at most 3,000 images through the backbone an adaptation. `our_workflow` is
+px; protocol `clean`; five draws, one source seed; at most 3,000 images through the backbone per adaptation. `our_workflow` is
 the adapter `full`; chained adapters are joined by `+`. `@cell` is framing `cell` and a source model trained with stain jitter.
 
-Between two bounds, which are not ranked: `none`, the source model as it is, and `target_only`, every label of
-the support side without a source. `best` is, on each target, the condition that was best on the other three,
-`best_without_labels` the same among those that used no label. `zoo_search.py` says what a search adds.
-In parts, over several sittings:
+Two bounds are shown but not ranked: `none`, the source model without adaptation, and `target_only`, which has every label of
+the support side and no source. `best` is, on each target, the condition that was best on the other three, and
+`best_without_labels` the same among those that used no labels. `zoo_search.py` shows what a search adds.
+To run it in parts, over several sessions:
 
     python -m benchmarks.studies.zoo --data ~/wbc --conditions our_workflow none head_only --draws 0 1 --only-run
 
-A last call without options finds all runs in the store and writes the results.
+A final call without options finds all runs in the store and writes the results.
 """
 
 from benchmarks.common.study import StudyScript, main
@@ -27,7 +27,7 @@ CELL = SMALL.with_(**FRAMED)
 
 ON_EMBEDDINGS = ("tta", "t3a", "lame", "lame+tta", "ncm", "label_propagation")
 ON_CELLS = (*ON_EMBEDDINGS, "full", "full+tta", "full+label_propagation+tta", "l2_sp+tta")
-"""What is also run on framed cells, in addition to the source model: adapters alone, and some chained."""
+"""Adapters that are also run on framed cells, alone or chained, in addition to the source model."""
 
 
 def competing(base: Recipe, names: tuple[str, ...]) -> dict[str, Recipe]:

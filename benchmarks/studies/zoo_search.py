@@ -1,11 +1,11 @@
-"""What choosing values is worth in the zoo (`benchmarks/results/zoo_search/`).
+"""Whether searching for values helps in the zoo (`benchmarks/results/zoo_search/`).
 
     python -m benchmarks.studies.zoo_search --data ~/wbc
 
 The three conditions that rank first in `zoo.py`, with declared values and with a search of 8 trials by 3-fold cross-validation
-inside the support set (`+search`); each is compared with itself. `+oracle` has values that 8 trials chose by the query labels,
-and is shown as an upper bound in a column of its own: for the better methods that compute in seconds, with labels and without.
-One draw, otherwise as in `zoo.py`. `trials.csv` holds every trial.
+inside the support set (`+search`); each is compared with itself. `+oracle` has values chosen from 8 trials by the query labels
+and is shown as an upper bound in its own column, for the better methods that run in seconds, with and without labels. One
+draw, otherwise as in `zoo.py`. `trials.csv` holds every trial.
 """
 
 from benchmarks.common.study import StudyScript, main

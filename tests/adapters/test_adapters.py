@@ -1,4 +1,4 @@
-"""What every adapter keeps to, and what each of them does."""
+"""The contract of every adapter, and what each of them does."""
 
 import hashlib
 from collections import Counter
@@ -34,14 +34,14 @@ OFFER = Offer((3,) * 6, 24, 36, CLASSES, (), encoder_structure("test_efficientne
 
 
 def small(name: str) -> Adapter:
-    """The adapter, quick where it has values that make it so."""
+    """The adapter, with values that make it quick if it has any."""
     fields = cellda.adapters.get(name).model_fields
     return cellda.adapters.create(name, **{key: value for key, value in SMALL.items() if key in fields})
 
 
 @dataclass
 class Tiny:
-    """A source model on disk, a drawn target, and what an adapter is given of them."""
+    """A source model on disk, a target with a draw, and what an adapter receives of them."""
 
     case: Run
     trainer: Trainer
@@ -254,7 +254,7 @@ def test_on_a_transformer_it_works_or_says_why_not(tiny_vit, tmp_path, name) -> 
 
 
 class Spy(Trainer):
-    """Keeps what `fit` was given, and trains nothing."""
+    """Records the arguments of `fit`, and trains nothing."""
 
     def __init__(self) -> None:
         super().__init__("cpu")
@@ -300,7 +300,7 @@ def test_full_trains_the_whole_model_on_the_support_alone(tiny, name) -> None:
     [
         ({}, 200),  # few images: epochs are added
         ({"min_steps": 800}, 800),
-        ({"epochs": 3}, 0),  # whoever names epochs gets those
+        ({"epochs": 3}, 0),  # epochs set by the user are kept
         ({"epochs": 3, "min_steps": 50}, 50),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""Adapters that are given labels only: what each computes, against formulas written out, and what each moves."""
+"""Adapters that use labels only: what each computes, against formulas written out, and what each changes."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -45,7 +45,7 @@ def classifier(name: str = CNN, seed: int = 0) -> CellClassifier:
 
 
 def cells(per_class: int = 2, **fields) -> ImageSet:
-    """12 images of 32 x 32, as transformers of that size want them."""
+    """12 images of 32 x 32, the input size of the transformers here."""
     images = brightness_set(per_class, **fields)
     return replace(images, pixels=images.pixels.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
@@ -63,7 +63,7 @@ def adapted(adapter: Adapter, model: CellClassifier, trainer: Trainer | None = N
 
 
 class Watching(Trainer):
-    """Notes what `fit` is given and the state of the module then; trains nothing."""
+    """Records the arguments of `fit` and the state of the module at that time; trains nothing."""
 
     def __init__(self) -> None:
         super().__init__("cpu")
@@ -122,7 +122,7 @@ def is_norm(name: str) -> bool:
 
 
 def is_changed_by_lora(name: str) -> bool:
-    """Weights of more than one dimension that are no depthwise convolution's and no embedding of positions."""
+    """Weights of more than one dimension, except those of depthwise convolutions and position embeddings."""
     plain = name.startswith("encoder.") and name.endswith(".weight") and "conv_dw" not in name
     return name.startswith("head.") or (plain and not is_norm(name))
 
@@ -208,7 +208,7 @@ def test_bitfit_lora_and_surgical_refuse_encoders_without_what_they_tune() -> No
 
 
 class Drawn(Watching):
-    """Puts numbers into the low-rank changes, as training would, and notes them and what the model then gives."""
+    """Sets the low-rank updates, as training would, and records them and the model's outputs."""
 
     def fit(self, module, examples, settings, **options):
         super().fit(module, examples, settings, **options)
@@ -370,7 +370,7 @@ def test_bss_is_the_sum_of_the_smallest_squared_singular_values(k, batch) -> Non
 
 def test_bss_pulls_along_the_smallest_singular_vectors() -> None:
     class Through(nn.Module):
-        """Embeddings are the inputs; whatever the head says is constant."""
+        """Embeddings are the inputs; the head's outputs are constant."""
 
         def embed(self, inputs: Tensor) -> Tensor:
             return inputs
@@ -390,12 +390,12 @@ def test_bss_pulls_along_the_smallest_singular_vectors() -> None:
 
 
 TRIFLE = 1e-6
-"""Share of a channel that is taken away in finite differences."""
+"""Share of a channel that is removed in finite differences."""
 
 
 @pytest.mark.parametrize("name", [CNN, VIT])
 def test_delta_attends_to_channels_by_what_the_loss_rises_without_them(name) -> None:
-    """Against finite differences: each channel of a block made weaker by a trifle, one after the other."""
+    """Against finite differences: each channel of a block is weakened slightly, one after the other."""
     model = classifier(name).double()
     images, labels = step(classifier(name)).inputs[:2].double(), torch.tensor([0, 3])
     found = channel_attention(model, images, labels)
@@ -503,7 +503,7 @@ WIDTH = 7
 
 
 def embeddings(*counts: int) -> tuple[Features, np.ndarray, np.ndarray]:
-    """Features with so many of each class, off the origin; the same as arrays."""
+    """Features with these numbers of each class, away from the origin; the same as arrays."""
     generator = torch.Generator().manual_seed(len(counts))
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     centres = 3 * torch.randn(len(counts), WIDTH, generator=generator)

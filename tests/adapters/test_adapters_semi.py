@@ -1,4 +1,4 @@
-"""Methods that learn from unlabelled and source images beside the support: each core step written out again."""
+"""Methods that learn from unlabelled and source images as well as the support: each core step written out again."""
 
 import math
 from dataclasses import replace
@@ -113,7 +113,7 @@ def options(name: str) -> dict:
 
 
 class Spy(Trainer):
-    """Keeps what `fit` was given, and trains nothing."""
+    """Records the arguments of `fit`, and trains nothing."""
 
     def fit(self, module, examples, settings, **options):
         self.call = SimpleNamespace(module=module, examples=examples, settings=settings, **options)
@@ -255,7 +255,7 @@ def test_fixmatch_aligns_with_the_running_mean(alignment) -> None:
         wanted /= wanted.sum(1, keepdims=True)
         aligned = objective.aligned(found)
         np.testing.assert_allclose(aligned, wanted, rtol=1e-5)
-    # Without alignment predictions are as they were; with it a class without support is no pseudo-label.
+    # Without alignment, predictions are unchanged; with it, a class without support is never a pseudo-label.
     if alignment == 0:
         torch.testing.assert_close(aligned, found)
     else:
@@ -371,7 +371,7 @@ def test_mme_makes_the_head_unsure_and_what_lies_before_it_sure() -> None:
 
 
 def test_mme_does_not_move_the_mean_of_embeddings_that_the_head_takes_away() -> None:
-    """The head begins with a BatchNorm, for which it is nothing: a gradient on it would drive it off without end."""
+    """The head starts with a BatchNorm, which cancels the common mean: a gradient on it would make it drift without bound."""
     given = drawn(8, 5).requires_grad_()
     net = Net()
     net.embed = lambda inputs: given  # type: ignore[method-assign]

@@ -47,7 +47,7 @@ SMALL = {
 
 
 def images(count: int, seed: int = 0, labels: torch.Tensor | None = None) -> ImageSet:
-    """Noise of 32 x 32, the brighter the later; no labels unless given."""
+    """Noise of 32 x 32, brighter in later images; no labels unless given."""
     shade = torch.linspace(0, 150, count).view(-1, 1, 1, 1)
     noise = torch.randint(0, 100, (count, 3, 32, 32), generator=torch.Generator().manual_seed(seed))
     return ImageSet((noise + shade).to(torch.uint8), torch.arange(count), Identity(), labels)
@@ -69,7 +69,7 @@ class Darker(Identity):
 
 @pytest.fixture(scope="module")
 def source() -> CellClassifier:
-    """A random network with statistics and predictions of some kind."""
+    """A random network with non-trivial statistics and predictions."""
     torch.manual_seed(0)
     model = CellClassifier(
         Backbone(name="test_efficientnet", weights="none", image_size=32), NormalizerSpec(name="identity")
@@ -92,7 +92,7 @@ def adapted(source: CellClassifier, name: str, **options) -> CellClassifier:
 
 
 def changed(source: CellClassifier, model: CellClassifier) -> set[str]:
-    """Names of all weights and statistics that differ, the counts of batches left aside."""
+    """Names of all weights and statistics that differ, ignoring the counts of batches."""
     before, after = state(source), state(model)
     return {
         key for key, value in before.items() if not torch.equal(after[key], value) and "tracked" not in key
@@ -201,7 +201,7 @@ def test_an_encoder_without_batchnorm_and_a_pool_of_one_are_refused(name) -> Non
     adapter.check(OFFER)
     with pytest.raises(ConfigurationError, match=f"{name} works on the BatchNorm.*this backbone has none"):
         adapter.check(replace(OFFER, encoder=encoder_structure("test_vit")))
-    with pytest.raises(ConfigurationError, match="one image has none"):
+    with pytest.raises(ConfigurationError, match="takes more than one image"):
         adapter.check(replace(OFFER, unlabelled=1))
 
 
@@ -215,7 +215,7 @@ def test_adabn_takes_the_exact_mean_and_variance_of_the_pool(source, monkeypatch
     seen: dict[str, list[np.ndarray]] = {name: [] for name in norms(watched)}
     for name, layer in norms(watched).items():
         layer.train().register_forward_pre_hook(lambda _, given, n=name: seen[n].append(given[0].numpy()))
-    parts = -(-40 // batch)  # every so manieth image, so that a batch is not of one class
+    parts = -(-40 // batch)  # every n-th image, so that a batch is not of one class
     with torch.no_grad():
         for first in range(parts):
             watched.embed(watched.normalised(POOL.raw(range(first, 40, parts))))
@@ -352,7 +352,7 @@ def test_a_higher_order_pulls_less_at_a_rare_class() -> None:
 def test_shots_pseudo_labels_are_those_of_centroids_twice() -> None:
     rng = np.random.default_rng(0)
     z, p = rng.normal(size=(50, 8)), softmax(rng.normal(size=(50, 6)) * 2, axis=1)
-    p[:, 4] *= 0.01  # a class that nobody is taken for
+    p[:, 4] *= 0.01  # a class that is never predicted
     p /= p.sum(1, keepdims=True)
     assert 4 not in p.argmax(1)
     unit, weights = normalize(z), p
@@ -483,7 +483,7 @@ def test_tim_refuses_a_head_without_weights() -> None:
 
 
 def features_of(seed: int, support: int = 12, pool: int = 60, width: int = 8) -> Features:
-    """Embeddings around six directions, the classes in unequal parts."""
+    """Embeddings around six directions, with unequal class shares."""
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(6, width))
     labels = np.arange(support) % 6

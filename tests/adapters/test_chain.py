@@ -19,7 +19,7 @@ from tiny import brightness_set, prepared, recipe, target
 
 
 class Recorder(Adapter):
-    """Notes what it was given, on the model."""
+    """Records its inputs on the model."""
 
     effects = frozenset({Effect.ENCODER})
     needs = frozenset({Need.UNLABELLED})
@@ -34,7 +34,7 @@ class Recorder(Adapter):
 
 
 class RecorderOfLabels(Recorder):
-    """Notes what it was given, labels and source included."""
+    """Records its inputs, labels and source included."""
 
     needs = frozenset({Need.LABELS, Need.SOURCE})
 

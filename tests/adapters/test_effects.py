@@ -1,4 +1,4 @@
-"""What adapters do to a model: each states it, chains are judged by it, and every step starts from a clean model."""
+"""Effects of adapters: each states its own, chains are checked by them, and every step starts from a clean model."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -52,7 +52,7 @@ class Aloof(Careless):
 
 
 class Exact(Careless):
-    """Requires what the contract promises of the model that it receives."""
+    """Checks what the contract promises about the model it receives."""
 
     effects = frozenset()
 
@@ -63,7 +63,7 @@ class Exact(Careless):
 
 
 class Forgetful(Careless):
-    """Returns something else than a classifier."""
+    """Returns something other than a classifier."""
 
     effects = frozenset()
 
@@ -81,7 +81,7 @@ def batchnorm_only() -> type[Adapter]:
 
 @pytest.fixture(scope="module", autouse=True)
 def third_party():
-    """Adapters of another package, registered in these tests alone."""
+    """Adapters of another package, registered in these tests only."""
     classes = {cls.__name__.lower(): cls for cls in (Careless, Aloof, Exact, Forgetful)}
     classes["batchnorm_only"] = batchnorm_only()
     with cellda.adapters.registry.scratch():
@@ -91,7 +91,7 @@ def third_party():
 
 
 class Noting(Trainer):
-    """Notes the parameters that it is given to train, and trains nothing."""
+    """Records the parameters it is given to train, and trains nothing."""
 
     def __init__(self) -> None:
         super().__init__("cpu")
@@ -129,7 +129,7 @@ def small(name: str) -> Adapter:
 
 
 def trained_by(adapter: Adapter, model: CellClassifier) -> tuple[list[frozenset[str]], CellClassifier]:
-    """The parameters of every training that `adapter` makes, and the model that it leaves."""
+    """The parameters in every training run by `adapter`, and the model that it returns."""
     trainer = Noting()
     found = adapter.apply(model, VIEW, AdaptContext(trainer, 0, SOURCES))
     return trainer.trained, found
@@ -189,7 +189,7 @@ class Silent(Adapter):
 
 
 class Listed(Silent):
-    """States its effects as something else."""
+    """States its effects as the wrong type."""
 
     effects = ["encoder"]
 
@@ -252,7 +252,7 @@ THIRD = ("batchnorm_only", "careless", "aloof")
 TRAINING = [name for name in OWN if cellda.adapters.get(name).effects & {Effect.ENCODER, Effect.HEAD}] + [
     *THIRD[:2]
 ]
-"""Those that train or take statistics; there is nothing to compare of the others."""
+"""Adapters that train or compute statistics; for the others there is nothing to compare."""
 
 
 def paper_head() -> Head:
@@ -270,12 +270,12 @@ def test_a_step_of_a_chain_receives_a_clean_model_and_a_run_leaves_one(first) ->
 
 
 def left_by(name: str) -> type[Adapter]:
-    """An adapter that leaves what the named one leaves, which is computed once for all chains that begin with it."""
+    """An adapter that returns what the named one returns, computed once for all chains that begin with it."""
     adapter = small(name)
     left = adapter.adapt(fresh(), VIEW.seen_by(adapter), AdaptContext(Noting(), 0, SOURCES))
 
     class Left(Careless):
-        """Returns what the other left."""
+        """Return the other's result."""
 
         effects = adapter.effects
         views = adapter.views
@@ -289,7 +289,7 @@ def left_by(name: str) -> type[Adapter]:
 
 @cache
 def trained_alone(name: str, head: Callable[[], Head]) -> list[frozenset[str]]:
-    """What an adapter trains of the source model with such a head."""
+    """The parameters of the source model, with such a head, that an adapter trains."""
     model = fresh()
     model.head = head()
     return trained_by(small(name), model)[0]
@@ -297,7 +297,7 @@ def trained_alone(name: str, head: Callable[[], Head]) -> list[frozenset[str]]:
 
 @pytest.mark.parametrize("first", [*OWN, *THIRD])
 def test_what_a_step_trains_is_what_it_trains_alone(first) -> None:
-    """Of every ordered pair that the rules allow, those of other packages included."""
+    """For every ordered pair that the rules allow, including those of other packages."""
     begin = left_by(first)()
     head = begin.adapt(None, None, None).head
     same_head = [key for key, _ in head.named_parameters()] == [
@@ -315,7 +315,7 @@ def test_what_a_step_trains_is_what_it_trains_alone(first) -> None:
 
 def test_full_after_the_class_of_the_guide_trains_all_that_it_trains_alone() -> None:
     class Watching(Noting):
-        """Trains as well."""
+        """Trains too."""
 
         def fit(self, module, examples, settings, **options):
             super().fit(module, examples, settings, **options)

@@ -1,4 +1,4 @@
-"""Embeddings that do not depend on how a cell lies."""
+"""Embeddings that do not depend on a cell's orientation."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def model() -> CellClassifier:
 
 
 def symmetries(images: np.ndarray) -> list[np.ndarray]:
-    """By numpy: four turns of the image, and of its mirror image."""
+    """With numpy: four rotations of the image, and of its mirror image."""
     return [np.rot90(side, turns, axes=(2, 3)) for side in (images, images[..., ::-1]) for turns in range(4)]
 
 

@@ -176,7 +176,7 @@ def test_check_of_unknown_labels(cellda_, cells: Path):
     ("arguments", "status", "message"),
     [
         (["foldr", "x"], 2, "There is no dataset 'foldr'; did you mean 'folder'?"),
-        (["folder"], 2, "say where they are, as in `cellda datasets check folder PATH`"),
+        (["folder"], 2, "give their path, as in `cellda datasets check folder PATH`"),
         (["synthetic/99"], 2, "There is no dataset 'synthetic/99'"),
         (["folder", "no/such/place"], 1, "The folder no/such/place does not exist."),
     ],

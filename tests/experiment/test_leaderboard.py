@@ -177,15 +177,16 @@ def test_the_table_ranks_what_competes_and_sets_bounds_and_oracle_beside_it(pred
     assert set(choices[choices["condition"] == "best"]["chosen"]) == {"our_workflow"}
     assert set(choices[choices["condition"] == "best_without_labels"]["chosen"]) == {"adabn"}
     assert any(
-        "none is the source model as it is; target_only has all labels" in note for note in table.notes
+        "none is the source model without adaptation; target_only has all labels" in note
+        for note in table.notes
     )
     assert (
-        "Unlabelled images, where a condition looks at any, are those that are predicted (transductive)."
+        "Unlabelled images, where a condition uses any, are the predicted images themselves (transductive)."
         in table.notes
     )
     held_out = with_costs(predictions, runs.assign(pool="disjoint"))
     assert any(
-        note.endswith("others than those that are predicted (inductive).")
+        note.endswith("other images than the predicted ones (inductive).")
         for note in leaderboard_table(held_out, 50).notes
     )
     apart = with_costs(
@@ -196,7 +197,7 @@ def test_the_table_ranks_what_competes_and_sets_bounds_and_oracle_beside_it(pred
     assert "Balanced accuracy: mean recall of a target's classes with at least 5 query cells." in table.notes
     part = leaderboard_table(predictions[predictions["condition"] != "target_only"], resamples=50)
     assert not any("Unlabelled" in note for note in part.notes)
-    assert "Bounds are not ranked: none is the source model as it is." in part.notes
+    assert "Bounds are not ranked: none is the source model without adaptation." in part.notes
 
 
 def test_without_labels_keeps_what_used_none_and_the_bounds(predictions, runs) -> None:

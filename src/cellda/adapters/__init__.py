@@ -1,4 +1,4 @@
-"""Adapters: what is done with the few labelled cells of the target.
+"""Adapters: methods that adapt a source model to the target.
 
     >>> import cellda.adapters
     >>> "full" in cellda.adapters.names()
@@ -56,13 +56,13 @@ __all__ = [
 
 
 def build(given: Any) -> "Adapter":
-    """The adapter that is meant by a name, a mapping with its `name` and options, or several of these in their order.
+    """Build an adapter from a name, a mapping with its `name` and options, or a list of these (a chain).
 
-    Names of chained adapters may be joined by `+`, as tables and records call them: `"adabn+lp_ft"`.
+    Names of chained adapters may be joined by `+`, as in tables and records: `"adabn+lp_ft"`.
 
     Raises:
         UnknownNameError: If no adapter has such a name.
-        ConfigurationError: If a hyper-parameter is unknown or mistyped, or it is none of these.
+        ConfigurationError: If a hyper-parameter is unknown or has the wrong type, or `given` is none of these.
     """
     # Listing names must not import pydantic.
     from cellda.adapters.base import Adapter
@@ -86,6 +86,6 @@ def build(given: Any) -> "Adapter":
 
 
 def described(adapter: "Adapter") -> "dict[str, Any] | list[dict[str, Any]]":
-    """Names and options of an adapter as plain data, which `build` takes back."""
+    """Names and options of an adapter as plain data, from which `build` recreates it."""
     steps = [{"name": step.name, **step.model_dump(mode="json")} for step in adapter.parts()]
     return steps[0] if len(steps) == 1 else steps

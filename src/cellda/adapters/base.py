@@ -1,4 +1,4 @@
-"""What an adaptation method is, and all it may see."""
+"""The interface of an adaptation method, and the data it may see."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -38,23 +38,23 @@ class Start(Enum):
 
 
 class Effect(Enum):
-    """What a method does to the model that it is given; the rules of a chain are a table over these."""
+    """What a method does to the model it receives; the rules for chains are a table over these."""
 
     ENCODER = "changes weights or statistics of the encoder or the embedding"
-    HEAD = "changes weights or statistics of the head that it finds"
-    NEW_HEAD = "puts its own head in place of any other"
-    MEMORY = "its model remembers what it made of images: their embeddings, or the shares of the classes among them"
-    VIEWS = "its model embeds several views of every image"
-    SOURCE_STATISTICS = "starts from an encoder with the statistics of the source"
+    HEAD = "changes weights or statistics of the existing head"
+    NEW_HEAD = "replaces the head by its own"
+    MEMORY = "stores what the model computed for images: their embeddings, or their class shares"
+    VIEWS = "makes the model embed several views of every image"
+    SOURCE_STATISTICS = "must start from an encoder with the source's statistics"
 
 
 @dataclass(frozen=True)
 class TargetView:
-    """All that an adapter sees of the target; query labels are not in it.
+    """What an adapter sees of the target; never the query labels.
 
     Attributes:
         support: The labelled support images.
-        unlabelled: Images of the target without labels, where the adapter declared `Need.UNLABELLED`.
+        unlabelled: Images of the target without labels, if the adapter declared `Need.UNLABELLED`.
     """
 
     support: "ImageSet"
@@ -69,19 +69,19 @@ class TargetView:
 
     @property
     def pool(self) -> "ImageSet":
-        """The unlabelled pool of an adapter that declared `Need.UNLABELLED`."""
+        """The unlabelled pool, for adapters that declared `Need.UNLABELLED`."""
         assert self.unlabelled is not None
         return self.unlabelled
 
 
 @dataclass(frozen=True)
 class AdaptContext:
-    """What surrounds an adaptation.
+    """The context of an adaptation.
 
     Attributes:
-        trainer: The one training loop, on the run's device.
+        trainer: The training loop, on the run's device.
         seed: Seed of everything random in the adaptation.
-        source: The labelled source images, one set a source, where the adapter declared `Need.SOURCE`; else empty.
+        source: The labelled source images, one set per source, if the adapter declared `Need.SOURCE`; otherwise empty.
     """
 
     trainer: "Trainer"
@@ -89,21 +89,21 @@ class AdaptContext:
     source: "tuple[ImageSet, ...]" = ()
 
     def seen_by(self, adapter: "Adapter") -> "AdaptContext":
-        """This context without the source images where the adapter did not declare `Need.SOURCE`."""
+        """This context, without the source images if the adapter did not declare `Need.SOURCE`."""
         return self if Need.SOURCE in adapter.needs else replace(self, source=())
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a run has for an adapter, known before any training.
+    """What a run can give an adapter, known before any training.
 
     Attributes:
         support: Number of labelled support images of each of the model's classes, in their order.
         unlabelled: Number of images in the unlabelled pool.
-        source: Number of labelled source images in all.
+        source: Total number of labelled source images.
         classes: Names of the model's classes.
-        missing: Classes that the target's dataset holds and the support does not.
-        encoder: The encoder's structure without values, on the `meta` device: for asking which layers and parameters it has.
+        missing: Classes that the target's dataset contains but the support does not.
+        encoder: The encoder's structure without weights, on the `meta` device, to inspect its layers and parameters.
     """
 
     support: tuple[int, ...]
@@ -115,7 +115,7 @@ class Offer:
 
     @property
     def labelled(self) -> int:
-        """Number of labelled support images in all."""
+        """Total number of labelled support images."""
         return sum(self.support)
 
 
@@ -123,11 +123,11 @@ class Adapter(Settings, ABC):
     """An adaptation method; its fields are its hyper-parameters.
 
     Attributes:
-        effects: What it does to the model. Every adapter, or a base that it derives from, states them; one without any states
-            an empty set.
+        effects: What it does to the model. Every adapter, or a base class of it, must state them; an empty set if there are
+            none.
         needs: What the method must be given; a run without it is refused before any training.
         start: What `adapt` receives as `model`.
-        views: How many views of every image its model embeds; more than one goes with `Effect.VIEWS`.
+        views: Number of views of every image that its model embeds; more than one requires `Effect.VIEWS`.
 
     Raises:
         ConfigurationError: If its class does not state its effects.
@@ -140,18 +140,18 @@ class Adapter(Settings, ABC):
     views: ClassVar[int] = 1
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Refuse a class that does not state its effects, as abstract classes are refused: whoever creates it."""
+        """Refuse to create an instance of a class that does not state its effects, as Python does for abstract classes."""
         if problem := _misstated(cls):
             raise ConfigurationError(problem)
         return super().__new__(cls)
 
     def apply(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Adapt `model` to the target: `adapt` with what the adapter declared alone, and a `clean` model before and after.
+        """Call `adapt` with only what the adapter declared, and with a `clean` model before and after.
 
         Args:
             model: As for `adapt`, in any mode.
-            target: All that there is of the target.
-            context: Trainer, seed and all source images that there are.
+            target: All images of the target.
+            context: Trainer, seed and all source images.
 
         Raises:
             ConfigurationError: If `adapt` does not return a classifier.
@@ -171,23 +171,23 @@ class Adapter(Settings, ABC):
         """Adapt `model` to the target.
 
         Args:
-            model: A model of the adapter's own to change and return, with the target's normalizer inside. All of its
-                parameters require gradients and all of its layers are in evaluation mode, whatever came before in a chain;
-                neither has to be restored.
+            model: The adapter's own copy, to change and return; it contains the target's normalizer. All parameters require
+                gradients and all layers are in evaluation mode, whatever ran before in a chain; the adapter need not restore
+                either.
             target: The support set and, if declared, the unlabelled pool.
             context: Trainer, seed and, if declared, the source images.
         """
 
     def check(self, offer: Offer) -> None:
-        """Refuse what cannot work with what the run has; asked before any training.
+        """Refuse a run in which this adapter cannot work; called before any training.
 
         Raises:
-            ConfigurationError: If it cannot; the message says what would.
+            ConfigurationError: If it cannot work; the message says what would.
         """
 
     @classmethod
     def implied(cls, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """What a user who names these hyper-parameters means: the same, and what follows from them."""
+        """These hyper-parameters, together with any values they imply."""
         return dict(changes)
 
     @abstractmethod
@@ -195,29 +195,29 @@ class Adapter(Settings, ABC):
         """Number of images sent through the backbone while adapting, labelled, unlabelled and source together."""
 
     def parts(self) -> "tuple[Adapter, ...]":
-        """The adapters that this one is composed of: itself, unless it is a chain."""
+        """The adapters that this one consists of: itself, unless it is a chain."""
         return (self,)
 
     def search_space(self) -> dict[str, Range]:
-        """What a search may change: name of a value -> the values it may try."""
+        """The hyper-parameters that a search may change: name -> allowed values."""
         return search_space(type(self))
 
     def searched(self) -> dict[str, Any]:
-        """The present values of what a search may change."""
+        """The current values of the hyper-parameters that a search may change."""
         return {name: getattr(self, name) for name in self.search_space()}
 
     def tuned(self, values: Mapping[str, Any]) -> Self:
-        """This adapter with other values of what a search may change."""
+        """A copy of this adapter with these values of searched hyper-parameters."""
         return self.model_copy(update=dict(values))
 
 
 def clean(model: "CellClassifier") -> "CellClassifier":
-    """`model`, all of its parameters requiring gradients and all of its layers in evaluation mode, as a source model is."""
+    """Return `model` with all parameters requiring gradients and all layers in evaluation mode, like a source model."""
     return model.requires_grad_(True).eval()
 
 
 def _misstated(cls: type[Adapter]) -> str | None:
-    """What is wrong with how a class states its effects, if anything is."""
+    """What is wrong with the effects that a class states, or None."""
     effects = getattr(cls, "effects", None)
     if isinstance(effects, property):  # a chain's, which are those of its steps
         return None
@@ -225,10 +225,10 @@ def _misstated(cls: type[Adapter]) -> str | None:
     if not isinstance(effects, frozenset) or not all(isinstance(effect, Effect) for effect in effects):
         known = "\n".join(f"  - Effect.{effect.name}: {effect.value}" for effect in Effect)
         return (
-            f"The adapter '{name}' ({cls.__module__}.{cls.__qualname__}) does not state its effects, by which chains are "
-            "checked. State them in the class, for example `effects = frozenset({Effect.ENCODER, Effect.HEAD})`; an adapter "
-            f"without any states `effects = frozenset()`. There are:\n{known}"
+            f"The adapter '{name}' ({cls.__module__}.{cls.__qualname__}) does not state its effects, which the rules for "
+            "chains need. State them in the class, for example `effects = frozenset({Effect.ENCODER, Effect.HEAD})`, or "
+            f"`effects = frozenset()` if there are none. The effects are:\n{known}"
         )
     if (cls.views > 1) != (Effect.VIEWS in effects):
-        return f"The adapter '{name}' states views={cls.views}; state Effect.VIEWS with more than one view, and only then."
+        return f"The adapter '{name}' states views={cls.views}; state Effect.VIEWS if, and only if, it has more than one view."
     return None

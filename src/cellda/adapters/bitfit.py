@@ -12,9 +12,9 @@ from cellda.plugins.settings import tunable
 class BitFit(Partial):
     """Fine-tune the biases of encoder and embedding, and the head (Ben Zaken et al. 2022).
 
-    Of every layer `W x + b` only `b` trains; so does the `beta` of a normalization layer, which in most convolutional
-    encoders is the only bias there is. The head is the task's own layer and trains as a whole, as in the paper, which also
-    finds that biases want a higher learning rate than all weights do.
+    In every layer `W x + b` only `b` is trained, including the `beta` of normalization layers, which is the only bias in most
+    convolutional encoders. The whole head is trained, as in the paper, which also finds that biases need a higher learning
+    rate than full fine-tuning.
 
     Ben Zaken, Goldberg and Ravfogel: BitFit: simple parameter-efficient fine-tuning for transformer-based masked
     language-models. ACL 2022.
@@ -30,6 +30,6 @@ class BitFit(Partial):
             )
 
     def trained(self, model: CellClassifier) -> set[str]:
-        """Every bias in front of the head, and every parameter of the head."""
+        """Every bias before the head, and every parameter of the head."""
         names = [name for name, _ in model.named_parameters()]
         return {name for name in names if name.endswith(".bias") or name.startswith("head.")}

@@ -20,7 +20,7 @@ class Bss(FineTuning):
     """Fine-tune all weights and shrink the smallest singular values of a batch's embeddings (Chen et al. 2019).
 
     Minimises `cross-entropy + eta sum_{i=1..k} sigma_{-i}^2`, where `sigma_{-i}` is the i-th smallest singular value of the
-    batch's embeddings `(B, D)`: directions that carry little are those that transfer worst, and are given up.
+    batch's embeddings `(B, D)`: the directions with the smallest singular values transfer worst and are suppressed.
 
     Chen, Wang, Fu, Long and Wang: Catastrophic forgetting meets negative transfer: batch spectral shrinkage for safe transfer
     learning. NeurIPS 2019.

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """What cannot follow what.
+    """A rule on the order of adapters in a chain: an adapter with a `step` effect cannot follow one with a `before` effect.
 
     Attributes:
-        step: Effects of an adapter, any of which
-        before: cannot follow an adapter with any of these,
-        lifted: unless one with any of these came later.
-        reason: The sentence that refuses it, with `{step}` and `{before}` for the names.
+        step: Effects of the later adapter, any of which the rule applies to.
+        before: Effects of the earlier adapter, any of which the rule applies to.
+        lifted: Effects that lift the rule if an adapter between the two has any of them.
+        reason: The error message, with `{step}` and `{before}` for the names.
     """
 
     step: frozenset[Effect]
@@ -32,7 +32,7 @@ class Rule:
     lifted: frozenset[Effect] = frozenset()
 
     def broken(self, step: Adapter, before: Sequence[Adapter]) -> str | None:
-        """The name of the first adapter that `step` cannot follow by this rule, if there is one."""
+        """The name of the first adapter that this rule forbids `step` to follow, or None."""
         names: list[str] = []
         for one in before if self.step & step.effects else ():
             if self.lifted & one.effects:
@@ -58,15 +58,15 @@ RULES = (
     Rule(
         frozenset({Effect.ENCODER, Effect.HEAD}),
         frozenset({Effect.MEMORY}),
-        "The adapter '{step}' changes the model, and '{before}', which comes before it, remembers what the model made of "
-        "images before that change; put '{step}' before '{before}'.",
+        "The adapter '{step}' changes the model, and '{before}', which comes before it, stores what the model computed "
+        "for images before that change; put '{step}' before '{before}'.",
     ),
     Rule(
         frozenset({Effect.NEW_HEAD}),
         frozenset({Effect.HEAD, Effect.NEW_HEAD, Effect.MEMORY}),
-        "The adapter '{step}' replaces the head, so that what '{before}' did to the head would be lost; leave one of the two "
-        "out, or put '{before}' after '{step}'.",
-        lifted=frozenset({Effect.ENCODER}),  # which was trained with that head
+        "The adapter '{step}' replaces the head, so the changes '{before}' made to the head would be lost; leave one of "
+        "the two out, or put '{before}' after '{step}'.",
+        lifted=frozenset({Effect.ENCODER}),  # trained together with that head
     ),
     Rule(
         frozenset({Effect.ENCODER}),
@@ -75,15 +75,15 @@ RULES = (
         "'{step}' before '{before}'.",
     ),
 )
-"""What cannot follow what in a chain; the first rule that is broken is named."""
+"""The rules on the order of adapters in a chain; the first broken rule is reported."""
 
 
 def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
-    """Why an adapter cannot follow these, if it cannot."""
+    """Why `step` cannot follow the adapters in `before`, or None."""
     if before and step.start is not Start.SOURCE:
         return (
-            f"The adapter '{step.name}' starts from the backbone's own weights, so that what comes before it would be lost; "
-            "put it first."
+            f"The adapter '{step.name}' starts from the backbone's own weights, so the work of the adapters before it would "
+            "be lost; put it first."
         )
     for rule in RULES:
         if name := rule.broken(step, before):
@@ -94,14 +94,14 @@ def _refusal(step: Adapter, before: Sequence[Adapter]) -> str | None:
 class Chain(Adapter):
     """Adapters in the order in which they are applied; each receives the model that the one before returned.
 
-    `Recipe(adapter=("adabn", "lp_ft"))` makes one. Each sees only what it declared itself. The first decides where the chain
-    starts. In a search, and in its records, a value is called `<adapter>.<field>`.
+    `Recipe(adapter=("adabn", "lp_ft"))` creates one. Each step sees only what it declared itself. The first step decides where
+    the chain starts. Searches and their records name a hyper-parameter `<adapter>.<field>`.
 
     Attributes:
         steps: Two or more adapters with different names.
 
     Raises:
-        ConfigurationError: If one comes twice, or follows others that it cannot follow (`RULES`).
+        ConfigurationError: If an adapter occurs twice, or the order breaks one of the `RULES`.
     """
 
     steps: tuple[SerializeAsAny[Adapter], ...]
@@ -112,7 +112,7 @@ class Chain(Adapter):
         names = [step.name for step in steps]
         if len(steps) < 2 or len(set(names)) < len(names):
             raise ConfigurationError(
-                f"An adapter is one, or several different ones in their order; got {', '.join(names) or 'none'}."
+                f"A chain takes two or more different adapters in order; got {', '.join(names) or 'none'}."
             )
         for place, step in enumerate(steps):
             if reason := _refusal(step, steps[:place]):
@@ -131,7 +131,7 @@ class Chain(Adapter):
 
     @property
     def needs(self) -> frozenset[Need]:  # type: ignore[override]
-        """All that any step needs."""
+        """The needs of all steps."""
         return frozenset().union(*(step.needs for step in self.steps))
 
     @property
@@ -141,22 +141,22 @@ class Chain(Adapter):
 
     @property
     def views(self) -> int:  # type: ignore[override]
-        """Views of an image that the model embeds in the end."""
+        """Number of views of an image that the final model embeds."""
         return prod(step.views for step in self.steps)
 
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
-        """Apply the steps in their order."""
+        """Apply the steps in order."""
         for step in self.steps:
             model = step.apply(model, target, context)
         return model
 
     def check(self, offer: Offer) -> None:
-        """Ask every step."""
+        """Check every step."""
         for step in self.steps:
             step.check(offer)
 
     def image_passes(self, offer: Offer) -> int:
-        """What all steps together send through the backbone, each with the views of those before it."""
+        """Images that all steps together send through the backbone, counting the views added by earlier steps."""
         passes, views = 0, 1
         for step in self.steps:
             passes += views * step.image_passes(offer)
@@ -168,7 +168,7 @@ class Chain(Adapter):
         return self.steps
 
     def search_space(self) -> dict[str, Range]:
-        """The values of all steps, each called `<adapter>.<field>`."""
+        """The hyper-parameters of all steps, each named `<adapter>.<field>`."""
         return {
             f"{step.name}.{name}": allowed
             for step in self.steps
@@ -176,13 +176,13 @@ class Chain(Adapter):
         }
 
     def searched(self) -> dict[str, Any]:
-        """The present values of all steps."""
+        """The current values of all steps."""
         return {
             f"{step.name}.{name}": value for step in self.steps for name, value in step.searched().items()
         }
 
     def tuned(self, values: Mapping[str, Any]) -> Self:
-        """This chain with other values in its steps."""
+        """A copy of this chain with these values in its steps."""
         changed = []
         for step in self.steps:
             own = {

@@ -1,4 +1,4 @@
-"""Adversarial alignment: embeddings of which a discriminator cannot tell the domain."""
+"""Adversarial alignment: embeddings from which a discriminator cannot tell the domain."""
 
 from collections.abc import Iterable
 
@@ -18,17 +18,17 @@ from cellda.training.objective import Objective
 HIDDEN = 128
 
 RATE = 10.0
-"""Learning rate of the discriminator over the model's: it is new, as the paper's new layers are."""
+"""Learning rate of the discriminator relative to the model's, as for the new layers in the paper."""
 
 
 @register("dann")
 class Dann(Aligning):
-    """Fine-tune with source images, embeddings that do not tell a discriminator their domain (Ganin et al. 2016).
+    """Fine-tune with source images until a discriminator cannot tell the domain of embeddings (Ganin et al. 2016).
 
-    `L = CE(support, source) + BCE(D(z), domain)`, where `D` learns to tell source from target by their embeddings `z`, both
-    domains counting alike, and the gradient that goes back into the encoder is multiplied by `-weight r(t)`,
-    `r = 2 / (1 + exp(-10 t)) - 1` with `t` the share of steps done (Alignment: standardised, classes with support). `D` is
-    new and learns ten times as fast as the model, as new layers do in the paper.
+    `L = CE(support, source) + BCE(D(z), domain)`, where `D` learns to tell source from target embeddings `z`, with equal
+    weight for both domains, and the gradient that flows back into the encoder is multiplied by `-weight r(t)`,
+    `r = 2 / (1 + exp(-10 t)) - 1`, where `t` is the share of completed steps (standardised, and only classes with support: see
+    `Alignment`). `D` is new and learns ten times as fast as the model, like the new layers in the paper.
     """
 
     weight: float = tunable(0.3, low=0.03, high=1.0, log=True, ge=0)
@@ -55,13 +55,13 @@ class Adversary(Alignment):
         self.discriminator = discriminator
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Those of the discriminator."""
+        """The parameters of the discriminator."""
         return self.discriminator.parameters()
 
     def term(
         self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
     ) -> Float[Tensor, ""]:
-        """The discriminator's loss in full; `factor` is how much of it, reversed, reaches the embeddings."""
+        """The discriminator's loss; its gradient reaches the embeddings multiplied by `-factor`."""
         sides = [self.discriminator(reverse(side, factor)).squeeze(1) for side in (source, target)]
         losses = [
             F.binary_cross_entropy_with_logits(side, torch.full_like(side, domain))

@@ -1,4 +1,4 @@
-"""Fine-tuning that keeps the feature maps that matter."""
+"""Fine-tuning that preserves the important feature maps."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -21,13 +21,14 @@ from cellda.training.objective import CrossEntropy, Objective, Step
 
 @register("delta")
 class Delta(FineTuning):
-    """Fine-tune all weights and keep the source model's feature maps, channel by channel (DELTA, Li et al. 2019).
+    """Fine-tune all weights, preserving the source model's most important feature maps (DELTA, Li et al. 2019).
 
-    Minimises `cross-entropy + alpha / 2 sum_l C_l sum_j a_lj mean_p (F_ljp - F0_ljp)^2`: of each of the encoder's blocks `l`
-    the squared distance of its feature maps from the source model's on the same images, weighted by an attention
-    `a_l = softmax(rise of the source model's loss without channel j)` over its `C_l` channels, averaged over the support. The
-    paper removes every channel in turn; here one backward pass estimates the rise to first order (`channel_attention`). Its
-    second term is for new heads, and the head is not new. Every image passes through two encoders, hence fewer steps.
+    Minimises `cross-entropy + alpha / 2 sum_l C_l sum_j a_lj mean_p (F_ljp - F0_ljp)^2`: for each encoder block `l`, the
+    squared distance between its feature maps and the source model's on the same images, weighted by an attention
+    `a_l = softmax(increase of the source model's loss without channel j)` over its `C_l` channels, averaged over the support.
+    The paper removes each channel in turn; here one backward pass estimates the increase to first order
+    (`channel_attention`). The paper's second term is for new heads, and this head is not new. Every image passes through two
+    encoders, hence fewer steps.
 
     Li, Xiong, Wang, Rao, Liu and Huan: DELTA: deep learning transfer using feature map with attention. ICLR 2019.
     """
@@ -37,7 +38,7 @@ class Delta(FineTuning):
     alpha: float = tunable(0.1, low=1e-3, high=10.0, log=True, ge=0)
 
     def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
-        """Cross-entropy and the distance from the feature maps that `model` gives now."""
+        """Cross-entropy and the distance from the feature maps that `model` computes now."""
         del context
         source, support = deepcopy(model), target.support
         parts = []
@@ -57,7 +58,7 @@ class FeatureMaps(CrossEntropy):
     """The loss of `Delta`, averaged over the images of a batch.
 
     Args:
-        source: The source model, on the device already and in evaluation mode; it does not change.
+        source: The source model, already on the device and in evaluation mode; it does not change.
         attention: `a`: one tensor `(C_l,)` for each block of the encoder.
         alpha: Weight of the penalty.
         label_smoothing: Of the cross-entropy.
@@ -86,10 +87,10 @@ class FeatureMaps(CrossEntropy):
 def channel_attention(
     source: CellClassifier, images: Float[Tensor, "b 3 h w"], labels: Int[Tensor, " b"]
 ) -> list[Tensor]:
-    """`a` of each block, `(C,)`, the mean over stain-normalised images with these labels; it sums to 1.
+    """The attention `a` of each block, `(C,)`, averaged over stain-normalised images with these labels; it sums to 1.
 
     Setting a channel `F_j` to zero raises the cross-entropy by `-sum_p F_jp dL/dF_jp` to first order (Molchanov et al. 2017),
-    which one backward pass gives for all channels at once. `source` is in evaluation mode.
+    which one backward pass gives for all channels at once. `source` must be in evaluation mode.
     """
     with feature_maps(source.encoder) as maps:
         logits = source(images)

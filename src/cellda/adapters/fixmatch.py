@@ -1,4 +1,4 @@
-"""Confident pseudo-labels of weak views, learned on strong ones."""
+"""Confident pseudo-labels of weak views, learned on strong views."""
 
 from typing import ClassVar
 
@@ -19,21 +19,22 @@ from cellda.training.modes import evaluating
 from cellda.training.objective import CrossEntropy, Objective, Step
 
 MEMORY = 0.98
-"""Share that the running mean of predictions keeps of itself at a step."""
+"""Share of its old value that the running mean of predictions keeps at each step."""
 
 
 @register("fixmatch")
 class FixMatch(Mixing):
-    """Learn confident predictions of weak views on strong views of the pool (Sohn et al. 2020).
+    """Train strong views of the pool on confident pseudo-labels from weak views (Sohn et al. 2020).
 
     `L = CE(support) + weight r(t) mean_u [max q_u >= threshold] CE(strong view of u, argmax q_u)`, where `q` are the
-    probabilities of the weak view, dropout off. They are aligned before (Berthelot et al. 2020): `q ~ p (s / m)^alignment`,
-    `m` being the running mean of `p` over the pool and `s` the class shares of the support. ReMixMatch is `alignment=1`. But
-    a support is drawn balanced and cells are not: full alignment turns neutrophils into basophils. 0 is FixMatch
-    without alignment; the default lets classes that are rarely predicted count a little more, against their dying out.
-    Where it is above 0, a class without support is never a pseudo-label. With `label_smoothing` 0.1 a perfectly
-    fitted probability of six classes is 0.92, so that the paper's threshold of 0.95 would leave next to nothing. `r(t)` rises
-    over the first steps (`ramps.ramp_up`), because a source model is certain of wrong cells too; the paper has none.
+    probabilities of the weak view, predicted without dropout and then aligned (Berthelot et al. 2020):
+    `q ~ p (s / m)^alignment`, where `m` is the running mean of `p` over the pool and `s` the class shares of the support.
+    `alignment=1` is ReMixMatch, `alignment=0` is FixMatch without alignment. A support is drawn balanced but cells are not, so
+    full alignment turns neutrophils into basophils; the default gives rarely predicted classes a little more weight, so that
+    they do not vanish. If it is above 0, a class without support is never a pseudo-label. With `label_smoothing` 0.1, a
+    perfectly fitted probability for six classes is 0.92, so the paper's threshold of 0.95 would accept almost nothing. `r(t)`
+    rises over the first steps (`ramps.ramp_up`), because a source model is also confident on cells it gets wrong; the paper
+    has no ramp.
     """
 
     examples: ClassVar[type[ImageExamples]] = Views
@@ -60,14 +61,14 @@ class PseudoLabels(CrossEntropy):
         self.mean = shares.clone()
 
     def aligned(self, found: Float[Tensor, "u c"]) -> Float[Tensor, "u c"]:
-        """Probabilities that are aligned, after they have moved the running mean."""
+        """Update the running mean with these probabilities, and return them aligned."""
         self.mean = MEMORY * self.mean + (1 - MEMORY) * found.mean(0)
         # A class without support that the head rules out has neither share nor mean.
         changed = found * (self.shares / self.mean.clamp_min(1e-12)) ** self.settings.alignment
         return changed / changed.sum(1, keepdim=True)
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
-        """Cross-entropy of the labelled weak views and of the strong views whose pseudo-label is confident."""
+        """Cross-entropy of the labelled weak views and of the strong views with a confident pseudo-label."""
         labelled, weak, strong = split(step)
         with evaluating(module):
             confidence, pseudo = self.aligned(module(weak).softmax(1)).max(1)

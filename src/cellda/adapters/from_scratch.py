@@ -11,7 +11,7 @@ from cellda.adapters.families.fine_tuning import FineTuning
 class FromScratch(FineTuning):
     """Train from the backbone's ImageNet weights on the support images alone, without any source (ablation 1).
 
-    The paper's "without source train". Its hyper-parameters are those of `full`, so that the two differ in the start alone.
+    The paper's "without source train". Its hyper-parameters are those of `full`, so the two differ only in where they start.
     """
 
     start: ClassVar[Start] = Start.PRETRAINED

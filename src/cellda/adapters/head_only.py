@@ -13,8 +13,8 @@ from cellda.training.examples import FeatureExamples
 class HeadOnly(HeadTraining):
     """Train only the head; encoder and embedding stay frozen (ablation 3).
 
-    The embeddings of the support images are computed once, so that an epoch costs next to nothing; images are therefore
-    not augmented. The encoder is in evaluation mode throughout.
+    The embeddings of the support images are computed once, so an epoch costs almost nothing, and images are not
+    augmented. The encoder is in evaluation mode throughout.
     """
 
     epochs: int = tunable(50, low=20, high=200, ge=1)

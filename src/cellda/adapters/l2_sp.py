@@ -1,4 +1,4 @@
-"""Fine-tuning that stays near the source model."""
+"""Fine-tuning that stays close to the source model."""
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,11 @@ from cellda.training.objective import CrossEntropy, Objective, Step
 
 @register("l2_sp")
 class L2Sp(FineTuning):
-    """Fine-tune all weights with a penalty on how far they go from the source model's (Li et al. 2018).
+    """Fine-tune all weights with a penalty on their distance from the source model's (Li et al. 2018).
 
-    Minimises `cross-entropy + alpha / 2 ||w - w0||^2` over all weights `w`, `w0` being those the adapter receives. The paper's
-    second term, `beta / 2 ||w||^2` of a new head, has no part here: the head is the source model's and classifies the
-    same classes. The penalty takes the place of weight decay, which would pull towards zero.
+    Minimises `cross-entropy + alpha / 2 ||w - w0||^2` over all weights `w`, where `w0` are those the adapter receives. The
+    paper's second term, `beta / 2 ||w||^2` for a new head, is not needed: the head is the source model's and has the same
+    classes. The penalty replaces weight decay, which would pull the weights towards zero.
 
     Li, Grandvalet and Davoine: Explicit inductive bias for transfer learning with convolutional networks. ICML 2018.
     """
@@ -28,7 +28,7 @@ class L2Sp(FineTuning):
     weight_decay: float = Field(default=0.0, ge=0)
 
     def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
-        """Cross-entropy and the distance from where `model` is now."""
+        """Cross-entropy and the distance from the current weights of `model`."""
         del target, context
         return StartingPoint(model, self.alpha, self.label_smoothing)
 
@@ -37,7 +37,7 @@ class StartingPoint(CrossEntropy):
     """Cross-entropy `+ alpha / 2 ||w - w0||^2` over all weights that train.
 
     Args:
-        module: Holds the weights, on the device already; where they are now is `w0`.
+        module: Holds the weights, already on the device; their current values are `w0`.
         alpha: Weight of the penalty.
         label_smoothing: Of the cross-entropy.
     """

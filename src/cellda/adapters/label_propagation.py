@@ -1,4 +1,4 @@
-"""Labels that spread from the support over the pool."""
+"""Labels propagated from the support to the pool."""
 
 from typing import ClassVar
 
@@ -22,16 +22,16 @@ BLOCK = 1024
 
 @register("label_propagation")
 class LabelPropagation(PooledFeatures):
-    """Spreads the support's labels along the nearest neighbours of support and pool (Zhou et al. 2004).
+    """Propagate the support's labels along the nearest neighbours of support and pool (Zhou et al. 2004).
 
     `F = (1 - alpha) (I - alpha S)^-1 Y`, `S = D^-1/2 W D^-1/2`, by conjugate gradients: `Y` has a 1 for the class of each
-    labelled image, `W = A + A'`, `a_ij = max(0, cos(z_i, z_j)) ** gamma` for the `neighbours` images `j` nearest to `i`, `D`
-    holds the sums of the rows of `W`. D. Zhou et al.: Learning with local and global consistency, NIPS 2004; graph and solver
+    labelled image, `W = A + A'`, `a_ij = max(0, cos(z_i, z_j)) ** gamma` for the `neighbours` images `j` nearest to `i`, and
+    `D` holds the row sums of `W`. D. Zhou et al.: Learning with local and global consistency, NIPS 2004; graph and solver
     as in A. Iscen, G. Tolias, Y. Avrithis, O. Chum: Label propagation for deep semi-supervised learning, CVPR 2019.
 
-    A new image is given what the same equation says with `F` known for all others, which for an image of the pool is its own
-    row of `F`. The model's head is not used; a class without support is therefore never predicted. The result stores the
-    embeddings of support and pool, of a large pool those of `pool_images`.
+    A new image gets the solution of the same equation with `F` fixed for all other images; for a pool image, this is its own
+    row of `F`. The model's head is not used, so a class without support is never predicted. The result stores the
+    embeddings of support and pool (at most `pool_images` of a large pool).
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.NEW_HEAD, Effect.MEMORY})
@@ -42,7 +42,7 @@ class LabelPropagation(PooledFeatures):
     gamma: float = tunable(3.0, low=1.0, high=6.0, gt=0)
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
-        """A `label_propagation` head that holds what spread."""
+        """A `label_propagation` head that holds the propagated labels."""
         del context
         images = normalize(torch.cat([features.support, features.pool]), dim=1)
         found = Spread(

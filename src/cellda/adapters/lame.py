@@ -1,4 +1,4 @@
-"""Predictions that agree with those of near images."""
+"""Predictions that agree with those of neighbouring images."""
 
 from typing import ClassVar
 
@@ -19,15 +19,15 @@ BLOCK = 1024
 
 @register("lame")
 class LAME(PooledFeatures):
-    """Lets the images of the pool agree with their nearest neighbours (LAME, Boudiaf et al. 2022).
+    """Make predictions on the pool agree with those of nearest neighbours (LAME, Boudiaf et al. 2022).
 
     Minimises `sum_i KL(z_i || p_i) - sum_ij w_ij z_i . z_j` over the assignments `z` of the pool, by iterating
     `z_ik` proportional to `p_ik exp(sum_j w_ij z_jk)`; `w_ij` is `strength` if `j` is one of the `neighbours` images nearest
-    to `i` by cosine, else 0. No weight changes and the shares of the classes are not assumed. A new image is given one more
-    step of the same equation with the assignments found, which for an image of the pool is its own. M. Boudiaf, R. Mueller, I.
-    Ben Ayed, L. Bertinetto: Parameter-free online test-time adaptation, CVPR 2022, there with `strength = 1`, batch by batch.
+    to `i` by cosine, else 0. No weights change, and no class shares are assumed. A new image gets one more iteration with the
+    final assignments; for a pool image, this gives its own assignment. M. Boudiaf, R. Mueller, I. Ben Ayed, L. Bertinetto:
+    Parameter-free online test-time adaptation, CVPR 2022, which uses `strength = 1`, batch by batch.
 
-    The head that results stores the embeddings of the images used, at most `pool_images`.
+    The resulting head stores the embeddings of the images used, at most `pool_images`.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})
@@ -37,7 +37,7 @@ class LAME(PooledFeatures):
     strength: float = tunable(1.0, low=0.1, high=2.0, log=True, gt=0)
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
-        """A `lame` head around `head`, with the pool as assigned at the end."""
+        """A `lame` head around `head`, with the final assignments of the pool."""
         pool = features.pool
         log = context.trainer.apply(head, pool).log_softmax(1)
         found = Lame.around(head, pool, self.neighbours, self.strength)

@@ -15,9 +15,9 @@ from cellda.plugins.settings import tunable
 class Logistic(FeatureAdapter):
     """Fit a logistic regression on the standardised embeddings of the support (a linear probe).
 
-    Minimises `C sum_i -log softmax(W x_i + b)_{y_i} + ||W||^2 / 2` with scikit-learn, where `x` is an embedding less the
-    support's mean, over its standard deviation; of two classes only the second has a row in `W`. It takes the place of the
-    source head. Classes without support are never predicted; with a single class, that one always is.
+    Minimises `C sum_i -log softmax(W x_i + b)_{y_i} + ||W||^2 / 2` with scikit-learn, where `x` is an embedding standardised
+    by the support's mean and standard deviation; with two classes, only the second has a row in `W`. It replaces the source
+    head. Classes without support are never predicted; a support with a single class always predicts that class.
 
     Pedregosa et al.: Scikit-learn: machine learning in Python. JMLR 2011.
     """

@@ -16,12 +16,12 @@ from cellda.plugins.settings import tunable
 
 @register("lora")
 class Lora(Partial):
-    """Fine-tune low-rank changes of the encoder's weights, and the head (Hu et al. 2022; needs the package peft).
+    """Fine-tune low-rank updates of the encoder's weights, and the head (Hu et al. 2022; needs the package peft).
 
-    A weight `W` becomes `W + (scale / rank) B A` with `A` drawn and `B` zero, both of the given rank; only `A`, `B` and the
-    head train. This is done by peft in the linear layers and the convolutions without groups; convolutions that pad or
-    standardise in a way of their own are left alone. Afterwards the changes are added to the weights, so that the model has
-    its plain structure.
+    A weight `W` becomes `W + (scale / rank) B A` with a random `A` and a zero `B`, both of the given rank; only `A`, `B` and
+    the head are trained. peft applies this to linear layers and to convolutions without groups; convolutions with custom
+    padding or weight standardisation are left unchanged. Afterwards the updates are merged into the weights, so the model
+    keeps its structure.
 
     Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen: LoRA: low-rank adaptation of large language models. ICLR 2022.
     """
@@ -41,12 +41,12 @@ class Lora(Partial):
             )
 
     def trained(self, model: CellClassifier) -> set[str]:
-        """What peft has put in, and every parameter of the head."""
+        """The parameters that peft added, and every parameter of the head."""
         names = [name for name, _ in model.named_parameters()]
         return {name for name in names if ".lora_" in name or name.startswith("head.")}
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
-        """Put the low-rank changes in, train them and the head on the support images, and merge them."""
+        """Add the low-rank updates, train them and the head on the support images, and merge them."""
         from peft import LoraConfig, LoraModel  # an optional package
 
         layers = "|".join(map(re.escape, changeable(model.encoder)))

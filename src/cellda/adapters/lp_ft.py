@@ -12,17 +12,17 @@ from cellda.training.objective import CrossEntropy
 from cellda.training.settings import Training
 
 PROBE_BATCH = 16
-"""Images a step while the head is trained alone, as in `head_only`."""
+"""Images per step while only the head is trained, as in `head_only`."""
 
 
 @register("lp_ft")
 class LpFt(FineTuning):
-    """Train the head on frozen embeddings first, then all weights, the deeper the slower (Kumar et al. 2022).
+    """Train the head on frozen embeddings, then all weights with lower rates in early blocks (Kumar et al. 2022).
 
-    First `min_v L(v, w0)` over the head `v` alone, as `head_only` does; from there `min_{v,w} L(v, w)` over all weights. With
-    a head that fits already, the encoder's features are bent less than by tuning both at once. In the second step a block of
-    the encoder with `d` blocks above it has the learning rate `lr decay^d`; head and embedding have `lr` (discriminative
-    fine-tuning, Howard and Ruder 2018; `decay=1` is the paper's single rate).
+    First `min_v L(v, w0)` over the head `v` alone, as in `head_only`; then `min_{v,w} L(v, w)` over all weights. Starting from
+    a fitted head distorts the encoder's features less than tuning both at once. In the second step, a block of the encoder
+    with `d` blocks above it has the learning rate `lr decay^d`; head and embedding have `lr` (discriminative fine-tuning,
+    Howard and Ruder 2018; `decay=1` is the paper's single rate).
 
     Kumar, Raghunathan, Jones, Ma and Liang: Fine-tuning can distort pretrained features and underperform out-of-distribution.
     ICLR 2022.
@@ -55,5 +55,5 @@ class LpFt(FineTuning):
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """The support is embedded once for the probe, and then passes once an epoch."""
+        """The support is embedded once for the probe, and then passes once per epoch."""
         return offer.labelled + super().image_passes(offer)

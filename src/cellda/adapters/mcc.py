@@ -14,12 +14,12 @@ from cellda.training.objective import UNLABELLED, CrossEntropy, Objective, Step
 
 @register("mcc")
 class Mcc(Mixing):
-    """Make predictions of the pool that do not waver between classes: minimum class confusion (Jin et al. 2020).
+    """Minimise the confusion between classes on the pool: minimum class confusion (Jin et al. 2020).
 
-    `L = CE(support) + weight r(t) MCC(pool)`, see `class_confusion`. Its rows are classes and count alike, however rare a
-    class is in the pool; rows of classes without support are left out, because the target may not have them at all. `r`
-    rises over the first 40 % of the steps: a source model is at first wrong on many cells of the target. Batches are larger
-    than those of `full`, because confusion is estimated within one.
+    `L = CE(support) + weight r(t) MCC(pool)`, see `class_confusion`. Each row of the confusion is a class and has the same
+    weight, however rare the class is in the pool; rows of classes without support are left out, because the target may not
+    contain them. `r` rises over the first 40 % of the steps, because a source model starts out wrong on many target cells.
+    Batches are larger than those of `full`, because confusion is estimated within a batch.
     """
 
     batch_size: int = tunable(24, choices=(12, 24, 48), ge=2)
@@ -39,15 +39,15 @@ def class_confusion(
     """Mean over `rows` of the share of a class that is confused with others.
 
     With `P = softmax(logits / temperature)` and `w_i` proportional to `1 + exp(-H(P_i))`, of mean 1, the confusion of
-    classes is `C = P^T diag(w) P`; its rows are brought to sum 1, and what is off the diagonal is summed.
+    classes is `C = P^T diag(w) P`; its rows are normalised to sum 1, and the off-diagonal entries are summed.
     """
     log = (logits / temperature).log_softmax(1)
     found = log.exp()
     weight = 1 + (found * log).sum(1).exp()
     weight = weight * len(weight) / weight.sum()
-    # As in the paper, entropy only says which predictions count, and is not itself made small.
+    # As in the paper, entropy only weights the predictions and is not itself minimised.
     confusion = found.T @ (found * weight.detach()[:, None])
-    # Chosen before the division: the row of a class that a head rules out is zero, and its gradient would be NaN.
+    # Rows are selected before the division: the row of a class that a head rules out is zero, and its gradient would be NaN.
     return 1 - (confusion.diagonal()[rows] / confusion.sum(1)[rows]).mean()
 
 

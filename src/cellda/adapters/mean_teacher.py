@@ -22,12 +22,13 @@ from cellda.training.objective import CrossEntropy, Step
 
 @register("mean_teacher")
 class MeanTeacher(Mixing):
-    """Agree on the pool with the moving average of the model's own weights, which is returned (Tarvainen and Valpola 2017).
+    """Train for agreement on the pool with a moving average of the model's weights (Tarvainen and Valpola 2017).
 
     `L = CE(support) + weight r(t) mean_u |softmax(student(strong view)) - softmax(teacher(weak view))|^2 / classes`, and after
-    every step `teacher <- a teacher + (1 - a) student`, `a = min(decay, 1 - 1 / (step + 1))`, weights and running statistics
-    alike. `r` rises over the first 40 % of the steps. The teacher predicts in evaluation mode. The published `decay` of
-    0.99 and more is for some 10,000 steps; over the 150 here such a teacher would still be half the source model.
+    every step `teacher <- a teacher + (1 - a) student`, `a = min(decay, 1 - 1 / (step + 1))`, for weights and running
+    statistics. `r` rises over the first 40 % of the steps. The teacher predicts in evaluation mode, and is what is returned.
+    The published `decay` of 0.99 or more is meant for some 10,000 steps; after the 150 here, such a teacher would still be
+    half the source model.
     """
 
     examples: ClassVar[type[ImageExamples]] = Views
@@ -51,7 +52,7 @@ class Consistency(CrossEntropy):
         super().__init__(settings.label_smoothing)
         self.settings, self.student = settings, student
         self.teacher = deepcopy(student).eval()
-        self._quick = self.teacher.folded().eval()  # around the teacher's weights, which move in place
+        self._quick = self.teacher.folded().eval()  # shares the teacher's weights, which are updated in place
         self._steps = 0
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:

@@ -13,8 +13,8 @@ class MixedSource(SourceImages):
     """Fine-tune all weights on the support images together with as many source images (ablation 4).
 
     The paper's "mixed sources". `source_images` are drawn once, in equal parts from every class of every source, and
-    shuffled among the support images; both keep their own normalizer. An epoch is about twice as long as that of `full`, so
-    half as many are made: both train for as many steps.
+    shuffled among the support images; both keep their own normalizer. An epoch is about twice as long as one of `full`, so
+    there are half as many: both train for the same number of steps.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})

@@ -1,4 +1,4 @@
-"""Alignment of distributions by their mean in a kernel's space."""
+"""Alignment of distributions by their means in a kernel space."""
 
 import torch
 from jaxtyping import Float
@@ -13,11 +13,11 @@ BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def mmd(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
-    """Squared maximum mean discrepancy, unbiased (Gretton et al. 2012, Lemma 6), so that it may be a little below 0.
+    """Squared maximum mean discrepancy, unbiased (Gretton et al. 2012, Lemma 6), so it can be slightly below 0.
 
     `mean_{i != j} k(s_i, s_j) + mean_{i != j} k(t_i, t_j) - 2 mean k(s_i, t_j)`, with `k` the mean of the Gaussian kernels
-    `exp(-|x - y|^2 / (b w))`, `w` the mean squared distance between two of all embeddings, without gradient. Each side has at
-    least two rows.
+    `exp(-|x - y|^2 / (b w))`, and `w` the mean squared distance over all pairs of embeddings, without gradient. Each side
+    needs at least two rows.
     """
     both = torch.cat([source, target])
     distances = (both[:, None] - both).square().sum(2)
@@ -34,11 +34,11 @@ def mmd(source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Ten
 
 @register("mmd")
 class Mmd(Aligning):
-    """Fine-tune with source images, distributions of both embeddings alike: multi-kernel MMD (Long et al. 2015).
+    """Fine-tune with source images, aligning source and target embeddings by multi-kernel MMD (Long et al. 2015).
 
-    `L = CE(support, source) + weight r(t) MMD^2(S, T)`, see `mmd`, with the embeddings of source and target in a batch
-    (Alignment: standardised, classes with support). `r` rises from 0 to 1 as in `dann`. The paper aligns several layers after
-    a frozen stem; here it is the embedding, from which the head reads.
+    `L = CE(support, source) + weight r(t) MMD^2(S, T)`, see `mmd`, over the source and target embeddings in a batch
+    (standardised, and only classes with support: see `Alignment`). `r` rises from 0 to 1 as in `dann`. The paper aligns
+    several layers after a frozen stem; here only the embedding, the head's input, is aligned.
     """
 
     distance = staticmethod(mmd)

@@ -17,10 +17,10 @@ from cellda.training.objective import UNLABELLED, CrossEntropy, Objective, Step
 class Mme(Mixing):
     """Maximise the entropy of the head on the pool while the encoder minimises it: minimax entropy (Saito et al. 2019).
 
-    `H = -mean_u sum_c p_c log p_c` over the pool. The head minimises `CE(support) - weight H`, so that what it takes for a
-    class moves towards the pool; encoder and embedding minimise `CE(support) + weight H`, so that the pool gathers around it.
-    Both happen in one step: the gradient of the pool is reversed between embedding and head. The head stays the
-    model's own; the paper has cosine similarities to one prototype a class.
+    `H = -mean_u sum_c p_c log p_c` over the pool. The head minimises `CE(support) - weight H`, which moves its class weights
+    towards the pool; encoder and embedding minimise `CE(support) + weight H`, which clusters the pool around them. Both happen
+    in one step: the gradient of the pool is reversed between embedding and head. The model's own head is used; the paper has
+    cosine similarities to one prototype per class.
     """
 
     batch_size: int = tunable(16, choices=(8, 16, 32), ge=2)
@@ -34,7 +34,7 @@ class Mme(Mixing):
 
 
 class MinimaxEntropy(CrossEntropy):
-    """The loss of `Mme`: that of the head; what lies before the head gets the entropy's gradient reversed."""
+    """The loss of `Mme` as the head minimises it; the layers before the head get the entropy's gradient reversed."""
 
     def __init__(self, settings: Mme) -> None:
         super().__init__(settings.label_smoothing)
@@ -44,7 +44,7 @@ class MinimaxEntropy(CrossEntropy):
         """Cross-entropy less `weight` times the entropy of the pool."""
         embeddings = module.embed(step.inputs)  # type: ignore[operator]
         fit = self.of(module.head(embeddings), step.labels)  # type: ignore[operator]
-        # Everything is reversed, not the pool alone: the head's BatchNorm passes an image's gradient on to all others, and
-        # without one part of it their common mean would drift away.
+        # All embeddings are reversed, not just the pool's: the head's BatchNorm passes an image's gradient on to all others,
+        # and without one part of it their common mean would drift away.
         logits: Tensor = module.head(reverse(embeddings))  # type: ignore[operator]
         return fit - self.settings.weight * conditional_entropy(logits[step.labels == UNLABELLED])

@@ -15,12 +15,12 @@ from cellda.models.heads.linear import Linear
 
 @register("ncm")
 class Ncm(FeatureAdapter):
-    """Predict the class whose mean embedding is nearest, centred and at unit length (SimpleShot, Wang et al. 2019).
+    """Predict the class with the nearest mean of centred, unit-length embeddings (SimpleShot, Wang et al. 2019).
 
     With `u = (z - m) / ||z - m||` and the mean `c_k` of the support's `u` of class `k`, the logit of a class is
-    `-||u - c_k||^2 / (2 temperature)`, but for a constant that is the same for all: a `linear` head. The paper's `m` is the
-    mean of its base classes; here it is that of the support's class means, so that frequent classes do not pull it.
-    `temperature` changes probabilities and no prediction. Classes without support are never predicted.
+    `-||u - c_k||^2 / (2 temperature)`, up to a constant shared by all classes: a `linear` head. The paper's `m` is the mean of
+    its base classes; here it is the mean of the support's class means, so that frequent classes do not dominate.
+    `temperature` changes probabilities but no prediction. Classes without support are never predicted.
 
     Wang, Chao, Weinberger and van der Maaten: SimpleShot: revisiting nearest-neighbor classification for few-shot learning.
     arXiv 1911.04623, 2019.

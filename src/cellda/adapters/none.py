@@ -9,7 +9,7 @@ from cellda.models.classifier import CellClassifier
 
 @register("none")
 class NoAdaptation(Adapter):
-    """Use the source model as it is, behind the target's normalizer (ablation 2); uses no label."""
+    """Use the source model unchanged, behind the target's normalizer (ablation 2); uses no labels."""
 
     effects: ClassVar[frozenset[Effect]] = frozenset()
 
@@ -19,6 +19,6 @@ class NoAdaptation(Adapter):
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """No image is used."""
+        """No image is needed."""
         del offer
         return 0

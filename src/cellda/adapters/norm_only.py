@@ -15,9 +15,9 @@ from cellda.plugins.settings import tunable
 class NormOnly(Partial):
     """Fine-tune the scales and shifts of the normalization layers, and nothing else (Frankle et al. 2021).
 
-    A normalization layer gives `gamma (x - mean) / deviation + beta` of each channel. Every `gamma` and `beta` trains, those
-    of the head included: BatchNorm, LayerNorm, GroupNorm and RMSNorm, so that transformers can be tuned as well. Few and well
-    scaled weights tolerate a higher learning rate than all weights do.
+    A normalization layer computes `gamma (x - mean) / deviation + beta` for each channel. Every `gamma` and `beta` is trained,
+    including the head's: BatchNorm, LayerNorm, GroupNorm and RMSNorm, so transformers can be tuned as well. These few,
+    well-scaled weights tolerate a higher learning rate than full fine-tuning.
 
     Frankle, Schwab and Morcos: Training BatchNorm and only BatchNorm: on the expressive power of random features in CNNs.
     ICLR 2021.

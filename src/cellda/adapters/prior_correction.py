@@ -1,4 +1,4 @@
-"""Probabilities for the class shares of the target."""
+"""Probabilities corrected for the class shares of the target."""
 
 from typing import ClassVar
 
@@ -21,17 +21,17 @@ TOLERANCE = 1e-8
 
 @register("prior_correction")
 class PriorCorrection(PooledFeatures):
-    """Estimates how often each class occurs in the pool, and re-weights the probabilities by it (Saerens et al. 2002).
+    """Estimate the class shares of the pool, and re-weight the probabilities by them (Saerens et al. 2002).
 
-    From `q = trained_on`, in turn until nothing moves: `r_ik` proportional to `p_ik q_k / trained_on_k`, and
-    `q_k = (sum_i r_ik + smoothing N / classes) / (N + smoothing N)`. The head then says `p_k q_k / trained_on_k`, normalised;
-    any head can be inside. M. Saerens, P. Latinne, C. Decaestecker: Adjusting the outputs of a classifier to new a priori
-    probabilities, Neural Computation 14, 2002, there with `smoothing = 0`, by which a class may be ruled out for good.
+    Starting from `q = trained_on`, alternates until convergence: `r_ik` proportional to `p_ik q_k / trained_on_k`, and
+    `q_k = (sum_i r_ik + smoothing N / classes) / (N + smoothing N)`. The head then returns `p_k q_k / trained_on_k`,
+    normalised; it can wrap any head. M. Saerens, P. Latinne, C. Decaestecker: Adjusting the outputs of a classifier to new a
+    priori probabilities, Neural Computation 14, 2002, which uses `smoothing = 0`, so a class can be ruled out for good.
 
-    It trusts the probabilities: a head that is certain and wrong is made more so. `smoothing` counts as many further images
-    in equal shares, of every image of the pool. `trained_on` are the shares of the classes that the head was trained on, in
-    the order of the classes; by default they are equal, as in a balanced support. Of the source model as it is they are those
-    of its sources (`cellda datasets`), and are to be given.
+    It trusts the probabilities: a confidently wrong head becomes more so. `smoothing` adds that many images in equal class
+    shares for every image of the pool. `trained_on` are the class shares that the head was trained on, in class order; by
+    default they are equal, as in a balanced support. For an unadapted source model they are those of its sources (`cellda
+    datasets`) and must be given.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})
@@ -43,18 +43,18 @@ class PriorCorrection(PooledFeatures):
     )
 
     def check(self, offer: Offer) -> None:
-        """Refuse shares that are not those of the classes."""
+        """Refuse shares that do not fit the classes."""
         shares, classes = self.trained_on, offer.classes
         if shares is not None and (
             len(shares) != len(classes) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-3
         ):
             raise ConfigurationError(
-                f"prior_correction.trained_on must be {len(classes)} shares above 0 that add up to 1, of "
+                f"prior_correction.trained_on must be {len(classes)} shares above 0 that add up to 1, one for each of "
                 f"{', '.join(classes)}; got {', '.join(map(str, shares)) or 'none'}."
             )
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
-        """The head in a `prior` head with the estimated shares."""
+        """A `prior` head around `head` with the estimated shares."""
         probabilities = context.trainer.apply(head, features.pool).double().softmax(1)
         shares = self.trained_on or (1.0,) * probabilities.shape[1]
         before = torch.tensor(shares, dtype=torch.float64)
@@ -63,7 +63,7 @@ class PriorCorrection(PooledFeatures):
 
 
 def estimate(probabilities: Tensor, before: Tensor, smoothing: float) -> Tensor:
-    """Shares `(classes,)` of the classes among images with these probabilities `(N, classes)`, by a head made for `before`."""
+    """Class shares `(classes,)` of images with these probabilities `(N, classes)`, from a head trained for `before`."""
     shares = before
     for _ in range(ITERATIONS):
         joint = probabilities * (shares / before)

@@ -1,4 +1,4 @@
-"""Logistic regression on the features of a backbone without any source."""
+"""Logistic regression on the features of a pretrained backbone, without any source."""
 
 from typing import ClassVar
 
@@ -13,16 +13,17 @@ from cellda.plugins.settings import tunable
 
 @register("probe")
 class Probe(Adapter):
-    """Fit a logistic regression on the features of the backbone's own weights, without any source (a linear probe).
+    """Fit a logistic regression on the features of the pretrained backbone, without any source (a linear probe).
 
-    Features are what the encoder gives, less the support's mean, over its standard deviation. The embedding becomes their
-    projection on the principal components of the support, as many as an embedding has numbers; the head is the regression
-    `C sum_i -log softmax(W z_i + b)_{y_i} + ||W||^2 / 2` on these. Where the support is not larger than an embedding, that is
-    the regression on all features, whose weights lie in the span of the support. No weight of the encoder is trained.
+    Features are the outputs of the encoder, standardised by the support's mean and standard deviation. The embedding becomes
+    their projection onto the principal components of the support, as many as an embedding is long; the head is the regression
+    `C sum_i -log softmax(W z_i + b)_{y_i} + ||W||^2 / 2` on these. If the support has no more images than an embedding is
+    long, this equals the regression on all features, whose weights lie in the span of the support. No encoder weight is
+    trained.
 
-    Foundation encoders are mostly judged by it (M. Oquab et al.: DINOv2, TMLR 2024; V. Koch et al.: DinoBloom, MICCAI
-    2024), and source training must beat it. Methods that work on embeddings may follow. Classes without support are never
-    predicted.
+    Foundation encoders are mostly judged this way (M. Oquab et al.: DINOv2, TMLR 2024; V. Koch et al.: DinoBloom, MICCAI
+    2024), and source training must beat it. Adapters that work on embeddings may follow it in a chain. Classes without support
+    are never predicted.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.NEW_HEAD})

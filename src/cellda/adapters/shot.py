@@ -21,27 +21,25 @@ from cellda.training.settings import Training
 
 @register("shot")
 class Shot(Training, Pooled, Adapter):
-    """Trains the encoder until the frozen head is certain of it, with pseudo-labels (SHOT, Liang et al. 2020).
+    """Train the encoder for confident predictions of the frozen head, with pseudo-labels (SHOT, Liang et al. 2020).
 
-    Minimises `H(Y|X) - marginal H(Y) + pseudo CE(pseudo-labels)` over encoder and embedding: every prediction certain, yet all
-    classes predicted, and cells near a class's centroid of that class. In each of `rounds`, centroids are the means of all
-    embeddings, weighted by the head's probabilities; cells take the class of the nearest (by cosine), then centroids and
-    classes are computed once more. A class that no cell is predicted as, or none is left to, has no centroid. J. Liang, D.
-    Hu, J. Feng: Do we really need to access the source data? ICML 2020.
+    Minimises `H(Y|X) - marginal H(Y) + pseudo CE(pseudo-labels)` over encoder and embedding: every prediction should be
+    confident, all classes should be predicted, and cells near a class's centroid should get that class. In each of `rounds`,
+    centroids are the means of all embeddings, weighted by the head's probabilities; each cell takes the class of the nearest
+    centroid (by cosine), then centroids and classes are computed once more. A class that no cell is predicted as, or that
+    loses all its cells, has no centroid. J. Liang, D. Hu, J. Feng: Do we really need to access the source data? ICML 2020.
 
-    Both entropies of the paper are Shannon's (`order = 1`), which pulls towards classes in equal parts. Blood has no such
-    parts, so by default both are of order 2, which pulls less at rare classes (`cellda.adapters.families.entropy`).
+    Both entropies of the paper are Shannon's (`order = 1`), which favours equal class shares. Blood does not have equal
+    shares, so by default both have order 2, which gains less from rare classes (`cellda.adapters.families.entropy`).
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
-    rounds: int = Field(default=2, ge=1, description="How often pseudo-labels are made.")
-    epochs: int = Field(default=2, ge=1, description="Epochs after each time.")
-    images: int = Field(default=400, ge=2, description="Images of the pool that an epoch takes at most.")
-    pool_images: int = Field(
-        default=600, ge=2, description="Images of the pool that are used, at most; drawn once."
-    )
+    rounds: int = Field(default=2, ge=1, description="How many times pseudo-labels are computed.")
+    epochs: int = Field(default=2, ge=1, description="Epochs in each round.")
+    images: int = Field(default=400, ge=2, description="Maximum number of pool images in an epoch.")
+    pool_images: int = Field(default=600, ge=2, description="Maximum number of pool images used; drawn once.")
     batch_size: int = tunable(32, choices=(16, 32, 64), ge=2)
     lr: float = tunable(3e-4, low=3e-5, high=1e-3, log=True, gt=0)
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -71,14 +69,14 @@ class Shot(Training, Pooled, Adapter):
         return model
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What is minimised, of the logits `(B, classes)` and pseudo-labels `(B,)` of a batch."""
+        """The loss, from the logits `(B, classes)` and pseudo-labels `(B,)` of a batch."""
         information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(
             logits, self.order
         )
         return self.pseudo * cross_entropy(logits, labels, label_smoothing=self.label_smoothing) - information
 
     def image_passes(self, offer: Offer) -> int:
-        """In every round each image once for the pseudo-labels, and the epochs."""
+        """In every round, each image once for the pseudo-labels, plus the epochs."""
         pool = self.part_size(offer)
         return self.rounds * (pool + self.epochs * min(pool, self.images))
 

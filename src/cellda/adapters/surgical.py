@@ -13,14 +13,14 @@ from cellda.plugins.settings import tunable
 
 @register("surgical")
 class Surgical(Partial):
-    """Fine-tune one block of the encoder, or the embedding, and leave all other weights (Lee et al. 2023).
+    """Fine-tune one block of the encoder, or the embedding, and freeze all other weights (Lee et al. 2023).
 
-    The weights of one block `w_b` are tuned, `min_{w_b} L(w_b, w_rest)`, which on few images generalises better than
-    tuning all where the block fits the shift: the first for a shift of the input (stain, microscope), the middle for one of
-    features, the last or the embedding for one of labels. Labels of supports chose the default: cross-validated, the last
-    block was far ahead on cells of four microscopes (benchmarks/DECISIONS.md). Blocks are those that timm lists
-    (`feature_info`): the stem belongs to the first, unless it is listed itself, as in a ResNet; a last convolution or
-    norm belongs to the last.
+    Only the weights `w_b` of one block are tuned, `min_{w_b} L(w_b, w_rest)`. With few images this generalises better than
+    tuning all weights if the block matches the shift: the first block for a shift of the input (stain, microscope), the middle
+    for one of features, the last or the embedding for one of labels. The default was chosen on support labels:
+    cross-validated, the last block was far ahead on cells of four microscopes (benchmarks/DECISIONS.md). Blocks are those that
+    timm lists (`feature_info`): the stem belongs to the first, unless it is listed itself, as in a ResNet; a final convolution
+    or norm belongs to the last.
 
     Lee, Chen, Tajwar, Kumar, Yao, Liang and Finn: Surgical fine-tuning improves adaptation to distribution shifts. ICLR 2023.
     """

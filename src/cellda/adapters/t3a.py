@@ -1,4 +1,4 @@
-"""The last layer's weights, moved towards embeddings that it is certain of."""
+"""The last layer's weights, moved towards confidently classified embeddings."""
 
 from typing import ClassVar
 
@@ -17,17 +17,17 @@ from cellda.plugins.settings import tunable
 
 @register("t3a")
 class T3A(PooledFeatures):
-    """Class prototypes from the last layer's weights and the cells it is most certain of (T3A, Iwasawa & Matsuo 2021).
+    """Build class prototypes from the last layer's weights and confident pool cells (T3A, Iwasawa & Matsuo 2021).
 
     `logit_k = z . c_k`, where `c_k` is the direction of the mean of a set of unit vectors: the last layer's weights
-    `w_k / |w_k|`, and `z / |z|` of every image of the pool that the head takes for class `k`. Of each set the `keep` members
-    stay whose prediction has the least entropy. `z` is what the head's last linear layer reads, so that the result is the same
-    head with other weights there; prototypes have the mean length of the weights before, which changes no decision. Y.
-    Iwasawa, Y. Matsuo: Test-time classifier adjustment module for model-agnostic domain generalization, NeurIPS 2021, there
-    online.
+    `w_k / |w_k|`, and `z / |z|` of every pool image that the head assigns to class `k`. Each set keeps the `keep` members
+    whose prediction has the lowest entropy. `z` is the input of the head's last linear layer, so the result is the same head
+    with new weights in that layer; prototypes are scaled to the mean length of the old weights, which changes no decision.
+    Y. Iwasawa, Y. Matsuo: Test-time classifier adjustment module for model-agnostic domain generalization, NeurIPS 2021,
+    where it runs online.
 
-    A class that no image is taken for keeps its weights' direction; how often the classes occur is not assumed. A class that
-    the head rules out (weights of zero, as `ncm` gives those without support) stays ruled out.
+    A class without assigned images keeps the direction of its weights; no class frequencies are assumed. A class that the head
+    rules out (zero weights, as `ncm` gives classes without support) stays ruled out.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.HEAD})
@@ -59,7 +59,7 @@ class T3A(PooledFeatures):
 
 
 def prototypes(weight: Tensor, bias: Tensor, read: Tensor, logits: Tensor, keep: int) -> Tensor:
-    """Unit prototypes `(classes, F)` from a linear layer, what it read `(N, F)` and the logits it made `(N, classes)`."""
+    """Unit prototypes `(classes, F)` from a linear layer, its inputs `(N, F)` and its logits `(N, classes)`."""
     members = normalize(torch.cat([weight, read]), dim=1)
     labels = torch.cat([torch.arange(len(weight)), logits.argmax(1)])
     log = torch.cat([weight @ weight.T + bias, logits]).log_softmax(1)

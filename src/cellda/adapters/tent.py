@@ -25,24 +25,22 @@ from cellda.training.settings import Training
 
 @register("tent")
 class Tent(Training, SourceStatistics):
-    """Makes predictions certain by the scales and shifts of BatchNorm alone (Tent, Wang et al. 2021).
+    """Minimise prediction entropy over the scales and shifts of BatchNorm alone (Tent, Wang et al. 2021).
 
     Minimises `-mean_i sum_k p_ik log p_ik` over the gain and bias of the encoder's BatchNorm2d layers, which normalise with
-    the statistics of the batch meanwhile; all else stays. At the end the running statistics are those of the pool. D.
-    Wang, E. Shelhamer, S. Liu, B. Olshausen, T. Darrell: Tent: fully test-time adaptation by entropy minimization, ICLR 2021,
-    there online; here in `epochs` passes over the pool.
+    the statistics of the batch during training; nothing else is trained. Afterwards the running statistics are those of the
+    pool. D. Wang, E. Shelhamer, S. Liu, B. Olshausen, T. Darrell: Tent: fully test-time adaptation by entropy minimization,
+    ICLR 2021, where it runs online; here it makes `epochs` passes over the pool.
 
-    As in `adabn`, gains and biases are first made to fit the source's statistics. Entropy alone is least where everything is
-    one class, so few steps are made.
+    As in `adabn`, gains and biases are first adjusted to the source's statistics. Entropy alone is lowest when everything is
+    predicted as one class, so only a few steps are made.
     """
 
     epochs: int = tunable(2, low=1, high=10, ge=1)
     batch_size: int = tunable(64, choices=(32, 64, 128), ge=2)
     lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
     bn: Literal["train"] = "train"
-    pool_images: int = Field(
-        default=800, ge=2, description="Images of the pool that are used, at most; drawn once."
-    )
+    pool_images: int = Field(default=800, ge=2, description="Maximum number of pool images used; drawn once.")
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train the BatchNorms of the encoder, then take their statistics from the pool."""
@@ -64,7 +62,7 @@ class Tent(Training, SourceStatistics):
         return model
 
     def image_passes(self, offer: Offer) -> int:
-        """Some source images once, and the pool in every epoch and once for its statistics."""
+        """At most `SOURCE_IMAGES` source images once; the pool in every epoch and once for its statistics."""
         return min(offer.source, SOURCE_IMAGES) + (self.epochs + 1) * self.part_size(offer)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The head trained on the support's labels and on its information about the pool."""
+"""The head trained on the support's labels and on mutual information over the pool."""
 
 from typing import ClassVar
 
@@ -22,17 +22,17 @@ from cellda.training.objective import UNLABELLED
 
 @register("tim")
 class TIM(PooledFeatures, HeadTraining):
-    """Trains the head on the labels and on its information about the pool (TIM-GD, Boudiaf et al. 2020).
+    """Train the head on the labels and to maximise mutual information over the pool (TIM-GD, Boudiaf et al. 2020).
 
-    Minimises `CE(support) - marginal H(Y) + conditional H(Y|X)` by gradient descent, both entropies over the pool: labelled
-    cells as labelled, every other prediction certain, yet all classes predicted. Embeddings are computed once. M. Boudiaf, I.
-    Ziko, J. Rony, J. Dolz, P. Piantanida, I. Ben Ayed: Transductive information maximization for few-shot learning, NeurIPS
-    2020. There the head is a nearest-prototype one; here it is the one that the model has, so that a class without support
-    keeps what the source taught of it.
+    Minimises `CE(support) - marginal H(Y) + conditional H(Y|X)` by gradient descent, with both entropies over the pool:
+    labelled cells should be predicted as labelled, every other prediction should be confident, and all classes should be
+    predicted. Embeddings are computed once. M. Boudiaf, I. Ziko, J. Rony, J. Dolz, P. Piantanida, I. Ben Ayed: Transductive
+    information maximization for few-shot learning, NeurIPS 2020. The paper's head is a nearest-prototype one; here it is the
+    model's own, so a class without support keeps what was learned from the source.
 
-    The paper's `H(Y)` is Shannon's (`order = 1`, `marginal = 10`), which pulls towards classes in equal parts. By default it
-    is of order 2, as in Veilleux et al. (NeurIPS 2021), and weighs as much as the others, which suits other shares better.
-    There `H(Y|X)` and the cross-entropy are of that order too; here the labels keep classes from dying out, and both stay
+    The paper's `H(Y)` is Shannon's (`order = 1`, `marginal = 10`), which favours equal class shares. By default it has order
+    2, as in Veilleux et al. (NeurIPS 2021), and the same weight as the other terms, which suits unequal shares better. They
+    use that order for `H(Y|X)` and the cross-entropy too; here the labels keep classes from vanishing, and both remain
     Shannon's.
     """
 
@@ -69,7 +69,7 @@ class TIM(PooledFeatures, HeadTraining):
         return head
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What is minimised, of the logits `(B, classes)` and labels `(B,)` of support and pool together."""
+        """The loss, from the logits `(B, classes)` and labels `(B,)` of support and pool together."""
         known, pool = labels != UNLABELLED, logits[labels == UNLABELLED]
         information = self.marginal * marginal_entropy(
             pool, self.order

@@ -1,4 +1,4 @@
-"""A cache of the labelled cells in addition to the source head."""
+"""A cache of the labelled cells alongside the source head."""
 
 from typing import ClassVar
 
@@ -15,8 +15,8 @@ class TipCache(FeatureAdapter):
     """Add each class's affinity to the support's embeddings to the source head's logits (Tip-Adapter, Zhang et al. 2022).
 
     Logits of an embedding `z` are `h(z) + alpha mean_{i in class} exp(-beta (1 - cos(z, z_i)))`, where `h` is the source
-    head. Nothing is trained. The paper sums over a cache of equally many images a class; a support may hold more of one class
-    than of another, so that the mean is taken here. A class without support keeps the source head's logit alone.
+    head. Nothing is trained. The paper sums over a cache with equally many images per class; a support may hold more images of
+    one class than of another, so the mean is used here. A class without support keeps the source head's logit unchanged.
 
     Zhang, Zhang, Fang, Gao, Li, Dai, Qiao and Li: Tip-Adapter: training-free adaption of CLIP for few-shot classification.
     ECCV 2022.
@@ -28,7 +28,7 @@ class TipCache(FeatureAdapter):
     beta: float = tunable(5.5, low=1.0, high=20.0, log=True, gt=0)
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
-        """Remember the support's embeddings in addition to `head`."""
+        """Cache the support's embeddings alongside `head`."""
         del context
         inner = head.description
         size, width = features.support.shape

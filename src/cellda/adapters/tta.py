@@ -1,4 +1,4 @@
-"""Embeddings that do not depend on how a cell lies."""
+"""Embeddings that do not depend on a cell's orientation."""
 
 from typing import ClassVar
 
@@ -9,14 +9,14 @@ from cellda.models.classifier import CellClassifier
 
 @register("tta")
 class TTA(Adapter):
-    """Embeds every cell as the mean over its flips and turns (test-time augmentation, Simonyan & Zisserman 2015).
+    """Embed every cell as the mean over its flips and rotations (test-time augmentation, Simonyan & Zisserman 2015).
 
-    `z(x) = 1/8 sum_g f(g x)` over the eight symmetries `g` of the square, so that a cell is classified alike however it lies:
-    what the augmentation of training asks for, made exact. Nothing is trained and no label is seen. Methods that work on
-    embeddings may follow, and are given these; those that change the encoder come before. Every image that is embedded or
-    predicted afterwards goes through the backbone eight times. K. Simonyan, A. Zisserman: Very deep convolutional networks for
-    large-scale image recognition, ICLR 2015, there of probabilities and over crops and mirror images; over a group of
-    symmetries as in T. Cohen, M. Welling: Group equivariant convolutional networks, ICML 2016.
+    `z(x) = 1/8 sum_g f(g x)` over the eight symmetries `g` of the square, so a cell is classified the same in every
+    orientation, which training augmentation only approximates. Nothing is trained and no labels are used. Adapters that work
+    on embeddings may follow and receive these; adapters that change the encoder must come before. Every image that is embedded
+    or predicted afterwards goes through the backbone eight times. K. Simonyan, A. Zisserman: Very deep convolutional networks
+    for large-scale image recognition, ICLR 2015, which averages probabilities over crops and mirror images; averaging over a
+    symmetry group as in T. Cohen, M. Welling: Group equivariant convolutional networks, ICML 2016.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.VIEWS})

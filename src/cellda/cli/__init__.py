@@ -1,4 +1,4 @@
-"""The command line: a thin layer over the same calls; heavy imports happen inside the commands."""
+"""The command line: a thin layer over the Python API; heavy imports happen inside the commands."""
 
 from cellda.cli.app import app
 from cellda.cli.bench import bench

@@ -11,7 +11,7 @@ from cellda.errors import CelldaError
 
 
 class Commands(TyperGroup):
-    """Prints the user's errors without a traceback (status 2), and says what an interruption leaves (status 130)."""
+    """Prints user errors without a traceback (status 2), and says what remains after an interruption (status 130)."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was given."""

@@ -48,21 +48,21 @@ def bench(
     condition: Annotated[
         list[str],
         typer.Option(
-            help="NAME=FILE: a recipe of your own (YAML) under a name, without its search; it gets the sources, labelled "
-            "cells and pool of the others. May be repeated."
+            help="NAME=FILE: your own recipe (YAML) under this name, without its search; it gets the same sources, labelled "
+            "cells and pool as the others. May be repeated."
         ),
     ] = [],  # noqa: B006
     without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],  # noqa: B006
     labels: Annotated[
         bool,
-        typer.Option("--labels/--no-labels", help="Whether adapters that need labelled cells take part."),
+        typer.Option("--labels/--no-labels", help="Whether to include adapters that need labelled cells."),
     ] = True,
     cap: Annotated[
-        int, typer.Option(min=1, help="Images an adaptation may send through the backbone, the same for all.")
+        int, typer.Option(min=1, help="Maximum number of images each adaptation sends through the backbone.")
     ] = 3000,
     framing: FramingOption = None,
     draws: Annotated[
-        int, typer.Option(min=1, help="Number of draws; with fewer than five, ranks are chance.")
+        int, typer.Option(min=1, help="Number of draws; ranks from fewer than five are unreliable.")
     ] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
@@ -74,7 +74,7 @@ def bench(
         typer.Option(file_okay=False, help="Folder for predictions, runs.csv, the table and the diagram."),
     ] = None,
 ) -> None:
-    """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are found again."""
+    """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are reused."""
     files = _files(condition)
     _check_adapters([*adapter, *without])
     base = edited_recipe(
@@ -110,7 +110,7 @@ def _files(given: Sequence[str]) -> dict[str, Path]:
     """The files of `--condition NAME=FILE`, by name.
 
     Raises:
-        ConfigurationError: If one is not written so, or a name comes twice.
+        ConfigurationError: If one does not have this form, or a name occurs twice.
         DataError: If a file does not exist.
     """
     files: dict[str, Path] = {}
@@ -126,7 +126,7 @@ def _files(given: Sequence[str]) -> dict[str, Path]:
 
 
 def _own_conditions(files: Mapping[str, Path], base: "Recipe", *, labels: bool) -> "dict[str, Recipe]":
-    """The recipes of `--condition`, on the sources and cells of the others and without a search.
+    """The recipes of `--condition`, with the sources and cells of the others and without a search.
 
     Raises:
         ConfigurationError: If a file is not a recipe, or its adapter needs labels in a comparison without.
@@ -157,11 +157,11 @@ def _compared(
     *,
     labels: bool,
 ) -> "dict[str, Recipe]":
-    """All recipes of the comparison: one's own, the adapters' and the bounds.
+    """All recipes of the comparison: the user's own, the adapters' and the bounds.
 
     Raises:
-        ConfigurationError: If the recipe's protocol is not that of leaderboards, one's own has the name of another row, or
-            nothing is left to rank.
+        ConfigurationError: If the recipe's protocol is not that of leaderboards, a user's own recipe has the name of another
+            row, or nothing is left to rank.
     """
     from cellda.experiment.leaderboard import bounds, conditions
     from cellda.experiment.naming import BOUND_NAMES
@@ -170,7 +170,7 @@ def _compared(
     if base.protocol != "clean":
         raise ConfigurationError(
             f"The recipe has protocol: {base.protocol}, and leaderboards are made under 'clean' alone (docs/protocol.md); "
-            "take the line out of the file, or use `cellda ablate`."
+            "remove that line from the file, or use `cellda ablate`."
         )
     only_own = own and not adapters
     others = bounds(base) if only_own else conditions(base, adapters, without=without, labels=labels)
@@ -200,7 +200,7 @@ def _predictions(study: "Study", base: "Recipe") -> "pd.DataFrame":
     try:
         return study.run()
     except ConfigurationError as error:
-        # What stops the bounds as well is not the fault of an adapter.
+        # An error that also stops the bounds is not the fault of an adapter.
         refused = _refusal(study, bounds(base))
         unable = [name for name, one in study.recipes.items() if _refusal(study, {name: one})]
         if refused or not unable:
@@ -212,7 +212,7 @@ def _predictions(study: "Study", base: "Recipe") -> "pd.DataFrame":
 
 
 def _refusal(study: "Study", recipes: "Mapping[str, Recipe]") -> ConfigurationError | None:
-    """Why these recipes could not be run in a study, if they could not."""
+    """Why these recipes cannot be run in a study, or None."""
     try:
         replace(study, recipes=recipes).runs()
     except ConfigurationError as error:

@@ -55,7 +55,7 @@ def check(
 
     if path is None and not get(name.partition("/")[0]).synthetic:
         raise ConfigurationError(
-            f"Dataset '{name}' is read from files: say where they are, as in `cellda datasets check {name} PATH`."
+            f"Dataset '{name}' is read from files: give their path, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
         report = check_dataset(name, path, framing=framing)
@@ -71,7 +71,7 @@ def fetch(
         Path, typer.Option(file_okay=False, help="Folder that holds one folder per dataset name.")
     ],
 ) -> None:
-    """Download a published dataset into the folder of data, or say how to get it by hand."""
+    """Download a published dataset into the data folder, or explain how to get it by hand."""
     from cellda.datasets.download.fetch import fetch as fetch_dataset
     from cellda.runtime import progress
 

@@ -1,6 +1,6 @@
-"""What can be refused before anything heavy is imported: a mistake on the command line is answered at once.
+"""Checks that need no heavy imports, so that a mistake on the command line is reported at once.
 
-The recipe checks the same again, and more; but building one imports torch and timm, which takes seconds.
+The recipe repeats these checks and makes more; but building one imports torch and timm, which takes seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ def known_preset(name: str) -> None:
     """Refuse a preset that does not exist.
 
     Raises:
-        UnknownNameError: If there is none of this name.
+        UnknownNameError: If no preset has this name.
     """
     from cellda import presets
 
@@ -68,7 +68,7 @@ def known_framing(name: str) -> None:
     """Refuse a framing that is not registered.
 
     Raises:
-        UnknownNameError: If there is none of this name.
+        UnknownNameError: If no framing has this name.
     """
     from cellda import framing
 

@@ -1,4 +1,4 @@
-"""`cellda list`: what there is to choose from."""
+"""`cellda list`: what you can choose from."""
 
 from typing import Annotated, Literal
 

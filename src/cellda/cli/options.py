@@ -40,7 +40,7 @@ Presets = Annotated[
     typer.Option(
         "--preset",
         callback=each(known_preset),
-        help="Edit the recipe by a preset (see: cellda list presets); may be repeated.",
+        help="Apply a preset to the recipe (see: cellda list presets); may be repeated.",
     ),
 ]
 Settings = Annotated[
@@ -99,7 +99,7 @@ DatasetPath = Annotated[Path | None, typer.Argument(help="The dataset's own fold
 
 Predictions = Annotated[
     list[Path],
-    typer.Argument(callback=existing, help="Prediction files (parquet), or folders that hold them."),
+    typer.Argument(callback=existing, help="Prediction files (parquet), or folders that contain them."),
 ]
 Shown = Annotated[
     list[str], typer.Option("--condition", help="Condition to show; may be repeated; default: all.")
@@ -107,7 +107,5 @@ Shown = Annotated[
 Aims = Annotated[list[str], typer.Option("--target", help="Target to show; may be repeated; default: all.")]
 Main = Annotated[
     str,
-    typer.Option(
-        "--main", help="Condition that others are compared with, or the one shown where only one is."
-    ),
+    typer.Option("--main", help="Condition that others are compared with, or the only one shown."),
 ]

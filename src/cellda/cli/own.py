@@ -46,7 +46,7 @@ def adapt(
     settings: Settings = [],  # noqa: B006
     store: StoreOption = None,
 ) -> None:
-    """Train on the sources and adapt to all cells that you have; `cellda run` measures, this does not."""
+    """Train on the sources and adapt to all of your cells; nothing is measured (use `cellda run` for that)."""
     chosen = edited_recipe(recipe, preset, settings, sources=source, adapter=adapter, framing=framing)
 
     from cellda.experiment.workflow import keep
@@ -60,12 +60,12 @@ def predict(
     model: Annotated[
         Path,
         typer.Argument(
-            callback=existing, help="Folder of a model: of `cellda adapt`, or the folder `model` of a run."
+            callback=existing, help="Folder of a model: from `cellda adapt`, or the folder `model` of a run."
         ),
     ],
     images: Annotated[
         list[Path],
-        typer.Argument(callback=existing, help="Image files, one cell each, or folders that hold them."),
+        typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
     ],
     save: Annotated[Path, typer.Option(dir_okay=False, help="File for the predictions (CSV).")] = Path(
         "predictions.csv"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """The values that were given: options that were not are None or empty."""
+    """The options that the user gave: the others are None or empty."""
     return {name: value for name, value in values.items() if value is not None and value not in ([], {})}
 
 
@@ -26,8 +26,8 @@ def edited_recipe(file: Path | None, presets: Sequence[str], sets: Sequence[str]
         fields: Fields of the recipe; None, and empty ones, were not given.
 
     Raises:
-        CelldaError: If the recipe cannot be built; names and values that are wrong by themselves are refused before anything
-            heavy is imported.
+        CelldaError: If the recipe cannot be built; names and values that are wrong on their own are refused before any heavy
+            imports.
     """
     edits = given(**fields)
     for one in (edits, *settings.parse(sets)):

@@ -1,4 +1,4 @@
-"""`cellda table` and `cellda figure`: from stored predictions to what is printed in a paper."""
+"""`cellda table` and `cellda figure`: tables and figures from stored predictions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +72,7 @@ def figure(
 def _rows(
     predictions: list[Path], protocol: str | None, targets: list[str], conditions: list[str]
 ) -> "pd.DataFrame":
-    """The stored predictions that are asked for, with the costs of their runs."""
+    """The requested predictions, with the costs of their runs."""
     from cellda.evaluation.costs import read_costs, with_costs
     from cellda.evaluation.predictions import read_predictions
     from cellda.reporting.tables.conditions import select

@@ -93,7 +93,7 @@ def ablate(
         Path | None, typer.Option(dir_okay=False, help="Write all predictions to this parquet file.")
     ] = None,
 ) -> None:
-    """Run the paper's six conditions on targets and draws, and print the tables; finished runs are found again.
+    """Run the paper's six conditions on targets and draws, and print the tables; finished runs are reused.
 
     Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
     """

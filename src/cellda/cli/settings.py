@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 def parse(settings: Sequence[str]) -> list[dict[str, Any]]:
-    """The edits of a recipe that `FIELD=VALUE` texts ask for, to be applied one after the other.
+    """The edits of a recipe that `FIELD=VALUE` texts ask for, to be applied in order.
 
     Fields inside the same field are set together, because they may be valid only together (`backbone.name` and
-    `backbone.weights`). A field that is set whole is set before fields inside it (`adapter=full`, then `adapter.lr=1e-4`).
+    `backbone.weights`). A field that is set as a whole is set before fields inside it (`adapter=full`, then
+    `adapter.lr=1e-4`).
 
     >>> parse(["few_shot.n=40", "few_shot.draw=1", "search=null"])
     [{'few_shot': {'n': 40, 'draw': 1}, 'search': None}]
@@ -39,7 +40,7 @@ def parse(settings: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def apply(recipe: "Recipe", settings: Sequence[str]) -> "Recipe":
-    """The recipe with the settings applied in their order.
+    """The recipe with the settings applied in order.
 
     Sources and chained adapters are addressed by name: `sources.raabin.degrade=true`, `adapter.full.lr=1e-4`.
 

@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int64]
 RESAMPLES = 1000
 LEVEL = 0.95
 _CHUNK = 2_000_000
-"""Draws of distinct counts that are in memory at once: 16 MB."""
+"""Resampled counts that are held in memory at once: 16 MB."""
 
 
 def group_counts(predictions: pd.DataFrame, runs: Ints | None = None) -> Ints:
@@ -21,7 +21,7 @@ def group_counts(predictions: pd.DataFrame, runs: Ints | None = None) -> Ints:
 
     Args:
         predictions: Rows of a prediction table.
-        runs: `(N,)` run of every row, 0..R-1; None takes all rows as one run.
+        runs: `(N,)` run of every row, 0..R-1; None treats all rows as one run.
 
     Returns:
         `(G, R, 6, 6)` counts; rows are true classes, columns predicted ones, in class order. Their sum over
@@ -36,12 +36,11 @@ def group_counts(predictions: pd.DataFrame, runs: Ints | None = None) -> Ints:
 
 
 def resample(counts: Ints, resamples: int = RESAMPLES, seed: int = 0) -> Ints:
-    """Sum the counts of as many groups as there are, drawn with replacement, again and again.
+    """Draw as many groups as there are, with replacement, and sum their counts; repeated `resamples` times.
 
     A group is drawn with everything it holds, so its images (and its rows in several runs) stay together.
-    Groups with
-    equal counts are interchangeable, so how often each distinct count is drawn is one multinomial draw: the
-    same distribution as drawing groups one by one, at a fraction of the work.
+    Groups with equal counts are interchangeable, so how often each distinct count is drawn is one multinomial
+    draw: the same distribution as drawing groups one by one, at a fraction of the work.
 
     Args:
         counts: `(G, ...)` counts of each group.
@@ -65,15 +64,15 @@ def resample(counts: Ints, resamples: int = RESAMPLES, seed: int = 0) -> Ints:
 
 def _distinct(counts: Ints) -> tuple[Ints, Ints]:
     """The distinct rows `(D, K)` of counts, in ascending order, and how often each occurs."""
-    # What np.unique(axis=0) gives, 20 times faster: big-endian bytes sort like the numbers, and whole rows are
-    # compared at once.
+    # The same result as np.unique(axis=0), 20 times faster: big-endian bytes sort like the numbers, and whole rows
+    # are compared at once.
     wide = np.ascontiguousarray(counts, dtype=">u4")
     rows, times = np.unique(wide.view(f"V{wide.itemsize * wide.shape[1]}").ravel(), return_counts=True)
     return rows.view(wide.dtype).reshape(len(rows), -1).astype(np.int64), times
 
 
 def interval(values: Floats) -> tuple[Floats, Floats]:
-    """Lower and upper end of the 95 % percentile interval over the first axis; NaN values are left out.
+    """Lower and upper end of the 95 % percentile interval over the first axis; NaN values are ignored.
 
     Args:
         values: `(B, ...)` resampled values.

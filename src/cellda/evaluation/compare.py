@@ -30,18 +30,18 @@ class Comparison(BaseModel):
 
     Attributes:
         condition: The condition.
-        baseline: What it is compared with.
-        measure: What is compared.
-        protocol: Under which both were run.
+        baseline: The condition it is compared with.
+        measure: The measure that is compared.
+        protocol: The protocol of both.
         pairs: Number of pairs.
         mean_difference: Mean of condition minus baseline.
         statistic: Wilcoxon's signed-rank statistic, the smaller of the two rank sums.
-        p_value: Two-sided; 1 when no pair differs, NaN when one pair leaves nothing to test.
+        p_value: Two-sided; 1 when no pair differs, NaN when there is only one pair.
         p_holm: `p_value` after Holm's correction within the family of comparisons with this baseline.
         effect_size: Matched-pairs rank-biserial correlation in [-1, 1] (Kerby 2014); positive where the
             condition is better, 0 when no pair differs.
         independent: Whether pairs count as independent; false for the per-image test.
-        note: What a reader must know to read the p value; may be empty.
+        note: What to know when reading the p value; may be empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
@@ -68,12 +68,12 @@ def compare(scores: pd.DataFrame, baseline: str, measure: str = "accuracy") -> l
     their source model, so these pairs are not fully independent either; use several targets and source seeds.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them.
+        scores: One row per run, as returned by `cellda.reporting.tables.conditions.scores`.
         baseline: The condition the others are compared with.
         measure: The column to compare.
 
     Raises:
-        ConfigurationError: If the baseline or measure is unknown, protocols are mixed, or nothing pairs.
+        ConfigurationError: If the baseline or measure is unknown, protocols are mixed, or there are no pairs.
     """
     if measure not in scores.columns:
         raise ConfigurationError(
@@ -83,17 +83,17 @@ def compare(scores: pd.DataFrame, baseline: str, measure: str = "accuracy") -> l
 
 
 def compare_per_image(predictions: pd.DataFrame, baseline: str) -> list[Comparison]:
-    """Compare every condition with a baseline image by image, on being right (1) or wrong (0).
+    """Compare every condition with a baseline image by image: right (1) or wrong (0).
 
     This is how the paper tested. It is marked `independent=False`: images of one photograph, smear or patient
-    stand or fall together, so its p values are too small. Report it alongside `compare`, never instead of it.
+    are correlated, so its p values are too small. Report it alongside `compare`, never instead of it.
 
     Args:
         predictions: A prediction table of one protocol.
         baseline: The condition the others are compared with.
 
     Raises:
-        ConfigurationError: If the baseline is unknown, protocols are mixed, or nothing pairs.
+        ConfigurationError: If the baseline is unknown, protocols are mixed, or there are no pairs.
     """
     right = (predictions["label"] == predictions["predicted"]).astype(float)
     image = [*RUN_OF_CONDITION, "path"]

@@ -1,4 +1,4 @@
-"""A condition: what runs did with their target. Its facts are columns of prediction tables; its name is for display."""
+"""A condition: how runs treated their target. Its facts are columns of prediction tables; its name is for display."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -7,18 +7,18 @@ NO_SOURCE = "none"
 
 
 class Condition(BaseModel):
-    """What one run did with its target.
+    """How one run treated its target.
 
     Attributes:
-        name: What tables call it; it tells the conditions of one study apart and is not read for facts.
+        name: Its name in tables; it distinguishes the conditions of one study, and no fact is parsed from it.
         adapter: The adapter, or the members of a chain joined by `+` (`"full+tta"`).
         framing: The framing of every image (`"none"`, `"cell"`).
         normalizer: The stain normalizer of the target's images.
-        n: Number of labelled cells that the draw asked for. The support holds fewer where they cannot be shared out
-            among the classes (`cellda.data.few_shot.draw_support`).
+        n: Number of labelled cells that the draw asked for. The support holds fewer if they cannot be divided among the
+            classes (`cellda.data.few_shot.draw_support`).
         labels_used: Number of target labels that were used before measuring.
-        oracle: Whether query labels chose its values, so that it is an upper bound.
-        bound: Whether it is one of the bounds between which conditions lie: shown in a leaderboard, not ranked.
+        oracle: Whether its values were chosen by query labels, so that it is an upper bound.
+        bound: Whether it is a lower or upper bound, shown in the leaderboard but not ranked.
         source: The datasets of the source model, joined by `+` (`"barcelona+munich_2019"`); `"none"` without one.
     """
 
@@ -49,4 +49,4 @@ FACTS = tuple(name for name in Condition.model_fields if name != "name")
 """The columns of a condition's facts: `adapter, framing, normalizer, n, labels_used, oracle, bound, source`."""
 
 METHOD = ("adapter", "framing", "normalizer", "source")
-"""The facts that two conditions share which differ only in how their values were chosen, or in their labels."""
+"""The facts shared by conditions that differ only in how their values were chosen, or in their labels."""

@@ -1,4 +1,4 @@
-"""What runs cost: image passes, seconds; an extract of their records (`runs.csv`) next to the predictions."""
+"""The costs of runs: image passes and seconds; an extract of their records (`runs.csv`) next to the predictions."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ POOL = "pool"
 
 
 def read_costs(*sources: str | Path) -> pd.DataFrame:
-    """The `runs.csv` that lie next to prediction files, as one table; empty where there is none.
+    """Read the `runs.csv` files next to prediction files into one table; empty if there are none.
 
     Args:
-        sources: What `read_predictions` takes: files, next to which it may lie, or folders, of which every one is read.
+        sources: As for `read_predictions`: files, which may have a `runs.csv` next to them, or folders, in which all are read.
 
     Raises:
         DataError: If a file lacks a column, or two hold the same run.
@@ -39,12 +39,12 @@ def read_costs(*sources: str | Path) -> pd.DataFrame:
         tables.append(table)
     runs = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*RUN, *COSTS, POOL])
     if runs.duplicated(list(RUN)).any():
-        raise DataError("The same run is in these tables of runs twice.", list(map(str, files)))
+        raise DataError("These tables of runs contain the same run twice.", list(map(str, files)))
     return runs
 
 
 def with_costs(predictions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """A prediction table with the costs and the pool of each row's run as further columns; empty where `runs` lacks it."""
+    """A prediction table with the costs and the pool of each row's run as added columns; empty if `runs` lacks the run."""
     known = runs[[*RUN, *COSTS, POOL]].astype(
         dict.fromkeys(("condition", "target", "protocol", POOL), "string")
         | dict.fromkeys(("draw", "seed"), "int64")

@@ -7,7 +7,7 @@ import pandas as pd
 from cellda.errors import ConfigurationError
 
 BEST = "best"
-"""Name of the condition that is, on each target, the one that was best on all others."""
+"""Name of the condition that stands, on each target, for the condition that was best on all other targets."""
 
 
 def best_elsewhere(
@@ -18,9 +18,9 @@ def best_elsewhere(
     Runs are averaged within a target first, so that each target counts the same. Of equal candidates, the first is chosen.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them.
+        scores: One row per run, as returned by `cellda.reporting.tables.conditions.scores`.
         candidates: Conditions to choose from, each run on all targets.
-        measure: The column to choose by; more is better.
+        measure: The column to choose by; higher is better.
 
     Returns:
         Target -> condition.
@@ -33,7 +33,7 @@ def best_elsewhere(
     means = means.reindex(columns=list(candidates))
     if len(targets) < 2:
         raise ConfigurationError(
-            "A condition is chosen for a target on the other targets, so that at least two are needed; there is "
+            "A condition is chosen for a target on the other targets, so at least two are needed; there is "
             f"{targets[0] if targets else 'none'}."
         )
     if means.isna().to_numpy().any():
@@ -49,7 +49,7 @@ def under_one_name(table: pd.DataFrame, choice: Mapping[str, str], name: str = B
     Args:
         table: Predictions, scores or costs: any table with the columns `condition` and `target`.
         choice: Target -> condition.
-        name: The condition that they become.
+        name: The new name of the condition.
     """
     wanted = table["target"].astype(str).map(dict(choice))
     return table[(table["condition"].astype(str) == wanted).to_numpy(dtype=bool)].assign(condition=name)

@@ -35,7 +35,7 @@ class _Record(BaseModel):
 
 
 class Estimate(_Record):
-    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN where one group allows none."""
+    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN if there is only one group."""
 
     value: float
     low: float
@@ -118,10 +118,10 @@ class Metrics(_Record):
 
 
 def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> Metrics:
-    """Measure the predictions of one run, or any rows that make one sample.
+    """Measure the predictions of one run, or any rows that form one sample.
 
-    Intervals are percentile intervals of a bootstrap over groups (images, where there are none). A class that
-    a resample misses altogether is left out of that resample's averages.
+    Intervals are percentile intervals of a bootstrap over groups (over images if there are no groups). A class
+    that a resample misses entirely is left out of that resample's averages.
 
     Args:
         predictions: Rows of a prediction table.
@@ -166,12 +166,12 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
     """Average measures: over the runs of each target, then over targets, each target counting the same.
 
     The bootstrap is stratified by target: every resample redraws the groups of each target and takes the same
-    average. A group stands for its images in all runs of its target, because draws share query images and are
-    not independent. The interval is therefore about which images were measured, with draws and trained models
-    as they are; how much those matter is the standard deviation across draws.
+    average. A group holds its images in all runs of its target, because draws share query images and are
+    not independent. The interval therefore covers the choice of images, with draws and trained models fixed;
+    the standard deviation across draws shows how much those matter.
 
     Args:
-        predictions: Rows of a prediction table; runs are told apart by condition, target, draw, seed and
+        predictions: Rows of a prediction table; runs are identified by condition, target, draw, seed and
             protocol.
         resamples: Number of bootstrap resamples; 0 leaves the intervals NaN.
         seed: Seed of the bootstrap.
@@ -213,8 +213,8 @@ class PrecisionRecallCurve:
     """Precision against recall of one class, or averaged over classes.
 
     Attributes:
-        precision, recall: `(T,)`, in [0, 1], by falling recall.
-        average_precision: Area under the curve as the sum of precisions weighted by the rise in recall.
+        precision, recall: `(T,)`, in [0, 1], by decreasing recall.
+        average_precision: Area under the curve as the sum of precisions weighted by the increase in recall.
         support: Number of cells of the class, or of the averaged classes.
     """
 
@@ -265,7 +265,7 @@ def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None
 
 
 def _resampled(counts: npt.NDArray[np.int64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Resampled confusion matrices `(B, R, 6, 6)`; NaN without resamples or with one group only."""
+    """Resampled confusion matrices `(B, R, 6, 6)`; NaN without resamples or with only one group."""
     if len(counts) < 2 or resamples == 0:
         return np.full((1, *counts.shape[1:]), np.nan)
     return resample(counts, resamples, seed).astype(np.float64)

@@ -20,7 +20,7 @@ def class_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     """Measures of every class in every run.
 
     Returns:
-        One row a run and class that has query cells: `condition, target, draw, seed, protocol, class, n`
+        One row per run and class with query cells: `condition, target, draw, seed, protocol, class, n`
             (query cells of the class), `precision, recall, f1`, in [0, 1].
     """
     rows = []
@@ -42,7 +42,7 @@ def average_classes(
 ) -> dict[str, ClassMetrics]:
     """Measures of every class, averaged over the runs of one condition on one target (paper Table 4).
 
-    The bootstrap is that of `cellda.evaluation.metrics.average`: a group stands for its images in all runs.
+    The bootstrap is that of `cellda.evaluation.metrics.average`: a group holds its images in all runs.
 
     Args:
         predictions: Predictions of one condition on one target under one protocol.

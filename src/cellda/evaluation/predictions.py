@@ -1,4 +1,4 @@
-"""Prediction tables: one row per image and run, the record that every number of cellda is computed from."""
+"""Prediction tables: one row per image and run, from which every number in cellda is computed."""
 
 import os
 import tempfile
@@ -37,7 +37,7 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
 
     Args:
         frame: A table with at least these columns; others are dropped.
-        where: How messages call the table.
+        where: The name of the table in messages.
 
     Returns:
         A new table: text as `string`, `n`, `labels_used`, `draw` and `seed` as int64, `oracle` and `bound` as bool,
@@ -45,7 +45,7 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
 
     Raises:
         DataError: If columns are missing or rows break the schema: an unknown class or protocol, a null, a negative
-            number, probabilities that do not sum to 1, a row given twice, or a run whose facts differ between rows.
+            number, probabilities that do not sum to 1, a duplicate row, or a run whose facts differ between rows.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
@@ -75,7 +75,7 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
 
 
 def _absent(missing: Sequence[str], frame: pd.DataFrame) -> list[str]:
-    """What is missing, a line each; the facts of the condition share one, as they are added together."""
+    """One line per missing column; the facts of the condition share a line, because they are added together."""
     facts = [name for name in missing if name in FACTS]
     problems = [
         f"column '{name}' is missing; {nearest(name, map(str, frame.columns))}"
@@ -132,8 +132,8 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
     os.close(handle)
     part = Path(name)
     try:
-        # Bytes of floats compress only when like bytes lie together, which excludes dictionaries for those
-        # columns.
+        # Floats compress only when bytes of equal significance are stored together, which excludes dictionaries for
+        # those columns.
         table.to_parquet(
             part,
             index=False,
@@ -152,10 +152,10 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     """Read prediction tables into one.
 
     Args:
-        sources: Parquet files, or folders, of which every `*.parquet` beneath is read.
+        sources: Parquet files, or folders, in which every `*.parquet` at any depth is read.
 
     Raises:
-        DataError: If nothing is there to read, a file is not a prediction table, or two hold the same row.
+        DataError: If there is nothing to read, a file is not a prediction table, or two hold the same row.
     """
     files: list[Path] = []
     for source in map(Path, sources):
@@ -210,7 +210,7 @@ def class_indices(names: "pd.Series[str]") -> npt.NDArray[np.int64]:
 
 
 def effective_groups(predictions: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Group of every row `(N,)`; an image without one is its own. Targets share no group."""
+    """Group of every row `(N,)`; an image without one is its own group. Targets never share a group."""
     group = predictions["group"].fillna(predictions["path"])
     return (predictions["target"] + "\n" + group).to_numpy(dtype=object)
 
@@ -218,7 +218,7 @@ def effective_groups(predictions: pd.DataFrame) -> npt.NDArray[np.object_]:
 def without_class(predictions: pd.DataFrame, target: str, label: str) -> pd.DataFrame:
     """The rows of `target` whose true class is not `label`, as the target `"<target> without <label>"`.
 
-    Predicting `label` still counts as wrong: it is outside the classes that are left.
+    Predicting `label` still counts as wrong: it is not among the remaining classes.
 
     Raises:
         ConfigurationError: If there are no predictions for `target`.

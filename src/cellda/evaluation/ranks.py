@@ -25,8 +25,9 @@ class Ranking:
         wins: Number of blocks in which no other condition scored higher.
         blocks: Number of blocks.
         statistic: Friedman's chi-square; NaN with fewer than three conditions or two blocks.
-        p_value: Of Friedman's test, that all conditions rank alike.
-        critical_difference: How far two mean ranks must be apart to differ at 0.05 (Nemenyi); NaN with one condition.
+        p_value: Of Friedman's test that all conditions rank equally.
+        critical_difference: The smallest difference of mean ranks that is significant at 0.05 (Nemenyi); NaN with one
+            condition.
     """
 
     mean_ranks: "pd.Series[float]"
@@ -52,16 +53,16 @@ class Ranking:
 def rank(scores: pd.DataFrame, conditions: Sequence[str], measure: str = "balanced_accuracy") -> Ranking:
     """Rank conditions by a measure on every (target, draw) block.
 
-    Blocks of one target share images, and those of one draw number their source models: they are not independent, so that
-    p value and critical difference are too small by an unknown amount.
+    Blocks of one target share images, and blocks of one draw number share source models: they are not independent, so the
+    p value and the critical difference are too small by an unknown amount.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them, of one protocol.
-        conditions: Those that are ranked.
-        measure: The column to rank by; more is better.
+        scores: One row per run of one protocol, as returned by `cellda.reporting.tables.conditions.scores`.
+        conditions: The conditions to rank.
+        measure: The column to rank by; higher is better.
 
     Raises:
-        ConfigurationError: If nothing is to be ranked, protocols are mixed, or a condition was not run on every block.
+        ConfigurationError: If there is nothing to rank, protocols are mixed, or a condition was not run on every block.
     """
     if not conditions:
         raise ConfigurationError(
@@ -98,7 +99,7 @@ def critical_difference(conditions: int, blocks: int) -> float:
     `q` is the upper quantile of the studentized range for infinite degrees of freedom, divided by the root of 2.
 
     Args:
-        conditions: Number k of conditions; one has no difference to another: NaN.
+        conditions: Number k of conditions; the result is NaN for one.
         blocks: Number N of blocks.
     """
     if conditions < 2:
@@ -108,7 +109,7 @@ def critical_difference(conditions: int, blocks: int) -> float:
 
 
 def _friedman(values: pd.DataFrame) -> tuple[float, float]:
-    """Statistic and p value; no difference at all is 0 and 1."""
+    """Statistic and p value; 0 and 1 if no values differ."""
     if values.shape[1] < 3 or len(values) < 2:
         return float("nan"), float("nan")
     if (values.min(axis=1) == values.max(axis=1)).all():

@@ -16,7 +16,7 @@ MEASURES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", 
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates of `(...)` confusion matrices; NaN where a denominator is zero for want of cells.
+    """Rates of `(...)` confusion matrices; NaN where there are no cells to divide by.
 
     Attributes:
         accuracy, balanced_accuracy, macro_precision, macro_recall, macro_f1: `(...)`, in [0, 1].
@@ -36,12 +36,12 @@ class Rates:
 def rates(confusion: npt.ArrayLike, averaged: npt.NDArray[np.bool_]) -> Rates:
     """Rates of confusion matrices.
 
-    A class that is never predicted has precision 0 and F1 0. A class without a cell (in a bootstrap resample)
-    has no rates, and is left out of that matrix's averages.
+    A class that is never predicted has precision 0 and F1 0. A class without cells (in a bootstrap resample)
+    has no rates and is left out of that matrix's averages.
 
     Args:
         confusion: `(..., 6, 6)` counts; rows are true classes, columns predicted ones.
-        averaged: `(6,)` or `(..., 6)`, the classes that macro and balanced averages run over.
+        averaged: `(6,)` or `(..., 6)`, the classes that macro and balanced averages include.
     """
     counts = np.asarray(confusion, dtype=np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)

@@ -1,4 +1,4 @@
-"""Results by number of labelled cells: conditions that differ in nothing but `n`."""
+"""Results by number of labelled cells: conditions that differ only in `n`."""
 
 import pandas as pd
 
@@ -13,10 +13,10 @@ def sized_name(condition: str, n: int) -> str:
 
 
 def with_sizes(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """The rows of `condition` at several sizes, by rising size, with the column `size`: their `n`.
+    """The rows of `condition` at several sizes, by increasing size, with the column `size`: their `n`.
 
     Raises:
-        ConfigurationError: If no row is of a condition called `<condition>@n=<its n>`.
+        ConfigurationError: If there are no rows of a condition called `<condition>@n=<its n>`.
     """
     sizes = {
         str(name): int(n)

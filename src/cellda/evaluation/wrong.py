@@ -1,4 +1,4 @@
-"""Wrong predictions: what cells were taken for, and the second most probable class (paper, Figs. 11 to 13)."""
+"""Wrong predictions: what cells were mistaken for, and the second most probable class (paper, Figs. 11 to 13)."""
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,12 @@ def second_class(predictions: pd.DataFrame) -> "pd.Series[str]":
 
 
 def second_chances(predictions: pd.DataFrame) -> pd.DataFrame:
-    """How often the second most probable class is the true one where the first is wrong (paper, Fig. 13).
+    """How often the second most probable class is correct when the first is wrong (paper, Fig. 13).
 
     Returns:
         One row for each class that has cells, in class order: `label`, `cells`, `wrong`, `second_is_true`
-            (counts), and `share`, the part of the wrong ones whose second class is true, in [0, 1]; NaN where
-            none is wrong.
+            (counts), and `share`, the share of wrong predictions whose second class is correct, in [0, 1]; NaN
+            if none is wrong.
     """
     cells = predictions["label"].value_counts()
     missed = wrong(predictions)

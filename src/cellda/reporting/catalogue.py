@@ -1,8 +1,8 @@
-"""The tables and figures that can be asked for by name: what `cellda table`, `cellda figure` and studies share.
+"""The tables and figures available by name, shared by `cellda table`, `cellda figure` and the studies.
 
-Each is a function of a prediction table of one protocol (with the costs of its runs as further columns where they are
-known), and of the main condition: the one that others are compared with, and the one shown where only one is. Its docstring
-is what `cellda list` shows. pandas, torch and matplotlib are imported when one is made, not when they are listed.
+Each is a function of a prediction table of one protocol (with the costs of its runs as added columns where they are known)
+and of the main condition: the one that others are compared with, or the only one shown. `cellda list` shows its docstring.
+pandas, torch and matplotlib are imported when one is made, not when they are listed.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ Made = TypeVar("Made")
 
 
 def summary(predictions: "pd.DataFrame", _: str) -> "TextTable":
-    """Means over targets with 95 % intervals, a row a condition."""
+    """Means over targets with 95 % intervals, one row per condition."""
     from cellda.reporting.tables.conditions import summary_table
 
     return summary_table(predictions)
 
 
 def conditions(predictions: "pd.DataFrame", _: str) -> "TextTable":
-    """Accuracy of conditions by targets, mean ± standard deviation; Raabin also without basophils."""
+    """Accuracy by condition and target, mean ± standard deviation; Raabin also without basophils."""
     from cellda.reporting.tables.conditions import condition_table
 
     return condition_table(predictions)
@@ -42,7 +42,7 @@ def comparison(predictions: "pd.DataFrame", main: str) -> "TextTable":
 
 
 def comparison_balanced(predictions: "pd.DataFrame", main: str) -> "TextTable":
-    """The same tests of balanced accuracy."""
+    """The same tests on balanced accuracy."""
     from cellda.evaluation.compare import compare
     from cellda.reporting.tables.conditions import comparison_table, scores
 
@@ -50,7 +50,7 @@ def comparison_balanced(predictions: "pd.DataFrame", main: str) -> "TextTable":
 
 
 def comparison_per_image(predictions: "pd.DataFrame", main: str) -> "TextTable":
-    """The tests image by image, as in the paper's Table 5; p is too small."""
+    """The tests image by image, as in the paper's Table 5; the p values are too small."""
     from cellda.evaluation.compare import compare_per_image
     from cellda.reporting.tables.conditions import comparison_table
 
@@ -72,7 +72,7 @@ def leaderboard_without_labels(predictions: "pd.DataFrame", _: str) -> "TextTabl
 
 
 def paper_means(predictions: "pd.DataFrame", _: str) -> "TextTable":
-    """Table 5: conditions, mean over targets; ours, paper, difference."""
+    """Table 5: conditions, averaged over targets; ours, paper, difference."""
     from cellda.reporting.paper.tables import paper_means_table
 
     return paper_means_table(predictions)
@@ -108,7 +108,7 @@ def sample_size_per_class(predictions: "pd.DataFrame", main: str) -> "TextTable"
 
 
 def bars(predictions: "pd.DataFrame", _: str) -> "Figure":
-    """Table C.1 as bars: accuracy of conditions by targets, a dot a run."""
+    """Table C.1 as bars: accuracy by condition and target, one dot per run."""
     from cellda.reporting.figures import condition_bars
     from cellda.reporting.tables.conditions import scores
 
@@ -131,21 +131,21 @@ def accuracy(predictions: "pd.DataFrame", main: str) -> "Figure":
 
 
 def pr(predictions: "pd.DataFrame", main: str) -> "Figure":
-    """Fig. 7: precision against recall, a curve a target."""
+    """Fig. 7: precision against recall, one curve per target."""
     from cellda.reporting.paper.figures import precision_recall
 
     return precision_recall(predictions, main)
 
 
 def pr_per_class(predictions: "pd.DataFrame", main: str) -> "Figure":
-    """Fig. B.1: precision against recall, a panel a target, a curve a class."""
+    """Fig. B.1: precision against recall, one panel per target, one curve per class."""
     from cellda.reporting.paper.figures import precision_recall_per_class
 
     return precision_recall_per_class(predictions, main)
 
 
 def accuracy_by_size(predictions: "pd.DataFrame", main: str) -> "Figure":
-    """Fig. D.1: accuracy by number of labelled cells, a line a target."""
+    """Fig. D.1: accuracy by number of labelled cells, one line per target."""
     from cellda.reporting.paper.figures import accuracy_by_size as draw
 
     return draw(predictions, main)
@@ -203,10 +203,10 @@ FIGURES: "Mapping[str, Callable[[pd.DataFrame, str], Figure]]" = {
 def named(
     name: str, makers: "Mapping[str, Callable[[pd.DataFrame, str], Made]]", noun: str
 ) -> "Callable[[pd.DataFrame, str], Made]":
-    """The table or figure of a name.
+    """The table or figure with this name.
 
     Raises:
-        UnknownNameError: If the name is unknown; the message names the near ones.
+        UnknownNameError: If the name is unknown; the message suggests similar names.
     """
     if name not in makers:
         raise UnknownNameError(f"There is no {noun} '{name}'; {nearest(name, makers)}")

@@ -16,21 +16,21 @@ from cellda.evaluation.predictions import single
 from cellda.taxonomy import CLASSES
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
-"""Eight colours that colour-blind readers tell apart (Okabe and Ito 2008)."""
+"""Eight colours that colour-blind readers can tell apart (Okabe and Ito 2008)."""
 
 CLASS_COLOURS = dict(
     zip(CLASSES, ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"), strict=True)
 )
-"""A colour of `PALETTE` for each class, the same in every figure; without yellow, which is lost on white."""
+"""A colour of `PALETTE` for each class, the same in every figure; without yellow, which is hard to see on white."""
 
 
 def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
-    """Bars of a measure, grouped by target, one colour a condition.
+    """Bars of a measure, grouped by target, one colour per condition.
 
-    Bars are means over runs, error bars the standard deviation, dots the single runs.
+    Bars are means over runs, error bars the standard deviation, dots the individual runs.
 
     Args:
-        scores: One row a run, as `cellda.reporting.tables.conditions.scores` gives them; conditions and targets appear
+        scores: One row per run, as returned by `cellda.reporting.tables.conditions.scores`; conditions and targets appear
             in its order.
         measure: The column to show, in [0, 1].
 
@@ -65,7 +65,7 @@ def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:
     axes.set_xticks(range(len(targets)), [target.replace("_", " ") for target in targets])
     axes.set_ylim(0, 1)
     axes.set_ylabel(measure.replace("_", " "))
-    axes.set_title(f"protocol '{protocol}': mean ± standard deviation, a dot a run", fontsize=10)
+    axes.set_title(f"protocol '{protocol}': mean ± standard deviation, one dot per run", fontsize=10)
     plain_axes(axes)
     axes.tick_params(axis="x", length=0)
     figure.legend(loc="outside upper center", ncols=min(len(conditions), 3), frameon=False)
@@ -82,10 +82,10 @@ def contact_sheet(
     """Cells side by side, for example before and after normalization.
 
     Args:
-        rows: Batches `(B, 3, H, W)`, uint8, or floats in [0, 1] (clipped for display); a row of the sheet
-            each.
-        row_titles: One title a row.
-        column_titles: One title a column, or none.
+        rows: Batches `(B, 3, H, W)`, uint8, or floats in [0, 1] (clipped for display); one for each row of the
+            sheet.
+        row_titles: One title per row.
+        column_titles: One title per column, or none.
         title: Title of the sheet.
         captions: A line under each image, row by row, or none.
 
@@ -131,7 +131,7 @@ def contact_sheet(
 
 
 def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
-    """Write a figure as the kind of file its name ends in (png, svg, pdf), without a timestamp."""
+    """Write a figure in the format that the file's suffix names (png, svg, pdf), without a timestamp."""
     target = Path(file).expanduser()
     target.parent.mkdir(parents=True, exist_ok=True)
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -140,7 +140,7 @@ def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
 
 
 def blank_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, laid out without overlaps."""
+    """An empty figure of this size in inches, laid out without overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure

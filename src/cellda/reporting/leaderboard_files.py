@@ -26,10 +26,10 @@ CHOICES = "best.csv"
 def with_best(
     predictions: pd.DataFrame, runs: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Predictions and runs, each with `best` and `best_without_labels` as further conditions, and what was chosen for them.
+    """Add the conditions `best` and `best_without_labels` to predictions and runs, and return what was chosen for them.
 
-    `best` is chosen among all that compete, `best_without_labels` among those that used no target label, each where there
-    are two targets or more and something to choose from.
+    `best` is chosen among all that compete, `best_without_labels` among those that used no target label, each only if there
+    are at least two targets and two candidates.
 
     Args:
         predictions: A prediction table of one protocol.

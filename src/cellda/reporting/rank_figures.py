@@ -1,4 +1,4 @@
-"""The critical-difference diagram (Demšar 2006, Fig. 1): mean ranks on a line, bars over what does not differ."""
+"""The critical-difference diagram (Demšar 2006, Fig. 1): mean ranks on a line, bars over conditions that do not differ."""
 
 import math
 
@@ -15,13 +15,13 @@ _ROW = 0.2
 def critical_difference_diagram(ranking: Ranking) -> Figure:
     """Mean ranks of conditions, the best on the left; those joined by a bar do not differ at 0.05 (Nemenyi).
 
-    The better half is named on the left, the other on the right; the distance that makes a difference is drawn above.
+    The better half is labelled on the left, the other on the right; the critical difference is drawn above.
 
     Args:
         ranking: Of at least two conditions.
 
     Raises:
-        ConfigurationError: If there is one condition only.
+        ConfigurationError: If there is only one condition.
     """
     names, count = list(map(str, ranking.mean_ranks.index)), len(ranking.mean_ranks)
     if count < 2:

@@ -1,4 +1,4 @@
-"""Fine-tuning on support, pool and source images while the embeddings of source and target are made alike."""
+"""Fine-tuning on support, pool and source images that aligns the embeddings of source and target."""
 
 from abc import abstractmethod
 from typing import ClassVar, Protocol
@@ -17,26 +17,26 @@ from cellda.plugins.settings import tunable
 from cellda.training.objective import CrossEntropy, Objective, Step
 
 TARGET_SETS = 2
-"""The first sets of a batch are the target's: the support and the pool."""
+"""The first sets of a batch belong to the target: the support and the pool."""
 
 
 class EmbeddingDistance(Protocol):
-    """How far apart two sets of embeddings are."""
+    """A distance between two sets of embeddings."""
 
     def __call__(self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
-        """The distance of `(N, D)` and `(M, D)`, each of at least two embeddings; gradients go through it."""
+        """The differentiable distance between `(N, D)` and `(M, D)`, each of at least two embeddings."""
 
 
 class Aligning(SourceImages, Mixing):
-    """What methods share that align the embeddings of source and target.
+    """Base of methods that align the embeddings of source and target.
 
     Batches hold support, pool and source in equal parts. The source images are drawn once as in `mixed_source`, in equal parts
-    from every class of every source. Cells of a pool are not balanced and the drawn source images are; that the balanced
-    support counts to the target halves this difference, which alignment would take for one of domains.
+    from every class of every source. A pool is not balanced by class, but the drawn source images are; counting the balanced
+    support as target halves this difference, which alignment would mistake for a difference between domains.
 
     Attributes:
-        distance: What is made small; a method without one overrides `objective`.
-        weight: Weight of the distance in the end.
+        distance: The distance to minimise; a method without one overrides `objective`.
+        weight: Final weight of the distance.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED, Need.SOURCE})
@@ -47,7 +47,7 @@ class Aligning(SourceImages, Mixing):
     batch_size: int = tunable(24, choices=(12, 24, 48), ge=3)
     min_steps: int = tunable(110, choices=(0, 55, 110, 220), ge=0)
     source_images: int = Field(
-        default=300, ge=1, description="Source images in all, balanced over sources and classes."
+        default=300, ge=1, description="Total number of source images, balanced over sources and classes."
     )
     weight: float
 
@@ -58,15 +58,15 @@ class Aligning(SourceImages, Mixing):
 
 
 class Alignment(CrossEntropy):
-    """Cross-entropy of support and source, and a term that grows the more source and target embeddings differ.
+    """Cross-entropy of support and source, plus a term that grows as source and target embeddings differ.
 
-    The target's embeddings are those of the support and of the pool, the source's those of the classes that have support:
-    nothing in the target may correspond to the others. Both are standardised together first, see `standardised`. The term's
-    weight follows `ramps.rising`.
+    Target embeddings are those of the support and the pool; source embeddings are those of classes that have support, because
+    the target may not contain the others. Both are standardised together first, see `standardised`. The term's weight follows
+    `ramps.rising`.
 
     Args:
         label_smoothing: As in `CrossEntropy`.
-        weight: Weight of the term in the end.
+        weight: Final weight of the term.
         classes: `(K,)` indices of the classes that have support.
     """
 
@@ -78,16 +78,16 @@ class Alignment(CrossEntropy):
     def term(
         self, source: Float[Tensor, "n d"], target: Float[Tensor, "m d"], factor: float
     ) -> Float[Tensor, ""]:
-        """What is added to the cross-entropy; both sides have at least two embeddings.
+        """The term added to the cross-entropy; both sides have at least two embeddings.
 
         Args:
             source: Embeddings of source images.
             target: Embeddings of target images.
-            factor: The present weight of what the encoder is to do about it.
+            factor: The current weight of the term's effect on the encoder.
         """
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
-        """The cross-entropy alone where a batch holds fewer than two embeddings of a side."""
+        """Cross-entropy and the term; the cross-entropy alone if a batch holds fewer than two embeddings of a side."""
         embeddings = module.embed(step.inputs)  # type: ignore[operator]
         supervised = self.of(module.head(embeddings), step.labels)  # type: ignore[operator]
         of_target = torch.tensor([part < TARGET_SETS for part in step.parts], device=step.labels.device)
@@ -104,9 +104,9 @@ class Distance(Alignment):
 
     Args:
         label_smoothing: As in `CrossEntropy`.
-        weight: Weight of the distance in the end.
+        weight: Final weight of the distance.
         classes: `(K,)` indices of the classes that have support.
-        distance: Of the embeddings of source and target.
+        distance: The distance between source and target embeddings.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class Distance(Alignment):
 
 
 def standardised(embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-    """Embeddings less their mean, over one number for all dimensions that makes their mean variance 1.
+    """Embeddings minus their mean, divided by one scale for all dimensions that makes their mean variance 1.
 
-    From one source model to another the spread of embeddings differs by a factor of four, and with it a covariance's by 16; so
-    one weight would not fit two models. Gradients go through mean and number: without them, every step would shrink the
-    embeddings, in vain, as the next would standardise them again, until nothing is left of them.
+    The spread of embeddings differs by a factor of four between source models, and that of covariances by 16, so one weight
+    would not fit two models. Gradients flow through mean and scale: without them, every step would shrink the embeddings until
+    they vanish, to no effect because the next step standardises them again.
     """
     centred = embeddings - embeddings.mean(0)
     return centred / centred.square().mean().sqrt()

@@ -16,16 +16,16 @@ from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 
 BATCH = 64
-"""Images that are normalised together while statistics are taken."""
+"""Images that are normalised together while statistics are computed."""
 
 SOURCE_IMAGES = 200
-"""Source images whose statistics are taken, at most: a channel has hundreds of positions in each."""
+"""Maximum number of source images for statistics: each has hundreds of positions per channel."""
 
 
 class SourceStatistics(Pooled, Adapter):
-    """What methods share that move the encoder's BatchNorm statistics from the source's to the pool's.
+    """Base of methods that move the encoder's BatchNorm statistics from the source's to the pool's.
 
-    It starts from an encoder with the source's statistics: what comes before it in a chain does not change the encoder.
+    They start from an encoder with the source's statistics: adapters before them in a chain must not change the encoder.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.SOURCE_STATISTICS})
@@ -36,12 +36,12 @@ class SourceStatistics(Pooled, Adapter):
         if not batchnorms(offer.encoder):
             raise ConfigurationError(
                 f"{self.name} works on the BatchNorm layers of the encoder, and this backbone has none; choose a backbone "
-                "that has (tf_efficientnet_lite0, resnet18, ...) or another adapter."
+                "with BatchNorm (tf_efficientnet_lite0, resnet18, ...) or another adapter."
             )
         if offer.unlabelled < 2:
             raise ConfigurationError(
-                f"{self.name} takes statistics of unlabelled images, and one image has none; give it at least 2 or choose "
-                "another adapter."
+                f"{self.name} computes statistics over unlabelled images, which takes more than one image; give it at least 2 "
+                "or choose another adapter."
             )
 
 
@@ -55,16 +55,16 @@ def batchnorms(encoder: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 def keep_to_source(model: CellClassifier, sources: Sequence[ImageSet]) -> None:
-    """Make the running statistics of the encoder's BatchNorms those of source images, while all outputs stay the same.
+    """Set the running statistics of the encoder's BatchNorms to those of source images without changing any output.
 
-    A layer gives `(x - mean) / sqrt(var) gain + bias`; with the source's `mean` and `var` in place of its own, another
-    gain and bias give the same. A source model that was trained with frozen statistics (the default) still has those of
-    ImageNet, to which its weights have grown used: the target's in place of these would move every channel, even if the
+    A layer computes `(x - mean) / sqrt(var) gain + bias`; with the source's `mean` and `var` in place of its own, another
+    gain and bias give the same output. A source model trained with frozen statistics (the default) still has those of
+    ImageNet, and its weights have adapted to them: replacing them by the target's would shift every channel, even if the
     target were the source.
 
     Args:
-        model: Where it is; it is left in evaluation mode.
-        sources: The source images; `SOURCE_IMAGES` from all over them are used, in evaluation mode.
+        model: On any device; it is left in evaluation mode.
+        sources: The source images; at most `SOURCE_IMAGES`, spread over all of them, are used in evaluation mode.
     """
     layers = [layer for layer in batchnorms(model.encoder) if layer.affine]
     total = sum(map(len, sources))
@@ -78,7 +78,7 @@ def keep_to_source(model: CellClassifier, sources: Sequence[ImageSet]) -> None:
             for batch in torch.split(rows, BATCH):
                 if len(batch):
                     pixels = part.raw(batch).to(device, torch.float32) / 255
-                    model.embed(part.normalizer.to(device)(pixels))  # a source keeps its own
+                    model.embed(part.normalizer.to(device)(pixels))  # each source keeps its own normalizer
         for layer, found in zip(layers, moments, strict=True):
             (mean, var), (own_mean, own_var) = found.pooled(), _running(layer)
             mean, var = mean.to(own_mean), var.to(own_var)
@@ -91,14 +91,14 @@ def keep_to_source(model: CellClassifier, sources: Sequence[ImageSet]) -> None:
 def take_statistics(model: CellClassifier, images: ImageSet, alpha: float = 1.0) -> None:
     """Move the running statistics of the encoder's BatchNorms to those of `images`, in one pass over all of them.
 
-    `mean = (1 - alpha) mean_before + alpha mean_images`, and so the variances. `mean_images` and the (unbiased) variance are
-    exact over every position of every image, as a layer sees them while the layers before it normalise with the statistics
-    of the batch. A batch takes images from all over the set, because sets may be sorted by class.
+    `mean = (1 - alpha) mean_before + alpha mean_images`, and likewise for the variances. `mean_images` and the (unbiased)
+    variance are exact over every position of every image, as a layer sees them while the layers before it normalise with the
+    statistics of the batch. A batch takes images from all over the set, because sets may be sorted by class.
 
     Args:
-        model: Where it is; it is left in evaluation mode.
+        model: On any device; it is left in evaluation mode.
         images: At least 2.
-        alpha: 0 leaves the statistics as they are, 1 replaces them.
+        alpha: 0 keeps the statistics, 1 replaces them.
     """
     layers = batchnorms(model.encoder)
     before = [tuple(value.clone() for value in _running(layer)) for layer in layers]
@@ -129,7 +129,7 @@ def _running(layer: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def _watching(layers: list[nn.BatchNorm2d]) -> "Iterator[list[_Moments]]":
-    """Within it, what goes into each layer is taken in by its moments."""
+    """Collect the moments of each layer's inputs while the context is open."""
     moments = [_Moments() for _ in layers]
     hooks = [
         layer.register_forward_pre_hook(lambda _, given, into=into: into.add(given[0]))
@@ -149,7 +149,7 @@ class _Moments:
         self.parts: list[tuple[int, Tensor, Tensor]] = []
 
     def add(self, values: Tensor) -> None:
-        """Take in `(B, C, H, W)`."""
+        """Add values `(B, C, H, W)`."""
         var, mean = (one.cpu().double() for one in torch.var_mean(values, (0, 2, 3), correction=0))
         self.parts.append((values.numel() // values.shape[1], mean, var))
 

@@ -1,4 +1,4 @@
-"""Methods that leave the encoder as it is and work on embeddings; a regression on them."""
+"""Methods that keep the encoder unchanged and work on embeddings; a regression on them."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Features:
 
 
 class FeatureAdapter(Adapter):
-    """An adaptation method that changes the head alone, given the embeddings of the target's images.
+    """An adaptation method that changes only the head, given the embeddings of the target's images.
 
     The embeddings are computed once, in evaluation mode and without augmentation; a search computes them once for all its
     trials and folds.
@@ -59,7 +59,7 @@ class FeatureAdapter(Adapter):
         return model
 
     def embedded(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Features:
-        """The embeddings of what the adapter declared that it needs."""
+        """The embeddings of the images that the adapter declared it needs."""
         none = torch.empty(0, model.backbone.embedding), torch.empty(0, dtype=torch.int64)
         labelled = Need.LABELS in self.needs
         return Features(
@@ -76,7 +76,7 @@ class FeatureAdapter(Adapter):
 
 
 class HeadTraining(Training, FeatureAdapter):
-    """What methods share that train the head on embeddings, by the training loop: AdamW and one cycle."""
+    """Base of methods that train the head on embeddings with the training loop: AdamW and one cycle."""
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.HEAD})
 

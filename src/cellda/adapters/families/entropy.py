@@ -1,4 +1,4 @@
-"""Entropies of predictions, of which methods without labels are made, and an objective that is a function of logits."""
+"""Entropies of predictions, used by methods without labels, and an objective that is a function of logits."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from cellda.training.objective import CrossEntropy, Step
 
 
 def conditional_entropy(logits: Float[Tensor, "n classes"], order: float = 1.0) -> Float[Tensor, ""]:
-    """Mean Tsallis entropy of single predictions, at order 1 Shannon's in nats: small where they are certain.
+    """Mean Tsallis entropy of single predictions (Shannon's, in nats, at order 1): small if they are confident.
 
-    With the same order in both, the marginal entropy is never below it.
+    At the same order, the marginal entropy is never below it.
     """
     if order == 1:
         return -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
@@ -19,9 +19,9 @@ def conditional_entropy(logits: Float[Tensor, "n classes"], order: float = 1.0) 
 
 
 def marginal_entropy(logits: Float[Tensor, "n classes"], order: float) -> Float[Tensor, ""]:
-    """Tsallis entropy of the mean prediction `p`: large where all classes are predicted.
+    """Tsallis entropy of the mean prediction `p`: large if all classes are predicted.
 
-    `(1 - sum(p ** order)) / (order - 1)`; Shannon's, in nats, at order 1. It is largest where all classes are predicted
+    `(1 - sum(p ** order)) / (order - 1)`; Shannon's, in nats, at order 1. It is largest if all classes are predicted
     equally often, but the higher the order, the less is gained by making a rare class more frequent (Veilleux et al.,
     NeurIPS 2021).
     """
@@ -36,8 +36,8 @@ class OfLogits(CrossEntropy):
 
     Args:
         terms: The function; labels are `UNLABELLED` where there is none.
-        head_in_use: Whether the head of a `CellClassifier` works as it does in use, without dropout and with its own
-            statistics, while what is before it trains.
+        head_in_use: Whether the head of a `CellClassifier` runs in evaluation mode, without dropout and with its running
+            statistics, while the layers before it train.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class OfLogits(CrossEntropy):
         self.head_in_use = head_in_use
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
-        """What the function says of the batch."""
+        """The value of the function for the batch."""
         if self.head_in_use:
             module.head.eval()  # type: ignore[union-attr]
         return self.terms(module(step.inputs), step.labels)

@@ -18,15 +18,15 @@ from cellda.training.settings import Training
 
 
 class FineTuning(Training, Adapter):
-    """What methods share that train weights of encoder, embedding and head on the support.
+    """Base of methods that train weights of encoder, embedding and head on the support.
 
-    By default all weights are trained by the cross-entropy; a method overrides what differs: `objective`, `sets`, or `adapt`.
+    By default all weights are trained with cross-entropy; a method overrides what differs: `objective`, `sets`, or `adapt`.
     A support set of 20 images would get too few optimizer steps in `epochs` epochs, so epochs are added until there are
-    `min_steps`; given `epochs` alone, exactly those are made.
+    `min_steps`; if only `epochs` is given, exactly that many are run.
 
     Attributes:
-        min_steps: Optimizer steps, at least; epochs are added until there are as many.
-        stain_jitter: Strength of random changes of stain and light (`cellda.imaging.augment.random_stain`); 0 is none.
+        min_steps: Minimum number of optimizer steps; epochs are added to reach it.
+        stain_jitter: Strength of random changes of stain and light (`cellda.imaging.augment.random_stain`); 0 disables them.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.HEAD})
@@ -50,22 +50,22 @@ class FineTuning(Training, Adapter):
 
     @classmethod
     def implied(cls, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Whoever names `epochs` gets those, unless `min_steps` is named as well."""
+        """Setting `epochs` without `min_steps` implies exactly that many epochs."""
         return {"min_steps": 0, **changes} if "epochs" in changes else dict(changes)
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
-        """Train the weights of `model` that require gradients by `objective`."""
+        """Train the weights of `model` that require gradients with `objective`."""
         to_device(model, context.trainer.device)
         self.fine_tune(model, target, context, self.objective(model, target, context))
         return model
 
     def objective(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> Objective:
-        """What is minimised: the cross-entropy, unless a method says otherwise; `model` is on its device."""
+        """The loss to minimise: cross-entropy, unless a method overrides it; `model` is already on its device."""
         del model, target, context
         return CrossEntropy(self.label_smoothing)
 
     def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
-        """The images that are trained on, by what they are called: the support, unless a method says otherwise."""
+        """The images to train on, by display name: the support, unless a method overrides it."""
         del context
         return {"the support": [target.support]}
 
@@ -80,7 +80,7 @@ class FineTuning(Training, Adapter):
         context.trainer.fit(model, examples, settings, seed=context.seed, work=work, objective=objective)
 
     def for_images(self, images: int) -> Self:
-        """These settings with as many epochs as `images` need for `min_steps`."""
+        """These settings with as many epochs as it takes to reach `min_steps` on `images` images."""
         steps_an_epoch = len(Batches([images], self.batch_size, seed=0))
         return self.model_copy(update={"epochs": max(self.epochs, -(-self.min_steps // steps_an_epoch))})
 

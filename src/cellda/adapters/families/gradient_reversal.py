@@ -1,4 +1,4 @@
-"""Gradient reversal: two parts of a network that want the opposite of the same loss."""
+"""Gradient reversal: two parts of a network optimise the same loss in opposite directions."""
 
 from typing import Any
 
@@ -19,5 +19,5 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse(values: Float[Tensor, "..."], factor: float = 1.0) -> Float[Tensor, "..."]:
-    """The values as they are; a gradient that comes back through them is multiplied by `-factor` (Ganin et al. 2016)."""
+    """Return the values unchanged; gradients that flow back through them are multiplied by `-factor` (Ganin et al. 2016)."""
     return _Reversal.apply(values, factor)  # type: ignore[no-any-return]

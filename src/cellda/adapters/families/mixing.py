@@ -18,15 +18,15 @@ from cellda.training.objective import Objective
 
 
 class Mixing(FineTuning):
-    """What methods share that train on the support together with unlabelled images.
+    """Base of methods that train on the support together with unlabelled images.
 
-    Batches hold support and pool in equal parts. An epoch takes every support image once and as many images of the pool, each
-    time others; epochs are added until there are `min_steps`, as in `full`. So a run costs the same whatever the size of
-    the pool. A method says what is minimised by `objective`.
+    Batches hold support and pool in equal parts. An epoch takes every support image once and as many pool images, different
+    ones each time; epochs are added until there are `min_steps`, as in `full`. A run therefore costs the same for any size of
+    the pool. A method defines its loss in `objective`.
 
     Attributes:
-        examples: What is made of the images of a batch.
-        passes: Images sent through the backbone for every support image, itself and all views of its partners included.
+        examples: How the images of a batch are prepared.
+        passes: Images sent through the backbone per support image, including itself and all views of its partners.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})
@@ -38,7 +38,7 @@ class Mixing(FineTuning):
     min_steps: int = tunable(150, choices=(0, 75, 150, 300), ge=0)
 
     def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
-        """What batches hold in equal parts; the support is part 0 of a batch and the pool part 1."""
+        """The sets that batches hold in equal parts; the support is part 0 of a batch and the pool part 1."""
         return {**super().sets(target, context), "the pool": [target.pool]}
 
     def fine_tune(

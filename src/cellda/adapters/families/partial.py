@@ -8,15 +8,15 @@ from cellda.models.classifier import CellClassifier
 
 
 class Partial(FineTuning):
-    """Fine-tuning as in `full`, of the parameters that a method names; all others stay as they are.
+    """Fine-tuning as in `full`, but only of the parameters that a method names; all others are frozen.
 
-    Statistics are not parameters: the BatchNorms of the head follow the target's images, as in every training, and those of
-    the encoder do if `bn="train"`.
+    Statistics are not parameters: the BatchNorms of the head track the target's images, as in all training, and those of the
+    encoder do if `bn="train"`.
     """
 
     @abstractmethod
     def trained(self, model: CellClassifier) -> set[str]:
-        """Names of the parameters of `model` that train; `check` has refused an encoder without any."""
+        """Names of the parameters of `model` to train; `check` has already refused an encoder without any."""
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train the named weights of `model` on the support images."""

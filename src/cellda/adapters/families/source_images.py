@@ -10,17 +10,17 @@ from cellda.errors import ConfigurationError
 
 
 class SourceImages(FineTuning):
-    """What methods share that train on source images as well; they declare `Need.SOURCE`.
+    """Base of methods that also train on source images; they must declare `Need.SOURCE`.
 
     `source_images` are drawn once, in equal parts from every class of every source; each keeps its own normalizer.
     """
 
     source_images: int = Field(
-        default=100, ge=1, description="Source images in all, balanced over sources and classes."
+        default=100, ge=1, description="Total number of source images, balanced over sources and classes."
     )
 
     def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
-        """The drawn source images after what else is trained on."""
+        """The other training images, followed by the drawn source images."""
         return {**super().sets(target, context), "the sources": self.drawn(context)}
 
     def check(self, offer: Offer) -> None:
@@ -35,13 +35,13 @@ class SourceImages(FineTuning):
             )
 
     def drawn(self, context: AdaptContext) -> list[ImageSet]:
-        """The drawn images of every source of which some are drawn."""
+        """The drawn images of every source from which any were drawn."""
         rows = self._draw(context)
         sets = [source.subset(chosen) for source, chosen in zip(context.source, rows, strict=True)]
         return [part for part in sets if len(part)]
 
     def _draw(self, context: AdaptContext) -> list[list[int]]:
-        """Positions in each source: one image of each (source, class) cell in turn, until there are enough."""
+        """Positions in each source: one image of each (source, class) pair in turn, until there are enough."""
         self._check(sum(len(source) for source in context.source))
         generator = Generator().manual_seed(context.seed)
         piles: list[tuple[int, list[int]]] = []

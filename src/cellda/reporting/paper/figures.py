@@ -22,7 +22,7 @@ from cellda.reporting.tables.conditions import distinct, scores, words
 from cellda.taxonomy import CLASSES
 
 LINES = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#777777")
-"""Colours of the lines of targets: `PALETTE` with grey instead of yellow, which is lost on white."""
+"""Colours of the lines of targets: `PALETTE` with grey instead of yellow, which is hard to see on white."""
 
 _DASHES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (2, 1)), (0, (9, 3)), (0, (1, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -86,7 +86,7 @@ def accuracy_bars(
 
 
 def precision_recall(predictions: pd.DataFrame, condition: str) -> Figure:
-    """One precision-recall curve a target, averaged over classes and runs (Fig. 7).
+    """One precision-recall curve per target, averaged over classes and runs (Fig. 7).
 
     Bands are the standard deviation over runs; the legend gives the mean average precision.
 
@@ -111,7 +111,7 @@ def precision_recall(predictions: pd.DataFrame, condition: str) -> Figure:
 
 
 def precision_recall_per_class(predictions: pd.DataFrame, condition: str) -> Figure:
-    """A panel a target with one precision-recall curve a class, averaged over runs (Fig. B.1).
+    """One panel per target with one precision-recall curve per class, averaged over runs (Fig. B.1).
 
     Raises:
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
@@ -129,7 +129,7 @@ def precision_recall_per_class(predictions: pd.DataFrame, condition: str) -> Fig
 
 
 def accuracy_by_size(predictions: pd.DataFrame, condition: str) -> Figure:
-    """Accuracy against the number of labelled cells, one line a target (Fig. D.1).
+    """Accuracy against the number of labelled cells, one line per target (Fig. D.1).
 
     Lines are means over runs, bands the standard deviation.
 
@@ -160,7 +160,7 @@ def accuracy_by_size(predictions: pd.DataFrame, condition: str) -> Figure:
 def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) -> Figure:
     """Precision (Fig. D.2) or recall (Fig. D.3) of every class against the number of labelled cells.
 
-    A panel a target, a line a class; lines are means over runs, bands the standard deviation. A class counts in the
+    One panel per target, one line per class; lines are means over runs, bands the standard deviation. A class counts in the
     runs where it has at least 5 query cells.
 
     Args:
@@ -188,7 +188,7 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
         if not str(line.get_label()).startswith("_")
     }
     shown = [name for name in CLASSES if name in lines]
-    # At the side: below, it would lie on the label that the panels share.
+    # On the right: below, it would cover the label that the panels share.
     figure.legend(
         [lines[name] for name in shown], shown, loc="outside right center", frameon=False, fontsize=8
     )
@@ -226,7 +226,7 @@ def _draw_curve(axes: Axes, curve: AverageCurve, name: str, index: int, colour: 
 
 
 def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: int, colour: str) -> None:
-    """One line with its band; nothing where there is no run."""
+    """One line with its band; nothing if there are no runs."""
     if runs.empty:
         return
     spread = runs.groupby("size")[measure].agg(["mean", "std"])
@@ -247,7 +247,7 @@ def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: 
 
 def _recall_axes(axes: Axes) -> None:
     axes.set_xlim(0, 1)
-    # Short, because the last of one panel stands next to the first of the next.
+    # Short labels, because the last of one panel is next to the first of the next.
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"])
     axes.set_ylim(0, 1.02)
     plain_axes(axes)
@@ -262,7 +262,7 @@ def _size_axes(axes: Axes, sizes: "pd.Series[int]") -> None:
 def _panels(
     targets: list[str], draw: Callable[[Axes, str], None], title: str, xlabel: str, ylabel: str
 ) -> Figure:
-    """A grid of panels, one a target, at most four abreast."""
+    """A grid of panels, one per target, at most four per row."""
     columns = min(len(targets), 2 if len(targets) <= 4 else 4)
     rows = -(-len(targets) // columns)
     figure = blank_figure(max(4.2, 3.6 * columns), 0.9 + 3.1 * rows)

@@ -1,4 +1,4 @@
-"""The numbers of the paper (Chossegros et al. 2024) that cellda compares its own with."""
+"""The numbers of the paper (Chossegros et al. 2024) that cellda compares its own numbers with."""
 
 from collections.abc import Iterable
 
@@ -112,7 +112,7 @@ SOURCE: dict[str, tuple[float, float, float]] = {
 
 
 SWAPPED = {"jiangxi_tecom/authors": "jiangxi_tecom"}
-"""Targets with the labels that the paper's numbers were made with -> what the paper calls them.
+"""Targets with the labels that the paper's numbers are based on -> what the paper calls them.
 
 Their lymphocytes and monocytes are swapped (docs/published_protocol.md).
 """
@@ -124,10 +124,10 @@ def named(target: str) -> str:
 
 
 def remarks(targets: Iterable[str]) -> list[str]:
-    """What to know when comparing ours with the paper's numbers of these targets."""
+    """What to know when comparing our numbers with the paper's for these targets."""
     shown = set(targets)
     return [
-        f"The paper's numbers of {name} are of '{here}' (lymphocytes and monocytes swapped), ours of the labels as published."
+        f"The paper's numbers for {name} use '{here}' (lymphocytes and monocytes swapped), ours the labels as published."
         for here, name in SWAPPED.items()
         if name in shown
     ]
@@ -140,7 +140,7 @@ def ablation() -> pd.DataFrame:
 
 
 def comparable() -> pd.DataFrame:
-    """Table C.1 and, once more, its numbers of the targets whose labels were swapped, under the names that these have here."""
+    """Table C.1, plus a copy of its numbers for targets with swapped labels under cellda's names for these."""
     table = ablation()
     copies = [table[table["target"] == name].assign(target=here) for here, name in SWAPPED.items()]
     return pd.concat([table, *copies], ignore_index=True)

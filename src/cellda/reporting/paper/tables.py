@@ -103,7 +103,7 @@ def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
         rows=rows,
         names=3,
         notes=[
-            f"Mean ± standard deviation over {runs_in_words(sized)}; classes count with at least {MIN_CELLS} query cells."
+            f"Mean ± standard deviation over {runs_in_words(sized)}; classes with at least {MIN_CELLS} query cells count."
         ],
     )
 
@@ -111,13 +111,13 @@ def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
 def paper_means_table(predictions: pd.DataFrame) -> TextTable:
     """Conditions averaged over targets, next to the paper's mean over the same targets (Table 5).
 
-    Only targets count that the paper reports and that every condition shown has been run on.
+    Only targets that the paper reports and that every condition shown has been run on are included.
 
     Args:
         predictions: A prediction table of one protocol.
 
     Raises:
-        ConfigurationError: If protocols are mixed, or no such target is left.
+        ConfigurationError: If protocols are mixed, or there is no such target.
     """
     table = side_by_side(predictions, published.comparable())
     conditions = distinct(table, "condition")
@@ -129,7 +129,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
         table[table["target"].isin(targets)]
         .groupby(["condition", "measure"], sort=False)[["ours", "paper", "difference"]]
         .mean()
-        .round(9)  # else the order of targets decides how a half is rounded
+        .round(9)  # otherwise the order of targets decides how a half is rounded
     )
     rows = []
     for condition in conditions:
@@ -151,7 +151,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
 
 
 def _table_5(means: pd.DataFrame, conditions: list[str], targets: list[str]) -> list[str]:
-    """Where the paper's Table 5, over all eight targets, says something else than the mean of its Table C.1."""
+    """Notes on where the paper's Table 5, over all eight targets, differs from the mean of its Table C.1."""
     if set(targets) != {target for _, target in published.ABLATION}:
         return []
     notes = []
@@ -161,21 +161,21 @@ def _table_5(means: pd.DataFrame, conditions: list[str], targets: list[str]) -> 
         if max(abs(one - other) for one, other in zip(printed, mean, strict=True)) > 0.01:
             numbers = zip(PUBLISHED.values(), printed, strict=True)
             said = ", ".join(f"{words(name)} {value:.2f}" for name, value in numbers)
-            notes.append(f"The paper's Table 5 has other means for {condition}: {said}.")
+            notes.append(f"The paper's Table 5 gives different means for {condition}: {said}.")
     return notes
 
 
 def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
     """Every target under all conditions, next to the paper's numbers (Table C.1).
 
-    A target whose groups and a class coincide (`CONFOUNDED`) follows once more without that class, for
+    A target in which groups and a class coincide (`CONFOUNDED`) is followed by a row without that class, for
     which the paper has no number.
 
     Args:
         predictions: A prediction table of one protocol.
 
     Raises:
-        ConfigurationError: If protocols are mixed, or nothing is in the paper too.
+        ConfigurationError: If protocols are mixed, or the paper reports none of the targets.
     """
     compared = side_by_side(predictions, published.comparable()).set_index(["condition", "target", "measure"])
     compared = compared[["paper", "difference"]]
@@ -215,10 +215,10 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
 
 
 def source_table(predictions: pd.DataFrame) -> TextTable:
-    """The held-out fifth of every source that the paper reports too, next to its numbers (section "Classification").
+    """The held-out fifth of every source that the paper also reports, next to its numbers (section "Classification").
 
     Args:
-        predictions: Held-out predictions, as `cellda.experiment.stages.held_out_predictions` gives them.
+        predictions: Held-out predictions, as returned by `cellda.experiment.stages.held_out_predictions`.
 
     Raises:
         ConfigurationError: If the paper reports none of the sources.
@@ -245,7 +245,7 @@ def of_condition(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
     """The rows of one condition.
 
     Raises:
-        ConfigurationError: If there are none; the message names the near ones.
+        ConfigurationError: If there are none; the message suggests similar names.
     """
     rows = predictions[(predictions["condition"] == condition).to_numpy(dtype=bool)]
     if rows.empty:

@@ -1,4 +1,4 @@
-"""Tables of results, every number computed from predictions."""
+"""Tables of results; every number is computed from predictions."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ from cellda.reporting.paper import published
 from cellda.reporting.tables.text_table import TextTable
 
 CONFOUNDED = {"raabin": "basophil"}
-"""Class of a target whose groups hold no other class, so that the two coincide: shown with and without."""
+"""Class of a target whose groups hold no other class, so class and group coincide: shown with and without that class."""
 
 SUMMARY = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 """The measures of summary tables."""
@@ -29,7 +29,7 @@ def scores(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0)
         seed: Seed of the bootstrap.
 
     Returns:
-        One row a run, in order of appearance: `condition, target, draw, seed, protocol`, `n` (query cells),
+        One row per run, in order of appearance: `condition, target, draw, seed, protocol`, `n` (query cells),
             each of `MEASURES` with `<measure>_low` and `<measure>_high`, `ece`, and `left_out` (the classes
             that averages leave out).
     """
@@ -75,7 +75,7 @@ def condition_table(
     for condition in distinct(predictions, "condition"):
         found = [cells.get((condition, column)) for column in columns]
         means = [cells[condition, target][0] for target in targets if (condition, target) in cells]
-        # A mean over other targets than the next row's would not be comparable.
+        # A mean over different targets than the next row's would not be comparable.
         overall = f"{sum(means) / len(means):.3f}" if len(means) == len(targets) else "–"
         rows.append([condition, *("–" if c is None else with_sd(*c) for c in found), overall])
     return TextTable(
@@ -95,7 +95,7 @@ def summary_table(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> TextTable:
-    """One row a condition: accuracy, macro precision, recall, F1 with 95 % intervals, averaged over targets.
+    """One row per condition: accuracy, macro precision, recall, F1 with 95 % intervals, averaged over targets.
 
     Values are means over the runs of each target, then over targets. The intervals come from a bootstrap
     stratified by target that takes the same average in every resample (see
@@ -172,7 +172,7 @@ def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
 
 
 def with_views(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The predictions, and once more those of each target in `CONFOUNDED` without its class.
+    """The predictions, plus a copy of each target in `CONFOUNDED` without its class.
 
     The second view is a target of its own, `"raabin without basophil"` (docs/protocol.md).
     """
@@ -200,11 +200,11 @@ def select(
     Args:
         predictions: A prediction table.
         protocol: None takes all.
-        targets: None given takes all, in order of appearance.
-        conditions: None given takes all, the paper's first, in its order.
+        targets: Empty takes all, in order of appearance.
+        conditions: Empty takes all, the paper's first, in its order.
 
     Raises:
-        ConfigurationError: If there are no predictions of a name; the message names the near ones.
+        ConfigurationError: If there are no predictions of a name; the message suggests similar names.
     """
     present = distinct(predictions, "condition")
     paper = [name for name in published.MEANS if name in present]
@@ -229,7 +229,7 @@ def in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd.
     """The rows of `conditions`, in that order; all rows where it is None.
 
     Raises:
-        ConfigurationError: If there are no predictions of a condition; the message names the near ones.
+        ConfigurationError: If there are no predictions of a condition; the message suggests similar names.
     """
     if conditions is None:
         return predictions
@@ -260,10 +260,10 @@ def runs_in_words(predictions: pd.DataFrame) -> str:
 
 
 def words(name: str) -> str:
-    """A name as it is read: `macro_f1` is "macro F1"."""
+    """A name as displayed: `macro_f1` is "macro F1"."""
     return name.replace("_", " ").replace(" f1", " F1")
 
 
 def with_sd(mean: float, sd: float) -> str:
-    """A mean with its standard deviation, where there is one."""
+    """A mean with its standard deviation, if there is one."""
     return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ±{sd:.3f}"

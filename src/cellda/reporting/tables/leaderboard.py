@@ -1,4 +1,4 @@
-"""The leaderboard: conditions by their mean rank, what they cost, and the bounds between which they lie."""
+"""The leaderboard: conditions by mean rank, their costs, and the lower and upper bounds."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,30 +26,30 @@ Method = tuple[str, ...]
 """Values of the columns `METHOD`."""
 
 _BOUNDS = {
-    "none": "none is the source model as it is",
-    "no_fine_tune": "no_fine_tune is the source model as it is",
+    "none": "none is the source model without adaptation",
+    "no_fine_tune": "no_fine_tune is the source model without adaptation",
     "target_only": (
-        "target_only has all labels of the support side, no source and no cap, and, where a dataset has no groups, is "
-        "measured on half of it"
+        "target_only has all labels of the support side, no source and no cap, and is measured on half of a dataset that "
+        "has no groups"
     ),
 }
-"""What the notes say of a bound of this name."""
+"""How the notes describe each bound, by its name."""
 
 
 _POOLS = {
-    "query": "those that are predicted (transductive)",
-    "disjoint": "others than those that are predicted (inductive)",
+    "query": "the predicted images themselves (transductive)",
+    "disjoint": "other images than the predicted ones (inductive)",
 }
 """Where the unlabelled images of conditions come from, by `Recipe.pool`, in the notes."""
 
 
 def is_chosen(condition: str) -> bool:
-    """Whether a name is that of the condition which is another one on each target, chosen on the other targets."""
+    """Whether this is the name of a condition that is chosen, for each target, on the other targets."""
     return condition in (BEST, BEST + NO_LABELS)
 
 
 def bounds(predictions: pd.DataFrame) -> list[str]:
-    """The bounds: shown on every table, and not ranked."""
+    """The bounds: shown in every table, and not ranked."""
     return distinct(predictions[predictions["bound"]], "condition")
 
 
@@ -67,12 +67,11 @@ def ranking(predictions: pd.DataFrame) -> Ranking:
 
 
 def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> TextTable:
-    """One row a condition: balanced accuracy and accuracy with 95 % intervals, mean rank, wins, labels, seconds.
+    """One row per condition: balanced accuracy and accuracy with 95 % intervals, mean rank, wins, labels, seconds.
 
     Values are means over the runs of each target, then over targets; intervals as in
-    `cellda.evaluation.metrics.average`. Below those that are ranked stand the conditions chosen on other targets and the
-    bounds. What a condition reaches with values that were chosen by query labels (an oracle of the same method) is a column
-    of its own.
+    `cellda.evaluation.metrics.average`. Below the ranked conditions come those chosen on other targets and the bounds. The
+    accuracy with values chosen by query labels (an oracle of the same method) has a column of its own.
 
     Args:
         predictions: A prediction table of one protocol, with the columns of `cellda.evaluation.costs.with_costs` where the
@@ -136,7 +135,7 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
 def _oracles(
     predictions: pd.DataFrame, measured: Mapping[str, Estimate]
 ) -> dict[frozenset[Method], Estimate]:
-    """What each method reaches with values that query labels chose; of several oracles of one method, the best."""
+    """The accuracy of each method with values chosen by query labels; of several oracles of one method, the best."""
     found: dict[frozenset[Method], Estimate] = {}
     for name, part in predictions[predictions["oracle"]].groupby("condition", sort=False):
         method, estimate = _method(part), measured[str(name)]
@@ -158,7 +157,7 @@ def _one_query(predictions: pd.DataFrame) -> None:
             names = ", ".join(distinct(predictions[halved], "condition"))
             raise ConfigurationError(
                 f"{names} ran with pool='disjoint' and is measured on half of the query, other conditions on all of it; "
-                "compare conditions of one pool."
+                "compare conditions with the same pool."
             )
 
 
@@ -177,7 +176,7 @@ def _seconds(part: pd.DataFrame) -> str:
 
 
 def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str]:
-    """What a reader must know to read the table."""
+    """What to know when reading the table."""
     notes = [
         f"Mean over {runs_in_words(predictions)}; 95 % bootstrap intervals over groups of images, stratified by target.",
         f"Ranks by balanced accuracy over {found.blocks} (target, draw) blocks; wins: blocks in which no other was better.",
@@ -187,15 +186,15 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
         notes.append(
             f"Mean ranks closer than {found.critical_difference:.2f} do not differ at 0.05 (Nemenyi)"
             + ("" if pd.isna(found.p_value) else f"; Friedman's test: p = {found.p_value:.2g}")
-            + ". Blocks of one target share images: read both as too sharp."
+            + ". Blocks of one target share images, so both are too optimistic."
         )
     notes.append(
-        "Labels: target labels used, fewest and most. Seconds: search, adaptation and the prediction of the query, the median "
-        "of the runs."
+        "Labels: target labels used, minimum and maximum. Seconds: search, adaptation and prediction of the query, median "
+        "over runs."
     )
     if POOL in predictions.columns and (seen := set(predictions[POOL].dropna())):
         pools = [text for name, text in _POOLS.items() if name in seen]
-        notes.append(f"Unlabelled images, where a condition looks at any, are {' and '.join(pools)}.")
+        notes.append(f"Unlabelled images, where a condition uses any, are {' and '.join(pools)}.")
     names = distinct(predictions, "condition")
     outside = bounds(predictions)
     if outside:
@@ -225,7 +224,7 @@ def leaderboard_without_labels(predictions: pd.DataFrame) -> TextTable:
 
 
 def label_free(predictions: pd.DataFrame) -> list[str]:
-    """The conditions of which no run used a target label."""
+    """The conditions in which no run used a target label."""
     most = predictions.groupby("condition", sort=False)["labels_used"].max()
     return [str(name) for name in most.index[most == 0]]
 

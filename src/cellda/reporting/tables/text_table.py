@@ -18,15 +18,15 @@ PADDING, EDGES = 3, 1
 
 @dataclass(frozen=True)
 class TextTable:
-    """Cells as they are shown; those that name the row are left-aligned, the others right.
+    """Cells as they are shown; those that name the row are left-aligned, the others right-aligned.
 
-    A terminal that is too narrow gets the columns in blocks, each with the names of its rows: no cell is cut.
+    A terminal that is too narrow gets the columns in blocks, each with the names of its rows: no cell is truncated.
 
     Attributes:
         title: One line above the table.
         columns: Column heads.
         rows: Cells, as many in each row as there are columns.
-        notes: Lines below the table: what a reader must know to read it.
+        notes: Lines below the table: what to know when reading it.
         names: How many of the first columns name the row.
     """
 
@@ -67,7 +67,7 @@ class TextTable:
         )
         for column in columns:
             named = column < self.names
-            # Left to itself, rich makes columns equally narrow and cuts the words of their heads.
+            # By default, rich makes columns equally narrow and breaks words in their heads.
             table.add_column(
                 escape(self.columns[column]),
                 justify="left" if named else "right",
