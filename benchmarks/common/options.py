@@ -13,8 +13,11 @@ FIGURES = Path("cellda-results")
 
 def command_line(description: str | None) -> argparse.ArgumentParser:
     """A command line whose `--help` shows the description as it is written."""
+    started = getattr(sys.modules["__main__"], "__spec__", None)
     return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {started.name}" if started is not None else None,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 

@@ -42,7 +42,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=2, cutoff=0.6)
     hits = [n for n in names if n.lower() in close]
-    known_text = f"Known: {', '.join(names)}." if names else "None are known."
+    listed = f"nown: {', '.join(names)}."
     if not hits:
-        return known_text
-    return f"did you mean {' or '.join(repr(n) for n in hits)}? {known_text}"
+        return f"k{listed}" if names else "none are known."
+    return f"did you mean {' or '.join(repr(n) for n in hits)}? K{listed}"

@@ -170,7 +170,7 @@ def test_any_value_is_read_or_refused_in_a_sentence(value: str):
         ("adapter.full.lr=1e-4", r"(?s)adapter\.full\.lr=1e-4: .*unknown field 'full'"),
         ("target_normalizer.space=lab", r"(?s)'target_normalizer.name' is missing"),
         ("sources.synthetic.degrade=true", r"'sources' is a list .*sources\.synthetic/0\.FIELD=VALUE"),
-        ("sources.0.degrade=true", r"'0' is not in it: .*Known: synthetic/0"),
+        ("sources.0.degrade=true", r"'0' is not in it: .*known: synthetic/0"),
     ],
 )
 def test_what_the_recipe_refuses(text: str, message: str):

@@ -46,7 +46,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "number": (["run", *ON, "--n", "many"], r"Invalid value for '--n'"),
     "no number": (["run", *ON, "--n", "0"], r"Invalid value for '--n'"),
     "no setting": (["run", *ON, "--set", "seed"], r"--set takes FIELD=VALUE.*got 'seed'"),
-    "field": (["run", *ON, "--set", "few_shot.m=3"], r"unknown field 'few_shot\.m': Known: draw, kind, n"),
+    "field": (["run", *ON, "--set", "few_shot.m=3"], r"unknown field 'few_shot\.m': known: draw, kind, n"),
     "value": (["adapt", "--save", "x", "--set", "seed=x"], r"field 'seed'.*got 'x'"),
     "field for bench": (["bench", *ON, "--set", "trainin.lr=1"], r"'trainin': did you mean .*'training'"),
     "field for ablate": (

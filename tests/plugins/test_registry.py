@@ -23,6 +23,7 @@ from cellda.plugins.code_digest import forget, member_code
 from cellda.plugins.registry import Registry
 from cellda.plugins.settings import Settings
 from cellda.taxonomy import CLASSES
+from interpreter import python
 
 
 class Kind(Enum):
@@ -212,6 +213,26 @@ def test_a_member_of_cellda_counts_with_what_it_derives_from() -> None:
         """Derives from a member."""
 
     assert member_code(Mine) not in codes.values()
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        ("LEVEL = 1", "LEVEL = 2"),
+        ("value = property(lambda self: 2)", "value = property(lambda self: 3)"),
+        ("def run(self): return (lambda x: x + 1)(1)", "def run(self): return (lambda x: x + 2)(1)"),
+    ],
+)
+def test_whatever_changes_in_a_notebooks_class_counts(bodies) -> None:
+    """In every process alike: neither addresses nor the order of sets is part of it."""
+    code = """
+        from cellda.plugins.code_digest import member_code
+        namespace = {{"__name__": "nowhere"}}
+        exec("class Thing:\\n    known = lambda self, x: x in {{'a', 'b', 'c'}}\\n    {body}", namespace)
+        print(member_code(namespace["Thing"]))
+    """
+    one, again, other = (python(code.format(body=body)) for body in (bodies[0], *bodies))
+    assert one == again != other
 
 
 def test_a_class_without_a_file_is_told_by_its_functions() -> None:

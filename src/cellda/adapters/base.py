@@ -1,7 +1,7 @@
 """The interface of an adaptation method, and the data it may see."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -222,7 +222,7 @@ def _misstated(cls: type[Adapter]) -> str | None:
     if isinstance(effects, property):  # a chain's, which are those of its steps
         return None
     name = getattr(cls, "name", cls.__name__)
-    if not isinstance(effects, frozenset) or not all(isinstance(effect, Effect) for effect in effects):
+    if not isinstance(effects, Set) or not all(isinstance(effect, Effect) for effect in effects):
         known = "\n".join(f"  - Effect.{effect.name}: {effect.value}" for effect in Effect)
         return (
             f"The adapter '{name}' ({cls.__module__}.{cls.__qualname__}) does not state its effects, which the rules for "

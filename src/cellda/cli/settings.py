@@ -26,8 +26,8 @@ def parse(settings: Sequence[str]) -> list[dict[str, Any]]:
     """
     batches: list[dict[str, Any]] = [{}]
     whole: set[str] = set()
-    for text in settings:
-        (field, *inside), value = _read(text)
+    # Fields that are set whole come first, wherever they stand: they would drop what was set inside them.
+    for (field, *inside), value in sorted(map(_read, settings), key=lambda read: len(read[0]) > 1):
         if field in whole or (field in batches[-1] and not inside):
             batches.append({})
             whole = set()

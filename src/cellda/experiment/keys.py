@@ -44,11 +44,13 @@ class Computing:
 NORMALIZING = Computing(
     (
         "data/image_set.py",
+        "experiment/run.py",
         "experiment/stages.py",
         "imaging/colour_space.py",
         "imaging/padding.py",
         "normalizers/base.py",
         "normalizers/families",
+        "taxonomy.py",
     ),
     ("kornia", "numpy", "scipy", "torch"),
 )
@@ -90,7 +92,8 @@ ADAPTING = TRAINING.and_(
 """Adaptation and the prediction after it."""
 
 SEARCHING = ADAPTING.and_(
-    ("selection/candidates.py", "selection/search.py", "selection/selectors/base.py"), ("optuna",)
+    ("evaluation/rates.py", "selection/candidates.py", "selection/search.py", "selection/selectors/base.py"),
+    ("optuna",),
 )
 """Searching an adapter's values."""
 
@@ -125,6 +128,7 @@ def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]
         **_backbone(recipe),
         "training": recipe.training.model_dump(mode="json"),
         "seed": recipe.seed,
+        "device": recipe.device,
         **TRAINING.key,
     }
 

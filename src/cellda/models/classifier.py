@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 from jaxtyping import Float, Shaped
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from cellda.models.heads.saving import check_known, check_registered, session_he
 from cellda.models.spec import Backbone
 from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.plugins.options import describe
 from cellda.runtime.device import plan_for
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
@@ -238,13 +240,16 @@ class CellClassifier(nn.Module):
                 weights="none",
                 framing=FramingSpec.model_validate(
                     description.get("framing", "none")
-                ),  # absent before there was framing
+                ),  # older ones have none
             )
             check_known(description.get("registered_by", {}))
             head = description.get("head", {"name": "mlp"})  # absent before there were other heads
             model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
             model.symmetric = bool(description.get("symmetric", False))
             model.load_state_dict(load_file(path / WEIGHTS))
+        except ValidationError as error:
+            said = describe(error, f"the classifier in {path}", {})
+            raise DataError(f"{said}\nIt may need a package that is not installed here.") from error
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise DataError(f"The classifier in {path} could not be read: {error}") from error
         return model.to(memory_format=torch.channels_last).eval()

@@ -1,10 +1,12 @@
 """Hashes of the code that results depend on: cellda's shared code by path, plug-ins by class."""
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import CodeType
 
 PACKAGE = Path(__file__).parents[1]
 """The folder of cellda's own source files."""
@@ -64,7 +66,7 @@ def member_code(cls: type) -> str:
             continue
         file = getattr(sys.modules.get(base.__module__), "__file__", None)
         if file is None:
-            parts += _functions_digest(base)
+            parts += _class_without_file(base)
         elif top == "cellda":
             parts.append(_bytes_digest(Path(file), PACKAGE))
         else:
@@ -92,11 +94,33 @@ def _package_code(name: str, file: Path) -> str:
     )
 
 
-def _functions_digest(cls: type) -> Iterator[str]:
-    for name, member in sorted(vars(cls).items()):
-        code = getattr(getattr(member, "__func__", member), "__code__", None)
-        if code is not None:
-            yield f"{name}{code.co_code!r}{code.co_consts!r}{code.co_names!r}"
+def _class_without_file(cls: type) -> Iterator[str]:
+    """A class of a notebook: its source where the notebook keeps it, else its members, as far as they can be written down."""
+    try:
+        yield inspect.getsource(cls)
+    except (OSError, TypeError):
+        for name, member in sorted(vars(cls).items()):
+            if name not in ("__dict__", "__weakref__", "__doc__"):
+                yield f"{name} {_member(member)}"
+
+
+def _member(member: object) -> str:
+    """What a member of a class computes, the same in every process."""
+    if isinstance(member, property):
+        return " ".join(_member(part) for part in (member.fget, member.fset, member.fdel) if part)
+    code = getattr(getattr(member, "__func__", member), "__code__", None)
+    return repr(member) if code is None else _code(code)
+
+
+def _code(code: CodeType) -> str:
+    """A compiled function and those inside it; sets of constants have no order, and inner functions no lasting address."""
+    constants = [
+        _code(one)
+        if isinstance(one, CodeType)
+        else repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one)
+        for one in code.co_consts
+    ]
+    return f"{code.co_code!r} {code.co_names!r} {constants!r}"
 
 
 @cache

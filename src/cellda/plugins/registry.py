@@ -82,7 +82,7 @@ class Registry(Generic[T]):
         for point in entry_points(group=self.package):
             if point.name in self._files or point.name in points:
                 raise ConfigurationError(
-                    f"The installed package {loading.distribution(point)} registers a {self.kind} '{point.name}', but that "
+                    f"The installed package {loading.distribution(point)} registers '{point.name}' as {self.kind}, but that "
                     "name is taken; uninstall the package or ask its authors for another name."
                 )
             points[point.name] = point

@@ -27,7 +27,11 @@ def check_registered(head: nn.Module) -> None:
 
 def session_heads(head: nn.Module) -> dict[str, str]:
     """The heads, `head` and those inside it, that a new process would not find: name -> the module that registers them."""
-    return {part.name: type(part).__module__ for part in _heads(head) if not registry.installed(part.name)}
+    return {
+        part.name: type(part).__module__
+        for part in _heads(head)
+        if not type(part).__module__.startswith("cellda.")
+    }
 
 
 def check_known(registered_by: Mapping[str, str]) -> None:
