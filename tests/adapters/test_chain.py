@@ -113,7 +113,7 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("full", "full"), "several different ones.*full, full"),
+        (("full", "full"), "two or more different adapters.*full, full"),
         ((), "got none"),
         (
             ("head_only", "from_scratch"),
@@ -126,15 +126,15 @@ def test_a_recipe_with_a_chain_survives_yaml_and_edits() -> None:
         (("full", "ncm", "tent"), "'tent'.*'full', which"),
         (
             ("label_propagation", "full"),
-            "'full' changes the model.*'label_propagation'.*remembers.*'full' before",
+            "'full' changes the model.*'label_propagation'.*stores.*'full' before",
         ),
-        (("lame", "tta", "head_only"), "'head_only' changes the model.*'lame'.*remembers"),
-        (("prior_correction", "t3a"), "'t3a' changes the model.*'prior_correction'.*remembers"),
-        (("head_only", "ncm"), "'ncm' replaces the head.*'head_only' did.*would be lost"),
-        (("full", "head_only", "tta", "logistic"), "'logistic' replaces the head.*'head_only' did"),
+        (("lame", "tta", "head_only"), "'head_only' changes the model.*'lame'.*stores"),
+        (("prior_correction", "t3a"), "'t3a' changes the model.*'prior_correction'.*stores"),
+        (("head_only", "ncm"), "'ncm' replaces the head.*'head_only' made.*would be lost"),
+        (("full", "head_only", "tta", "logistic"), "'logistic' replaces the head.*'head_only' made"),
         (("lame", "label_propagation"), "'label_propagation' replaces the head.*put 'lame' after"),
-        (("tip_cache", "t3a"), "'t3a' changes the model.*'tip_cache'.*remembers"),
-        (("label_propagation", "lp_ft"), "'lp_ft' changes the model.*'label_propagation'.*remembers"),
+        (("tip_cache", "t3a"), "'t3a' changes the model.*'tip_cache'.*stores"),
+        (("label_propagation", "lp_ft"), "'lp_ft' changes the model.*'label_propagation'.*stores"),
         (("tta", "full"), "'full' changes the encoder, and after 'tta'.*several views.*'full' before 'tta'"),
         (("head_only", "ful"), "no adapter 'ful'"),
         (("head_only", {"name": "full", "rate": 1}), "rate"),

@@ -221,7 +221,7 @@ def test_an_adapter_that_does_not_state_its_effects_is_refused(cls, ask) -> None
 
 
 def test_views_go_with_their_effect() -> None:
-    with pytest.raises(ConfigurationError, match=r"views=4; state Effect\.VIEWS with more than one"):
+    with pytest.raises(ConfigurationError, match=r"views=4; state Effect\.VIEWS if, and only if"):
         Manifold()
 
 
