@@ -38,10 +38,10 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder with the real images, one subfolder a dataset; skips the test where there is none."""
+    """The folder with the real images, one subfolder per dataset; skips the test where there is none."""
     folder = os.environ.get("CELLDA_DATA")
     if not folder:
-        pytest.skip("needs real images: set CELLDA_DATA to the folder that holds one subfolder a dataset")
+        pytest.skip("needs real images: set CELLDA_DATA to the folder that holds one subfolder per dataset")
     root = Path(folder).expanduser()
     if not root.is_dir():
         pytest.fail(f"CELLDA_DATA is '{folder}', which is not a folder.")
