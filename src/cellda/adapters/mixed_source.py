@@ -10,7 +10,7 @@ from cellda.plugins.settings import tunable
 
 @register("mixed_source")
 class MixedSource(SourceImages):
-    """Fine-tune all weights on the support images together with as many source images (ablation 4).
+    """Fine-tune all weights on the support images together with drawn source images (ablation 4).
 
     The paper's "mixed sources". `source_images` are drawn once, in equal parts from every class of every source, and
     shuffled among the support images; both keep their own normalizer. An epoch is about twice as long as one of `full`, so

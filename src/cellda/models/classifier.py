@@ -1,7 +1,7 @@
 """The paper's model (Fig. 5): encoder, embedding and head, together with the normalizer of its images."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,18 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import ConfigurationError, DataError
-from cellda.framing.base import Framing, frame_all
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
 from cellda.models import heads
+from cellda.models.batches import batches_of_files, batches_of_images
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.heads.saving import check_known, check_registered, session_heads
 from cellda.models.spec import Backbone
-from cellda.normalizers.base import check_images
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
 from cellda.runtime.device import plan_for
@@ -34,9 +32,6 @@ from cellda.taxonomy import CLASSES
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "classifier.json"
-
-DECODED_AT_ONCE = 256
-"""Files decoded together: starting threads for every network batch would cost as much as decoding small images."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +127,9 @@ class CellClassifier(nn.Module):
         if isinstance(images, str | Path):
             images = [images]
         batches = (
-            _from_tensor(images, size, at_once, framing)
+            batches_of_images(images, size, at_once, framing)
             if isinstance(images, Tensor)
-            else _from_files(images, size, at_once, framing)
+            else batches_of_files(images, size, at_once, framing)
         )
         # One block, filled batch by batch: the memory of many small results would not be returned.
         probabilities, done = torch.empty(len(images), len(self.classes)), 0
@@ -260,42 +255,3 @@ class CellClassifier(nn.Module):
         self.normalizer = spec.build().to(self.mean.device)
         self.normalizer.load_state_dict(state)
         return self
-
-
-def _from_tensor(images: Tensor, size: int, at_once: int, framing: Framing) -> Iterator[Tensor]:
-    """Batches of raw, framed images; images that `predict` does not accept are refused."""
-    if images.dtype != torch.uint8:
-        check_images(images)
-        low, high = (float(value) for value in images.aminmax()) if len(images) else (0.0, 1.0)
-        if not (low >= 0 and high <= 1):
-            raise DataError(
-                f"Float images must lie in [0, 1]; got values from {low:.3g} to {high:.3g}. Give 8-bit values as uint8."
-            )
-    elif images.ndim != 4 or images.shape[1] != 3:
-        check_images(images.float())
-    for start in range(0, len(images), at_once):
-        batch = images[start : start + at_once]
-        if framing.cuts:
-            pixels = batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
-            batch, _ = frame_all(pixels, framing, size)
-        yield batch
-
-
-def _from_files(files: Sequence[str | Path], size: int, at_once: int, framing: Framing) -> Iterator[Tensor]:
-    """Batches of decoded files; files that cannot be decoded are listed at the end, in one error."""
-    paths = [Path(file).expanduser() for file in files]
-    bad: list[str] = []
-    block = max(DECODED_AT_ONCE, at_once)
-    for start in range(0, len(paths), block):
-        places = [(path, None) for path in paths[start : start + block]]
-        try:
-            decoded = (
-                decode_framed(places, size, framing)[0] if framing.cuts else decode_resized(places, size)
-            )
-        except DataError as error:
-            bad.extend(error.problems)
-        else:
-            if not bad:
-                yield from torch.split(decoded, at_once)
-    if bad:
-        raise DataError(f"{len(bad)} of {len(paths)} images cannot be used; fix or remove them.", bad)
