@@ -98,7 +98,7 @@ def test_settings_are_edits_in_their_order(edits: tuple[tuple[str, Any], ...]):
         (["adapter=full"], {"adapter": "full"}),
         (["adapter=full", "adapter.lr=1e-4"], {"adapter": {"name": "full", "lr": 1e-4}}),
         (["adapter.name=full", "adapter.lr=1e-4"], {"adapter": {"name": "full", "lr": 1e-4}}),
-        (["adapter.lr=1e-4", "adapter=full"], {"adapter": "full"}),
+        (["adapter.lr=1e-4", "adapter=full"], {"adapter": {"name": "full", "lr": 1e-4}}),
         (["adapter=head_only", "adapter.epochs=3"], {"adapter": {"name": "head_only", "epochs": 3}}),
         (["target_normalizer=identity"], {"target_normalizer": "identity"}),
         (["adapter=adabn+lp_ft"], {"adapter": ["adabn", "lp_ft"]}),
