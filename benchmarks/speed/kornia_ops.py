@@ -9,7 +9,7 @@ kornia replaces an operation where it is not slower and the difference is at mos
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import kornia.enhance
@@ -24,6 +24,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 import cellda.datasets
+from benchmarks.common.options import command_line
 from benchmarks.speed.contest import record
 from cellda.datasets.rendering.optics import _jpeg, blurred
 from cellda.framing.cell import BLUR
@@ -187,8 +188,9 @@ def seconds_of(run: Callable[[], Tensor]) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Compare and time every pair, and record the result."""
+    command_line(__doc__).parse_args(given)
     torch.set_num_threads(1)
     images = cellda.datasets.load("synthetic/0", per_class=3).read(range(COUNT), SIDE) / 255
     images = images.contiguous(memory_format=torch.channels_last)

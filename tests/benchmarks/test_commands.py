@@ -54,7 +54,11 @@ def helped() -> dict[str, tuple[int | None, str]]:
 
 def test_every_script_is_in_one_of_the_folders():
     assert len(SCRIPTS) >= 30
-    others = [file for file in (ROOT / "benchmarks").rglob("*.py") if '__name__ == "__main__"' in file.read_text("utf-8")]
+    others = [
+        file
+        for file in (ROOT / "benchmarks").rglob("*.py")
+        if '__name__ == "__main__"' in file.read_text("utf-8")
+    ]
     assert len(others) == len(SCRIPTS)
 
 

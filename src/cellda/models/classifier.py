@@ -244,7 +244,9 @@ class CellClassifier(nn.Module):
             model.load_state_dict(load_file(path / WEIGHTS))
         except ValidationError as error:
             said = describe(error, f"the classifier in {path}", {})
-            raise DataError(f"The classifier in {path} could not be read. {said}\nIt may need a package that is not installed here.") from error
+            raise DataError(
+                f"The classifier in {path} could not be read. {said}\nIt may need a package that is not installed here."
+            ) from error
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise DataError(f"The classifier in {path} could not be read: {error}") from error
         return model.to(memory_format=torch.channels_last).eval()
