@@ -75,7 +75,7 @@ def batchnorm_only() -> type[Adapter]:
     """The class that docs/plugins.md prints."""
     code = PLUGINS.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     space: dict[str, Any] = {"__name__": "wardlab"}
-    exec(code.replace('@register("batchnorm_only")\n', ""), space)
+    exec(code.replace('@register_adapter("batchnorm_only")\n', ""), space)
     return space["BatchNormOnly"]
 
 

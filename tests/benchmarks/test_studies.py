@@ -38,7 +38,7 @@ def test_the_studies_are_those_of_the_protocol():
 def test_the_zoo_is_every_adapter_on_the_four_targets():
     study = zoo.STUDY
     alone = {name for name in study.recipes if "+" not in name and "@" not in name}
-    assert alone == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full", "batchnorm_only"}
+    assert alone == {*cellda.adapters.names(), "our_workflow", "target_only"} - {"full"}
     assert {recipe.search for recipe in study.recipes.values()} == {None}
     framed = {name: recipe for name, recipe in study.recipes.items() if name.endswith("@cell")}
     assert {(one.framing.name, one.training.stain_jitter) for one in framed.values()} == {("cell", 1.0)}

@@ -27,8 +27,7 @@ class Delta(FineTuning):
     squared distance between its feature maps and the source model's on the same images, weighted by an attention
     `a_l = softmax(increase of the source model's loss without channel j)` over its `C_l` channels, averaged over the support.
     The paper removes each channel in turn; here one backward pass estimates the increase to first order
-    (`channel_attention`). The paper's second term is for new heads, and this head is not new. Every image passes through two
-    encoders, hence fewer steps.
+    (`channel_attention`). The paper's second term is for new heads. Two encoders see every image, hence fewer steps.
 
     Li, Xiong, Wang, Rao, Liu and Huan: DELTA: deep learning transfer using feature map with attention. ICLR 2019.
     """
