@@ -191,22 +191,9 @@ class Recipe(Settings):
         Raises:
             ConfigurationError: If it is not a YAML mapping, or a field is unknown, mistyped or impossible.
         """
-        where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
+        fields = fields_in(text)
         try:
-            content = yaml.safe_load(
-                text.expanduser().read_text(encoding="utf-8") if isinstance(text, Path) else text
-            )
-        except OSError as error:
-            raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigurationError(f"The {where} cannot be read as YAML: {error}") from error
-        if not isinstance(content, dict):
-            raise ConfigurationError(
-                f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"
-                + ("." if isinstance(text, Path) else "; a file is read with Recipe.from_yaml(Path(...)).")
-            )
-        try:
-            return cls(**{str(name): value for name, value in content.items()})
+            return cls(**fields)
         except ConfigurationError as error:
             raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error
 
@@ -237,3 +224,26 @@ class Recipe(Settings):
         from cellda.experiment.workflow import adapt
 
         return adapt(self, labelled, unlabelled, data, store=store, progress=progress)
+
+
+def fields_in(text: str | Path) -> dict[str, Any]:
+    """The fields of a recipe in YAML text, or in a file given as a `Path`; their values are not checked.
+
+    Raises:
+        ConfigurationError: If it cannot be read, or is not a YAML mapping.
+    """
+    where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
+    try:
+        content = yaml.safe_load(
+            text.expanduser().read_text(encoding="utf-8") if isinstance(text, Path) else text
+        )
+    except OSError as error:
+        raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The {where} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"
+            + ("." if isinstance(text, Path) else "; a file is read with Recipe.from_yaml(Path(...)).")
+        )
+    return {str(name): value for name, value in content.items()}

@@ -34,6 +34,35 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "framing": (["run", *ON, "--framing", "cel"], r"no framing 'cel'; did you mean 'cell'"),
     "source": (["run", *ON, "--source", "barcelna"], r"no dataset 'barcelna'; did you mean 'barcelona'"),
     "recipe file": (["run", *ON, "--recipe", "no.yaml"], r"no such file or folder: - no\.yaml"),
+    "adapter in a recipe file": (
+        ["run", *ON, "--recipe", "mistakes.yaml"],
+        r"mistakes\.yaml: .*no adapter 'ful'; did you",
+    ),
+    "field in a recipe file": (
+        ["adapt", "--save", "x", "--recipe", "mistakes.yaml"],
+        r"unknown field 'few_shot\.m'",
+    ),
+    "recipe file that is none": (
+        ["ablate", *ON, "--recipe", "list.yaml"],
+        r"list\.yaml does not hold a mapping",
+    ),
+    "in a recipe compared": (
+        ["bench", *ON, "--condition", "a=mistakes.yaml"],
+        r"mistakes\.yaml: .*no adapter 'ful'",
+    ),
+    "no place of data": (["run", "--target", "raabin"], r"Dataset 'raabin' is read from a folder: say where"),
+    "no data of one of several": (
+        ["ablate", *ON, "--target", "bccd"],
+        r"Dataset 'bccd' is read from a folder",
+    ),
+    "no folder in the data": (
+        ["bench", "--target", "bccd", "--data", "."],
+        r"no folder 'bccd' for dataset 'bccd'",
+    ),
+    "no data of the labelled": (
+        ["adapt", "--save", "x", "--labelled", "bccd"],
+        r"Dataset 'bccd' is read from a folder",
+    ),
     "recipe compared": (["bench", *ON, "--condition", "a=no.yaml"], r"no such file or folder: - no\.yaml"),
     "recipe without a name": (["bench", *ON, "--condition", "no.yaml"], r"takes NAME=FILE.*got 'no\.yaml'"),
     "protocol": (["run", *ON, "--protocol", "papr"], r"'papr' is not one of 'clean', 'paper'"),
@@ -112,9 +141,11 @@ def answers(calls: list[list[str]], folder: Path) -> list[Answer]:
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory) -> dict[str, Answer]:
-    folder = tmp_path_factory.mktemp("empty")
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "mistakes.yaml").write_text("adapter: ful\nfew_shot: {m: 3}\n", encoding="utf-8")
+    (folder / "list.yaml").write_text("- full\n", encoding="utf-8")
     said = answers([arguments for arguments, _ in MISTAKES.values()], folder)
-    assert not list(folder.iterdir())
+    assert {file.name for file in folder.iterdir()} == {"mistakes.yaml", "list.yaml"}
     return dict(zip(MISTAKES, said, strict=True))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.early import check_edits, existing
+from cellda.cli.early import check_edits, check_file, existing, placed
 from cellda.cli.options import (
     OURS,
     Data,
@@ -75,7 +75,10 @@ def bench(
     ] = None,
 ) -> None:
     """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are reused."""
+    placed(target, data)
     files = _files(condition)
+    for file in files.values():
+        check_file(file)
     _check_adapters([*adapter, *without])
     base = edited_recipe(
         recipe, preset, settings, sources=source, few_shot=given(n=n), pool=pool, framing=framing

@@ -3,7 +3,7 @@
 The recipe repeats these checks and makes more; but building one imports torch and timm, which takes seconds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +51,18 @@ def known_dataset(text: str) -> None:
     _check_known(datasets.registry, name)
     if path:
         existing(Path(path))
+
+
+def placed(names: Iterable[str], data: Path | None) -> None:
+    """Refuse datasets, given as in `known_dataset`, that have no folder.
+
+    Raises:
+        ConfigurationError: If one is neither synthetic, nor at a path of its own, nor in `data`.
+    """
+    from cellda.data.place import place
+
+    for name in names:
+        place(name, data)
 
 
 def known_preset(name: str) -> None:
@@ -115,6 +127,21 @@ def check_edits(edits: Mapping[str, Any]) -> None:
         create_model("Edits", __base__=Settings, **light)(**edits)
     except ValidationError as error:
         raise ConfigurationError(describe(error, "the recipe", Recipe.model_fields)) from None
+
+
+def check_file(file: Path) -> None:
+    """Refuse a recipe file whose fields, values or plug-ins do not exist, as `check_edits` does.
+
+    Raises:
+        ConfigurationError: If it is not a recipe file, or with all problems.
+    """
+    from cellda.recipe import fields_in
+
+    fields = fields_in(file)
+    try:
+        check_edits(fields)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
 
 
 def _names_in(value: Any) -> list[str]:

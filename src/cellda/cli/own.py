@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say
-from cellda.cli.early import each, existing, known_dataset
+from cellda.cli.early import each, existing, known_dataset, placed
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -47,6 +47,7 @@ def adapt(
     store: StoreOption = None,
 ) -> None:
     """Train on the sources and adapt to all of your cells; nothing is measured (use `cellda run` for that)."""
+    placed([labelled] if labelled else [], data)
     chosen = edited_recipe(recipe, preset, settings, sources=source, adapter=adapter, framing=framing)
 
     from cellda.experiment.workflow import keep

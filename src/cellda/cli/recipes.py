@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellda.cli import settings
-from cellda.cli.early import check_edits
+from cellda.cli.early import check_edits, check_file
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -29,6 +29,8 @@ def edited_recipe(file: Path | None, presets: Sequence[str], sets: Sequence[str]
         CelldaError: If the recipe cannot be built; names and values that are wrong on their own are refused before any heavy
             imports.
     """
+    if file is not None:
+        check_file(file)
     edits = given(**fields)
     for one in (edits, *settings.parse(sets)):
         check_edits(one)

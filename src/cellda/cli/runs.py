@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.early import each, known_preset
+from cellda.cli.early import each, known_preset, placed
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -49,6 +49,7 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
+    placed([target], data)
     chosen = edited_recipe(
         recipe,
         preset,
@@ -97,6 +98,7 @@ def ablate(
 
     Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
     """
+    placed(target, data)
     base = edited_recipe(recipe, preset, settings, sources=source, few_shot=given(n=n), protocol=protocol)
 
     from cellda.evaluation.predictions import write_predictions
