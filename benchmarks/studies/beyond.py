@@ -9,7 +9,7 @@ fail there without labels.
 
 from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.zoo import RECIPES
-from cellda.experiment.leaderboard import CAP
+from cellda.presets import CAP
 
 CHOSEN = ("none", "our_workflow", "none@cell", "our_workflow@cell", "full+label_propagation+tta@cell")
 

@@ -19,8 +19,8 @@ A final call without options finds all runs in the store and writes the results.
 from benchmarks.common.study import StudyScript, main
 from benchmarks.studies.first_light import BASE, TARGETS
 from cellda import Recipe
-from cellda.experiment.leaderboard import BOUNDS, CAP, OURS, conditions
-from cellda.presets import FRAMED
+from cellda.experiment.leaderboard import BOUNDS, conditions
+from cellda.presets import CAP, FRAMED, OURS
 
 SMALL = BASE.with_(backbone={"image_size": 96})
 CELL = SMALL.with_(**FRAMED)

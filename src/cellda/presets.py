@@ -15,6 +15,12 @@ CONDITIONS: dict[str, Mapping[str, Any]] = {
 }
 """The six experimental settings of the paper's ablation (Table 5), in its order."""
 
+OURS = "our_workflow"
+"""The condition that is the paper's own method."""
+
+CAP = 3000
+"""Maximum number of images that an adaptation may pass through the backbone in a leaderboard: a minute on two CPU cores."""
+
 SIZES: dict[str, Mapping[str, Any]] = {
     "laptop": {
         "backbone": {"name": "tf_efficientnet_lite0", "weights": "packaged", "image_size": 128},

@@ -224,7 +224,15 @@ def test_options_edit_the_recipe(cellda_, drawn: Path, recipe_file: Path, monkey
 
     monkeypatch.setattr(Recipe, "run", stop)
     cellda_(
-        "run", "--target", "raabin", "--preset", "laptop", "--preset", "head_only", "--source", "barcelona"
+        "run",
+        "--target",
+        "synthetic/1",
+        "--preset",
+        "laptop",
+        "--preset",
+        "head_only",
+        "--source",
+        "barcelona",
     )
     assert chosen[-1] == Recipe(sources="barcelona").with_preset("laptop", "head_only")
     options = [
@@ -242,7 +250,7 @@ def test_options_edit_the_recipe(cellda_, drawn: Path, recipe_file: Path, monkey
         3,
     ]
     options += ["--set", "training.lr=1e-5", "--set", "few_shot.draw=5"]
-    cellda_("run", "--target", "raabin", "--recipe", recipe_file, *options)
+    cellda_("run", "--target", "synthetic/1", "--recipe", recipe_file, *options)
     edits = {
         "adapter": "none",
         "few_shot": {"n": 24, "draw": 5},
@@ -299,7 +307,7 @@ def test_all_wrong_settings_are_listed_at_once(cellda_):
 )
 def test_a_wrong_recipe_file(cellda_, tmp_path: Path, content: bytes, message: str):
     (tmp_path / "wrong.yaml").write_bytes(content)
-    said = cellda_("run", "--target", "raabin", "--recipe", tmp_path / "wrong.yaml")
+    said = cellda_("run", "--target", "synthetic/1", "--recipe", tmp_path / "wrong.yaml")
     assert said.status == 2
     assert re.search(message, said.err)
 

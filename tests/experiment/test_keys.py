@@ -42,7 +42,6 @@ SILENT = (
     "datasets/card.py",
     "datasets/download/",
     "datasets/reading/cell_table.py",
-    "datasets/reading/identical.py",
     "datasets/reading/layout.py",
     "experiment/checks.py",
     "experiment/estimate.py",

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.early import check_edits, check_file, existing, placed
+from cellda.cli.early import check_edits, check_file, existing
 from cellda.cli.options import (
-    OURS,
     Data,
     FramingOption,
     Number,
@@ -24,6 +23,7 @@ from cellda.cli.options import (
 )
 from cellda.cli.recipes import edited_recipe, given
 from cellda.errors import ConfigurationError
+from cellda.presets import CAP, OURS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,32 +34,32 @@ if TYPE_CHECKING:
 
 def bench(
     target: Targets,
-    source: Sources = [],  # noqa: B006 - typer copies it
+    source: Sources = [],
     data: Data = None,
     recipe: RecipeFile = None,
-    preset: Presets = [],  # noqa: B006
+    preset: Presets = [],
     adapter: Annotated[
         list[str],
         typer.Option(
             help="Adapter, or several chained with + (adabn+lp_ft); may be repeated; default: all, or none if --condition "
             "is given."
         ),
-    ] = [],  # noqa: B006
+    ] = [],
     condition: Annotated[
         list[str],
         typer.Option(
             help="NAME=FILE: your own recipe (YAML) under this name, without its search; it gets the same sources, labelled "
             "cells and pool as the others. May be repeated."
         ),
-    ] = [],  # noqa: B006
-    without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],  # noqa: B006
+    ] = [],
+    without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],
     labels: Annotated[
         bool,
         typer.Option("--labels/--no-labels", help="Whether to include adapters that need labelled cells."),
     ] = True,
     cap: Annotated[
         int, typer.Option(min=1, help="Maximum number of images each adaptation sends through the backbone.")
-    ] = 3000,
+    ] = CAP,
     framing: FramingOption = None,
     draws: Annotated[
         int, typer.Option(min=1, help="Number of draws; ranks from fewer than five are unreliable.")
@@ -67,7 +67,7 @@ def bench(
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
     pool: PoolOption = None,
-    settings: Settings = [],  # noqa: B006
+    settings: Settings = [],
     store: StoreOption = None,
     save: Annotated[
         Path | None,
@@ -75,13 +75,19 @@ def bench(
     ] = None,
 ) -> None:
     """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are reused."""
-    placed(target, data)
     files = _files(condition)
     for file in files.values():
         check_file(file)
     _check_adapters([*adapter, *without])
     base = edited_recipe(
-        recipe, preset, settings, sources=source, few_shot=given(n=n), pool=pool, framing=framing
+        recipe,
+        preset,
+        settings,
+        (target, data),
+        sources=source,
+        few_shot=given(n=n),
+        pool=pool,
+        framing=framing,
     )
 
     from cellda.evaluation.costs import with_costs

@@ -7,9 +7,6 @@ import typer
 
 from cellda.cli.early import each, existing, known_dataset, known_framing, known_preset
 
-OURS = "our_workflow"
-"""The condition that is the paper's own method."""
-
 Protocol = Literal["clean", "paper"]
 Pool = Literal["query", "disjoint"]
 

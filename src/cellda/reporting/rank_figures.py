@@ -1,6 +1,7 @@
 """The critical-difference diagram (Demšar 2006, Fig. 1): mean ranks on a line, bars over conditions that do not differ."""
 
 import math
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -36,19 +37,19 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
     axes.set_xlim(1 - margin, count + margin)
     axes.set_ylim(-depth - 0.5, 3.5)
 
-    line = {"color": "#222222", "lw": 1.0, "solid_capstyle": "butt"}
-    axes.plot([1, count], [0, 0], **line)  # type: ignore[arg-type]
+    line: dict[str, Any] = {"color": "#222222", "lw": 1.0, "solid_capstyle": "butt"}
+    axes.plot([1, count], [0, 0], **line)
     step = max(1, math.ceil((count - 1) / 10))
     ticks = [*range(1, count, step), count]
     if len(ticks) > 2 and ticks[-1] - ticks[-2] < step:
         del ticks[-2]
     for tick in ticks:
-        axes.plot([tick, tick], [0, 0.3], **line)  # type: ignore[arg-type]
+        axes.plot([tick, tick], [0, 0.3], **line)
         axes.text(tick, 0.45, str(tick), ha="center", va="bottom", fontsize=8)
     length = ranking.critical_difference
-    axes.plot([1, 1 + length], [2.2, 2.2], **line)  # type: ignore[arg-type]
+    axes.plot([1, 1 + length], [2.2, 2.2], **line)
     for end in (1, 1 + length):
-        axes.plot([end, end], [2.0, 2.4], **line)  # type: ignore[arg-type]
+        axes.plot([end, end], [2.0, 2.4], **line)
     axes.text(1 + length / 2, 2.5, f"critical difference {length:.2f}", ha="center", va="bottom", fontsize=8)
     axes.text(
         count,

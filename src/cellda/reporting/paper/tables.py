@@ -5,7 +5,7 @@ import math
 
 import pandas as pd
 
-from cellda.errors import ConfigurationError, nearest
+from cellda.errors import ConfigurationError
 from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.metrics import Estimate
 from cellda.evaluation.per_class import average_classes
@@ -17,6 +17,7 @@ from cellda.reporting.paper.side_by_side import PUBLISHED, side_by_side
 from cellda.reporting.tables.conditions import (
     CONFOUNDED,
     distinct,
+    in_order,
     runs_in_words,
     view_of,
     with_sd,
@@ -247,11 +248,7 @@ def of_condition(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
     Raises:
         ConfigurationError: If there are none; the message suggests similar names.
     """
-    rows = predictions[(predictions["condition"] == condition).to_numpy(dtype=bool)]
-    if rows.empty:
-        known = distinct(predictions, "condition")
-        raise ConfigurationError(f"There are no predictions of '{condition}'; {nearest(condition, known)}")
-    return rows
+    return in_order(predictions, [condition])
 
 
 def _next_to(ours: Estimate, theirs: float) -> list[str]:

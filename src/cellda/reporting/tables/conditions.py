@@ -113,15 +113,10 @@ def summary_table(
     """
     predictions = in_order(predictions, conditions)
     protocol = single(predictions, "protocol")
+    check_same_targets(predictions)
     targets = distinct(predictions, "target")
     rows = []
     for condition, part in predictions.groupby("condition", sort=False):
-        missing = [target for target in targets if target not in set(part["target"])]
-        if missing:
-            raise ConfigurationError(
-                f"'{condition}' has no predictions for {', '.join(missing)}: its average would not be "
-                "comparable. Run it there, or select the targets all conditions share."
-            )
         estimates = average(part, resamples, seed)
         rows.append([str(condition), *(str(estimates[name]) for name in SUMMARY)])
     return TextTable(
@@ -214,14 +209,8 @@ def select(
         "condition": list(conditions) or list(dict.fromkeys([*paper, *present])),
     }
     for column, names in wanted.items():
-        known = distinct(predictions, column)
-        for name in names:
-            if name not in known:
-                raise ConfigurationError(
-                    f"There are no predictions of {column} '{name}'; {nearest(name, known)}"
-                )
         if names:
-            predictions = pd.concat([predictions[predictions[column] == name] for name in names])
+            predictions = _rows_of(predictions, column, names)
     return predictions
 
 
@@ -231,15 +220,31 @@ def in_order(predictions: pd.DataFrame, conditions: Sequence[str] | None) -> pd.
     Raises:
         ConfigurationError: If there are no predictions of a condition; the message suggests similar names.
     """
-    if conditions is None:
-        return predictions
-    known = distinct(predictions, "condition")
-    for condition in conditions:
-        if condition not in known:
+    return predictions if conditions is None else _rows_of(predictions, "condition", conditions)
+
+
+def _rows_of(predictions: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
+    known = distinct(predictions, column)
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"There are no predictions of {column} '{name}'; {nearest(name, known)}")
+    return pd.concat([predictions[predictions[column] == name] for name in names])
+
+
+def check_same_targets(predictions: pd.DataFrame) -> None:
+    """Refuse conditions that ran on different targets: their averages are not comparable.
+
+    Raises:
+        ConfigurationError: Naming the first condition that lacks a target.
+    """
+    targets = distinct(predictions, "target")
+    for condition, part in predictions.groupby("condition", sort=False):
+        missing = [target for target in targets if target not in set(part["target"])]
+        if missing:
             raise ConfigurationError(
-                f"There are no predictions of '{condition}'; {nearest(condition, known)}"
+                f"'{condition}' has no predictions for {', '.join(missing)}: its average would not be comparable. Run it "
+                "there, or select the targets all conditions share."
             )
-    return pd.concat([predictions[predictions["condition"] == condition] for condition in conditions])
 
 
 def distinct(frame: pd.DataFrame, column: str) -> list[str]:

@@ -14,7 +14,7 @@ from cellda.evaluation.metrics import Estimate, average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
 from cellda.evaluation.rates import MIN_CELLS
-from cellda.reporting.tables.conditions import distinct, runs_in_words, scores, words
+from cellda.reporting.tables.conditions import check_same_targets, distinct, runs_in_words, scores, words
 from cellda.reporting.tables.text_table import TextTable
 
 NO_LABELS = "_without_labels"
@@ -88,14 +88,8 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
     names = distinct(predictions, "condition")
     found = ranking(predictions)
     parts = {str(name): part for name, part in predictions.groupby("condition", sort=False)}
+    check_same_targets(predictions)
     targets = distinct(predictions, "target")
-    for name, part in parts.items():
-        missing = [target for target in targets if target not in set(part["target"])]
-        if missing:
-            raise ConfigurationError(
-                f"'{name}' has no predictions for {', '.join(missing)}: its average would not be comparable. Run it there, "
-                "or select the targets all conditions share."
-            )
     means = {name: average(part, resamples, seed) for name, part in parts.items()}
     oracles = _oracles(predictions, {name: of["balanced_accuracy"] for name, of in means.items()})
     outside = bounds(predictions)

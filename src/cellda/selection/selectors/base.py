@@ -101,6 +101,14 @@ class Selector(ABC):
         """
 
 
+def shannon(p: "Float[Tensor, '*n c']") -> "Float[Tensor, '*n']":
+    """Shannon entropy over the last axis, in nats."""
+    from torch import special  # selectors are listed without torch
+
+    entropy: Tensor = special.entr(p).sum(-1)
+    return entropy
+
+
 class PoolSelector(Selector):
     """Scores the predictions of unlabelled target images; needs no target labels itself."""
 

@@ -1,16 +1,10 @@
 """Confident predictions on the pool."""
 
 from jaxtyping import Float
-from torch import Tensor, special
+from torch import Tensor
 
 from cellda.selection.selectors import register
-from cellda.selection.selectors.base import PoolSelector
-
-
-def shannon(p: Float[Tensor, "*n c"]) -> Float[Tensor, "*n"]:
-    """Shannon entropy over the last axis, in nats."""
-    entropy: Tensor = special.entr(p).sum(-1)
-    return entropy
+from cellda.selection.selectors.base import PoolSelector, shannon
 
 
 @register("entropy")

@@ -4,8 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellda.selection.selectors import register
-from cellda.selection.selectors.base import PoolSelector
-from cellda.selection.selectors.entropy import shannon
+from cellda.selection.selectors.base import PoolSelector, shannon
 
 
 @register("info_max")

@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from cellda.selection.selectors import register
-from cellda.selection.selectors.base import PoolSelector
-from cellda.selection.selectors.entropy import shannon
+from cellda.selection.selectors.base import PoolSelector, shannon
 
 TEMPERATURE = 0.05
 """Temperature of the soft neighbourhoods (Saito et al. 2021)."""
