@@ -14,7 +14,6 @@ import torch
 from torch.nn import functional as F
 
 from cellda import Recipe
-from cellda.models.heads.linear import Linear
 from cellda.plugin import (
     AdaptContext,
     CellDataset,
@@ -22,6 +21,7 @@ from cellda.plugin import (
     FeatureAdapter,
     Features,
     Head,
+    Linear,
     register_adapter,
     tunable,
 )
@@ -38,8 +38,9 @@ class ClassMedians(FeatureAdapter):
 
     scale: float = tunable(10.0, low=1.0, high=50.0, log=True, gt=0)
 
-    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:  # noqa: ARG002 - nothing is trained
-        """A head with one row per class: `scale` times the cosine to its median."""
+    def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
+        """A head with one row per class: `scale` times the cosine to its median; nothing is trained."""
+        del context
         classes = sorted(set(features.labels.tolist()))
         medians = [features.support[features.labels == label].median(0).values for label in classes]
         found = Linear(features.support.shape[1], head.classes, unit=True)

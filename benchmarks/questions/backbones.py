@@ -19,7 +19,7 @@ import pandas as pd
 from rich.console import Console
 
 import cellda.datasets
-from benchmarks.common.datasets import datasets_of
+from benchmarks.common.datasets import names_of
 from benchmarks.common.options import arguments, command, recipe_of, with_recipe
 from benchmarks.common.source import source_run
 from cellda import Recipe
@@ -133,7 +133,7 @@ def main(given: Sequence[str] | None = None) -> None:
     workspace = Workspace(FewCells(chosen.data, chosen.cells), chosen.store)
     trainer = Trainer(base.device)
     without = [source.name for source in base.sources]
-    targets = chosen.targets or [one.full_name for one in datasets_of(chosen.data, without=without)]
+    targets = chosen.targets or names_of(chosen.data, without)
     predictions = Study(recipes, targets, chosen.draws, [chosen.seed], workspace=workspace).run()
     spread = across_draws(scores(predictions, resamples=0))
     rows, held_out = [], []

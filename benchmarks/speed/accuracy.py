@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from scipy.stats import wilcoxon
 
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS
 from cellda.evaluation.predictions import read_predictions
 
@@ -30,4 +30,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -23,7 +23,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.speed import cells
 from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
@@ -193,4 +193,4 @@ def _median(run: Callable[[], object], repeats: int = 9) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

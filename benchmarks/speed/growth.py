@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 import cellda.datasets
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.speed.contest import record
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
@@ -232,4 +232,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

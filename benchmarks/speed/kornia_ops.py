@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 import cellda.datasets
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.speed.contest import record
 from cellda.datasets.rendering.optics import _jpeg, blurred
 from cellda.framing.cell import BLUR
@@ -218,4 +218,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

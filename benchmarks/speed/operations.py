@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.speed import cells
 from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
@@ -91,4 +91,4 @@ def _largest(what: str, work: Callable[[], object]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS
 from cellda.reporting.tables.text_table import TextTable
 
@@ -122,4 +122,4 @@ def _cell(value: object) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common.options import command_line
+from benchmarks.common.options import command, command_line
 from benchmarks.speed.contest import record
 
 ROUNDS = 11
@@ -36,13 +36,13 @@ def main(given: Sequence[str] | None = None) -> None:
     command_line(__doc__).parse_args(given)
     rounds = [{command: seconds_of(command) for command in ASKED} for _ in range(ROUNDS + 1)][1:]
     rows = []
-    for command, asked in ASKED.items():
-        taken = [one[command] for one in rounds]
-        what = " ".join([Path(command[0]).name, *command[1:]])
+    for asked_of, asked in ASKED.items():
+        taken = [one[asked_of] for one in rounds]
+        what = " ".join([Path(asked_of[0]).name, *asked_of[1:]])
         rows.append({"what": what, "seconds": statistics.median(taken), "best": min(taken), "asked": asked})
         print(f"{what}: {statistics.median(taken):.3f} s (best {min(taken):.3f} s, asked {asked})")
     record("start", [{**row, "rounds": ROUNDS} for row in rows])
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

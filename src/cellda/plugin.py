@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cellda.framing.base import Box, Framing, Pixels
     from cellda.models.classifier import CellClassifier
     from cellda.models.heads.base import Head
+    from cellda.models.heads.linear import Linear
     from cellda.normalizers.base import Normalizer
     from cellda.normalizers.families.referenced import Referenced
     from cellda.plugins.settings import tunable
@@ -49,6 +50,7 @@ else:
             "framing.base": ["Box", "Framing", "Pixels"],
             "models.classifier": ["CellClassifier"],
             "models.heads.base": ["Head"],
+            "models.heads.linear": ["Linear"],
             "normalizers.base": ["Normalizer"],
             "normalizers.families.referenced": ["Referenced"],
             "plugins.settings": ["tunable"],
@@ -95,6 +97,7 @@ __all__ = [
     "Head",
     "ImageExamples",
     "ImageSet",
+    "Linear",
     "Need",
     "Normalizer",
     "Objective",

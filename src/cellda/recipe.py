@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from cellda import adapters
 from cellda.adapters.base import Adapter
-from cellda.data.spec import FewShot
+from cellda.data.spec import FewShot, Protocol
 from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
@@ -46,7 +46,7 @@ class RecipeFields(TypedDict, total=False):
     adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
     search: Options | Search | None
     pool: Literal["query", "disjoint"]
-    protocol: Literal["clean", "paper"]
+    protocol: Protocol
     seed: int
     device: Literal["auto", "cpu"]
 
@@ -94,7 +94,7 @@ class Recipe(Settings):
     adapter: Adapter = "full"  # type: ignore[assignment]
     search: Search | None = Search()
     pool: Literal["query", "disjoint"] = "query"
-    protocol: Literal["clean", "paper"] = "clean"
+    protocol: Protocol = "clean"
     seed: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu"] = "auto"
 

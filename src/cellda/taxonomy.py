@@ -15,6 +15,9 @@ from cellda.errors import UnknownNameError
 CLASSES: tuple[str, ...] = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
 """Class names in the order of the class index 0..5."""
 
+UNLABELLED = -1
+"""Class index of an image without a label."""
+
 ABBREVIATIONS: dict[str, str] = {
     "ABE": "eosinophil of abnormal appearance",
     "ART": "artefact of staining or imaging",

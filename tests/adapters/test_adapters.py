@@ -22,7 +22,7 @@ from cellda.normalizers.identity import Identity
 from cellda.normalizers.reinhard import Reinhard
 from cellda.plugins.settings import search_space
 from cellda.taxonomy import CLASSES
-from cellda.training.batches import Batches
+from cellda.training.batches import Batches, Mix
 from cellda.training.loop import Trainer
 from cellda.training.settings import Training
 from tiny import brightness_set, prepared, recipe, same, state, target
@@ -312,7 +312,7 @@ def test_few_images_get_steps_enough_unless_epochs_are_named(tiny, name, given, 
     images, epochs = len(call["examples"]), call["settings"].epochs
     assert images == 18 + own.get("source_images", 0)
     assert call["examples"].stain_jitter == adapter.stain_jitter == 1.0
-    an_epoch = len(Batches([images], adapter.batch_size, 0))
+    an_epoch = len(Batches(Mix((images,)), adapter.batch_size, 0))
     assert epochs == max(adapter.epochs, -(-steps // an_epoch))
     assert len(view.support) == OFFER.labelled
     assert adapter.image_passes(OFFER) == epochs * images

@@ -34,11 +34,11 @@ from cellda.models.heads.linear import NEVER
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES
+from cellda.taxonomy import CLASSES, UNLABELLED
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
 from cellda.training.modes import evaluating
-from cellda.training.objective import UNLABELLED, CrossEntropy, Step
+from cellda.training.objective import CrossEntropy, Step
 from tiny import brightness_set, same, small_net, state
 
 SEMI = ["fixmatch", "mean_teacher", "mcc", "mme"]

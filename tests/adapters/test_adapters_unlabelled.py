@@ -28,10 +28,10 @@ from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES
+from cellda.taxonomy import CLASSES, UNLABELLED
 from cellda.training.batches import REPEATS, Mix
 from cellda.training.loop import Trainer
-from cellda.training.objective import UNLABELLED, Step
+from cellda.training.objective import Step
 from tiny import same, state
 
 TRAINER = Trainer("cpu")

@@ -12,10 +12,11 @@ import cellda.datasets
 from cellda import CellClassifier, Recipe
 from cellda.adapters.label_propagation import LabelPropagation
 from cellda.adapters.lame import LAME
-from cellda.data.own_cells import UNLABELLED, OwnCells, image_files
+from cellda.data.own_cells import OwnCells, image_files
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
+from cellda.taxonomy import UNLABELLED
 from said import text
 from tiny import SIDE, SOURCE, adapting, recipe, target
 

@@ -103,9 +103,8 @@ def test_fingerprint_follows_everything_the_pictures_depend_on() -> None:
     )
 
 
-def test_domain_digests_differ_and_follow_every_parameter() -> None:
-    assert len({domain.digest for domain in DOMAINS}) == 10
-    assert dataclasses.replace(DOMAINS[0], gamma=2.3).digest != DOMAINS[0].digest
+def test_domains_differ() -> None:
+    assert len({repr(dataclasses.replace(domain, title="")) for domain in DOMAINS}) == 10
 
 
 @pytest.mark.parametrize("variant", ["10", "a", "00"])

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from cellda.models.folding import Folded, find_pairs
 from cellda.models.folding import folded as folded_by
-from cellda.training.batches import Batches
+from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
 from tiny import brightness_set, quick, same, state
@@ -156,7 +156,7 @@ def test_frozen_training_gives_the_weights_of_a_plain_loop_with_batchnorm_in_eva
     losses = Trainer("cpu").fit(net, examples, settings, seed=3)
 
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
-    order, wanted = Batches([24], 8, seed=3), []
+    order, wanted = Batches(Mix((24,)), 8, seed=3), []
     for epoch in range(2):
         order.epoch = epoch
         generator, total = Generator().manual_seed(3 * 1_000_003 + epoch), 0.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellda.training.batches import Batches
+from cellda.training.batches import Batches, Mix
 
 QUICK = settings(max_examples=60, deadline=None)
 lengths_ = st.lists(st.integers(3, 40), min_size=1, max_size=4)  # at most 14 repeats, so no warning
@@ -27,7 +27,9 @@ def of_source(position: int, lengths: list[int]) -> int:
 @QUICK
 @given(lengths_, batch_sizes, seeds)
 def test_an_epoch_sees_the_largest_source_once_and_repeats_the_others(lengths, batch_size, seed) -> None:
-    counts = Counter(position for batch in Batches(lengths, batch_size, seed) for position in batch)
+    counts = Counter(
+        position for batch in Batches(Mix(tuple(lengths)), batch_size, seed) for position in batch
+    )
     longest, offset = max(lengths), 0
     for length in lengths:
         seen = [counts[offset + position] for position in range(length)]
@@ -41,7 +43,7 @@ def test_an_epoch_sees_the_largest_source_once_and_repeats_the_others(lengths, b
 @QUICK
 @given(lengths_, batch_sizes, seeds)
 def test_every_batch_holds_equal_parts(lengths, batch_size, seed) -> None:
-    for batch in Batches(lengths, batch_size, seed):
+    for batch in Batches(Mix(tuple(lengths)), batch_size, seed):
         parts = Counter(of_source(position, lengths) for position in batch)
         counts = [parts[index] for index in range(len(lengths))]
         assert max(counts) - min(counts) <= 1
@@ -50,7 +52,7 @@ def test_every_batch_holds_equal_parts(lengths, batch_size, seed) -> None:
 @QUICK
 @given(lengths_, batch_sizes, seeds)
 def test_batches_are_nearly_equal_and_none_holds_a_single_example(lengths, batch_size, seed) -> None:
-    order = Batches(lengths, batch_size, seed)
+    order = Batches(Mix(tuple(lengths)), batch_size, seed)
     sizes = [len(batch) for batch in order]
     assert len(order) == len(sizes)
     assert max(sizes) - min(sizes) <= 1
@@ -61,27 +63,27 @@ def test_batches_are_nearly_equal_and_none_holds_a_single_example(lengths, batch
 
 
 def test_what_would_be_left_over_is_spread_over_all_batches() -> None:
-    assert [len(batch) for batch in Batches([90], 8, seed=0)] == [8] * 6 + [7] * 6
-    assert [len(batch) for batch in Batches([9], 4, seed=0)] == [3, 3, 3]
-    assert [len(batch) for batch in Batches([10], 4, seed=0)] == [4, 3, 3]
-    assert [len(batch) for batch in Batches([3], 2, seed=0)] == [3]
-    assert [len(batch) for batch in Batches([1], 4, seed=0)] == [1]
+    assert [len(batch) for batch in Batches(Mix((90,)), 8, seed=0)] == [8] * 6 + [7] * 6
+    assert [len(batch) for batch in Batches(Mix((9,)), 4, seed=0)] == [3, 3, 3]
+    assert [len(batch) for batch in Batches(Mix((10,)), 4, seed=0)] == [4, 3, 3]
+    assert [len(batch) for batch in Batches(Mix((3,)), 2, seed=0)] == [3]
+    assert [len(batch) for batch in Batches(Mix((1,)), 4, seed=0)] == [1]
 
 
 def test_epochs_and_seeds_have_orders_of_their_own_and_the_same_one_again() -> None:
-    order = Batches([30], 8, seed=3)
+    order = Batches(Mix((30,)), 8, seed=3)
     first, again = list(order), list(order)
     order.epoch = 1
     second = list(order)
     assert first == again != second
-    assert list(Batches([30], 8, seed=4)) != first
-    assert list(Batches([30], 8, seed=3)) == first
+    assert list(Batches(Mix((30,)), 8, seed=4)) != first
+    assert list(Batches(Mix((30,)), 8, seed=3)) == first
     assert sorted(p for batch in first for p in batch) == list(range(30))
     assert sorted(p for batch in second for p in batch) == list(range(30))
 
 
 def test_repeats_of_a_small_source_have_orders_of_their_own() -> None:
-    small = [p - 40 for batch in Batches([40, 10], 8, seed=0) for p in batch if p >= 40]
+    small = [p - 40 for batch in Batches(Mix((40, 10)), 8, seed=0) for p in batch if p >= 40]
     rounds = [small[start : start + 10] for start in range(0, 40, 10)]
     assert all(sorted(part) == list(range(10)) for part in rounds)
     assert len({tuple(part) for part in rounds}) == 4
@@ -89,9 +91,9 @@ def test_repeats_of_a_small_source_have_orders_of_their_own() -> None:
 
 def test_a_tiny_source_is_warned_about_by_name() -> None:
     with pytest.warns(UserWarning, match=r"'jiangxi_tecom' has only 4 images and is repeated 25 times"):
-        Batches([100, 4], 8, seed=0, names=["barcelona", "jiangxi_tecom"])
+        Batches(Mix((100, 4), ("barcelona", "jiangxi_tecom")), 8, 0)
     with pytest.warns(UserWarning, match=r"'set 0' has only 4 images"):
-        Batches([4, 81], 8, seed=0)
+        Batches(Mix((4, 81)), 8, seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Batches([80, 4], 8, seed=0)  # twenty times is still let pass
+        Batches(Mix((80, 4)), 8, seed=0)  # twenty times is still let pass

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cellda.taxonomy import UNLABELLED
 from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
-from cellda.training.objective import UNLABELLED, CrossEntropy, Step
+from cellda.training.objective import CrossEntropy, Step
 from tiny import brightness_set, quick, same, small_net, state
 
 
@@ -90,7 +91,7 @@ def test_rates_slow_down_what_their_name_begins_with(one_cycle) -> None:
 
 
 def test_an_epoch_takes_as_many_as_it_is_told_of_every_set() -> None:
-    batches = Batches([5, 100], 10, seed=0, per_epoch=20)
+    batches = Batches(Mix((5, 100), per_epoch=20), 10, 0)
     seen = [i for batch in batches for i in batch]
     assert len(batches) == 4
     assert sorted(i for i in seen if i < 5) == sorted(list(range(5)) * 4)

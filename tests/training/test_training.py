@@ -74,7 +74,7 @@ def test_weights_equal_those_of_a_plain_torch_loop(trainer, fields) -> None:
     settings = quick(epochs=3, batch_size=4, **fields)
     losses = trainer.fit(net, examples, settings, seed=5)
 
-    order = Batches([21], 4, seed=5)
+    order = Batches(Mix((21,)), 4, seed=5)
     optimizers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     optimizer = optimizers[settings.optimizer](
         plain.parameters(), lr=1e-2, weight_decay=settings.weight_decay
@@ -207,7 +207,7 @@ class Interrupted(ImageExamples):
 def interrupted_fit(trainer, folder, settings: Training, *, stop_in: int) -> None:
     """Train until the second batch of epoch `stop_in` (from 0), and no further."""
     images = brightness_set(degrade=True)
-    steps = len(Batches([len(images)], settings.batch_size, 0))
+    steps = len(Batches(Mix((len(images),)), settings.batch_size, 0))
     trainer.fit(small_net(), Interrupted(images, stop_in * steps + 1), settings, seed=0, checkpoints=folder)
 
 

@@ -222,6 +222,11 @@ def _misstated(cls: type[Adapter]) -> str | None:
     if isinstance(effects, property):  # a chain's, which are those of its steps
         return None
     name = getattr(cls, "name", cls.__name__)
+    if fields := [fact for fact in ("effects", "needs", "start", "views") if fact in cls.model_fields]:
+        return (
+            f"The adapter '{name}' ({cls.__module__}.{cls.__qualname__}) declares {', '.join(fields)} as a hyper-parameter; "
+            f"write `{fields[0]} = ...` without a type, or with `ClassVar[...]`."
+        )
     if not isinstance(effects, Set) or not all(isinstance(effect, Effect) for effect in effects):
         known = "\n".join(f"  - Effect.{effect.name}: {effect.value}" for effect in Effect)
         return (

@@ -1,9 +1,6 @@
 """Fine-tuning on target and source images together."""
 
-from typing import ClassVar
-
 from cellda.adapters import register
-from cellda.adapters.base import Need, Offer
 from cellda.adapters.families.source_images import SourceImages
 from cellda.plugins.settings import tunable
 
@@ -17,11 +14,4 @@ class MixedSource(SourceImages):
     there are half as many: both train for the same number of steps.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
-
     epochs: int = tunable(8, low=3, high=30, ge=1)
-
-    def image_passes(self, offer: Offer) -> int:
-        """Every epoch sends every support and every drawn source image through the backbone."""
-        images = offer.labelled + self.source_images
-        return self.for_images(images).epochs * images

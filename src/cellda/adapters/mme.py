@@ -1,5 +1,7 @@
 """Minimax entropy between head and encoder."""
 
+from typing import cast
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -10,7 +12,8 @@ from cellda.adapters.families.gradient_reversal import reverse
 from cellda.adapters.families.mixing import Mixing
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-from cellda.training.objective import UNLABELLED, CrossEntropy, Objective, Step
+from cellda.taxonomy import UNLABELLED
+from cellda.training.objective import CrossEntropy, Objective, Step
 
 
 @register("mme")
@@ -42,9 +45,10 @@ class MinimaxEntropy(CrossEntropy):
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """Cross-entropy less `weight` times the entropy of the pool."""
-        embeddings = module.embed(step.inputs)  # type: ignore[operator]
-        fit = self.of(module.head(embeddings), step.labels)  # type: ignore[operator]
+        model = cast(CellClassifier, module)
+        embeddings = model.embed(step.inputs)
+        fit = self.of(model.head(embeddings), step.labels)
         # All embeddings are reversed, not just the pool's: the head's BatchNorm passes an image's gradient on to all others,
         # and without one part of it their common mean would drift away.
-        logits: Tensor = module.head(reverse(embeddings))  # type: ignore[operator]
+        logits = model.head(reverse(embeddings))
         return fit - self.settings.weight * conditional_entropy(logits[step.labels == UNLABELLED])

@@ -2,23 +2,18 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from cellda.data.spec import Kind, Protocol
 from cellda.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
-
-Protocol = Literal["clean", "paper"]
-"""`clean`: groups never straddle; `paper`: the published image-level draw."""
-
-Kind = Literal["balanced", "stratified", "random", "all"]
-"""How the support set is divided among the classes."""
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -15,12 +15,10 @@ from cellda.datasets.base import COLUMNS, CellDataset
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.datasets.reading.layout import images_below
 from cellda.errors import DataError
+from cellda.taxonomy import UNLABELLED
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
-
-UNLABELLED = -1
-"""Replaces the class index of a cell without a label."""
 
 
 class OwnCells(CellDataset):

@@ -6,6 +6,12 @@ from pydantic import Field
 
 from cellda.plugins.settings import Settings
 
+Protocol = Literal["clean", "paper"]
+"""`clean`: groups never straddle; `paper`: the published image-level draw."""
+
+Kind = Literal["balanced", "stratified", "random", "all"]
+"""How the support set is divided among the classes."""
+
 
 class FewShot(Settings):
     """How the support set is drawn from the target.
@@ -20,4 +26,4 @@ class FewShot(Settings):
 
     n: int | None = Field(default=None, ge=1)
     draw: int = Field(default=0, ge=0)
-    kind: Literal["balanced", "stratified", "random", "all"] = "balanced"
+    kind: Kind = "balanced"

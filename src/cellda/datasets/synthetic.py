@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.rendering import DOMAINS, RENDERER_VERSION, CellKey, Domain, render
+from cellda.datasets.rendering import DOMAINS, CellKey, Domain, render
 from cellda.errors import ConfigurationError, nearest
 from cellda.taxonomy import CLASSES
 
@@ -81,8 +81,8 @@ class Synthetic(CellDataset):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that the images depend on: the domain, the renderer's version and the options."""
-        parts = (self.full_name, self.domain.digest, RENDERER_VERSION, self.per_class, self.seed)
+        """Hash of the laboratory and the options; the renderer itself is in `code`."""
+        parts = (self.full_name, self.per_class, self.seed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def keys(self, indices: Sequence[int]) -> list[CellKey]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console, Group
 from rich.text import Text
 
+from cellda.data.spec import Protocol
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.metrics import Metrics, measure
@@ -85,7 +86,7 @@ class RunRecord(BaseModel):
     target: str
     draw: int
     seed: int
-    protocol: Literal["clean", "paper"]
+    protocol: Protocol
     pool: Literal["query", "disjoint"] | None
     versions: dict[str, str]
     device: str

@@ -16,4 +16,4 @@ class FramingSpec(PluginSpec):
 
     def build(self) -> "Framing":
         """The framing itself."""
-        return registry.get(self.name)(**self.options)
+        return registry.create(self.name, **self.options)

@@ -9,8 +9,8 @@ between. Matrices are applied in place, as additions of one colour plane to anot
 and matrix products of three rows are several times slower.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Literal
@@ -234,9 +234,15 @@ def _rgb_of_kornia_lab(lab: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
     return rgb
 
 
-def _full_precision() -> AbstractContextManager[None]:
+@contextmanager
+def _full_precision() -> Iterator[None]:
     """Kornia multiplies its matrices as convolutions, which cuDNN by default rounds to the 10 bits of TF32."""
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 KORNIA_LAB = ColourSpace(

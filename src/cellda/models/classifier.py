@@ -110,7 +110,7 @@ class CellClassifier(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
-        return self.head(self.embed(images))  # type: ignore[no-any-return]
+        return self.head(self.embed(images))
 
     @torch.no_grad()
     def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path] | str | Path) -> Prediction:

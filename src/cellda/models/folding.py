@@ -57,7 +57,9 @@ class Folded(nn.Module):
         weights = {}
         for conv_name, norm_name in self.pairs:
             conv, norm = self.inner.get_submodule(conv_name), self.inner.get_submodule(norm_name)
-            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: PT018 - `find_pairs` checked it
+            # `find_pairs` checked it.
+            assert isinstance(conv, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
             gain, shift = _affine(norm)
             weights[f"{conv_name}.weight"] = conv.weight * gain.view(-1, 1, 1, 1)
             weights[f"{conv_name}.bias"] = shift if conv.bias is None else conv.bias * gain + shift
@@ -177,7 +179,9 @@ def _is_frozen_norm(part: nn.Module) -> bool:
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Factor and shift per channel of a BatchNorm with its running statistics."""
-    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018 - `find_pairs` checked it
+    # `find_pairs` checked it.
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     gain = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:
         gain = norm.weight * gain

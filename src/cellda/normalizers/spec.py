@@ -16,4 +16,4 @@ class NormalizerSpec(PluginSpec):
 
     def build(self) -> "Normalizer":
         """A fresh, unfitted module."""
-        return registry.get(self.name)(**self.options)
+        return registry.create(self.name, **self.options)

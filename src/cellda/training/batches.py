@@ -1,7 +1,7 @@
 """The order in which examples are seen: batch samplers for torch's DataLoader."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -37,32 +37,23 @@ class Batches(Sampler[list[int]]):
     one example.
 
     Args:
-        lengths: Number of examples of each set, in the order of their positions.
+        mix: The sets.
         batch_size: Maximum number of examples in a batch; one more where an example would otherwise be alone.
         seed: Seed of the order; the order differs between epochs.
-        names: Names of the sets for the warning.
-        per_epoch: Number of examples per set and epoch; by default the size of the largest set.
 
     Warns:
         UserWarning: If a set is repeated more than 20 times per epoch.
     """
 
-    def __init__(
-        self,
-        lengths: Sequence[int],
-        batch_size: int,
-        seed: int,
-        names: Sequence[str] = (),
-        per_epoch: int | None = None,
-    ) -> None:
-        self.lengths = list(lengths)
+    def __init__(self, mix: Mix, batch_size: int, seed: int) -> None:
+        self.lengths = mix.lengths
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
-        self.per_epoch = longest = per_epoch or max(self.lengths)
+        self.per_epoch = longest = mix.per_epoch or max(self.lengths)
         for index, length in enumerate(self.lengths):
             if longest > REPEATS * length:
-                name = names[index] if names else f"set {index}"
+                name = mix.names[index] if mix.names else f"set {index}"
                 warnings.warn(
                     f"'{name}' has only {length} images and is repeated {longest / length:.0f} times per epoch to "
                     f"match the {longest} of the largest source; leave it out, or expect it to be memorised.",

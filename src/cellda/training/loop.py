@@ -93,7 +93,7 @@ class Trainer:
         """
         accelerator = self._accelerator()
         mix = mix or Mix((len(examples),))
-        batches = Batches(mix.lengths, settings.batch_size, seed, mix.names, mix.per_epoch)
+        batches = Batches(mix, settings.batch_size, seed)
         objective = objective or CrossEntropy(settings.label_smoothing)
         loader: DataLoader[Batch] = DataLoader(
             examples,  # type: ignore[arg-type]

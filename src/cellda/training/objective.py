@@ -9,8 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-UNLABELLED = -1
-"""Class index of an unlabelled image in a batch."""
+from cellda.taxonomy import UNLABELLED
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Fine-tuning on support, pool and source images that aligns the embeddings of source and target."""
 
 from abc import abstractmethod
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -40,6 +40,7 @@ class Aligning(SourceImages, Mixing):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED, Need.SOURCE})
+    groups: ClassVar[int] = 3
     passes: ClassVar[int] = 3
     distance: ClassVar[EmbeddingDistance]
 
@@ -88,8 +89,9 @@ class Alignment(CrossEntropy):
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """Cross-entropy and the term; the cross-entropy alone if a batch holds fewer than two embeddings of a side."""
-        embeddings = module.embed(step.inputs)  # type: ignore[operator]
-        supervised = self.of(module.head(embeddings), step.labels)  # type: ignore[operator]
+        model = cast(CellClassifier, module)
+        embeddings = model.embed(step.inputs)
+        supervised = self.of(model.head(embeddings), step.labels)
         of_target = torch.tensor([part < TARGET_SETS for part in step.parts], device=step.labels.device)
         of_source = ~of_target & torch.isin(step.labels, self.classes)
         if min(int(of_source.sum()), int(of_target.sum())) < 2:

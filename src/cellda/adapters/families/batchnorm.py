@@ -123,7 +123,9 @@ def take_statistics(model: CellClassifier, images: ImageSet, alpha: float = 1.0)
 
 def _running(layer: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """A layer's running mean and variance."""
-    assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018 - as `batchnorms` found
+    # `batchnorms` found only such layers.
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
     return layer.running_mean, layer.running_var
 
 

@@ -1,10 +1,12 @@
 """Entropies of predictions, used by methods without labels, and an objective that is a function of logits."""
 
 from collections.abc import Callable
+from typing import cast
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cellda.models.classifier import CellClassifier
 from cellda.training.objective import CrossEntropy, Step
 
 
@@ -53,5 +55,5 @@ class OfLogits(CrossEntropy):
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """The value of the function for the batch."""
         if self.head_in_use:
-            module.head.eval()  # type: ignore[union-attr]
+            cast(CellClassifier, module).head.eval()
         return self.terms(module(step.inputs), step.labels)

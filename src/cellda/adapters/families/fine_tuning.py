@@ -10,7 +10,7 @@ from cellda.data.image_set import ImageSet
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work
-from cellda.training.batches import Batches
+from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import to_device
 from cellda.training.objective import CrossEntropy, Objective
@@ -81,9 +81,14 @@ class FineTuning(Training, Adapter):
 
     def for_images(self, images: int) -> Self:
         """These settings with as many epochs as it takes to reach `min_steps` on `images` images."""
-        steps_an_epoch = len(Batches([images], self.batch_size, seed=0))
+        steps_an_epoch = len(Batches(Mix((images,)), self.batch_size, seed=0))
         return self.model_copy(update={"epochs": max(self.epochs, -(-self.min_steps // steps_an_epoch))})
 
+    def trained_images(self, offer: Offer) -> int:
+        """Number of images in `sets`: the support, unless a method overrides it."""
+        return offer.labelled
+
     def image_passes(self, offer: Offer) -> int:
-        """Every epoch sends every support image through the backbone."""
-        return self.for_images(offer.labelled).epochs * offer.labelled
+        """Every epoch sends every training image through the backbone."""
+        images = self.trained_images(offer)
+        return self.for_images(images).epochs * images

@@ -26,11 +26,13 @@ class Mixing(FineTuning):
 
     Attributes:
         examples: How the images of a batch are prepared.
+        groups: Number of `sets`, which batches hold in equal parts.
         passes: Images sent through the backbone per support image, including itself and all views of its partners.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.UNLABELLED})
     examples: ClassVar[type[ImageExamples]] = ImageExamples
+    groups: ClassVar[int] = 2
     passes: ClassVar[int] = 2
 
     epochs: int = tunable(8, low=4, high=16, ge=1)
@@ -52,7 +54,7 @@ class Mixing(FineTuning):
             self.examples(
                 *[part for parts in sets.values() for part in parts], stain_jitter=self.stain_jitter
             ),
-            self.for_images(len(sets) * support),
+            self.for_images(self.groups * support),
             seed=context.seed,
             work=Work(Stage.ADAPT, self.name),
             mix=Mix(tuple(sum(map(len, parts)) for parts in sets.values()), tuple(sets), support),
@@ -66,4 +68,4 @@ class Mixing(FineTuning):
 
     def image_passes(self, offer: Offer) -> int:
         """Every epoch sends every support image and its partners through the backbone."""
-        return self.for_images(len(self.needs) * offer.labelled).epochs * offer.labelled * self.passes
+        return self.for_images(self.groups * offer.labelled).epochs * offer.labelled * self.passes

@@ -1,19 +1,23 @@
 """Fine-tuning that also trains on source images."""
 
+from typing import ClassVar
+
 from pydantic import Field
 from torch import Generator, randperm, unique
 
-from cellda.adapters.base import AdaptContext, Offer, TargetView
+from cellda.adapters.base import AdaptContext, Need, Offer, TargetView
 from cellda.adapters.families.fine_tuning import FineTuning
 from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError
 
 
 class SourceImages(FineTuning):
-    """Base of methods that also train on source images; they must declare `Need.SOURCE`.
+    """Base of methods that also train on source images.
 
     `source_images` are drawn once, in equal parts from every class of every source; each keeps its own normalizer.
     """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS, Need.SOURCE})
 
     source_images: int = Field(
         default=100, ge=1, description="Total number of source images, balanced over sources and classes."
@@ -22,6 +26,10 @@ class SourceImages(FineTuning):
     def sets(self, target: TargetView, context: AdaptContext) -> dict[str, list[ImageSet]]:
         """The other training images, followed by the drawn source images."""
         return {**super().sets(target, context), "the sources": self.drawn(context)}
+
+    def trained_images(self, offer: Offer) -> int:
+        """The other training images and the drawn source images."""
+        return super().trained_images(offer) + self.source_images
 
     def check(self, offer: Offer) -> None:
         """Refuse to draw more source images than there are."""

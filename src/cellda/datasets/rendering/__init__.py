@@ -5,7 +5,7 @@
 
 from cellda.datasets.rendering.cellmap import SUBSTRATES
 from cellda.datasets.rendering.domains import DOMAINS, Domain
-from cellda.datasets.rendering.render import RENDERER_VERSION, CellKey, draw_scene, render
+from cellda.datasets.rendering.render import CellKey, draw_scene, render
 from cellda.datasets.rendering.smear import Scene
 
-__all__ = ["DOMAINS", "RENDERER_VERSION", "SUBSTRATES", "CellKey", "Domain", "Scene", "draw_scene", "render"]
+__all__ = ["DOMAINS", "SUBSTRATES", "CellKey", "Domain", "Scene", "draw_scene", "render"]

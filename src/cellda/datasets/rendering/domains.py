@@ -1,9 +1,7 @@
 """The ten laboratories: stains, microscope and camera of each synthetic domain."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 Triple = tuple[float, float, float]
 
@@ -68,11 +66,6 @@ class Domain:
     gamma: float = 2.2
     jpeg: tuple[int, int] = (90, 96)
     tilt: float = 0.0
-
-    @property
-    def digest(self) -> str:
-        """Hash of all parameters."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 DOMAINS: tuple[Domain, ...] = (

@@ -14,8 +14,6 @@ from cellda.datasets.rendering.optics import OPTICS_DRAWS, photographed, stained
 from cellda.datasets.rendering.random_numbers import Draws
 from cellda.datasets.rendering.smear import Scene, scene_draws
 
-RENDERER_VERSION = 1
-"""Incremented whenever the same key would give another image."""
 CHUNK = 24
 """Images rendered together: few enough for the temporaries to stay in the processor's cache."""
 

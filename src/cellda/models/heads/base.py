@@ -1,7 +1,7 @@
 """The base class of heads."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,6 +33,11 @@ class Head(nn.Module, ABC):
     def description(self) -> dict[str, Any]:
         """Name and options, from which `heads.create` builds an untrained head like this one."""
         return {"name": self.name, **self.options()}
+
+    if TYPE_CHECKING:  # nn.Module's call returns anything
+
+        def __call__(self, embeddings: Tensor) -> Tensor:
+            """As `forward`."""
 
     @abstractmethod
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:

@@ -41,4 +41,4 @@ class Prior(Head):
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`."""
-        return self.inner(embeddings) + self.log_ratio  # type: ignore[no-any-return]
+        return self.inner(embeddings) + self.log_ratio
