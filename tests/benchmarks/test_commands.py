@@ -79,7 +79,7 @@ def test_growth_runs_each_step_in_a_process_of_its_own(tmp_path, monkeypatch):
     row = growth.measured("index", 2, tmp_path / "tree", tmp_path / "work")
     assert row["us_per_image"] == pytest.approx(1e6 * row["seconds"] / 2)
     assert (row["what"], row["images"]) == ("index", 2)
-    with pytest.raises(SystemExit, match="'index' of 2 images ended with status 1"):
+    with pytest.raises(SystemExit, match="'index' of 2 images ended with status 2"):
         growth.measured("index", 2, tmp_path / "nowhere", tmp_path / "work")
 
 
