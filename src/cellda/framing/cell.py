@@ -77,7 +77,7 @@ class Cell(Framing):
 def find_nucleus(image: Pixels) -> Nucleus | None:
     """Find the nucleus of the cell in the middle, or None if nothing in the image is as violet as one.
 
-    Colours are normalised to the image's own empty smear and smoothed. Nuclei take away green and let blue pass; red cells
+    Colours are normalized to the image's own empty smear and smoothed. Nuclei take away green and let blue pass; red cells
     take both, so that the difference of the two optical densities tells them apart in every Romanowsky stain. It is divided
     by Otsu's threshold, touching nuclei at their waist; the large, central part is taken and its lobes are joined to it.
 

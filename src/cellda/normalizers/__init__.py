@@ -4,7 +4,7 @@
     >>> "reinhard" in cellda.normalizers.names()
     True
 
-`cellda.normalizers.create("reinhard", space="lalphabeta", reference="paper")(images)` normalises a
+`cellda.normalizers.create("reinhard", space="lalphabeta", reference="paper")(images)` normalizes a
 `(B, 3, H, W)` batch in [0, 1]. A new normalizer is one file in this folder, named after the normalizer (see
 `base.Normalizer`).
 """

@@ -43,7 +43,7 @@ class Normalizer(nn.Module, ABC):
     def __call__(
         self, images: Float[Tensor, "*b 3 h w"], mask: Bool[Tensor, "*b h w"] | None = None
     ) -> Float[Tensor, "*b 3 h w"]:
-        """Normalise one image or a batch.
+        """Normalize one image or a batch.
 
         Args:
             images: `(3, H, W)` or `(B, 3, H, W)` RGB in [0, 1].
@@ -51,7 +51,7 @@ class Normalizer(nn.Module, ABC):
                 normalizer would find itself.
 
         Returns:
-            The normalised image or images, clipped to [0, 1]; same shape, dtype and device.
+            The normalized image or images, clipped to [0, 1]; same shape, dtype and device.
 
         Raises:
             DataError: If the images or the mask have a wrong shape or type.
@@ -61,14 +61,14 @@ class Normalizer(nn.Module, ABC):
             images, mask = images[None], None if mask is None else mask[None]
         check_images(images, mask)
         # This is the one place that every call passes, whoever wrote `forward`.
-        normalised: Tensor = super().__call__(images) if mask is None else super().__call__(images, mask)
-        return normalised[0] if single else normalised
+        normalized: Tensor = super().__call__(images) if mask is None else super().__call__(images, mask)
+        return normalized[0] if single else normalized
 
     @abstractmethod
     def forward(
         self, images: Float[Tensor, "b 3 h w"], mask: Bool[Tensor, "b h w"] | None = None
     ) -> Float[Tensor, "b 3 h w"]:
-        """Normalise a batch that has the right shape and type; users call the normalizer itself.
+        """Normalize a batch that has the right shape and type; users call the normalizer itself.
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].

@@ -99,7 +99,7 @@ class Referenced(Normalizer):
     def forward(
         self, images: Float[Tensor, "b 3 h w"], mask: Bool[Tensor, "b h w"] | None = None
     ) -> Float[Tensor, "b 3 h w"]:
-        """Normalise a batch; computed in float32 at least, returned in the images' dtype and memory format.
+        """Normalize a batch; computed in float32 at least, returned in the images' dtype and memory format.
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].
@@ -119,11 +119,11 @@ class Referenced(Normalizer):
         # Mixed precision of the surrounding model would round what is measured to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
             for part, filled, smear in self._chunks(images, mask):
-                self._normalise(filled, smear, result[part])
+                self._normalize(filled, smear, result[part])
         return result.to(images.dtype)
 
-    def _normalise(self, images: Tensor, smear: Tensor, out: Tensor) -> None:
-        """Normalise a part into its place; a function of its own, so that no temporary outlives its part."""
+    def _normalize(self, images: Tensor, smear: Tensor, out: Tensor) -> None:
+        """Normalize a part into its place; a function of its own, so that no temporary outlives its part."""
         found = self.transfer(images, self.measure(images, smear))
         if found.requires_grad:
             out.copy_(found.clamp(0, 1))
