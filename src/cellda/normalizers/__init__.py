@@ -1,4 +1,4 @@
-"""Stain normalizers: modules that bring images of different stains and cameras to one colour style.
+"""Stain normalizers: modules that bring images from different stains and cameras to one colour style.
 
     >>> import cellda.normalizers
     >>> "reinhard" in cellda.normalizers.names()
