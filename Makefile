@@ -54,7 +54,7 @@ lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/mypy
 
 speed: data-given $(VENV)/.peers ## time cellda against its peers: make speed CELLDA_DATA=FOLDER
-	@echo "==> Timing cellda and its peers in turn, into benchmarks/results/speed (about 45 minutes; keep the machine quiet)"
+	@echo "==> Timing cellda and its peers alternately, into benchmarks/results/speed (about 45 minutes; keep the machine quiet)"
 	@CELLDA_DATA="$(CELLDA_DATA)" $(BIN)/python -m pytest benchmarks/speed -W default
 	@$(BIN)/python -m benchmarks.speed.start
 	@$(BIN)/python -m benchmarks.speed.growth

@@ -138,7 +138,7 @@ def _shares(model: nn.Module) -> Iterator[dict[str, float]]:
         (ImageExamples, "__getitems__", "fetch"),
         (ImageSet, "raw", "fetch"),
         (ImageExamples, "prepare", "prepare"),
-        (type(model), "normalised", "prepare"),
+        (type(model), "normalized", "prepare"),
         (type(model), "forward", "forward"),
         (Accelerator, "backward", "backward"),
         (torch.optim.Adam, "step", "optimizer"),

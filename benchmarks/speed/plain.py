@@ -54,7 +54,7 @@ def reinhard(image: Tensor) -> Tensor:
 
 
 class CellFiles(Dataset[tuple[Tensor, int]]):
-    """Image files and labels; decoded, resized, augmented and normalised one at a time, in every epoch.
+    """Image files and labels; decoded, resized, augmented and normalized one at a time, in every epoch.
 
     Args:
         files: Image files.

@@ -12,7 +12,7 @@ from benchmarks.speed.contest import Peer, contest
 
 
 def test_prediction(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
-    """192 images of Barcelona; cellda also normalises their stain, the peers do not."""
+    """192 images of Barcelona; cellda also normalizes their stain, the peers do not."""
     dataset = cells.some("barcelona", data_root, 32, tmp_path / "barcelona")
     files = cells.files(dataset)
     ours = cells.model().eval()

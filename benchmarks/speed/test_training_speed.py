@@ -88,13 +88,13 @@ def test_adaptation(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
 
 
 def test_head_only(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
-    """50 epochs of the head on 100 cells; the peer sends the decoded and normalised images through the frozen encoder."""
+    """50 epochs of the head on 100 cells; the peer sends the decoded and normalized images through the frozen encoder."""
     dataset = cells.some("raabin", data_root, 20, tmp_path / "raabin")
     trainer, mine, theirs = Trainer("cpu"), cells.model(), cells.model()
     images = cells.decoded(dataset, mine)
     adapter = cellda.adapters.create("head_only")
     with torch.no_grad():
-        inputs = theirs.normalised(images.raw(range(len(images)))).contiguous()
+        inputs = theirs.normalized(images.raw(range(len(images)))).contiguous()
 
     def ours() -> None:
         adapter.adapt(mine, TargetView(images), AdaptContext(trainer, seed=0))

@@ -188,7 +188,7 @@ def test_it_returns_a_usable_classifier_and_changes_nothing_on_disk(tiny, tmp_pa
     assert isinstance(model, CellClassifier)
     raw = tiny.case.query(model.normalizer).raw(range(5))
     with torch.no_grad():
-        logits = model.eval()(model.normalised(raw))
+        logits = model.eval()(model.normalized(raw))
     assert logits.shape == (5, 6)
     assert logits.isfinite().all()
     said = model.predict(raw).probabilities
@@ -353,7 +353,7 @@ def test_head_only_learns_from_the_embeddings_of_the_evaluated_model(tiny) -> No
     call, model, view = spied(tiny, small("head_only"))
     assert call["module"] is model.head
     with torch.no_grad():
-        wanted = model.eval().embed(model.normalised(view.support.raw(range(18))))
+        wanted = model.eval().embed(model.normalized(view.support.raw(range(18))))
     torch.testing.assert_close(call["examples"].features, wanted, atol=1e-6, rtol=1e-5)
     assert torch.equal(call["examples"].labels, view.support.labels)
 

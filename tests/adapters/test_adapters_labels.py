@@ -78,7 +78,7 @@ class Watching(Trainer):
 
 def step(model: CellClassifier) -> Step:
     images = cells(per_class=1)
-    return Step(model.normalised(images.raw(range(6))), images.labels, (0,) * 6, 0.0)
+    return Step(model.normalized(images.raw(range(6))), images.labels, (0,) * 6, 0.0)
 
 
 # ---------------------------------------------------------------------------------------------- blocks
@@ -280,7 +280,7 @@ def test_lp_ft_trains_the_head_first_and_then_all_weights_the_deeper_the_slower(
     assert (probe["settings"].epochs, probe["settings"].lr) == (7, 2e-3)
     assert (probe["settings"].label_smoothing, probe["settings"].weight_decay) == (0.3, 0)
     with torch.no_grad():
-        wanted = model.embed(model.normalised(cells().raw(range(12))))
+        wanted = model.embed(model.normalized(cells().raw(range(12))))
     torch.testing.assert_close(probe["examples"].features, wanted, atol=1e-5, rtol=1e-5)
     assert tune["module"] is model
     assert tune["settings"] == adapter
@@ -433,7 +433,7 @@ def test_delta_takes_the_attention_of_the_whole_support_and_keeps_the_source_as_
     objective = trainer.calls[0]["objective"]
     assert isinstance(objective, FeatureMaps)
     images = cells()
-    whole = channel_attention(model, model.normalised(images.raw(range(12))), images.labels)
+    whole = channel_attention(model, model.normalized(images.raw(range(12))), images.labels)
     for one, other in zip(objective.attention, whole, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
         assert float(one.sum()) == pytest.approx(1)
@@ -572,11 +572,11 @@ def test_probe_is_the_logistic_regression_on_the_backbones_own_features(support,
         Backbone(name=CNN, weights="none", image_size=32, embedding=width), NormalizerSpec(name="identity")
     ).eval()
     cells = brightness_set(per_class=2).subset(range(support))
-    queries = model.normalised(brightness_set(per_class=3, seed=5).raw(range(18)))
+    queries = model.normalized(brightness_set(per_class=3, seed=5).raw(range(18)))
     with torch.no_grad():
         inputs, asked = (
             model.encoder((images - model.mean) / model.std).double().numpy()
-            for images in (model.normalised(cells.raw(range(support))), queries)
+            for images in (model.normalized(cells.raw(range(support))), queries)
         )
     steps = [
         StandardScaler(),

@@ -77,7 +77,7 @@ def source() -> CellClassifier:
     model.train()
     with torch.no_grad():
         for seed in range(5):
-            model(model.normalised(images(32, seed=10 + seed).raw(range(32))))
+            model(model.normalized(images(32, seed=10 + seed).raw(range(32))))
         model.head[-1].weight.mul_(20)
     return model.eval()
 
@@ -218,7 +218,7 @@ def test_adabn_takes_the_exact_mean_and_variance_of_the_pool(source, monkeypatch
     parts = -(-40 // batch)  # every n-th image, so that a batch is not of one class
     with torch.no_grad():
         for first in range(parts):
-            watched.embed(watched.normalised(POOL.raw(range(first, 40, parts))))
+            watched.embed(watched.normalized(POOL.raw(range(first, 40, parts))))
 
     model = adapted(source, "adabn", alpha=alpha)
     for name, layer in norms(model).items():
@@ -288,7 +288,7 @@ def test_adabn_changes_batchnorm_alone_and_predictions_use_it(source) -> None:
     as_it_was = adapted(source, "adabn", alpha=0.0).predict(raw).probabilities
     torch.testing.assert_close(as_it_was, source.predict(raw).probabilities, atol=1e-4, rtol=1e-3)
     with torch.no_grad():
-        logits = model(model.normalised(raw))
+        logits = model(model.normalized(raw))
     torch.testing.assert_close(model.predict(raw).probabilities, logits.softmax(1), atol=1e-5, rtol=1e-4)
 
 
@@ -305,9 +305,9 @@ def test_tent_trains_batchnorm_and_leaves_the_statistics_of_the_pool(source) -> 
         torch.testing.assert_close(norms(again)[name].running_var, norms(model)[name].running_var)
 
 
-def test_tent_minimises_the_entropy_of_what_the_head_in_use_says_of_normalised_batches(source) -> None:
+def test_tent_minimises_the_entropy_of_what_the_head_in_use_says_of_normalized_batches(source) -> None:
     adapter = create("tent")
-    inputs = source.normalised(POOL.raw(range(40)))
+    inputs = source.normalized(POOL.raw(range(40)))
     step = Step(inputs, torch.full((40,), UNLABELLED), (0,) * 40, 0.0)
     found = OfLogits(adapter.loss, head_in_use=True).loss(deepcopy(source).train(), step)
     by_hand = deepcopy(source)

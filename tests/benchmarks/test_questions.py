@@ -19,7 +19,7 @@ from cellda.models.timm_names import native_size
 
 
 def test_a_slide_that_goes_with_a_class_is_a_shortcut_that_the_transform_takes_away(tmp_path):
-    """Cells of two classes from two slides of different light: the frame alone tells them until colours are normalised."""
+    """Cells of two classes from two slides of different light: the frame alone tells them until colours are normalized."""
     cells = cellda.datasets.load("synthetic/1", per_class=20)
     for row, (path, label) in enumerate(zip(cells.table["path"], cells.table["label"], strict=True)):
         if label in ("monocyte", "neutrophil"):

@@ -128,7 +128,7 @@ def test_a_study_trains_one_source_model_and_adapts_once_a_run(studied) -> None:
         adapting("from_scratch"): 4,
         adapting("head_only"): 4,
         adapting("mixed_source"): 4,
-        adapting("full"): 8,  # with the target's colours as they are, and normalised
+        adapting("full"): 8,  # with the target's colours as they are, and normalized
     }
 
 

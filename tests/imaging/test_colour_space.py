@@ -64,7 +64,7 @@ def test_kornias_form_comes_back_to_where_it_started():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_both_forms_normalise_alike(seed, monkeypatch):
+def test_both_forms_normalize_alike(seed, monkeypatch):
     images = random(seed)
     torch.testing.assert_close(*both(images, monkeypatch), atol=1e-4, rtol=0)
     images[3, :, :12] = 0  # padding
@@ -91,7 +91,7 @@ def test_the_reference_fitted_in_either_form_is_the_same(monkeypatch):
 
 @pytest.mark.real
 @pytest.mark.parametrize("folder", ["barcelona", "bccd/images/TRAIN", "raabin/Train", "jiangxi_tecom"])
-def test_both_forms_normalise_photographs_alike(data_root: Path, folder: str, monkeypatch):
+def test_both_forms_normalize_photographs_alike(data_root: Path, folder: str, monkeypatch):
     files = sorted(f for f in (data_root / folder).rglob("*") if f.suffix in {".jpg", ".jpeg", ".bmp"})
     files = [f for f in files if not f.name.startswith(".")][:: max(1, len(files) // 12)]
     images = torch.stack(

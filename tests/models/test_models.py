@@ -115,7 +115,7 @@ def test_any_timm_backbone_fits(name: str):
 
 
 @torch.no_grad()
-def test_predict_is_resize_normalise_network_softmax(model: CellClassifier):
+def test_predict_is_resize_normalize_network_softmax(model: CellClassifier):
     raw = pictures(side=48)
     sized = resize(raw, [32, 32], antialias=True)
     expected = model(model.normalizer(sized / 255)).softmax(1)
@@ -136,7 +136,7 @@ def test_the_normalizer_is_part_of_prediction(model: CellClassifier):
 
 def test_predict_takes_bytes_and_floats_alike(model: CellClassifier):
     raw = pictures()
-    assert torch.equal(build(normalizer=IDENTITY).normalised(raw), raw / 255)
+    assert torch.equal(build(normalizer=IDENTITY).normalized(raw), raw / 255)
     torch.testing.assert_close(model.predict(raw).probabilities, model.predict(raw / 255).probabilities)
     torch.testing.assert_close(
         model.predict(raw).probabilities, model.predict((raw / 255).double()).probabilities

@@ -53,7 +53,7 @@ def fitted(name: str, *images: Tensor, **options: object) -> cellda.normalizers.
 
 
 @pytest.mark.parametrize("name", FITTED)
-def test_unfitted_it_refuses_to_normalise_and_says_what_to_do(name):
+def test_unfitted_it_refuses_to_normalize_and_says_what_to_do(name):
     normalizer = cellda.normalizers.create(name)
     assert normalizer.needs_fit
     with pytest.raises(ConfigurationError, match=rf"{name}: .*fit\(batches\)"):

@@ -42,7 +42,7 @@ class Delta(FineTuning):
         source, support = deepcopy(model), target.support
         parts = []
         for rows in torch.split(torch.arange(len(support)), self.batch_size):
-            images = source.normalised(support.raw(rows))
+            images = source.normalized(support.raw(rows))
             found = channel_attention(source, images, support.labels[rows].to(images.device))
             parts.append([block * len(rows) / len(support) for block in found])
         attention = [sum(blocks[1:], blocks[0]) for blocks in zip(*parts, strict=True)]
@@ -86,7 +86,7 @@ class FeatureMaps(CrossEntropy):
 def channel_attention(
     source: CellClassifier, images: Float[Tensor, "b 3 h w"], labels: Int[Tensor, " b"]
 ) -> list[Tensor]:
-    """The attention `a` of each block, `(C,)`, averaged over stain-normalised images with these labels; it sums to 1.
+    """The attention `a` of each block, `(C,)`, averaged over stain-normalized images with these labels; it sums to 1.
 
     Setting a channel `F_j` to zero raises the cross-entropy by `-sum_p F_jp dL/dF_jp` to first order (Molchanov et al. 2017),
     which one backward pass gives for all channels at once. `source` must be in evaluation mode.

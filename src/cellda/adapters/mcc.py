@@ -40,7 +40,7 @@ def class_confusion(
     """Mean over `rows` of the share of a class that is confused with others.
 
     With `P = softmax(logits / temperature)` and `w_i` proportional to `1 + exp(-H(P_i))`, of mean 1, the confusion of
-    classes is `C = P^T diag(w) P`; its rows are normalised to sum 1, and the off-diagonal entries are summed.
+    classes is `C = P^T diag(w) P`; its rows are normalized to sum 1, and the off-diagonal entries are summed.
     """
     log = (logits / temperature).log_softmax(1)
     found = log.exp()

@@ -25,7 +25,7 @@ class PriorCorrection(PooledFeatures):
 
     Starting from `q = trained_on`, alternates until convergence: `r_ik` proportional to `p_ik q_k / trained_on_k`, and
     `q_k = (sum_i r_ik + smoothing N / classes) / (N + smoothing N)`. The head then returns `p_k q_k / trained_on_k`,
-    normalised; it can wrap any head. M. Saerens, P. Latinne, C. Decaestecker: Adjusting the outputs of a classifier to new a
+    normalized; it can wrap any head. M. Saerens, P. Latinne, C. Decaestecker: Adjusting the outputs of a classifier to new a
     priori probabilities, Neural Computation 14, 2002, which uses `smoothing = 0`, so a class can be ruled out for good.
 
     It trusts the probabilities: a confidently wrong head becomes more so. `smoothing` adds that many images in equal class

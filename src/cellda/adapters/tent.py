@@ -27,7 +27,7 @@ from cellda.training.settings import Training
 class Tent(Training, SourceStatistics):
     """Minimise prediction entropy over the scales and shifts of BatchNorm alone (Tent, Wang et al. 2021).
 
-    Minimises `-mean_i sum_k p_ik log p_ik` over the gain and bias of the encoder's BatchNorm2d layers, which normalise with
+    Minimises `-mean_i sum_k p_ik log p_ik` over the gain and bias of the encoder's BatchNorm2d layers, which normalize with
     the statistics of the batch during training; nothing else is trained. Afterwards the running statistics are those of the
     pool. D. Wang, E. Shelhamer, S. Liu, B. Olshausen, T. Darrell: Tent: fully test-time adaptation by entropy minimization,
     ICLR 2021, where it runs online; here it makes `epochs` passes over the pool.

@@ -8,16 +8,14 @@ from cellda.cli.own import adapt, predict
 from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 
-KINDS = "See `cellda list tables` and `cellda list figures`."
-
 # In the order in which the help shows them.
 app.command()(run)
 app.command()(adapt)
 app.command()(predict)
 app.command()(ablate)
 app.command()(bench)
-app.command(epilog=KINDS)(table)
-app.command(epilog=KINDS)(figure)
+app.command(epilog="See `cellda list tables`.")(table)
+app.command(epilog="See `cellda list figures`.")(figure)
 app.command("list")(list_)
 app.add_typer(datasets_app, name="datasets")
 

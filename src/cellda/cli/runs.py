@@ -82,7 +82,11 @@ def ablate(
     preset: Presets = [],
     condition: Annotated[
         list[str],
-        typer.Option(callback=each(known_preset), help="Condition; may be repeated; default: all six."),
+        typer.Option(
+            callback=each(known_preset),
+            help="Condition to run (no_source_train, no_fine_tune, head_only, mixed_train, no_transform, our_workflow); "
+            "may be repeated; default: all six.",
+        ),
     ] = [],
     draws: Annotated[int, typer.Option(min=1, help="Number of draws.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,

@@ -16,7 +16,7 @@ _NAME = re.compile(r"_(\d+)_\d+\.")
 
 @register("bccd")
 class Bccd(CellDataset):
-    """BCCD: 12,4xx augmented copies of 348 photographs of blood cells, 320x240. Shenggan, Mooney.
+    """BCCD: about 12,500 augmented copies of 348 photographs of blood cells, 320x240. Shenggan, Mooney.
 
     Layout: `dataset2-master/images/{TRAIN,TEST}/{EOSINOPHIL,...}/_0_1169.jpeg`; `root` may be any folder
     from the parent of `dataset2-master` down to `images`. The group is the photograph: split, class folder
@@ -41,7 +41,7 @@ class Bccd(CellDataset):
     published_counts = {"eosinophil": 3133, "lymphocyte": 3108, "monocyte": 3095, "neutrophil": 3171}
     note = (
         "The paper counts 3,500 images (Table 1), 12,507 (Table 2) and 8,611 (Table 3) without saying why. The published "
-        "12,4xx are augmented copies of 348 photographs: image-level draws put copies of one photograph on both sides."
+        "12,500 or so are augmented copies of 348 photographs: image-level draws put copies of one photograph on both sides."
     )
 
     def __init__(self, root: Path | None = None, test_simple: bool = False) -> None:

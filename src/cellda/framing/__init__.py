@@ -1,4 +1,4 @@
-"""Framing: which part of a decoded image is shown to the classifier.
+"""Framing: which part of a decoded image the classifier sees.
 
     >>> import cellda.framing
     >>> cellda.framing.names()

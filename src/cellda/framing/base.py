@@ -1,4 +1,4 @@
-"""What a framing is: a square around what matters, found in one decoded image and cut out of it."""
+"""The base class of framings, which choose a part of one decoded image and cut it out."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -13,19 +13,19 @@ from cellda.imaging.padding import background, find_smear
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 Box = tuple[int, int, int, int]
-"""`(x, y, width, height)` in pixels from the top left; it may reach over the image."""
+"""`(x, y, width, height)` in pixels from the top left; it may extend beyond the image."""
 
 LOOK = 96
-"""Pixels of the longer side of the small copy that framings look at: nuclei stay 10 px wide, granules vanish."""
+"""Pixels of the longer side of the small copy that framings examine: nuclei stay 10 px wide, granules vanish."""
 
 
 class Framing(ABC):
-    """Says which part of an image the classifier sees; it is cut after decoding and before resizing.
+    """Choose which part of an image the classifier sees; it is cut out after decoding and before resizing.
 
-    Options are the typed keyword arguments of `__init__`. An image is framed for itself, whatever lies beside it.
+    Options are the typed keyword arguments of `__init__`. Each image is framed on its own.
 
     Attributes:
-        cuts: Whether anything is cut; without, images are read as they are.
+        cuts: Whether the framing cuts anything; if not, images are read as they are.
     """
 
     name: ClassVar[str]
@@ -33,21 +33,21 @@ class Framing(ABC):
 
     @abstractmethod
     def box(self, image: Pixels) -> Box | None:
-        """The part to be shown, or None if what is looked for is not in the image, which is then shown whole.
+        """The part to show, or None if the framing does not find what it looks for; the image is then shown whole.
 
         Args:
             image: `(H, W, 3)` uint8 RGB.
         """
 
     def frame(self, image: Pixels, size: int) -> tuple[UInt8[np.ndarray, "size size 3"], bool]:
-        """Cut an image and resize what is left: bilinear, antialiased.
+        """Cut out the chosen part and resize it: bilinear, antialiased.
 
         Args:
             image: `(H, W, 3)` uint8 RGB.
             size: Side of the result in pixels.
 
         Returns:
-            The framed image, and whether what is looked for was found; where it was not, the image is shown whole.
+            The framed image, and whether the framing found what it looks for; if not, the image is shown whole.
         """
         box = self.box(image)
         shown = Image.fromarray(image if box is None else cut(image, box))
@@ -57,7 +57,7 @@ class Framing(ABC):
 def frame_all(
     images: UInt8[Tensor, "b 3 h w"], framing: Framing, size: int
 ) -> tuple[UInt8[Tensor, "b 3 size size"], Bool[Tensor, " b"]]:
-    """Frame decoded images of one size: the framed ones, channels-last in memory, and in which the cell was found."""
+    """Frame decoded images of one size: the framed images, channels-last in memory, and whether each cell was found."""
     out = np.empty((len(images), size, size, 3), np.uint8)
     found = np.zeros(len(images), bool)
     for row, image in enumerate(images):
@@ -66,10 +66,10 @@ def frame_all(
 
 
 def cut(image: Pixels, box: Box) -> Pixels:
-    """The pixels inside a box; what lies outside the image is filled with the colour of the empty smear.
+    """The pixels inside a box; the part outside the image takes the colour of the empty smear.
 
-    Not with reflections, which would show a cell at the edge twice, with two nuclei. Black padding is filled as well:
-    normalizers know it by reaching the border, from which the filling would part it.
+    Reflections would show a cell at the edge twice, with two nuclei. Black padding is filled as well: normalizers recognise
+    padding because it reaches the border, and the filling would separate it from the border.
     """
     x, y, width, height = box
     left, top = max(x, 0), max(y, 0)
@@ -90,7 +90,7 @@ def cut(image: Pixels, box: Box) -> Pixels:
 
 
 def look(image: Pixels) -> tuple[Float[Tensor, "1 3 h w"], Bool[Tensor, "1 h w"]]:
-    """A small copy of an image in [0, 1], and where it shows the smear and not black padding."""
+    """A small copy of an image in [0, 1], and a mask of its smear: true outside black padding."""
     height, width = image.shape[:2]
     share = min(1.0, LOOK / max(height, width))
     size = max(1, round(width * share)), max(1, round(height * share))

@@ -1,6 +1,6 @@
-"""The cell: its nucleus is found by colour, and a square of a standard multiple of its size cut around it.
+"""The framing `cell`: it finds the nucleus by colour and cuts a square around it, a fixed multiple of its size.
 
-Position and magnification are then the same in every image, whatever microscope, camera and cropping made it.
+Position and magnification are then the same in every image, whatever the microscope, the camera and the cropping.
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ Plane = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 BLUR = 1.5
-"""Standard deviation of the smoothing, in pixels of the small copy: granules and camera noise go, lobes stay."""
+"""Standard deviation of the smoothing, in pixels of the small copy: it removes granules and camera noise and keeps lobes."""
 LEAST_CONTRAST = 0.15
-"""Optical density by which a nucleus is more violet than the rest, at least; empty smears and red cells stay below."""
+"""A nucleus is more violet than the rest by at least this optical density; empty smears and red cells are not."""
 LEAST_AREA = 0.008
-"""A nucleus takes at least this share of the frame; platelets and specks are smaller."""
+"""A nucleus fills at least this share of the frame; platelets and specks are smaller."""
 MOST_WIDTH = 0.8
-"""Of the frame's shorter side: what is wider is no nucleus but everything that is stained, and is divided again."""
+"""As a share of the frame's shorter side. A wider region is not a nucleus but everything stained; it is divided again."""
 CORE = 0.6
-"""Touching nuclei are divided where they are thinner than this share of the thickest place."""
+"""Touching nuclei are separated where they are thinner than this share of their thickest part."""
 NEAR = 0.3
-"""Distance from the centre, as a share of the shorter side, at which being found counts 1/e."""
+"""Distance from the centre, as a share of the shorter side, at which a part's weight falls to 1/e."""
 AT_EDGE = 0.4
-"""What is cut off by the frame is more likely a neighbour, and counts so much less."""
+"""Weight of a part that the frame cuts off, which is more likely to be a neighbour."""
 LOBE_AREA = 0.02
-"""Parts smaller than this share of the nucleus are no lobes."""
+"""Parts smaller than this share of the nucleus are not lobes."""
 TIGHT, WIDE = 0.15, 0.4
-"""Lobes lie this near to the rest of the nucleus, in its diameters; `WIDE` where joining them comes nearer the centre."""
+"""Largest gap between a lobe and the nucleus, in its diameters; `WIDE` if joining the lobe brings it nearer the centre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Nucleus:
 
     Attributes:
         centre: `(x, y)` of its centre of mass, in pixels of the image.
-        diameter: That of a disc with the same second moment, in pixels of the image; lobes that lie apart make it larger.
+        diameter: Of the disc with the same second moment, in pixels of the image; separate lobes make it larger.
         mask: `(h, w)` in the small copy of the image.
     """
 
@@ -55,7 +55,7 @@ class Nucleus:
 
 @register("cell")
 class Cell(Framing):
-    """Finds the nucleus by its violet colour and cuts a square of a multiple of its size around it.
+    """Find the nucleus by its violet colour and cut a square around it, a multiple of its size.
 
     Args:
         factor: Side of the square, in diameters of the nucleus.
@@ -77,9 +77,10 @@ class Cell(Framing):
 def find_nucleus(image: Pixels) -> Nucleus | None:
     """Find the nucleus of the cell in the middle, or None if nothing in the image is as violet as one.
 
-    Colours are normalised to the image's own empty smear and smoothed. Nuclei take away green and let blue pass; red cells
-    take both, so that the difference of the two optical densities tells them apart in every Romanowsky stain. It is divided
-    by Otsu's threshold, touching nuclei at their waist; the large, central part is taken and its lobes are joined to it.
+    Colours are expressed relative to the image's own empty smear, and smoothed. Nuclei absorb green and transmit blue; red
+    cells absorb both, so the difference of the two optical densities distinguishes them in every Romanowsky stain. Otsu's
+    threshold divides this difference, and touching nuclei are separated at their waist. The large, central part is chosen
+    and its lobes are joined to it.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
@@ -97,7 +98,7 @@ def find_nucleus(image: Pixels) -> Nucleus | None:
 
 
 def _violet(rgb: Plane, empty: Plane, inside: Mask) -> Plane:
-    """Optical density in green less that in blue, relative to the empty smear, of the smoothed image."""
+    """Optical density in green minus that in blue, relative to the empty smear, of the smoothed image."""
     planes = []
     for plane, light in zip(rgb[1:], empty[1:], strict=True):
         smooth = ndimage.gaussian_filter(np.where(inside, plane, light), BLUR)
@@ -120,7 +121,7 @@ def _nucleus(violet: Plane, inside: Mask) -> Mask | None:
 
 
 def _otsu(values: Plane) -> tuple[float, float]:
-    """Otsu's threshold (1979), and how far the means of the two classes lie apart."""
+    """Otsu's threshold (1979), and the distance between the means of the two classes."""
     counts, edges = np.histogram(values, 128)
     centres = (edges[1:] + edges[:-1]) / 2
     low = np.cumsum(counts)[:-1]
@@ -153,11 +154,11 @@ def _central(stained: Mask) -> Mask | None:
 
 
 def _parts(stained: Mask) -> npt.NDArray[np.int64]:
-    """Label the connected parts, those that touch only at a waist apart; 0 where nothing is stained."""
+    """Label the connected parts, separating those that touch only at a waist; 0 where nothing is stained."""
     labels, count = ndimage.label(stained)
     if count == 0:
         return np.asarray(labels, np.int64)
-    # Beyond the frame a nucleus goes on.
+    # A nucleus continues beyond the frame.
     depth = ndimage.distance_transform_edt(np.pad(stained, 1, mode="edge"))[1:-1, 1:-1]
     deepest = np.concatenate([[np.inf], ndimage.maximum(depth, labels, np.arange(1, count + 1))])
     cores, _ = ndimage.label(depth >= CORE * deepest[labels], np.ones((3, 3)))
@@ -168,7 +169,7 @@ def _parts(stained: Mask) -> npt.NDArray[np.int64]:
 def _next_lobe(
     taken: Mask, parts: npt.NDArray[np.int64], lobes: npt.NDArray[np.int64], middle: Plane
 ) -> int | None:
-    """The nearest part that belongs to the nucleus and is not taken yet."""
+    """The nearest part that belongs to the nucleus and has not been joined yet; None if there is none."""
     lobes = lobes[~np.isin(lobes, parts[taken])]
     if len(lobes) == 0:
         return None
@@ -183,9 +184,9 @@ def _next_lobe(
 
 
 def _centre_and_diameter(mask: Mask) -> tuple[Plane, float]:
-    """Centre of mass `(y, x)` in pixel indices, and the diameter of the disc of the same second moment."""
+    """Centre of mass `(y, x)` in pixel indices, and the diameter of the disc with the same second moment."""
     places = np.argwhere(mask)
     centre = places.mean(0)
-    # A pixel is a square: it has a second moment of 1/6 of its own.
+    # A pixel is a square, with a second moment of 1/6.
     moment = ((places - centre) ** 2).sum(1).mean() + 1 / 6
     return centre, float(2 * np.sqrt(2 * moment))

@@ -1,4 +1,4 @@
-"""The middle of the image."""
+"""The framing `center`: the middle of the image."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from cellda.framing.base import Box, Framing, Pixels
 
 @register("center")
 class Center(Framing):
-    """Cuts a square out of the middle; for cells that lie there at one magnification.
+    """Cut a square out of the middle, for cells that lie there at one magnification.
 
     Args:
         share: Side of the square, as a share of the image's shorter side.

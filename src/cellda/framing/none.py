@@ -6,7 +6,7 @@ from cellda.framing.base import Box, Framing, Pixels
 
 @register("none")
 class Whole(Framing):
-    """Shows every image whole, resized without keeping its aspect, as in the paper."""
+    """Show every image whole, resized without preserving its aspect ratio, as in the paper."""
 
     cuts = False
 

@@ -15,5 +15,5 @@ class FramingSpec(PluginSpec):
     registry = registry
 
     def build(self) -> "Framing":
-        """The framing itself."""
+        """Build the framing."""
         return registry.create(self.name, **self.options)

@@ -8,23 +8,23 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 DEGRADED_SIDE = (0.22, 0.9)
-"""Share of the side to which resolution is lowered: the paper's 50..200 of 224 pixels."""
+"""Range of the lowered resolution, as a share of the image's side: 50 to 200 of 224 pixels in the paper."""
 
 ZOOM = (0.6, 1.4)
-"""Magnification of the random zoom; below 1 the cell shrinks and the frame is filled by reflection."""
+"""Range of the random zoom; below 1 the cell shrinks, and reflection fills the frame."""
 
 CUTOUT = 0.4
-"""Largest side of what is cut out, as a share of the image's."""
+"""Largest side of the covered square, as a share of the image's side."""
 
 STRONG_STAIN = 2.0
-"""Strength of the stain jitter in strong views: twice that of fine-tuning."""
+"""Strength of the stain jitter in strong views: twice the strength used in fine-tuning."""
 
 STAIN = {"density": math.log(1.25), "balance": 0.1, "exposure": 0.15}
-"""Largest change, as a logarithm, of all optical densities together, of each channel's density, and of the light."""
+"""Largest log factors of the optical density of all channels, of each channel's density, and of the light."""
 
 
 def random_dihedral(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
-    """Flip and turn each image by one of the eight symmetries of the square, all equally likely."""
+    """Apply one of the eight symmetries of the square to each image, all equally likely."""
     coins = torch.rand(3, len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
     images = torch.where(coins[0], images.transpose(2, 3), images)
     images = torch.where(coins[1], images.flip(2), images)
@@ -39,7 +39,7 @@ def random_zoom(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float
 
 
 def zoom(images: Float[Tensor, "b 3 s s"], factors: Float[Tensor, " b"]) -> Float[Tensor, "b 3 s s"]:
-    """Magnify each image about its centre; factor 1 leaves it as it is, below 1 the frame is filled by reflection."""
+    """Magnify each image about its centre; factor 1 changes nothing, and below 1 reflection fills the frame."""
     theta = torch.zeros(len(images), 2, 3, dtype=images.dtype, device=images.device)
     theta[:, 0, 0] = theta[:, 1, 1] = 1 / factors
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
@@ -47,7 +47,7 @@ def zoom(images: Float[Tensor, "b 3 s s"], factors: Float[Tensor, " b"]) -> Floa
 
 
 def random_degrade(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
-    """Lower the resolution of each image to a random side in `DEGRADED_SIDE` and bring it up again (paper, Fig. 4c)."""
+    """Downsample each image to a random side in `DEGRADED_SIDE` and upsample it again (paper, Fig. 4c)."""
     low, high = DEGRADED_SIDE
     shares = low + (high - low) * torch.rand(len(images), generator=generator)
     return torch.cat(
@@ -65,11 +65,11 @@ def degrade(images: Float[Tensor, "b 3 s s"], share: float) -> Float[Tensor, "b 
 def random_stain(
     images: Float[Tensor, "b 3 s s"], generator: Generator, strength: float
 ) -> Float[Tensor, "b 3 s s"]:
-    """Stain each image more or less, shift its balance of colours, and change the light.
+    """Vary the stain's strength, the colour balance and the light of each image.
 
-    By Beer and Lambert an intensity is `exp(-density)`: densities are multiplied by one factor an image and one a channel,
-    which is a power of the intensity, and the light by another factor. Factors are drawn log-uniformly, up to
-    `strength` times those in `STAIN`; with `strength=0` images stay as they are.
+    By the Beer-Lambert law, an intensity is `exp(-density)`. One factor per image and one per channel multiply the densities,
+    which raises the intensity to a power; another factor multiplies the light. The logarithms of the factors are drawn
+    uniformly, up to `strength` times those in `STAIN`; `strength=0` changes nothing.
 
     Args:
         images: `(B, 3, S, S)` in [0, 1].
@@ -88,7 +88,7 @@ def random_stain(
 def random_cutout(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
     """Cover a square of each image with the image's mean colour (DeVries and Taylor 2017).
 
-    Its side is up to `CUTOUT` of the image's and its centre anywhere, so that a part of it may lie outside.
+    Its side is at most `CUTOUT` of the image's side. Its centre may be anywhere in the image, so part of it may lie outside.
     """
     half, row, column = torch.rand(3, len(images), 1, 1, 1, generator=generator).to(images)
     half = half * CUTOUT / 2
@@ -99,11 +99,11 @@ def random_cutout(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Flo
 
 
 def random_strong(images: Float[Tensor, "b 3 s s"], generator: Generator) -> Float[Tensor, "b 3 s s"]:
-    """A strong view of each cell, for methods that ask for agreement with a weak one.
+    """A strong view of each cell, for methods that require agreement with a weak view.
 
-    Stain and light change by twice what fine-tuning uses, the cell shrinks or grows (`ZOOM`), is flipped and turned, and a
-    part of it is covered. What RandAugment does beside these (posterize, invert, shear) makes no picture that a microscope
-    could give, and colour is what tells some classes apart.
+    Stain and light vary twice as much as in fine-tuning; the cell is zoomed (`ZOOM`), flipped and rotated, and partly
+    covered. RandAugment's other operations (posterize, invert, shear) are left out: they produce images that no microscope
+    could produce, and colour distinguishes some classes.
     """
     images = random_zoom(random_stain(images, generator, STRONG_STAIN), generator)
     return random_cutout(random_dihedral(images, generator), generator)

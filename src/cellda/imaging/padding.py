@@ -1,8 +1,8 @@
-"""Black padding: near-black regions at an image's border that are no part of the smear.
+"""Black padding: near-black regions at an image's border that do not belong to the smear.
 
-Rotated images have black corners, and crops at the edge of a photograph are filled up with black. In logarithms such a
-region outweighs everything else, so it has to leave the colour statistics, together with the thin rim where resizing
-and JPEG blended it into the smear: on BCCD's rotated images the rim alone raises the standard deviation of l by 40 %
+Rotated images have black corners, and crops at the edge of a photograph are filled with black. On a logarithmic scale such
+a region outweighs everything else, so colour statistics must exclude it. They must also exclude the thin rim where resizing
+and JPEG blended it into the smear: on BCCD's rotated images, the rim alone raises the standard deviation of l by 40 %
 (at 224 px) to 75 % (at 96 px).
 """
 
@@ -15,24 +15,24 @@ from torch import Tensor
 NEAR_BLACK = 0.08
 """A pixel whose largest channel is below this is near-black. Stained nuclei stay above 0.17."""
 LEAST_PADDING = 0.005
-"""Near-black border regions below this share of the frame are left alone."""
+"""Near-black border regions below this share of the frame are not padding."""
 LEAST_SMEAR = 0.01
-"""An image of which less than this share would remain has no smear to measure: it counts as unpadded."""
+"""An image whose smear would take less than this share of the frame has none to measure; it counts as unpadded."""
 RIM_LEVEL, RIM_WIDTH = 0.6, 2
-"""Pixels darker than this, at most so many steps from the padding, are its blended rim."""
+"""The blended rim: pixels darker than `RIM_LEVEL`, at most `RIM_WIDTH` steps from the padding."""
 
-# Neighbours of a pixel in a (B, H, W) stack: the eight around it, none in another image.
+# Neighbours of a pixel in a (B, H, W) stack: the eight around it in its own image.
 _NEIGHBOURS = np.zeros((3, 3, 3), dtype=bool)
 _NEIGHBOURS[1] = True
 
 
 @torch.no_grad()
 def find_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None:
-    """Tell the smear from black padding.
+    """Separate the smear from black padding.
 
-    Padding is made of the near-black pixels that are connected to the image's border through near-black pixels, if
-    all of them together are at least 0.5 % of the frame, and of their blended rim. Images without a near-black pixel
-    on the border cost only the look at the border.
+    Padding consists of the near-black pixels that are connected to the image's border through near-black pixels, and of
+    their blended rim. It must cover at least 0.5 % of the frame without the rim. For images without a near-black pixel on
+    the border, only the border is examined.
 
     Args:
         images: `(B, 3, H, W)` RGB in [0, 1].
@@ -66,7 +66,7 @@ def find_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None
 def background(images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
     """The colour of the empty smear: per channel, the median of the brightest quarter of the smear's pixels.
 
-    At least a quarter of nearly every frame is background, and the median within it ignores glints.
+    At least a quarter of nearly every frame is background, and the median within that quarter ignores glints.
 
     Args:
         images: `(B, 3, H, W)` RGB in [0, 1].
@@ -79,7 +79,7 @@ def background(images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -
     for image, inside in zip(images, smear, strict=True):
         pixels = image[:, inside]
         brightness = pixels.sum(0)
-        # Written so that NaN in the image comes out as NaN.
+        # The comparison is negated so that NaN in the image gives NaN.
         quarter = ~(brightness < brightness.kthvalue(len(brightness) - len(brightness) // 4).values)
         colours.append(pixels[:, quarter].median(1).values)
     return torch.stack(colours)

@@ -52,7 +52,7 @@ class Prediction:
 class CellClassifier(nn.Module):
     """Encoder -> linear embedding -> head; a new one has the paper's head (`heads.mlp`), which an adapter may replace.
 
-    `forward` and `embed` take images that are already stain-normalised and have the model's size; `predict` takes raw images.
+    `forward` and `embed` take images that are already stain-normalized and have the model's size; `predict` takes raw images.
 
     Args:
         backbone: The encoder, its weights and the input size.
@@ -97,7 +97,7 @@ class CellClassifier(nn.Module):
         self.register_buffer("std", std)
 
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Embeddings `(B, 128)` of stain-normalised images `(B, 3, H, W)` in [0, 1].
+        """Embeddings `(B, 128)` of stain-normalized images `(B, 3, H, W)` in [0, 1].
 
         In evaluation mode, a `symmetric` model returns means over the eight symmetries of the square.
         """
@@ -109,12 +109,12 @@ class CellClassifier(nn.Module):
         return self.embedding(self.encoder(images))  # type: ignore[no-any-return]
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
-        """Logits `(B, classes)` of stain-normalised images `(B, 3, H, W)` in [0, 1]."""
+        """Logits `(B, classes)` of stain-normalized images `(B, 3, H, W)` in [0, 1]."""
         return self.head(self.embed(images))
 
     @torch.no_grad()
     def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path] | str | Path) -> Prediction:
-        """Classify raw images: framing, resize, stain normalisation, network, softmax.
+        """Classify raw images: framing, resize, stain normalization, network, softmax.
 
         Args:
             images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or the path or paths of image files.
@@ -173,14 +173,14 @@ class CellClassifier(nn.Module):
 
     def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
         """Class probabilities of one raw batch in the model's size, uint8 or float in [0, 1]."""
-        return self(self.normalised(pixels)).softmax(1).float()  # type: ignore[no-any-return]
+        return self(self.normalized(pixels)).softmax(1).float()  # type: ignore[no-any-return]
 
     def embedded(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Embeddings `(B, 128)` of one raw batch in the model's size, uint8 or float in [0, 1]."""
-        return self.embed(self.normalised(pixels)).float()
+        return self.embed(self.normalized(pixels)).float()
 
-    def normalised(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Raw pixels, uint8 or float in [0, 1], on the model's device and stain-normalised."""
+    def normalized(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """Raw pixels, uint8 or float in [0, 1], on the model's device and stain-normalized."""
         device = self.mean.device
         images = pixels.to(device, torch.float32)
         if pixels.dtype == torch.uint8:

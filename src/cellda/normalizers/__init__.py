@@ -1,10 +1,10 @@
-"""Stain normalizers: modules that bring images of different stains and cameras to one colour style.
+"""Stain normalizers: modules that bring images from different stains and cameras to one colour style.
 
     >>> import cellda.normalizers
     >>> "reinhard" in cellda.normalizers.names()
     True
 
-`cellda.normalizers.create("reinhard", space="lalphabeta", reference="paper")(images)` normalises a
+`cellda.normalizers.create("reinhard", space="lalphabeta", reference="paper")(images)` normalizes a
 `(B, 3, H, W)` batch in [0, 1]. A new normalizer is one file in this folder, named after the normalizer (see
 `base.Normalizer`).
 """

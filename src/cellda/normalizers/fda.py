@@ -14,19 +14,20 @@ from cellda.normalizers import register
 from cellda.normalizers.families.referenced import Referenced
 
 _MOST_GAIN = 1000.0
-"""An amplitude is raised at most so far: what needs more (a constant image's) is only rounding."""
+"""Largest gain of an amplitude. Only rounding errors, as in a constant image, need more."""
 
 
 @register("fda")
 class Fda(Referenced):
-    """Gives each image the source's amplitudes at low spatial frequencies and keeps its phases (Yang & Soatto 2020).
+    """Replace low-frequency amplitudes by the source's and keep the phases (Yang & Soatto 2020).
 
-    `y = F^-1(A_reference, P_image)` for frequencies of at most `cycles` in either direction, the image's own amplitudes
-    elsewhere. The reference is the mean amplitude of the source images, made symmetric, as smears have no direction. The paper
-    swaps with one random source image; the mean makes the result a function of the image.
+    `y = F^-1(A_reference, P_image)` for frequencies of at most `cycles` in either direction; other frequencies keep the
+    image's own amplitudes. The reference is the mean amplitude of the source images, made symmetric because smears have no
+    preferred direction. The paper uses the amplitudes of one random source image; with the mean, the result depends on the
+    image alone.
 
     Args:
-        cycles: Highest frequency that is exchanged, in cycles per image; 0 exchanges the mean colour alone. The paper's
+        cycles: Highest frequency that is replaced, in cycles per image; 0 replaces only the mean colour. The paper's
             share of 0.01 is 1 at 100 to 199 px and 2 at 224 px.
     """
 
@@ -42,7 +43,7 @@ class Fda(Referenced):
         images: Float[Tensor, "b 3 h w"],
         smear: Bool[Tensor, "b h w"],  # noqa: ARG002 - padding is filled
     ) -> dict[str, Float[Tensor, "b 3 k k"]]:
-        """Amplitudes per pixel at the low frequencies, mean over the directions; 0 at those an image is too small for."""
+        """Amplitudes per pixel at low frequencies, averaged over directions; 0 where an image is too small for a frequency."""
         rows, columns = self._low(images)
         found = torch.fft.fft2(images).abs() / (images.shape[2] * images.shape[3])
         sums = images.new_zeros(*images.shape[:2], self.cycles + 1, self.cycles + 1)
@@ -60,7 +61,7 @@ class Fda(Referenced):
         images: Float[Tensor, "b 3 h w"],
         measured: dict[str, Tensor],  # noqa: ARG002
     ) -> Float[Tensor, "b 3 h w"]:
-        """Exchange the amplitudes."""
+        """Replace the amplitudes at low frequencies."""
         rows, columns = self._low(images)
         spectrum = torch.fft.fft2(images)
         reference = self.amplitude.to(images) * (images.shape[2] * images.shape[3])

@@ -13,11 +13,11 @@ LEVELS = 256
 
 @register("histogram")
 class Histogram(Referenced):
-    """Gives each channel of an image the distribution of values that the source's images have on average.
+    """Give each channel of an image the mean distribution of values in the source images.
 
-    A grey level becomes the reference's quantile at the middle of the shares that the level takes in the image; between
-    levels the map is linear. The reference is the mean of the source images' quantiles, the barycentre of their
-    distributions.
+    Each grey level covers an interval of the image's cumulative distribution, and becomes the reference's quantile at the
+    middle of that interval; between levels the map is linear. The reference is the mean of the source images' quantiles,
+    which is the barycentre of their distributions.
     """
 
     quantiles: Tensor
@@ -29,7 +29,7 @@ class Histogram(Referenced):
     def measure(
         self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]
     ) -> dict[str, Float[Tensor, "b 3 levels"]]:
-        """Quantiles at the middles of `LEVELS` equal shares, and the middle of the shares of each level."""
+        """Quantiles at the middles of `LEVELS` equal intervals, and the middle of each level's interval."""
         levels = (images * (LEVELS - 1)).round().clamp(0, LEVELS - 1).long().flatten(2)
         counts = images.new_zeros(*levels.shape[:2], LEVELS)
         counts.scatter_add_(2, levels, smear.flatten(1)[:, None].expand_as(levels).to(images))
@@ -42,14 +42,14 @@ class Histogram(Referenced):
     def transfer(
         self, images: Float[Tensor, "b 3 h w"], measured: dict[str, Tensor]
     ) -> Float[Tensor, "b 3 h w"]:
-        """Look every value up, linearly between grey levels."""
+        """Look up every value, with linear interpolation between grey levels."""
         middle = measured["middle"]
         table = _between(self.quantiles.to(images).expand_as(middle), middle * LEVELS - 0.5)
         return _between(table, images.flatten(2) * (LEVELS - 1)).view(images.shape)
 
 
 def _between(table: Float[Tensor, "b 3 levels"], places: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
-    """Values of a table at places that are not whole, linearly between its entries; those at its ends beyond them."""
+    """Values of a table at fractional positions, interpolated linearly; beyond its ends, the values at the ends."""
     places = places.clamp(0, LEVELS - 1)
     low = places.detach().floor().clamp(max=LEVELS - 2).long()
     share = places - low

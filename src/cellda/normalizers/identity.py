@@ -9,9 +9,9 @@ from cellda.normalizers.base import Normalizer
 
 @register("identity")
 class Identity(Normalizer):
-    """Leaves the colours as they are, clipped to [0, 1].
+    """Leave the colours unchanged, clipped to [0, 1].
 
-    Padding stays too: the paper's `no_transform` condition changes nothing in the target's images. A mask has no
+    Padding is kept too: the paper's `no_transform` condition changes nothing in the target's images. A mask has no
     effect.
     """
 

@@ -11,16 +11,16 @@ from cellda.normalizers import register
 from cellda.normalizers.families.stain_separation import StainSeparation
 
 EXTREME = 0.01
-"""Share of the stained pixels at either end whose angles count as outliers."""
+"""Share of the stained pixels at either end whose angles are treated as outliers."""
 
 
 @register("macenko")
 class Macenko(StainSeparation):
-    """Separates azure and eosin by the extreme angles of optical densities, and brings both to the source's (Macenko 2009).
+    """Separate azure and eosin by the extreme angles of optical densities, and match both to the source (Macenko 2009).
 
-    The stained pixels' densities lie near the plane of their two first principal directions. The 1st and the 99th percentile
-    of the angle in that plane are the colours of the two dyes. Adapted to blood smears: densities are relative to each image's
-    own empty smear instead of a fixed 240, and the reference is the source images' mean.
+    The stained pixels' densities lie near the plane of their first two principal directions. The 1st and the 99th percentile
+    of the angle in that plane give the colours of the two dyes. Adapted to blood smears: densities are relative to each
+    image's own empty smear instead of a fixed 240, and the reference is the mean of the source images.
     """
 
     def dye_colours(

@@ -1,7 +1,7 @@
 """Reinhard's transform anchored at the empty smear.
 
-Magee et al.: Colour normalisation in digital histopathology images. OPTIMHisE, MICCAI 2009, which gives background and
-stained pixels statistics of their own in l-alpha-beta.
+Magee et al.: Colour normalisation in digital histopathology images. OPTIMHisE, MICCAI 2009. They compute separate
+statistics for background and stained pixels in l-alpha-beta.
 """
 
 import torch
@@ -14,18 +14,18 @@ from cellda.normalizers import register
 from cellda.normalizers.families.referenced import Referenced
 
 STAINED = 0.15
-"""A pixel is stained where the mean logarithm of its channels is this far below that of the empty smear."""
+"""A pixel is stained if the mean logarithm of its channels is lower than that of the empty smear by more than this."""
 _MOST_GAIN = 10.0
 _SPACE = SPACES["lalphabeta"]
 
 
 @register("modified_reinhard")
 class ModifiedReinhard(Referenced):
-    """Brings the empty smear's colour, and how far stained pixels depart from it, to the source's (after Magee et al. 2009).
+    """Match the empty smear's colour, and the deviation of stained pixels from it, to the source (after Magee et al. 2009).
 
     `y = (x - empty_image) * spread_reference / spread_image + empty_reference` in l-alpha-beta, where `empty` is the colour of
     the empty smear and `spread` the root mean square of `x - empty` over the stained pixels. Neither depends on how much of
-    the frame a cell fills, as the mean and deviation of all pixels do, which Reinhard et al. 2001 match.
+    the frame a cell fills. The mean and deviation of all pixels, which Reinhard et al. 2001 match, do.
     """
 
     empty: Tensor
@@ -38,7 +38,7 @@ class ModifiedReinhard(Referenced):
     def measure(
         self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]
     ) -> dict[str, Float[Tensor, "b 3"]]:
-        """Colour of the empty smear and departure of the stained pixels: in l-alpha-beta, and in planes of the space."""
+        """Colour of the empty smear and deviation of stained pixels from it: in l-alpha-beta, and in the space's planes."""
         colours = background(images, smear)
         empty = _planes(colours[:, :, None])
         logs = images.clamp(min=1 / 255).log().mean(1)
@@ -52,7 +52,7 @@ class ModifiedReinhard(Referenced):
     def transfer(
         self, images: Float[Tensor, "b 3 h w"], measured: dict[str, Tensor]
     ) -> Float[Tensor, "b 3 h w"]:
-        """Scale about the empty smear's colour; an image without stained pixels is only shifted."""
+        """Scale deviations from the empty smear's colour; an image without stained pixels is only shifted."""
         spread = measured["spread_plane"]
         empty_reference, spread_reference = _SPACE.planes(self.empty.to(images), self.spread.to(images))
         gain = (spread_reference / spread.clamp(min=1e-6)).clamp(1 / _MOST_GAIN, _MOST_GAIN)
@@ -63,5 +63,5 @@ class ModifiedReinhard(Referenced):
 
 
 def _planes(rgb: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 3 n"]:
-    """Planes of the space, which differ from its coordinates in order, scale and offset."""
+    """Planes of the colour space, which differ from its coordinates in order, scale and offset."""
     return shear(_SPACE.curve(rgb), _SPACE.steps)

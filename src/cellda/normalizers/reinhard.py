@@ -21,7 +21,7 @@ Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class Reference(BaseModel):
-    """Mean and standard deviation that every image is brought to, in the coordinates of the colour space."""
+    """The mean and standard deviation that every image receives, in the coordinates of the colour space."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,18 +33,18 @@ PAPER = Reference(
     mean=(-0.4052762362389589, -0.07202646968215255, 0.01747981861569773),
     std=(0.45889156503010636, 0.15995689328283794, 0.02254376531226124),
 )
-"""l-alpha-beta statistics (natural logarithm) that the paper's authors bring every image to."""
+"""The paper's reference: l-alpha-beta statistics with natural logarithms."""
 
 _MOST_GAIN = 1000.0
-"""Deviations are stretched at most so far: what needs more (a grey or constant image) is only rounding."""
+"""Largest gain of a deviation. Only rounding errors, as in a grey or constant image, need more."""
 
 
 @register("reinhard")
 class Reinhard(Referenced):
-    """Brings each image's colour mean and deviation to a reference, in l-alpha-beta or CIELAB (Reinhard 2001).
+    """Match each image's colour mean and deviation to a reference, in l-alpha-beta or CIELAB (Reinhard 2001).
 
-    Per image and coordinate: subtract the mean, scale by `std_reference / std_image` (sample standard deviation),
-    add the reference's mean; back to RGB, clipped to [0, 1].
+    For each image and coordinate: subtract the mean, scale by `std_reference / std_image` (sample standard deviations),
+    and add the reference's mean. The result is converted to RGB and clipped to [0, 1].
 
     Args:
         space: `"lalphabeta"`, Ruderman's space with natural logarithms, as in the paper's code; or `"lab"`,
@@ -52,11 +52,11 @@ class Reinhard(Referenced):
         reference: `"paper"`, the authors' statistics (l-alpha-beta only); `"source"`, learned by `fit`; or a
             `Reference` in the coordinates of `space`.
         mask: `"padding"` leaves black padding (see `cellda.imaging.padding`) out of the statistics and fills it
-            with the image's own background; `None` takes every pixel. An image that is dark all over has no smear
-            to measure and is transformed whole.
+            with the image's own background; `None` uses every pixel. An image that is dark everywhere has no
+            smear to measure, and all of it is transformed.
 
     Raises:
-        ConfigurationError: If the paper's reference is asked for in CIELAB.
+        ConfigurationError: If the paper's reference is requested in CIELAB.
 
     >>> import torch
     >>> Reinhard()(torch.rand(2, 3, 32, 32)).shape
@@ -76,8 +76,8 @@ class Reinhard(Referenced):
         if space == "lab" and reference == "paper":
             raise ConfigurationError(
                 "reinhard: reference='paper' (the default) holds l-alpha-beta statistics, which mean nothing in "
-                "space='lab'. Use reference='source' to fit it on the source images, give a mean and std of your "
-                "own in CIELAB, or keep space='lalphabeta'."
+                "space='lab'. Use reference='source' to fit it on the source images, give your own mean and "
+                "std in CIELAB, or keep space='lalphabeta'."
             )
         self.space = space
         self.reference = reference
@@ -91,8 +91,8 @@ class Reinhard(Referenced):
     def fit(self, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
         """Learn the reference from source images: the mean of their means and of their standard deviations.
 
-        Statistics are taken image by image, because single images are brought to them; pooled pixels would add the
-        spread between images. Does nothing unless `reference="source"`.
+        Statistics are computed per image, because each image is matched to them on its own; pooled pixels would add the
+        variation between images. Does nothing unless `reference="source"`.
 
         Args:
             batches: Tensors `(B, 3, H, W)` in [0, 1]; sizes may differ from batch to batch.
@@ -104,25 +104,25 @@ class Reinhard(Referenced):
             super().fit(batches)
 
     def find_smear(self, images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None:
-        """What is not black padding; everything with `mask=None`."""
+        """The pixels outside black padding; None, for all pixels, with `mask=None`."""
         return None if self.mask is None else super().find_smear(images)
 
     def require_finite(self, values: Tensor) -> None:
-        """Leave it to `measure`, whose statistics show it without another pass over the images (a twentieth of the time)."""
+        """Do nothing: `measure` checks its statistics, which saves a pass over the images (a twentieth of the time)."""
 
     def measure(self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
-        """Mean and sample standard deviation in coordinates, and what `transfer` goes on from: the centred planes.
+        """Mean and sample standard deviation in coordinates, and the centred planes that `transfer` uses.
 
-        The deviation is taken from the planes themselves. The covariance of the curve's values would give it too, but
-        in float32 the small variance of beta drowns there in those of L and M: RGB of real images came out 5e-3 off,
-        against 3e-6.
+        The deviation is computed from the planes themselves. The covariance of the curve's values also determines it, but
+        in float32 the small variance of beta is lost in those of L and M: on real images, RGB was off by 5e-3 instead of
+        3e-6.
 
         Raises:
             DataError: If the images hold NaN or infinite values.
         """
         space = colour_space(self.space, images.device)
         planes = shear(space.curve(images.flatten(2)), space.steps)
-        if smear.view(torch.uint8).amin():  # `all()`, which is 40 times as slow on a CPU
+        if smear.view(torch.uint8).amin():  # the same as `all()`, which takes 40 times as long on a CPU
             mean = planes.mean(2)
             centred = counted = planes.sub_(mean[:, :, None])
             count = centred.new_tensor(centred.shape[2])
@@ -140,7 +140,7 @@ class Reinhard(Referenced):
     def transfer(
         self, images: Float[Tensor, "b 3 h w"], measured: dict[str, Tensor]
     ) -> Float[Tensor, "b 3 h w"]:
-        """Scale the centred planes, in place where no gradient is asked for, and go back to RGB."""
+        """Scale the centred planes, in place if no gradient is needed, and convert them to RGB."""
         space = colour_space(self.space, images.device)
         mean, std = space.planes(self.reference_mean.to(images), self.reference_std.to(images))
         gain = std / torch.maximum(measured["std"], std / _MOST_GAIN)

@@ -15,5 +15,5 @@ class NormalizerSpec(PluginSpec):
     registry = registry
 
     def build(self) -> "Normalizer":
-        """A fresh, unfitted module."""
+        """Build a new, unfitted normalizer."""
         return registry.create(self.name, **self.options)

@@ -18,16 +18,16 @@ from cellda.normalizers.families.stain_separation import TYPICAL, StainSeparatio
 
 @register("vahadane")
 class Vahadane(StainSeparation):
-    """Separates azure and eosin by sparse non-negative factors of density, and brings both to the source's (Vahadane 2016).
+    """Separate azure and eosin by sparse non-negative factors of density, and match both to the source (Vahadane 2016).
 
-    Minimises `|density - colours @ amounts|^2 / 2 + sparsity * sum(amounts)` with colours of length 1 and nothing negative:
-    most pixels hold mainly one dye. Each dye's amounts and colour are solved for in turn with the rest held (hierarchical
-    alternating least squares, Cichocki & Phan 2009), from the typical colours, for all images of a batch at once; several
-    times slower than `macenko`.
+    Minimises `|density - colours @ amounts|^2 / 2 + sparsity * sum(amounts)` over non-negative colours of length 1 and
+    non-negative amounts: most pixels hold mainly one dye. Starting from the typical colours, each dye's amounts and colour
+    are solved for alternately with the rest held fixed (hierarchical alternating least squares, Cichocki & Phan 2009), for
+    all images of a batch at once. Several times slower than `macenko`.
 
     Args:
-        sparsity: Weight of the penalty, as a density; 0.1 in the paper.
-        steps: How often each is solved for.
+        sparsity: Weight of the penalty, in units of density; 0.1 in the paper.
+        steps: Number of alternations.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Vahadane(StainSeparation):
     def dye_colours(
         self, density: Float[Tensor, "b 3 n"], stained: Bool[Tensor, "b n"]
     ) -> Float[Tensor, "b 3 2"]:
-        """Columns of the factor that all pixels share."""
+        """The colours of the two dyes: the factor that all pixels share."""
         counted = density * stained[:, None]
         colours = list(normalize(density.new_tensor(TYPICAL), dim=0).T[:, None].expand(2, len(density), 3))
         amounts = [torch.zeros_like(density[:, 0]) for _ in colours]
@@ -55,6 +55,6 @@ class Vahadane(StainSeparation):
             for dye in (0, 1):
                 alone = (counted @ amounts[dye][:, :, None])[:, :, 0] - shared * colours[1 - dye]
                 colour = normalize(alone.clamp(min=0), dim=1)
-                # A dye that is nowhere keeps its colour.
+                # A dye that occurs nowhere keeps its colour.
                 colours[dye] = torch.where(colour.any(1, keepdim=True), colour, colours[dye])
         return torch.stack(colours, 2)

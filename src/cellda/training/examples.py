@@ -64,7 +64,7 @@ class ImageExamples:
         return pixels, self._labels[chosen], tuple(parts.tolist())
 
     def prepare(self, batch: Batch, generator: Generator) -> Float[Tensor, "b 3 s s"]:
-        """Degrade and zoom sets with `degrade`, normalise each set with its own normalizer; then jitter, flip, rotate all."""
+        """Degrade and zoom sets with `degrade`, normalize each set with its own normalizer; then jitter, flip, rotate all."""
         pixels, _, parts = batch
         images = pixels.to(torch.float32) / 255
         for index in sorted(set(parts)):

@@ -16,7 +16,7 @@ from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 
 BATCH = 64
-"""Images that are normalised together while statistics are computed."""
+"""Images that are normalized together while statistics are computed."""
 
 SOURCE_IMAGES = 200
 """Maximum number of source images for statistics: each has hundreds of positions per channel."""
@@ -92,7 +92,7 @@ def take_statistics(model: CellClassifier, images: ImageSet, alpha: float = 1.0)
     """Move the running statistics of the encoder's BatchNorms to those of `images`, in one pass over all of them.
 
     `mean = (1 - alpha) mean_before + alpha mean_images`, and likewise for the variances. `mean_images` and the (unbiased)
-    variance are exact over every position of every image, as a layer sees them while the layers before it normalise with the
+    variance are exact over every position of every image, as a layer sees them while the layers before it normalize with the
     statistics of the batch. A batch takes images from all over the set, because sets may be sorted by class.
 
     Args:
@@ -113,7 +113,7 @@ def take_statistics(model: CellClassifier, images: ImageSet, alpha: float = 1.0)
     ):
         for first in range(batches):
             positions = range(first, len(images), batches)
-            model.embed(model.normalised(images.raw(positions)))
+            model.embed(model.normalized(images.raw(positions)))
             advance(len(positions))
     model.eval()
     for layer, source, found in zip(layers, before, moments, strict=True):

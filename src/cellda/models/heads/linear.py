@@ -17,14 +17,14 @@ NEVER = -1e4
 
 @register("linear")
 class Linear(Head):
-    """Linear map of embeddings that are shifted, scaled and, optionally, normalised to unit length.
+    """Linear map of embeddings that are shifted, scaled and, optionally, normalized to unit length.
 
     Logits are `W n((z - shift) / scale) + b`, where `n` divides by the length if `unit` is true and is the identity otherwise.
 
     Args:
         width: Length of an embedding.
         classes: Number of classes.
-        unit: Whether embeddings are normalised to unit length after shift and scale.
+        unit: Whether embeddings are normalized to unit length after shift and scale.
     """
 
     shift: Tensor
@@ -38,7 +38,7 @@ class Linear(Head):
         self.linear = nn.Linear(width, classes)
 
     def options(self) -> dict[str, Any]:
-        """Whether embeddings are normalised to unit length."""
+        """Whether embeddings are normalized to unit length."""
         return {"unit": self.unit}
 
     @torch.no_grad()

@@ -1,1 +1,1 @@
-"""What normalizers share: the bases that members derive from."""
+"""Base classes that several normalizers share."""

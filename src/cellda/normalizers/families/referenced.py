@@ -1,4 +1,4 @@
-"""The base of normalizers that bring every image to a reference learned from the source images."""
+"""The base class of normalizers that match every image to a reference learned from the source images."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ from cellda.imaging.padding import background, find_smear
 from cellda.normalizers.base import Normalizer, check_images
 
 _CHUNK_VALUES = 2**20
-"""Values worked on at a time on a CPU; the temporaries of so many stay in its cache."""
+"""Number of values processed at a time on a CPU, so that temporaries stay in its cache."""
 
 
 class Referenced(Normalizer):
-    """A normalizer whose reference is the mean, over the source images, of what is measured on each image.
+    """A normalizer whose reference is the mean of measures over the source images.
 
-    A subclass names its measures with their shapes (`__init__`), takes them of images (`measure`), and brings images to the
-    reference (`transfer`). Black padding is found (`cellda.imaging.padding`), left out of the measures, and filled with
-    the image's own background.
+    A subclass names its measures with their shapes (`__init__`), computes them for images (`measure`), and matches images to
+    the reference (`transfer`). Black padding (`cellda.imaging.padding`) is excluded from the measures and filled with the
+    image's own background.
 
     Args:
-        shapes: Name of each measure -> its shape for one image; each becomes a buffer that holds the reference.
+        shapes: Name of each measure -> its shape for one image. A buffer of this name and shape holds the reference.
     """
 
     fitted: Tensor
@@ -37,37 +37,37 @@ class Referenced(Normalizer):
 
     @property
     def needs_fit(self) -> bool:
-        """True until the reference is known: given, fitted, or loaded with a state dict."""
+        """True until the reference is given, fitted, or loaded with a state dict."""
         return not bool(self.fitted)
 
     @abstractmethod
     def measure(
         self, images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]
     ) -> dict[str, Float[Tensor, "b ..."]]:
-        """Measures of each image by name, and whatever else `transfer` needs to know of it.
+        """Measures of each image by name, and anything else that `transfer` needs.
 
-        Decorate it with `torch.no_grad()` if gradients shall treat what is measured as constant.
+        Decorate it with `torch.no_grad()` if gradients should treat the measures as constant.
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1], float32 or float64, padding filled.
-            smear: `(B, H, W)`, true where a pixel counts; true somewhere in every image.
+            smear: `(B, H, W)`, true where a pixel is measured; true somewhere in every image.
         """
 
     @abstractmethod
     def transfer(
         self, images: Float[Tensor, "b 3 h w"], measured: dict[str, Tensor]
     ) -> Float[Tensor, "b 3 h w"]:
-        """Bring images to the reference, given their measures; the result need not be clipped."""
+        """Match images to the reference, given their measures; the result need not be clipped."""
 
     def find_smear(self, images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None:
-        """The pixels that count where the caller gives no mask; None if all do."""
+        """The pixels to measure if the caller gives no mask; None for all."""
         return find_smear(images)
 
     def require_finite(self, values: Tensor) -> None:
         """Refuse NaN and infinite values, before anything is measured.
 
         Raises:
-            DataError: If there is one.
+            DataError: If there are any.
         """
         if not values.detach().sum().isfinite():
             raise DataError(
@@ -99,12 +99,12 @@ class Referenced(Normalizer):
     def forward(
         self, images: Float[Tensor, "b 3 h w"], mask: Bool[Tensor, "b h w"] | None = None
     ) -> Float[Tensor, "b 3 h w"]:
-        """Normalise a batch; computed in float32 at least, returned in the images' dtype and memory format.
+        """Normalize a batch; compute in at least float32 and return the images' dtype and memory format.
 
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].
-            mask: `(B, H, W)`, true where a pixel belongs to the smear; replaces the search for padding. Pixels outside are
-                not measured, and are filled with background. An image with fewer than two pixels inside is taken whole.
+            mask: `(B, H, W)`, true where a pixel belongs to the smear; replaces the search for padding. Pixels outside it
+                are not measured, and are filled with background. If it keeps fewer than two pixels of an image, all are used.
 
         Raises:
             ConfigurationError: If the reference has not been fitted.
@@ -116,22 +116,22 @@ class Referenced(Normalizer):
                 "state dict of a fitted normalizer."
             )
         result = torch.empty_like(images, dtype=_precision(images))
-        # Mixed precision of the surrounding model would round what is measured to 8 bits.
+        # The mixed precision of the surrounding model would round the measures to 8 bits.
         with torch.autocast(images.device.type, enabled=False):
             for part, filled, smear in self._chunks(images, mask):
-                self._normalise(filled, smear, result[part])
+                self._normalize(filled, smear, result[part])
         return result.to(images.dtype)
 
-    def _normalise(self, images: Tensor, smear: Tensor, out: Tensor) -> None:
-        """Normalise a part into its place; a function of its own, so that no temporary outlives its part."""
+    def _normalize(self, images: Tensor, smear: Tensor, out: Tensor) -> None:
+        """Normalize a part into `out`; a separate function, so that no temporary outlives its part."""
         found = self.transfer(images, self.measure(images, smear))
         if found.requires_grad:
             out.copy_(found.clamp(0, 1))
-        else:  # the same with one pass less
+        else:  # the same in one pass fewer
             torch.clamp(found, 0, 1, out=out)
 
     def _chunks(self, images: Tensor, mask: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Parts of a batch: where they lie, the images in float32 at least with their padding filled, and the smear.
+        """Parts of a batch: their slice, the images in at least float32 with padding filled, and the smear.
 
         Raises:
             DataError: If values are not finite.
@@ -141,7 +141,7 @@ class Referenced(Normalizer):
             size = max(1, _CHUNK_VALUES // images[0].numel())
         for start in range(0, len(images), size or 1):
             part = slice(start, start + size)
-            # Colour by colour in memory, also where images come channels-last.
+            # Channels-first in memory, even if the images are channels-last.
             precise = images[part].to(_precision(images)).contiguous()
             self.require_finite(precise)
             smear = self.find_smear(precise) if mask is None else _usable(mask[part])
@@ -153,7 +153,7 @@ class Referenced(Normalizer):
 
 
 def _usable(mask: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
-    """The mask, but all of an image in which it leaves fewer than two pixels."""
+    """The mask, or the whole image where the mask keeps fewer than two of its pixels."""
     return mask | (mask.sum((1, 2)) < 2)[:, None, None]
 
 
