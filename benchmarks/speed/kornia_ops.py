@@ -1,10 +1,10 @@
 """Compare kornia with the PyTorch code of augmentation: `python -m benchmarks.speed.kornia_ops`.
 
-Every operation of `cellda.imaging.augment`, the flips and rotations of `symmetries`, the blur of `framing.cell`, and the blur and
-JPEG of synthetic cells alternate with kornia's nearest equivalent, on the same random numbers, in one process: 16 images at
-128 px, channels-last as in training, one thread. The result goes to `benchmarks/results/speed/kornia.csv`. `ratio` is the
-median over the rounds of (kornia's seconds / ours): above 1 kornia is slower. `difference` is the largest one of the results.
-kornia replaces an operation where it is not slower and the difference is at most 1e-4. About half a minute.
+Every operation of `cellda.imaging.augment`, the flips and rotations of `symmetries`, the blur of `framing.cell`, and the
+blur and JPEG of synthetic cells alternate with kornia's nearest equivalent, on the same random numbers, in one process: 16
+images at 128 px, channels-last as in training, one thread. The result goes to `benchmarks/results/speed/kornia.csv`. `ratio`
+is the median over the rounds of (kornia's seconds / ours): above 1 kornia is slower. `difference` is the largest one of the
+results. kornia replaces an operation where it is not slower and the difference is at most 1e-4. About half a minute.
 """
 
 import statistics
