@@ -115,6 +115,23 @@ def test_yaml_prints_every_field_with_its_value():
     assert printed["sources"][0] == {"name": "barcelona", "degrade": True, "options": {}}
 
 
+def test_a_source_is_degraded_by_default_if_its_card_says_that_it_is_sharp() -> None:
+    with cellda.datasets.registry.scratch():
+
+        @cellda.datasets.register("sharp_lab")
+        class SharpLab(CellDataset):
+            """Images of a sharp microscope."""
+
+            sharp = True
+
+            def _index(self) -> None:
+                """Recipes read no table."""
+
+        assert [source.degrade for source in Recipe(sources=["sharp_lab", "munich_2019"]).sources] == [True, False]
+        assert not Recipe(sources=[{"name": "sharp_lab", "degrade": False}]).sources[0].degrade
+
+
+
 def test_missing_fields_of_a_file_take_their_defaults():
     assert Recipe.from_yaml("seed: 3\nbackbone:\n  image_size: 96\n") == Recipe(
         seed=3, backbone={"image_size": 96}

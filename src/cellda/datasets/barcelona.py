@@ -30,6 +30,7 @@ class Barcelona(CellDataset):
     licence = "CC BY 4.0"
     citation = "Acevedo et al., Data in Brief 30:105474 (2020), doi:10.17632/snkd93bnjr.1"
     url = "https://data.mendeley.com/datasets/snkd93bnjr"
+    sharp = True  # paper, Fig. 4
     published_images = 17_092
     published_counts = {
         "basophil": 1218,

@@ -46,6 +46,9 @@ class DataCard:
     includes the dataset itself if its variants show the same cells."""
     synthetic: ClassVar[bool] = False
     """Whether the loader renders its images (synthetic cells) instead of reading them from a folder."""
+    sharp: ClassVar[bool] = False
+    """Whether its images are sharper than those of most laboratories, so that training on it lowers their resolution by
+    default (`degrade` of a source)."""
 
     @classmethod
     def shares_cells_with(cls, other: "type[DataCard]") -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from cellda.datasets import registry
+from cellda.datasets.card import card
 from cellda.errors import ConfigurationError
 from cellda.plugins.options import checked_options
 from cellda.plugins.settings import Settings
@@ -12,17 +13,14 @@ from cellda.plugins.settings import Settings
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
 
-SHARP = frozenset({"barcelona"})
-"""Sources whose images are sharper than those of the targets (paper, Fig. 4)."""
-
 
 class Source(Settings):
     """One source dataset.
 
     Attributes:
         name: A registered dataset, with its variant after a slash if it has variants (`"synthetic/0"`).
-        degrade: Lower resolution and zoom at random in training, for sources sharper than the targets; by default true
-            for Barcelona alone, as in the paper.
+        degrade: Lower resolution and zoom at random in training, for sources sharper than the targets; by default what
+            the dataset's card says: of the paper's ten, true for Barcelona alone.
         options: Options of the dataset's loader.
     """
 
@@ -36,7 +34,8 @@ class Source(Settings):
         if isinstance(given, str):
             given = {"name": given}
         if isinstance(given, dict) and "degrade" not in given:
-            given = {**given, "degrade": str(given.get("name")) in SHARP}
+            base = str(given.get("name")).partition("/")[0]
+            given = {**given, "degrade": base in registry and card(base).sharp}
         return given
 
     @field_validator("name")
