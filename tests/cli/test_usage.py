@@ -74,6 +74,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     ),
     "number": (["run", *ON, "--n", "many"], r"Invalid value for '--n'"),
     "no number": (["run", *ON, "--n", "0"], r"Invalid value for '--n'"),
+    "no draws": (["ablate", *ON, "--draws", "0"], r"Invalid value for '--draws'"),
     "no setting": (["run", *ON, "--set", "seed"], r"--set takes FIELD=VALUE.*got 'seed'"),
     "field": (["run", *ON, "--set", "few_shot.m=3"], r"unknown field 'few_shot\.m': known: draw, kind, n"),
     "value": (["adapt", "--save", "x", "--set", "seed=x"], r"field 'seed'.*got 'x'"),

@@ -170,3 +170,35 @@ def test_nothing_to_run_is_said(tmp_path, missing) -> None:
     parts["recipes"] = dict(parts["recipes"])
     with pytest.raises(CelldaError, match="nothing to run"):
         Study(**parts, workspace=quiet(tmp_path)).run()
+
+
+@pytest.mark.parametrize(
+    ("name", "edits"),
+    [
+        ("none", {"adapter": "ncm"}),
+        ("no_fine_tune", {"adapter": "ncm"}),
+        ("target_only", {"adapter": "ncm"}),
+        ("target_only", {"adapter": "from_scratch"}),
+        ("target_only", {"adapter": "full", "few_shot": {"n": None, "kind": "all"}}),
+    ],
+)
+def test_a_bounds_name_is_refused_where_the_recipe_is_not_a_bound(tmp_path, name, edits) -> None:
+    chosen = recipe(**edits)
+    with pytest.raises(
+        ConfigurationError, match=rf"'{name}' is the name of a bound.*'{chosen.adapter.name}'"
+    ):
+        Study({name: chosen}, [target()], workspace=quiet(tmp_path)).runs()
+    assert len(Study({"mine": chosen}, [target()], workspace=quiet(tmp_path)).runs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "edits"),
+    [
+        ("none", {"adapter": "none"}),
+        ("no_fine_tune", {"adapter": "none"}),
+        ("target_only", {"adapter": "from_scratch", "few_shot": {"n": None, "kind": "all"}}),
+    ],
+)
+def test_a_bounds_name_is_taken_for_a_bound(tmp_path, name, edits) -> None:
+    runs = Study({name: recipe(**edits)}, [target()], workspace=quiet(tmp_path)).runs()
+    assert [condition for condition, _ in runs] == [name]

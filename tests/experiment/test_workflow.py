@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +21,7 @@ from cellda.adapters.families.batchnorm import batchnorms
 from cellda.adapters.full import Full
 from cellda.data.few_shot import draw_support
 from cellda.datasets.base import CellDataset
+from cellda.datasets.synthetic import Synthetic
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import probabilities, validate
 from cellda.experiment.result import RunResult
@@ -60,6 +61,26 @@ def work() -> Iterator[Counter]:
     done: Counter = Counter()
     with watched(lambda begun: done.update([begun])):
         yield done
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter:
+    """Images that were read from a drawn set, by its name, row and side; whatever asked for them."""
+    done: Counter = Counter()
+    read = Synthetic.read
+
+    def counted(self: Synthetic, indices: Sequence[int], size: int) -> torch.Tensor:
+        done.update((self.full_name, int(row), size) for row in indices)
+        return read(self, indices, size)
+
+    monkeypatch.setattr(Synthetic, "read", counted)
+    return done
+
+
+EACH_ONCE = {("synthetic/0", row, SIDE): 1 for row in range(36)} | {
+    ("synthetic/1", row, SIDE): 1 for row in range(42)
+}
+"""All images of the source and of the target, each read once."""
 
 
 def decoding(name: str) -> Work:
@@ -319,27 +340,30 @@ def test_every_draw_and_seed_adapts_in_its_own_way(store, tmp_path) -> None:
 # ---------------------------------------------------------------------------------------------- nothing twice
 
 
-def test_a_second_run_is_found_in_the_store(tmp_path, work) -> None:
+def test_a_second_run_is_found_in_the_store(tmp_path, work, reads) -> None:
     chosen = recipe(adapter={"name": "head_only", "epochs": 20}, search={"trials": 1})
     first = run(chosen, tmp_path)
     assert work[SOURCE] == 1
     assert work[decoding("synthetic/0")] == work[decoding("synthetic/1")] == 1
     assert work[Work(Stage.PREDICT)] > 0
+    assert reads == EACH_ONCE
     work.clear()
     again = run(chosen, tmp_path)
     assert not work
+    assert reads == EACH_ONCE
     assert again.path == first.path
     assert again.record == first.record
     pd.testing.assert_frame_equal(again.predictions, first.predictions)
 
 
-def test_conditions_and_draws_share_one_source_model(tmp_path, work) -> None:
+def test_conditions_and_draws_share_one_source_model(tmp_path, work, reads) -> None:
     for name in ("full", "none"):
         for draw in (0, 1):
             run(with_adapter(name, few_shot={"draw": draw}), tmp_path)
     run(recipe(target_normalizer="identity", protocol="paper"), tmp_path)
     assert work[SOURCE] == 1
     assert work[decoding("synthetic/0")] == work[decoding("synthetic/1")] == 1
+    assert reads == EACH_ONCE
     assert work[adapting("full")] == 3
     assert len(list((tmp_path / "source").glob("*/source.json"))) == 1
     assert len(list((tmp_path / "runs").glob("*/record.json"))) == 5

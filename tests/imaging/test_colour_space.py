@@ -46,6 +46,26 @@ def test_an_accelerator_uses_kornia_for_cielab_and_a_cpu_does_not(device):
     assert colour_space("lalphabeta", torch.device(device)) is LALPHABETA
 
 
+class Asked(Exception):
+    """Which form of the space was asked for; it ends the computation, for which a meta tensor has no values."""
+
+
+def test_reinhard_asks_for_the_form_of_the_device_that_the_images_are_on(monkeypatch):
+    def asked(space: str, device: torch.device) -> None:
+        raise Asked(space, device.type)
+
+    monkeypatch.setattr(cellda.normalizers.reinhard, "colour_space", asked)
+    normalizer = cellda.normalizers.create("reinhard", space="lab", reference=REFERENCE)
+    assert normalizer.reference_mean.device.type == "cpu"
+    for device in ("meta", "cpu"):
+        images = random().to(device)
+        with pytest.raises(Asked) as measured:
+            normalizer.measure(images, torch.ones_like(images[:, 0], dtype=torch.bool))
+        with pytest.raises(Asked) as transferred:
+            normalizer.transfer(images, {})
+        assert measured.value.args == transferred.value.args == ("lab", device)
+
+
 def test_both_forms_have_the_same_coordinates():
     images = random()
     torch.testing.assert_close(

@@ -1,6 +1,7 @@
 """The Reinhard transform against its formulas written out, kornia and scikit-image."""
 
 import math
+from collections.abc import Callable
 
 import kornia
 import numpy as np
@@ -29,6 +30,18 @@ def noise(count: int, height: int, width: int, seed: int, low: float = 0.02, hig
     grey = torch.rand(count, 1, height, width, generator=generator)
     own = torch.rand(count, 3, height, width, generator=generator)
     return low + (high - low) * (0.8 * grey + 0.2 * own)
+
+
+def noises(darkest: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator of a test that takes the arguments of `noise`; no channel is below `darkest`."""
+    images = given(
+        seed=st.integers(0, 10_000),
+        height=st.integers(4, 40),
+        width=st.integers(4, 40),
+        low=st.floats(darkest, 0.5),
+        high=st.floats(0.6, 1.0),
+    )
+    return lambda test: settings(max_examples=25, deadline=None)(images(test))
 
 
 def step_by_step(
@@ -75,14 +88,7 @@ def coordinates(images: Tensor, space: ColourSpace) -> Tensor:
     return planes * images.new_tensor(space.scale)[:, None] + images.new_tensor(space.offset)[:, None]
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    height=st.integers(4, 40),
-    width=st.integers(4, 40),
-    low=st.floats(0.005, 0.5),
-    high=st.floats(0.6, 1.0),
-)
+@noises(darkest=0.005)
 def test_lalphabeta_equals_the_formulas(seed, height, width, low, high):
     images = noise(2, height, width, seed, low, high)
     result = cellda.normalizers.create("reinhard", mask=None)(images)
@@ -138,14 +144,7 @@ def test_channels_below_one_grey_level_count_as_one():
     assert result[0, :, 4:6, 4:6].max() < result[0].median(), "black must not turn white"
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    height=st.integers(4, 40),
-    width=st.integers(4, 40),
-    low=st.floats(0.0, 0.5),
-    high=st.floats(0.6, 1.0),
-)
+@noises(darkest=0.0)
 def test_lab_equals_the_kornia_composition(seed, height, width, low, high):
     images = noise(2, height, width, seed, low, high)
     result = cellda.normalizers.create("reinhard", space="lab", reference=LAB_REFERENCE, mask=None)(images)

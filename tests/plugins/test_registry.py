@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from cellda.plugins.registry import Registry
 from cellda.plugins.settings import Settings
 from cellda.taxonomy import CLASSES
 from interpreter import python
+from rewritten import rewritten
 
 
 class Kind(Enum):
@@ -44,8 +46,16 @@ class Thing:
 """
 
 
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """No test knows the code that another has read."""
+    forget()
+    yield
+    forget()
+
+
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "things_of_a_test"
     folder.mkdir()
     (folder / "__init__.py").write_text(
@@ -162,12 +172,56 @@ def test_another_name_than_the_files_is_refused(package: Path) -> None:
         registry_of(package).names()
 
 
-def loaded(file: Path) -> ModuleType:
+def defined(module: str) -> type:
+    """A class that was defined in this module; each is another one, and all have the same name."""
+    return type("Thing", (), {"__module__": module})
+
+
+def test_a_built_in_name_is_refused_before_its_member_is_imported(package: Path) -> None:
+    plugin(package, "thing", "'thing'")
+    registry = registry_of(package)
+    said = r"The thing name 'thing' is already taken by things_of_a_test\.thing(\.Thing)?; register elsewhere\.Thing under"
+    with pytest.raises(ConfigurationError, match=said):
+        registry.register("thing")(defined("elsewhere"))
+    assert "things_of_a_test.thing" not in sys.modules
+    assert registry.get("thing").__module__ == "things_of_a_test.thing"
+    with pytest.raises(ConfigurationError, match=said):
+        registry.register("thing")(defined("elsewhere"))
+
+
+def test_a_name_is_kept_for_the_module_that_registered_it(package: Path) -> None:
+    registry = registry_of(package)
+    first, again = defined("notebook"), defined("notebook")
+    registry.register("mine")(first)
+    assert registry.get("mine") is first
+    registry.register("mine")(again)
+    assert registry.get("mine") is again
+    with pytest.raises(ConfigurationError, match=r"'mine' is already taken by notebook\.Thing"):
+        registry.register("mine")(defined("other"))
+    assert registry.get("mine") is again
+
+
+def test_a_built_in_member_that_is_reloaded_replaces_itself(package: Path) -> None:
+    plugin(package, "thing", "'thing'")
+    registry = registry_of(package)
+    first = registry.get("thing")
+    again = importlib.reload(sys.modules[first.__module__]).Thing
+    assert again is not first
+    assert registry.get("thing") is again
+
+
+def test_no_class_takes_the_name_of_an_adapter_of_cellda() -> None:
+    registry: Registry[object] = Registry("adapter", "cellda.adapters", "builtins:object")
+    with pytest.raises(ConfigurationError, match=r"'full' is already taken by cellda\.adapters\.full"):
+        registry.register("full")(defined("elsewhere"))
+
+
+def loaded(file: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
+    monkeypatch.setitem(sys.modules, file.stem, module)
     spec.loader.exec_module(module)
     return module
 
@@ -196,11 +250,11 @@ def test_any_file_of_another_package_counts(package: Path, edited: str) -> None:
     assert digest_in(package) != before
 
 
-def test_a_file_without_a_package_is_its_own_code(tmp_path: Path) -> None:
+def test_a_file_without_a_package_is_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def digest_of(value: int) -> str:
         (tmp_path / "lonely.py").write_text(f"class Thing:\n    value = {value}\n")
         forget()
-        return member_code(loaded(tmp_path / "lonely.py").Thing)
+        return member_code(loaded(tmp_path / "lonely.py", monkeypatch).Thing)
 
     assert digest_of(1) == digest_of(1) != digest_of(2)
 
@@ -212,7 +266,12 @@ def test_a_member_of_cellda_counts_with_what_it_derives_from() -> None:
     class Mine(cellda.adapters.get("full")):  # type: ignore[misc]
         """Derives from a member."""
 
-    assert member_code(Mine) not in codes.values()
+    code = member_code(Mine)
+    assert code not in codes.values()
+    with rewritten("adapters/full.py"):
+        assert member_code(Mine) != code
+        assert member_code(cellda.adapters.get("ncm")) == codes["ncm"]
+    assert member_code(Mine) == code
 
 
 @pytest.mark.parametrize(
