@@ -1,5 +1,7 @@
 """The stored results: files of prediction tables with true facts, from which the published tables are made again."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,20 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.studies import (
-    ablation,
-    beyond,
-    colour_space,
-    defaults,
-    first_light,
-    published_protocol,
-    sample_size,
-    stain_jitter,
-    swapped_labels,
-    tuning,
-    zoo,
-    zoo_search,
-)
+import benchmarks.studies
+from benchmarks.common.study import StudyScript
+from benchmarks.studies import ablation
 from cellda.evaluation.condition import FACTS
 from cellda.evaluation.costs import read_costs, with_costs
 from cellda.evaluation.predictions import RUN, read_predictions
@@ -30,22 +21,10 @@ from cellda.reporting.tables.conditions import scores
 from cellda.reporting.tables.leaderboard import bounds, ranked
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
-STUDIES = {
-    one.STUDY.name: one.STUDY
-    for one in (
-        ablation,
-        beyond,
-        colour_space,
-        defaults,
-        first_light,
-        published_protocol,
-        sample_size,
-        stain_jitter,
-        swapped_labels,
-        tuning,
-        zoo,
-        zoo_search,
-    )
+STUDIES: dict[str, StudyScript] = {
+    study.name: study
+    for module in pkgutil.iter_modules(benchmarks.studies.__path__)
+    for study in [importlib.import_module(f"benchmarks.studies.{module.name}").STUDY]
 } | {"conditions": ablation.STUDY}
 """Study by the folder of its results."""
 
