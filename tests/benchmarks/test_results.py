@@ -27,9 +27,15 @@ STUDIES: dict[str, StudyScript] = {
     for study in [importlib.import_module(f"benchmarks.studies.{module.name}").STUDY]
 } | {"conditions": ablation.STUDY}
 """Study by the folder of its results."""
+FILES = sorted(RESULTS.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("file", sorted(RESULTS.rglob("*.parquet")), ids=lambda file: file.parent.name)
+def test_every_stored_prediction_belongs_to_a_study() -> None:
+    without_a_study = {"source_accuracy", "speed"}
+    assert {file.parent.name for file in FILES} == STUDIES.keys() | without_a_study
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
 def test_stored_predictions_are_prediction_tables(file: Path) -> None:
     table = read_predictions(file)
     one_a_run = table.drop_duplicates(list(RUN))
