@@ -56,14 +56,23 @@ def before_and_after(datasets: Sequence[CellDataset], seed: int) -> Figure:
 def augmentation(source: CellDataset, seed: int) -> Figure:
     """Fig. 4: a column for each class, a row for each successive step of source training."""
     rows = balanced_sample(list(source.table["label"]), len(source.class_counts()), seed)
-    images = source.read(rows, SIZE).float() / 255
+    shown = training_steps(source.read(rows, SIZE).float() / 255, seed)
+    labels = list(source.table["label"].iloc[rows])
+    return contact_sheet(list(shown.values()), list(shown), labels, title_of(source))
+
+
+def training_steps(images: Tensor, seed: int) -> dict[str, Tensor]:
+    """Images `(N, 3, S, S)` in [0, 1] before and after each successive step of source training, by the step's title."""
     generator = Generator().manual_seed(seed)
     degraded = random_degrade(images, generator)
     zoomed = random_zoom(degraded, generator)
     transformed = cellda.normalizers.create("reinhard")(zoomed)
-    steps = ["original", "resolution\nlowered", "zoomed", "transformed"]
-    labels = list(source.table["label"].iloc[rows])
-    return contact_sheet([images, degraded, zoomed, transformed], steps, labels, title_of(source))
+    return {
+        "original": images,
+        "resolution\nlowered": degraded,
+        "zoomed": zoomed,
+        "transformed": transformed,
+    }
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Generator, Tensor
 
 import cellda.datasets
 from benchmarks.common.embeddings import embeddings
@@ -29,6 +29,7 @@ from cellda.experiment.run import Run
 from cellda.experiment.stages import held_out_predictions, source_model
 from cellda.experiment.workspace import Workspace
 from cellda.framing.cell import find_nucleus
+from cellda.imaging.augment import random_degrade, random_zoom
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers import create
 from cellda.runtime.store import Store
@@ -92,14 +93,31 @@ def test_the_transform_is_shown_on_the_same_cells():
 
 
 def test_augmentation_is_shown_step_by_step():
-    figure = sample_images.augmentation(cellda.datasets.load("synthetic/0"), seed=0)
-    assert titles(figure, 6)[1] == list(CLASSES)
-    original, degraded, zoomed, transformed = (images.float() / 255 for images in shown(figure, 6))
+    dataset = cellda.datasets.load("synthetic/0")
+    figure = sample_images.augmentation(dataset, seed=0)
+    rows, columns = titles(figure, 6)
+    cells = dataset.read(balanced_sample(list(dataset.table["label"]), 6, 0), 160)
+    steps = sample_images.training_steps(cells.float() / 255, seed=0)
+    assert (rows, columns) == (list(steps), list(CLASSES))
+    for row, images in zip(shown(figure, 6), steps.values(), strict=True):
+        assert torch.equal(row, levels(images))
+
+
+def test_each_step_of_source_training_starts_from_the_one_before():
+    cells = cellda.datasets.load("synthetic/0").read([0, 300], 160).float() / 255
+    original, degraded, zoomed, transformed = sample_images.training_steps(cells, seed=0).values()
+    assert torch.equal(original, cells)
     assert (original.diff(dim=3).abs().mean((1, 2, 3)) > degraded.diff(dim=3).abs().mean((1, 2, 3))).all()
-    assert not torch.allclose(degraded, zoomed)
-    torch.testing.assert_close(
-        transformed, create("reinhard")(zoomed), atol=0.04, rtol=0
-    )  # of rounded levels
+    assert torch.equal(zoomed, random_zoom(degraded, after_degrading(cells)))
+    assert not torch.equal(zoomed, degraded)
+    assert torch.equal(transformed, create("reinhard")(zoomed))
+
+
+def after_degrading(images: Tensor) -> Generator:
+    """The generator of seed 0 in the state in which the first step leaves it."""
+    generator = Generator().manual_seed(0)
+    random_degrade(images, generator)
+    return generator
 
 
 def test_a_class_that_a_dataset_lacks_is_an_empty_place():

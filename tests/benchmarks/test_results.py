@@ -1,6 +1,7 @@
 """The stored results: files of prediction tables with true facts, from which the published tables are made again."""
 
-import re
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.studies import (
-    ablation,
-    beyond,
-    colour_space,
-    defaults,
-    first_light,
-    published_protocol,
-    sample_size,
-    stain_jitter,
-    swapped_labels,
-    tuning,
-    zoo,
-    zoo_search,
-)
+import benchmarks.studies
+from benchmarks.common.study import StudyScript
+from benchmarks.studies import ablation
 from cellda.evaluation.condition import FACTS
 from cellda.evaluation.costs import read_costs, with_costs
 from cellda.evaluation.predictions import RUN, read_predictions
@@ -31,27 +21,21 @@ from cellda.reporting.tables.conditions import scores
 from cellda.reporting.tables.leaderboard import bounds, ranked
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
-STUDIES = {
-    one.STUDY.name: one.STUDY
-    for one in (
-        ablation,
-        beyond,
-        colour_space,
-        defaults,
-        first_light,
-        published_protocol,
-        sample_size,
-        stain_jitter,
-        swapped_labels,
-        tuning,
-        zoo,
-        zoo_search,
-    )
+STUDIES: dict[str, StudyScript] = {
+    study.name: study
+    for module in pkgutil.iter_modules(benchmarks.studies.__path__)
+    for study in [importlib.import_module(f"benchmarks.studies.{module.name}").STUDY]
 } | {"conditions": ablation.STUDY}
 """Study by the folder of its results."""
+FILES = sorted(RESULTS.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("file", sorted(RESULTS.rglob("*.parquet")), ids=lambda file: file.parent.name)
+def test_every_stored_prediction_belongs_to_a_study() -> None:
+    without_a_study = {"source_accuracy", "speed"}
+    assert {file.parent.name for file in FILES} == STUDIES.keys() | without_a_study
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
 def test_stored_predictions_are_prediction_tables(file: Path) -> None:
     table = read_predictions(file)
     one_a_run = table.drop_duplicates(list(RUN))
@@ -79,25 +63,43 @@ ROUNDED = {"zoo_search": ("| 841.7 |", "| 841.6 |")}
 """A value of a README that was computed from seconds with all digits -> the same from `runs.csv`, which is rounded."""
 
 
-def tables_in(markdown: str) -> list[str]:
-    """The tables of a text, each as its lines."""
-    return re.findall(r"(?:^\|.*\n)+", markdown + "\n", re.MULTILINE)
+def stored(folder: str) -> list[pd.DataFrame]:
+    """The rows of a study that its tables are made of, for each protocol."""
+    files = [file for file in FILES if file.parent.name == folder]
+    assert files, f"no predictions in {folder}"
+    return [with_costs(read_predictions(file), read_costs(file)) for file in files]
 
 
-@pytest.mark.parametrize(("folder", "kind"), list(kinds()))
-def test_the_tables_of_a_study_are_made_of_its_predictions(folder: str, kind: str) -> None:
+def published(folder: str) -> str:
     text = (RESULTS / folder / "README.md").read_text(encoding="utf-8")
     if folder in ROUNDED:
         assert text.count(ROUNDED[folder][0]) == 1
         text = text.replace(*ROUNDED[folder])
-    published = tables_in(text)
-    files = sorted((RESULTS / folder).glob("*.parquet"))
-    assert files
-    for file in files:
-        rows = with_costs(read_predictions(file), read_costs(file))
-        made = tables_in(TABLES[kind](rows, STUDIES[folder].main).to_markdown())
-        assert made
-        assert [table for table in made if table not in published] == []
+    return text
+
+
+@pytest.mark.parametrize(("folder", "kind"), list(kinds()))
+def test_the_tables_of_a_study_are_made_of_its_predictions(folder: str, kind: str) -> None:
+    for rows in stored(folder):
+        made = TABLES[kind](rows, STUDIES[folder].main).to_markdown()
+        assert sum(line.startswith("|") for line in made.splitlines()) > 2
+        assert made in published(folder)
+
+
+@pytest.mark.parametrize("folder", [folder for folder, study in STUDIES.items() if study.families])
+def test_the_comparisons_of_families_are_made_of_its_predictions(folder: str) -> None:
+    (rows,) = stored(folder)
+    for family in STUDIES[folder].families:
+        made = TABLES["comparison"](rows[rows["condition"].isin(family)], family[0]).to_markdown()
+        assert made in published(folder)
+
+
+@pytest.mark.parametrize("folder", STUDIES)
+def test_no_other_table_is_published(folder: str) -> None:
+    study = STUDIES[folder]
+    files = [file for file in FILES if file.parent.name == folder]
+    tables = [line for line in published(folder).splitlines() if line.startswith("|:--")]
+    assert len(tables) == len(files) * (len(study.tables) + len(study.families))
 
 
 def test_stored_scores_are_those_of_the_stored_predictions() -> None:

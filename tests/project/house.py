@@ -52,6 +52,7 @@ FLOORS: tuple[dict[str, str], ...] = (
 HEIGHT = {name: number for number, floor in enumerate(FLOORS, start=1) for name in floor}
 
 FOR_TYPES = "TYPE_CHECKING"
+NAMED = "named"
 DOORS = frozenset(("cellda.recipe", place, "experiment") for place in ("run", "adapt", FOR_TYPES))
 """Who may look up, where, and at which room: `Recipe.run`, `Recipe.adapt`, and the types in their signatures."""
 
@@ -64,7 +65,8 @@ class Arrow:
         source: Dotted name of the module that imports.
         target: Dotted name of the module that is imported.
         line: Line of the import.
-        place: The innermost function around it, `TYPE_CHECKING`, or empty at the top of the module.
+        place: The innermost function around it, `TYPE_CHECKING`, `named` for the module of a class that a string names, or
+            empty at the top of the module.
     """
 
     source: str
@@ -103,13 +105,22 @@ def room(module: str) -> str:
 
 
 def arrows(files: dict[str, Path]) -> list[Arrow]:
-    """Every import of one of these modules by another, wherever in the file it stands."""
+    """Every import of one of these modules by another, wherever in the file it stands.
+
+    A string `"module:Class"`, such as the base class of a registry, counts as an import of the module.
+    """
+    trees = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in files.items()}
     found = {
         Arrow(name, target, node.lineno, place)
         for name, file in files.items()
-        for node, place in _imports(ast.parse(file.read_text(encoding="utf-8")))
+        for node, place in _imports(trees[name])
         for target in _targets(node, name if file.name == "__init__.py" else name.rpartition(".")[0], files)
         if target != name
+    } | {
+        Arrow(name, target, line, NAMED)
+        for name, tree in trees.items()
+        for target, line in _named(tree)
+        if target in files and target != name
     }
     return sorted(found, key=lambda arrow: (arrow.source, arrow.line, arrow.target))
 
@@ -179,6 +190,14 @@ def _imports(tree: ast.AST, place: str = "") -> Iterator[tuple[ast.Import | ast.
             yield from _imports(node, FOR_TYPES)
         else:
             yield from _imports(node, place)
+
+
+def _named(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            module, colon, name = node.value.partition(":")
+            if colon and name.isidentifier():
+                yield module, node.lineno
 
 
 def _targets(node: ast.Import | ast.ImportFrom, package: str, files: dict[str, Path]) -> list[str]:

@@ -7,7 +7,20 @@ from textwrap import dedent
 
 import pytest
 
-from project.house import DOCUMENT, HEIGHT, SOURCE, arrows, circles, drawing, drawn, modules, room, upward
+from cellda.plugin import REGISTRIES
+from project.house import (
+    DOCUMENT,
+    HEIGHT,
+    NAMED,
+    SOURCE,
+    arrows,
+    circles,
+    drawing,
+    drawn,
+    modules,
+    room,
+    upward,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,17 @@ def test_no_modules_import_each_other_in_a_circle(files: dict[str, Path]):
 
 def test_each_door_is_used(files: dict[str, Path]):
     assert {arrow.place for arrow in arrows(files) if arrow.is_door} == {"run", "adapt", "TYPE_CHECKING"}
+
+
+def test_only_plugins_are_imported_by_a_computed_name(files: dict[str, Path]):
+    computed = re.compile(r"\bimport_module\b|\b__import__\b")
+    found = {name for name, file in files.items() if computed.search(file.read_text(encoding="utf-8"))}
+    assert found == {"cellda.plugins.loading", "cellda.plugins.registry"}
+
+
+def test_the_base_of_every_registry_counts_as_an_import(files: dict[str, Path]):
+    named = {(arrow.source, arrow.target) for arrow in arrows(files) if arrow.place == NAMED}
+    assert named == {(kind.package, kind.base.partition(":")[0]) for kind in REGISTRIES.values()}
 
 
 def test_the_documentation_shows_this_house():
@@ -61,6 +85,7 @@ def package(folder: Path, **texts: str) -> dict[str, Path]:
         "class Sized:\n    async def late(self):\n        import cellda.recipe",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from cellda.recipe import Recipe",
         "try:\n    import cellda.recipe\nexcept ImportError:\n    pass",
+        "registry = Registry('error', 'cellda.errors', 'cellda.recipe:Recipe')",
     ],
 )
 def test_an_import_that_looks_up_is_found(tmp_path: Path, text: str):
