@@ -56,6 +56,26 @@ def test_the_base_of_every_registry_counts_as_an_import(files: dict[str, Path]):
     assert named == {(kind.package, kind.base.partition(":")[0]) for kind in REGISTRIES.values()}
 
 
+MAY_IMPORT = {
+    ("cellda.adapters", "cellda.models.heads"): "an adapter builds the head that it predicts with",
+}
+"""Members of which registry may import members of which, and why; the rest share code through families and base classes."""
+
+
+def test_no_member_imports_another_member(files: dict[str, Path]):
+    package_of = {
+        module: kind.package
+        for kind in REGISTRIES.values()
+        for name in kind.names()
+        if (module := f"{kind.package}.{name}") in files
+    }
+    assert set(package_of.values()) == {kind.package for kind in REGISTRIES.values()}
+    between = [arrow for arrow in arrows(files) if {arrow.source, arrow.target} <= package_of.keys()]
+    pairs = {str(arrow): (package_of[arrow.source], package_of[arrow.target]) for arrow in between}
+    assert [arrow for arrow, pair in pairs.items() if pair not in MAY_IMPORT] == []
+    assert set(pairs.values()) == MAY_IMPORT.keys(), "an exception that nothing needs"
+
+
 def test_the_documentation_shows_this_house():
     shown = drawn(DOCUMENT.read_text(encoding="utf-8"))
     assert shown == drawing(), "run `python tests/project/house.py`"
