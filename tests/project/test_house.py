@@ -56,6 +56,26 @@ def test_the_base_of_every_registry_counts_as_an_import(files: dict[str, Path]):
     assert named == {(kind.package, kind.base.partition(":")[0]) for kind in REGISTRIES.values()}
 
 
+MAY_IMPORT = {
+    ("cellda.adapters", "cellda.models.heads"): "an adapter builds the head that it predicts with",
+}
+"""Members of which registry may import members of which, and why; the rest share code through families and base classes."""
+
+
+def test_no_member_imports_another_member(files: dict[str, Path]):
+    package_of = {
+        module: kind.package
+        for kind in REGISTRIES.values()
+        for name in kind.names()
+        if (module := f"{kind.package}.{name}") in files
+    }
+    assert set(package_of.values()) == {kind.package for kind in REGISTRIES.values()}
+    between = [arrow for arrow in arrows(files) if {arrow.source, arrow.target} <= package_of.keys()]
+    pairs = {str(arrow): (package_of[arrow.source], package_of[arrow.target]) for arrow in between}
+    assert [arrow for arrow, pair in pairs.items() if pair not in MAY_IMPORT] == []
+    assert set(pairs.values()) == MAY_IMPORT.keys(), "an exception that nothing needs"
+
+
 def test_the_documentation_shows_this_house():
     shown = drawn(DOCUMENT.read_text(encoding="utf-8"))
     assert shown == drawing(), "run `python tests/project/house.py`"
@@ -154,35 +174,87 @@ def test_only_the_face_of_a_package_may_be_lazy(tmp_path: Path):
 # ------------------------------------------------------------------ sizes
 
 
-def functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+def inside(file: Path) -> str:
+    """The path of a file of the package, the same on every system."""
+    return file.relative_to(SOURCE).as_posix()
+
+
+def functions(files: dict[str, Path]) -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Every function of the package, with the place it is defined in."""
     return [
-        (f"{file.relative_to(SOURCE)}:{node.lineno} {node.name}", node)
-        for file in sorted((SOURCE / "cellda").rglob("*.py"))
+        (f"{inside(file)}:{node.lineno} {node.name}", node)
+        for file in files.values()
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
 
-def test_no_file_is_long() -> None:
-    lengths = {
-        str(file.relative_to(SOURCE)): len(file.read_text(encoding="utf-8").splitlines())
-        for file in (SOURCE / "cellda").rglob("*.py")
-    }
+def test_no_file_is_long(files: dict[str, Path]) -> None:
+    lengths = {inside(file): len(file.read_text(encoding="utf-8").splitlines()) for file in files.values()}
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
     members = {
         name: lines for name, lines in lengths.items() if re.fullmatch(r"cellda/adapters/[a-z]\w*\.py", name)
     }
-    assert {name: lines for name, lines in members.items() if lines > 100} == {
-        name: members[name] for name in ("cellda/adapters/base.py", "cellda/adapters/chain.py")
+    assert {name for name, lines in members.items() if lines > 100} == {
+        "cellda/adapters/base.py",
+        "cellda/adapters/chain.py",
     }
 
 
-def test_no_function_has_many_parameters() -> None:
+def test_no_function_has_many_parameters(files: dict[str, Path]) -> None:
     many = []
-    for place, node in functions():
-        every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    for place, node in functions(files):
+        named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        every = [*named, *filter(None, (node.args.vararg, node.args.kwarg))]
         given = [one for one in every if one.arg not in ("self", "cls")]
         if len(given) > 8 and not place.startswith("cellda/cli/"):
             many.append(place)
     assert many == []
+
+
+# ------------------------------------------------------------------ repetition
+
+
+def code_lines(file: Path) -> list[tuple[int, str]]:
+    """The lines of a file with their numbers; without indents, blank lines and imports."""
+    text = file.read_text(encoding="utf-8")
+    imports = {
+        number
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    numbered = enumerate(map(str.strip, text.splitlines()), start=1)
+    return [(number, line) for number, line in numbered if line and number not in imports]
+
+
+def repeated(files: dict[str, Path], length: int) -> list[str]:
+    """Runs of so many lines of code that occur more than once, each as the places where it starts."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for name, file in files.items():
+        lines = code_lines(file)
+        for start in range(len(lines) - length + 1):
+            window = tuple(line for _, line in lines[start : start + length])
+            places.setdefault(window, []).append(f"{name}:{lines[start][0]}")
+    return [" and ".join(found) for found in places.values() if len(found) > 1]
+
+
+def test_no_two_places_share_ten_lines(files: dict[str, Path]) -> None:
+    assert repeated(files, 10) == []
+
+
+def test_a_repetition_is_found_whatever_its_indent_and_blank_lines(tmp_path: Path) -> None:
+    lines = [f"value_{number} = {number}" for number in range(10)]
+    imports = "from os import (\n    path,\n)\n"
+    one = imports + "\n".join(lines)
+    two = imports + "if True:\n    " + "\n\n    ".join(lines)
+    files = package(tmp_path, data__one=one, data__two=two)
+    assert repeated(files, 10) == ["cellda.data.one:4 and cellda.data.two:5"]
+    assert repeated(files, 11) == []
+    assert repeated(package(tmp_path, data__two=two.replace("value_5", "other")), 10) == []
+
+
+def test_a_repetition_within_a_file_is_found(tmp_path: Path) -> None:
+    lines = "\n".join(f"value_{number} = {number}" for number in range(10))
+    files = package(tmp_path, data__one=f"{lines}\n# again\n{lines}")
+    assert repeated(files, 10) == ["cellda.data.one:1 and cellda.data.one:12"]
