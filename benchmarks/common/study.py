@@ -150,7 +150,7 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
         parts[protocol] = with_costs(predictions, runs)
     if not given.only_run:
         report(study, parts, given.results)
-        pd.concat(costs).to_csv(given.results / COSTS_FILE, index=False, float_format="%.4g")
+        pd.concat(costs).to_csv(given.results / COSTS_FILE, index=False)
         if choices:
             pd.concat(choices).to_csv(given.results / CHOICES, index=False)
         if trials:
