@@ -1,6 +1,10 @@
 """From a dataset to decoded images: the cache, image sets, the folder of datasets, and how a recipe names sources."""
 
+import errno
+import os
+from collections import namedtuple
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +16,15 @@ from PIL import Image
 import cellda.datasets
 from cellda.data import pixel_cache as cache
 from cellda.data.image_set import ImageSet
-from cellda.data.pixel_cache import WHOLE, cached_pixels, decode_all
+from cellda.data.pixel_cache import WHOLE, cached_found, cached_pixels, decode_all
 from cellda.data.root import DataRoot
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
+from cellda.framing.spec import FramingSpec
 from cellda.normalizers.identity import Identity
+from cellda.runtime import room
 from cellda.runtime.store import Store
 
 
@@ -110,20 +116,165 @@ def test_all_broken_images_are_listed_and_nothing_is_left(cells: CellDataset, st
     assert torch.equal(cached_pixels(mended, 16, store), mended.read(range(9), 16))
 
 
-def test_an_interrupted_cache_is_made_anew(cells: CellDataset, store: Store, monkeypatch):
-    monkeypatch.setattr(cache, "CHUNK", 4)
-    read = CellDataset.read
+class Killed(BaseException):
+    """The process is gone."""
 
-    def stops(self: CellDataset, indices: Sequence[int], size: int) -> torch.Tensor:
-        if indices[0]:
-            raise KeyboardInterrupt
+
+def kill_reads(monkeypatch, patience: int) -> list[int]:
+    """Let every process die after it has decoded this many blocks; the rows that are decoded from now on."""
+    read, rows, left = CellDataset.read, [], [patience]
+
+    def mortal(self: CellDataset, indices: Sequence[int], size: int) -> torch.Tensor:
+        if left[0] == 0:
+            left[0] = patience
+            raise Killed
+        left[0] -= 1
+        rows.extend(indices)
         return read(self, indices, size)
 
+    monkeypatch.setattr(CellDataset, "read", mortal)
+    return rows
+
+
+def pixels_after_kills(cells: CellDataset, store: Store) -> tuple[torch.Tensor, int]:
+    """The pixels, and how often a process died before."""
+    for kills in range(1000):
+        with suppress(Killed):
+            return cached_pixels(cells, 16, store), kills
+    raise AssertionError("never done")
+
+
+def partial_of(store: Store) -> Path:
+    (partial,) = (store.root / "pixels").glob("*.partial")
+    return partial
+
+
+def test_decoding_is_resumed_after_every_block(cells: CellDataset, store: Store, monkeypatch):
+    expected = cells.read(range(9), 16)
+    monkeypatch.setattr(cache, "CHUNK", 1)
+    rows = kill_reads(monkeypatch, patience=1)
+    pixels, kills = pixels_after_kills(cells, store)
+    assert torch.equal(pixels, expected)
+    assert kills == 8
+    assert rows == list(range(9))  # each once
+    (folder,) = (store.root / "pixels").iterdir()
+    assert sorted(file.name for file in folder.iterdir()) == ["key.json", "manifest.json", "pixels.npy"]
+
+
+def test_bad_files_are_all_named_though_decoding_was_killed(cells: CellDataset, store: Store, monkeypatch):
+    broken = [cells.folder / "basophil" / "1.png", cells.folder / "neutrophil" / "2.png"]
+    for file in broken:
+        file.write_bytes(b"not an image")
+    cells = cellda.datasets.load("folder", cells.root)
+    monkeypatch.setattr(cache, "CHUNK", 2)
+    rows = kill_reads(monkeypatch, patience=1)
+    with pytest.raises(DataError) as caught:
+        pixels_after_kills(cells, store)
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == [str(file) for file in broken]
+    assert rows == list(range(9))
+    assert list((store.root / "pixels").iterdir()) == []
+
+
+def test_what_is_found_in_framed_images_survives_a_kill(cells: CellDataset, store: Store, monkeypatch):
+    framing = FramingSpec(name="cell")
+    expected = cells.framed(range(9), 16, framing.build())
+    monkeypatch.setattr(cache, "CHUNK", 2)
+    framed, rows = CellDataset.framed, []
+
+    def mortal(self: CellDataset, indices: Sequence[int], *given: Any) -> Any:
+        rows.append(list(indices))
+        if len(rows) == 3:
+            raise Killed
+        return framed(self, indices, *given)
+
+    monkeypatch.setattr(CellDataset, "framed", mortal)
+    with pytest.raises(Killed):
+        cached_pixels(cells, 16, store, framing)
+    assert torch.equal(cached_pixels(cells, 16, store, framing), expected[0])
+    assert torch.equal(cached_found(cells, 16, store, framing), expected[1])
+    assert rows == [[0, 1], [2, 3], [4, 5], [4, 5], [6, 7], [8]]
+
+
+@pytest.mark.parametrize("fault", ["flipped", "cut", "removed", "ledger flipped", "ledger removed"])
+def test_damaged_blocks_are_decoded_again(cells: CellDataset, store: Store, monkeypatch, capsys, fault: str):
+    expected = cells.read(range(9), 16)
+    monkeypatch.setattr(cache, "CHUNK", 2)
+    rows = kill_reads(monkeypatch, patience=3)
+    with pytest.raises(Killed):
+        cached_pixels(cells, 16, store)
+    file = partial_of(store) / ("working/decoded.ledger" if fault.startswith("ledger") else "pixels.npy")
+    content = bytearray(file.read_bytes())
+    at = content.index(b"\n") + 30 if fault.startswith("ledger") else 128 + 3 * 16 * 16 * 3
+    if fault.endswith("flipped"):
+        content[at] ^= 1
+    file.write_bytes(content[:at] if fault == "cut" else content)
+    if fault.endswith("removed"):
+        file.unlink()
+    capsys.readouterr()
+    assert torch.equal(pixels_after_kills(cells, store)[0], expected)
+    assert ("is damaged after" in capsys.readouterr().err) is (fault != "ledger removed")
+    assert rows[:6] == list(range(6))
+    first = 0 if fault.endswith("removed") else 2
+    assert rows[6:] == list(range(first, 9))
+
+
+# --- room
+
+
+def test_there_is_room_for_all_or_nothing_is_decoded(tmp_path: Path, store: Store, monkeypatch):
+    wanted = [
+        (cellda.datasets.load("folder", own_cells(tmp_path / name)), 16, store, WHOLE) for name in ("a", "b")
+    ]
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _place: Usage(10**6, 0, 10_000))
+    batches = count_reads(monkeypatch)
+    with pytest.raises(
+        ConfigurationError, match=r"decoded images: 13\.8 kB are written, and 10\.0 kB are free"
+    ):
+        decode_all(wanted)
+    assert batches == []
+    decode_all([wanted[0], wanted[0]])  # the same images twice take the room of one
+    assert batches == [9]
+
+
+@pytest.mark.parametrize("when", ["reserved", "written"])
+def test_a_disk_that_fills_is_said_and_the_next_run_goes_on(cells, store: Store, monkeypatch, when: str):
+    expected = cells.read(range(9), 16)
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def refuse(*_given):
+        raise full
+
     with monkeypatch.context() as patch:
-        patch.setattr(CellDataset, "read", stops)
-        with pytest.raises(KeyboardInterrupt):
+        if when == "reserved":
+            patch.setattr(os, "posix_fallocate", refuse, raising=False)
+        else:
+            patch.setattr(cache, "_block", refuse)
+        with pytest.raises(
+            ConfigurationError, match=r"no room for the decoded images of folder/cells: 6\.9 kB"
+        ):
             cached_pixels(cells, 16, store)
-    assert torch.equal(cached_pixels(cells, 16, store), cells.read(range(9), 16))
+    assert list((store.root / "pixels").iterdir()) == []
+    assert torch.equal(cached_pixels(cells, 16, store), expected)
+
+
+@pytest.mark.parametrize("name", ["pixels.npy", "found.npy"])
+@pytest.mark.parametrize("fault", ["flipped", "cut", "removed"])
+def test_a_damaged_cache_is_made_again(cells, store: Store, capsys, name: str, fault: str):
+    framing = FramingSpec(name="cell")
+    expected = cached_pixels(cells, 16, store, framing).clone(), cached_found(cells, 16, store, framing)
+    (folder,) = (store.root / "pixels").iterdir()
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content[:-5] if fault == "cut" else content)
+    if fault == "removed":
+        (folder / name).unlink()
+    capsys.readouterr()
+    assert torch.equal(cached_found(cells, 16, store, framing), expected[1])
+    assert torch.equal(cached_pixels(cells, 16, store, framing), expected[0])
+    said = capsys.readouterr().err
+    assert said.count("is damaged") == 1
+    assert name in said
 
 
 def test_broken_images_of_all_datasets_are_listed_together(tmp_path: Path, store: Store):

@@ -287,6 +287,86 @@ def test_an_interrupted_search_goes_on_to_the_very_same_trials(view, tmp_path, m
     assert not fresh & set(done)
 
 
+class Killed(BaseException):
+    """What optuna does not see either: the process is gone, and the trial stays RUNNING in the journal."""
+
+
+class Mortal(Thresholds):
+    """Dies in its call number `deaths[0]`, the next process in its call `deaths[1]`, and so on."""
+
+    deaths: ClassVar[list[int]] = []
+
+    def adapt(self, model, target, context):
+        if self.deaths and len(self.seen) == self.deaths[0]:
+            raise Killed
+        return super().adapt(model, target, context)
+
+
+def values_of(found):
+    return [(trial["number"], trial["state"], trial["score"], trial["values"]) for trial in found.trials]
+
+
+def run_killed(view, folder, deaths, **options):
+    """Start a search again and again until it is done; it dies at these calls, counted anew in each process."""
+    Mortal.deaths[:] = deaths
+    Thresholds.seen.clear()
+    while True:
+        Thresholds.seen.clear()
+        try:
+            found = run(view, folder, Mortal(), **options)
+            Mortal.deaths.clear()
+            return found
+        except Killed:
+            del Mortal.deaths[0]
+            log = folder / "study.log"
+            if len(Mortal.deaths) % 2:  # half a line, as a kill in the middle of a write leaves it
+                log.write_bytes(log.read_bytes() + b'{"op_code":5,"worker_id":"x","trial_i')
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_search_chooses_what_an_undisturbed_one_does(view, tmp_path, seed) -> None:
+    deaths = np.random.default_rng(seed).integers(0, 12, 8).tolist()
+    whole = run(view, tmp_path / "whole", Thresholds(), trials=12)
+    killed = run_killed(view, tmp_path / "killed", deaths, trials=12)
+    assert killed.adapter.searched() == whole.adapter.searched()
+    assert values_of(killed) == values_of(whole)
+    assert sorted(file.name for file in (tmp_path / "killed").iterdir()) == ["study.ledger", "study.log"]
+
+
+def test_a_search_that_is_killed_at_every_call_is_the_same(view, tmp_path) -> None:
+    Thresholds.seen.clear()
+    whole = run(view, tmp_path / "whole", Thresholds(), trials=10)
+    calls = len(Thresholds.seen)
+    for death in range(calls):
+        killed = run_killed(view, tmp_path / f"{death}", [death], trials=10)
+        assert values_of(killed) == values_of(whole), f"killed at call {death} of {calls}"
+
+
+@pytest.mark.parametrize("file", ["study.log", "study.ledger"])
+@pytest.mark.parametrize("fault", ["cut", "flipped", "removed", "emptied"])
+def test_a_damaged_journal_is_not_believed(view, tmp_path, capsys, file, fault) -> None:
+    whole = run(view, tmp_path / "whole", Thresholds(), trials=8)
+    folder = tmp_path / "damaged"
+    Mortal.deaths[:] = [14]
+    Thresholds.seen.clear()
+    with pytest.raises(Killed):
+        run(view, folder, Mortal(), trials=8)
+    damaged = folder / file
+    content = bytearray(damaged.read_bytes())
+    if fault == "flipped":
+        at = content.rindex(b'"values":[0.') + 12 if file == "study.log" else len(content) // 2
+        content[at] ^= 1  # a digit of a score, where the line stays sound
+    damaged.write_bytes({"cut": content[: len(content) // 2], "emptied": b""}.get(fault, bytes(content)))
+    if fault == "removed":
+        damaged.unlink()
+    Mortal.deaths.clear()
+    capsys.readouterr()
+    found = run(view, folder, Mortal(), trials=8)
+    assert values_of(found) == values_of(whole)
+    if file == "study.log":
+        assert f"{file} are damaged; the search starts again" in capsys.readouterr().err.replace("\n", "")
+
+
 def test_nothing_but_support_images_is_touched(view, tmp_path) -> None:
     judge = Judge()
     run(view, tmp_path, judge=judge)

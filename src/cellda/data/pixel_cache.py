@@ -1,27 +1,37 @@
 """Images decoded, framed and resized once, in a memory-mapped uint8 file."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
+import xxhash
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.base import CellDataset
-from cellda.errors import DataError
+from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
+from cellda.runtime.ledger import Ledger
+from cellda.runtime.manifest import WORKING
+from cellda.runtime.room import check_room, needed, reserve, taken
 from cellda.runtime.store import Store
 from cellda.runtime.versions import versions
 from cellda.runtime.work import Stage, Work
 
+KIND = "pixels"
 PIXELS = "pixels.npy"
 FOUND = "found.npy"
 WHOLE = FramingSpec(name="none")
-CHUNK = 128
+CHUNK = 32
+"""Images between two records of what is decoded: what a kill can cost."""
+
+BLOCKS = "decoded.ledger"
 
 READING = ("data/pixel_cache.py", "datasets/base.py", "datasets/reading/decode.py")
 """Code that every decoded image has gone through."""
@@ -66,6 +76,7 @@ def cached_pixels(
 
     Raises:
         DataError: If files cannot be decoded; the message lists them all, and no cache is left behind.
+        ConfigurationError: If there is no room for them.
     """
     folder = _cache(dataset, size, store, framing)
     # Copy-on-write, because torch wants writable memory; nothing writes to it.
@@ -89,9 +100,12 @@ def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) ->
 
     Raises:
         DataError: If files cannot be decoded; the message lists those of all datasets.
+        ConfigurationError: If there is no room for all of them.
     """
+    asked = list(wanted)
+    _check_room(asked)
     bad: list[str] = []
-    for dataset, size, store, framing in wanted:
+    for dataset, size, store, framing in asked:
         try:
             _cache(dataset, size, store, framing)
         except DataError as error:
@@ -102,35 +116,102 @@ def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) ->
         )
 
 
+def _check_room(asked: list[tuple[CellDataset, int, Store, FramingSpec]]) -> None:
+    """Refuse images that have no room on the disk together, before the first one is decoded."""
+    missing: dict[Path, dict[Path, int]] = {}
+    for dataset, size, store, framing in asked:
+        key = pixels_key(dataset, size, framing)
+        if store.find(KIND, key) is None:
+            file = store.partial(KIND, key) / PIXELS
+            missing.setdefault(store.root, {})[file] = _bytes(dataset, size) - taken(file)
+    for root, sizes in missing.items():
+        check_room(sum(sizes.values()), root, "the decoded images")
+
+
+def _bytes(dataset: CellDataset, size: int) -> int:
+    return len(dataset) * size * size * 3
+
+
 def _cache(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> Path:
     key = pixels_key(dataset, size, framing)
-    return store.build("pixels", key, lambda partial: _write(dataset, size, partial, framing))
+    return store.build(KIND, key, lambda partial: _write(dataset, size, partial, framing))
 
 
 def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> None:
-    total, framing, file = len(dataset), spec.build(), folder / PIXELS
-    found = np.ones(total, dtype=bool)
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(total, size, size, 3))
-    bad: list[str] = []
-    with progress.task(Work(Stage.DECODE, dataset.full_name), total) as advance:
-        for start in range(0, total, CHUNK):
-            rows = range(start, min(start + CHUNK, total))
-            try:
-                if framing.cuts:
-                    part, in_part = dataset.framed(rows, size, framing)
-                    found[start : rows.stop] = in_part.numpy()
-                else:
-                    part = dataset.read(rows, size)
-                pixels[start : rows.stop] = part.permute(0, 2, 3, 1).numpy()
-            except DataError as error:
-                bad.extend(error.problems)
-            advance(len(rows))
-    pixels.flush()
-    del pixels  # unmapped, so that it can be removed everywhere
+    """Decode in blocks and record each, so that a process that was killed costs no more than the block it was at."""
+    total, file, ledger = len(dataset), folder / PIXELS, Ledger(folder / WORKING / BLOCKS)
+    try:
+        with (
+            needed(_bytes(dataset, size), folder, f"the decoded images of {dataset.full_name}"),
+            _opened(file, (total, size, size, 3)) as stream,
+            progress.task(Work(Stage.DECODE, dataset.full_name), total) as advance,
+        ):
+            done = _decoded(stream, ledger, total, size)
+            advance(min(len(done) * CHUNK, total))
+            for start in range(len(done) * CHUNK, total, CHUNK):
+                rows = range(start, min(start + CHUNK, total))
+                done.append(_block(dataset, rows, size, spec, stream))
+                ledger.append(done[-1])
+                advance(len(rows))
+    except ConfigurationError:  # no room: what was written would only take more of it
+        file.unlink()
+        ledger.keep([])
+        raise
+    bad = [problem for block in done for problem in block["bad"]]
     if bad:
         file.unlink()
+        ledger.keep([])
         raise DataError(
             f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
         )
-    if framing.cuts:
+    if spec.build().cuts:
+        found = np.ones(total, dtype=bool)
+        found[[row for block in done for row in block["whole"]]] = False
         np.save(folder / FOUND, found)
+
+
+@contextmanager
+def _opened(file: Path, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+    """The file of the array with its header, and with room for all images; it stands before the first image."""
+    with file.open("r+b" if file.exists() else "w+b") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.flush()
+        reserve(stream, stream.tell() + math.prod(shape))
+        yield stream
+
+
+def _decoded(stream: IO[bytes], ledger: Ledger, total: int, size: int) -> list[dict[str, Any]]:
+    """The blocks that were decoded before an interruption and are in the file as they were; it stands after them."""
+    blocks = ledger.entries()
+    for number, block in enumerate(blocks):
+        start, rows = stream.tell(), min(CHUNK, total - number * CHUNK)
+        if block["hash"] != xxhash.xxh3_128_hexdigest(stream.read(rows * size * size * 3)):
+            progress.note(
+                f"{stream.name} is damaged after {number * CHUNK} images; the others are decoded again."
+            )
+            stream.seek(start)
+            ledger.keep(blocks[:number])
+            return list(blocks[:number])
+    return list(blocks)
+
+
+def _block(
+    dataset: CellDataset, rows: range, size: int, spec: FramingSpec, stream: IO[bytes]
+) -> dict[str, Any]:
+    """Decode some images to where the file stands: the record of them."""
+    found = torch.ones(len(rows), dtype=torch.bool)
+    bad: list[str] = []
+    try:
+        framing = spec.build()
+        if framing.cuts:
+            part, found = dataset.framed(rows, size, framing)
+        else:
+            part = dataset.read(rows, size)
+        pixels = part.permute(0, 2, 3, 1).numpy().tobytes()
+    except DataError as error:
+        bad, pixels = error.problems, bytes(len(rows) * size * size * 3)
+    stream.write(pixels)
+    stream.flush()
+    whole = [row for row, seen in zip(rows, found.tolist(), strict=True) if not seen]
+    return {"hash": xxhash.xxh3_128_hexdigest(pixels), "whole": whole, "bad": bad}

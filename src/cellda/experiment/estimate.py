@@ -32,7 +32,8 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
     for run in runs:
         recipe = run.recipe
         source = run.workspace.store.path("source", run.source_key)
-        if recipe.adapter.start is Start.SOURCE and source not in sources and not source.is_dir():
+        made = run.workspace.store.find("source", run.source_key) is not None
+        if recipe.adapter.start is Start.SOURCE and source not in sources and not made:
             sources.add(source)
             largest = max(len(dataset) for dataset in run.sources) * len(run.sources)
             passes = recipe.training.epochs * largest * (1 - recipe.training.holdout)

@@ -100,7 +100,13 @@ ADAPTING = TRAINING.and_(
 """Adaptation and the prediction after it."""
 
 SEARCHING = ADAPTING.and_(
-    ("evaluation/rates.py", "selection/candidates.py", "selection/search.py", "selection/selectors/base.py"),
+    (
+        "evaluation/rates.py",
+        "selection/candidates.py",
+        "selection/journal.py",
+        "selection/search.py",
+        "selection/selectors/base.py",
+    ),
     ("optuna",),
 )
 """Searching an adapter's values."""

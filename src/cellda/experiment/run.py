@@ -170,8 +170,8 @@ class Run:
     def finished(self, *, with_model: bool = False) -> Path | None:
         """The run's folder if it is in the store; with `with_model`, only if it includes the model."""
         kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
-        folders = (self.workspace.store.path(kind, self.key) for kind in kinds)
-        return next((folder for folder in folders if folder.is_dir()), None)
+        folders = (self.workspace.store.find(kind, self.key) for kind in kinds)
+        return next((folder for folder in folders if folder is not None), None)
 
     @property
     def seed(self) -> int:

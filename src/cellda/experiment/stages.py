@@ -25,11 +25,13 @@ from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.clock import Clock
+from cellda.runtime.manifest import WORKING
 from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds
 from cellda.selection.search import search
 from cellda.selection.selectors.base import Use
 from cellda.training.batches import Mix
+from cellda.training.checkpoints import trained_once
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
@@ -52,7 +54,7 @@ def check_weights(runs: Iterable[Run]) -> None:
         run.recipe.backbone
         for run in runs
         if run.recipe.adapter.start is Start.PRETRAINED
-        or not run.workspace.store.path("source", run.source_key).is_dir()
+        or run.workspace.store.find("source", run.source_key) is None
     ]
     with torch.random.fork_rng():
         for backbone in dict.fromkeys(backbones):
@@ -106,16 +108,20 @@ def source_model(run: Run, trainer: Trainer) -> Path:
             for source, images in zip(recipe.sources, whole, strict=True)
         ]
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
-        with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
-            losses = trainer.fit(
-                model,
-                ImageExamples(*parts, stain_jitter=recipe.training.stain_jitter),
-                recipe.training,
-                seed=recipe.seed,
-                work=Work(Stage.TRAIN_SOURCE),
-                mix=Mix(tuple(map(len, parts)), tuple(source.name for source in recipe.sources)),
-                checkpoints=folder / "checkpoints",
-            )
+
+        def train() -> list[float]:
+            with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
+                return trainer.fit(
+                    model,
+                    ImageExamples(*parts, stain_jitter=recipe.training.stain_jitter),
+                    recipe.training,
+                    seed=recipe.seed,
+                    work=Work(Stage.TRAIN_SOURCE),
+                    mix=Mix(tuple(map(len, parts)), tuple(source.name for source in recipe.sources)),
+                    checkpoints=folder / WORKING / "checkpoints",
+                )
+
+        losses = trained_once(model, folder / WORKING / "trained", train)
         held = {
             recipe.sources[number].name: _predicted(run, trainer, model, number, images, rows)
             for number, (images, (_, rows)) in enumerate(zip(whole, splits, strict=True))
@@ -160,7 +166,7 @@ def searched(
 
     def make(folder: Path) -> None:
         measured, surroundings = _measured(run, target, context)
-        result = search(adapter, make_model, target, surroundings, settings, folder, measured)
+        result = search(adapter, make_model, target, surroundings, settings, folder / WORKING, measured)
         text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 

@@ -104,7 +104,7 @@ def adapt(
     workspace = Workspace(data, store, progress=progress)
     prepared = Run.own(recipe, labelled, image_files(unlabelled), workspace)
     trainer = Trainer(recipe.device)
-    done = workspace.store.path(ADAPTED, prepared.key).is_dir()
+    done = workspace.store.find(ADAPTED, prepared.key) is not None
     make_ready([] if done else [prepared], trainer)
 
     def build(folder: Path) -> None:
@@ -123,11 +123,12 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
         trainer: On the device that will be used.
 
     Raises:
-        ConfigurationError: If weights cannot be obtained.
+        ConfigurationError: If the store cannot be written, weights cannot be obtained, or images have no room.
         DataError: If images cannot be read; those of all datasets are listed in one error.
     """
     if not pending:
         return
+    pending[0].workspace.store.check_writable()
     check_weights(pending)
     workspace, said = pending[0].workspace, Console(stderr=True)
     if workspace.progress:

@@ -68,3 +68,10 @@ def task(work: Work, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda steps: progress.advance(bar, steps)
     finally:
         progress.remove_task(bar)
+
+
+def note(line: str) -> None:
+    """Say on standard error what a user has to know, above the bars if there are any."""
+    progress = _display.get()
+    console = Console(stderr=True) if progress is None else progress.console
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,18 +3,31 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from cellda.errors import ConfigurationError
+from cellda.runtime import progress
+from cellda.runtime.manifest import WORKING, damage, seal
 
 KEY = "key.json"
-KEYS = 1
+KEYS = 2
 """Part of every stage's digest: increase it by one to invalidate all stored results."""
+
+PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
+"""What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
+
+BUILDER = "builder.json"
+PATIENCE = 1.0
+"""Seconds after which a process that waits for another one says so."""
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -31,6 +44,9 @@ def stage_digest(key: Mapping[str, Any]) -> str:
 class Store:
     """A folder of finished stages, `<root>/<kind>/<digest>/`.
 
+    A finished stage is called an entry. Its manifest is checked before it is used: an entry that is not as it was written is
+    named on standard error, renamed to `<digest>.damaged` and built again.
+
     Args:
         root: The folder; by default `$CELLDA_STORE`, else the user's cache folder.
     """
@@ -40,14 +56,39 @@ class Store:
         self.root = Path(chosen).expanduser()
 
     def path(self, kind: str, key: Mapping[str, Any]) -> Path:
-        """The folder of the stage with this key, whether or not it exists yet."""
+        """Where the stage with this key lies, whether or not it exists; to use what lies there, call `find` or `build`."""
         return self.root / kind / stage_digest(key)
+
+    def partial(self, kind: str, key: Mapping[str, Any]) -> Path:
+        """Where the stage with this key is built."""
+        final = self.path(kind, key)
+        return final.with_name(final.name + PARTIAL)
+
+    def find(self, kind: str, key: Mapping[str, Any]) -> Path | None:
+        """The folder of a finished stage whose files are as they were written; None if there is none.
+
+        Raises:
+            ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside.
+        """
+        final = self.path(kind, key)
+        if not final.is_dir():
+            return None
+        if _damage(final) is not None:
+            with self._locked(final):
+                return final if self._kept(final) else None
+        if (
+            _lock(final).exists() or (final / WORKING).exists()
+        ):  # of a process that was killed in its last step
+            with suppress(ConfigurationError), self._locked(final):
+                shutil.rmtree(final / WORKING, ignore_errors=True)
+        return final
 
     def build(self, kind: str, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """The folder of a finished stage, built by `make` if it does not exist yet.
 
-        `make` receives a partial folder that survives an interruption, so that it can keep checkpoints there; the folder is
-        renamed when `make` has returned. Two processes never build the same stage at the same time.
+        `make` receives a partial folder that survives an interruption. What it needs only to resume, such as checkpoints, it
+        keeps in the subfolder `WORKING`, which is removed at the end. When `make` has returned, the manifest is written and
+        the folder renamed. Two processes never build the same stage at the same time: the second one waits, and says so.
 
         Args:
             kind: Name of the stage.
@@ -55,25 +96,147 @@ class Store:
             make: Writes the results into the folder that it receives.
 
         Raises:
-            ConfigurationError: If the store's folder cannot be created.
+            ConfigurationError: If the store cannot be written.
         """
+        found = self.find(kind, key)
+        if found is not None:
+            return found
         final = self.path(kind, key)
-        if final.is_dir():
-            return final
+        self._create(final.parent)
+        with self._locked(final):
+            if not self._kept(final):
+                partial = self.partial(kind, key)
+                self._create(partial / WORKING)
+                # A process that was killed between its last two steps leaves a finished folder without its name.
+                if damage(partial, final.name) is not None:
+                    _make(partial, {**key, "keys": KEYS}, final.name, make)
+                partial.rename(final)
+                shutil.rmtree(final / WORKING, ignore_errors=True)
+        return final
+
+    def check_writable(self) -> None:
+        """Refuse a store that results cannot be written to, before any of them is computed.
+
+        Raises:
+            ConfigurationError: If it cannot be written.
+        """
+        self._create(self.root)
+        probe = self.root / f".probe-{os.getpid()}"
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _kept(self, final: Path) -> bool:
+        """Whether a sound entry is there; a damaged one is named and set aside. The caller holds the lock."""
+        if not final.is_dir():
+            return False
+        problem = _damage(final)
+        if problem is None:
+            return True
+        aside = next(
+            place
+            for number in count(1)
+            if not (
+                place := final.with_name(final.name + DAMAGED + (f".{number}" if number > 1 else ""))
+            ).exists()
+        )
+        try:
+            final.rename(aside)
         except OSError as error:
             raise ConfigurationError(
-                f"Results cannot be stored in {self.root} ({error.strerror}); choose another folder with store=, --store or "
-                "the environment variable CELLDA_STORE."
+                f"The stored result {final} is damaged ({problem}) and cannot be set aside ({error.strerror}); remove it, or "
+                "choose another folder with store=, --store or the environment variable CELLDA_STORE."
             ) from error
-        with FileLock(f"{final}.lock"):
-            if not final.is_dir():
-                partial = final.with_name(final.name + ".partial")
-                partial.mkdir(exist_ok=True)
-                make(partial)
-                text = json.dumps({**key, "keys": KEYS}, indent=2, sort_keys=True, default=str)
-                (partial / KEY).write_text(text + "\n", encoding="utf-8")
-                partial.rename(final)
-        Path(f"{final}.lock").unlink(missing_ok=True)
-        return final
+        progress.note(
+            f"The stored result {final} is damaged: {problem}. It is now {aside.name}, and is computed again when needed."
+        )
+        return False
+
+    @contextmanager
+    def _locked(self, final: Path) -> Iterator[None]:
+        """Hold the lock of an entry; its file is removed at the end, unless an unfinished entry remains."""
+        file = _lock(final)
+        try:
+            lock = _acquired(file, final)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            if not final.with_name(final.name + PARTIAL).exists():
+                with suppress(OSError):  # Windows does not remove open files
+                    file.unlink()
+            lock.release()
+
+    def _create(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"Results cannot be stored in {self.root} ({error.strerror}); choose another folder with store=, --store or "
+            "the environment variable CELLDA_STORE."
+        )
+
+
+def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
+    """Build an entry in its partial folder and seal it; a partial folder that holds nothing to resume from is removed."""
+    builder = partial / BUILDER
+    builder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+    try:
+        make(partial)
+    except BaseException:
+        builder.unlink(missing_ok=True)
+        with suppress(OSError):
+            (partial / WORKING).rmdir()
+            partial.rmdir()
+        raise
+    builder.unlink(missing_ok=True)
+    (partial / KEY).write_text(
+        json.dumps(key, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
+    )
+    seal(partial, name)
+
+
+def _acquired(file: Path, final: Path) -> FileLock:
+    """The lock, once it is held; a process that waits says for whom."""
+    patience = PATIENCE
+    while True:
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
+            patience = -1
+            continue
+        if file.exists():
+            return lock
+        lock.release()  # the file was removed by a process that had finished: nobody else would see this lock
+
+
+def _holder(final: Path) -> str:
+    """Who builds an entry, in words."""
+    try:
+        builder = json.loads((final.with_name(final.name + PARTIAL) / BUILDER).read_text(encoding="utf-8"))
+        where = "" if builder["host"] == socket.gethostname() else f" on {builder['host']}"
+        return f"process {builder['pid']}{where}, which builds"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process, which uses"
+
+
+def _damage(final: Path) -> str | None:
+    try:
+        return damage(final)
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or choose another folder with "
+            "store=, --store or the environment variable CELLDA_STORE."
+        ) from error
+
+
+def _lock(final: Path) -> Path:
+    return final.with_name(final.name + LOCK)

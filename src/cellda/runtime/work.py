@@ -15,6 +15,7 @@ class Stage(Enum):
     READ = "reading"
     FRAME = "framing"
     DECODE = "decoding"
+    VERIFY = "checking stored files"
     TRAIN = "training"
     TRAIN_SOURCE = "training the source model"
     MEASURE_SOURCE = "measuring the source model"

@@ -1,7 +1,6 @@
 """Hyper-parameter search: Optuna over the ranges an adapter declares, scored by a selector (the paper's: 3 folds)."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.samplers import TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from cellda.adapters.base import AdaptContext, Adapter, TargetView
@@ -24,12 +21,12 @@ from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 from cellda.selection.candidates import Candidates
 from cellda.selection.folds import support_folds
+from cellda.selection.journal import Journal
 from cellda.selection.selectors import create
 from cellda.selection.selectors.base import Evidence, Use
 from cellda.selection.settings import Search
 from cellda.training.loop import DivergedError
 
-STUDY = "study.log"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -83,17 +80,9 @@ def search(
     rounds = selector.rounds(evidence)
     own = adapter.searched()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _drop_broken_line(folder / STUDY)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
-        study = optuna.create_study(
-            storage=storage,
-            study_name="search",
-            direction="maximize",
-            load_if_exists=True,
-        )
-    if not any(trial.state in (*FINISHED, TrialState.WAITING) for trial in study.trials):
+    journal = Journal(folder)
+    study = journal.study()
+    if not study.trials:
         study.enqueue_trial(own)
 
     def objective(trial: optuna.Trial) -> float:
@@ -114,11 +103,9 @@ def search(
         done = _finished(study)
         advance(done)
         while done < settings.trials:
-            # Seeded by trial, so that a resumed search continues exactly like an uninterrupted one.
-            study.sampler = TPESampler(
-                seed=context.seed * 1000 + done, n_startup_trials=min(10, settings.trials // 2)
-            )
+            study.sampler = _sampler(context.seed * 1000 + done, min(10, settings.trials // 2))
             study.optimize(objective, n_trials=1)
+            journal.record()
             done = _finished(study)
             advance(1)
     if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
@@ -146,11 +133,20 @@ def _evidence(
     return Evidence(candidates, {**sets, Use.SUPPORT_LABELS: (support,)}, tuple(folds))
 
 
-def _drop_broken_line(log: Path) -> None:
-    """Truncate a journal after its last complete line: a killed process may have written only part of a line."""
-    if log.exists():
-        whole = log.read_bytes().rpartition(b"\n")
-        log.write_bytes(whole[0] + whole[1])
+def _sampler(seed: int, random: int) -> TPESampler:
+    """Optuna's sampler with every argument stated that is not deprecated, whatever a release makes its defaults.
+
+    It is seeded by trial and considers finished trials alone, so that a resumed search continues exactly like an uninterrupted
+    one. With `constant_liar`, the default of optuna 5, a trial that died with its process would push the next ones away.
+    """
+    return TPESampler(
+        seed=seed,
+        n_startup_trials=random,
+        n_ei_candidates=24,
+        multivariate=True,
+        group=False,
+        constant_liar=False,
+    )
 
 
 def _suggest(trial: optuna.Trial, name: str, allowed: Range, own: Any) -> Any:

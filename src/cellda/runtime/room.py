@@ -1,0 +1,98 @@
+"""Room on the disk, asked for before the work; where it is missing, the error says how much and where."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from cellda.errors import ConfigurationError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a system says when a disk, a quota or the largest size of a file is reached."""
+
+
+def reserve(stream: IO[bytes], size: int) -> None:
+    """Make a file `size` bytes long and take the room for them, where the system can; what is in it stays.
+
+    Raises:
+        OSError: If there is no room (see `FULL`).
+    """
+    taken = os.fstat(stream.fileno()).st_size
+    if taken > size:
+        stream.truncate(size)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(stream.fileno(), 0, size)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+        else:
+            return
+    # No file system of this kind holds room back. Writing then fails where it ends, but a look ahead costs nothing.
+    if size - taken > shutil.disk_usage(Path(stream.name).parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), stream.name)
+
+
+@contextmanager
+def needed(size: int, folder: Path, what: str) -> Iterator[None]:
+    """Context in which an error for want of room becomes a sentence.
+
+    Args:
+        size: Number of bytes that `what` takes in all.
+        folder: Where it is written.
+        what: What needs the room.
+
+    Raises:
+        ConfigurationError: If there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _no_room(size, folder, what, f"{error.strerror}") from error
+
+
+def check_room(size: int, folder: Path, what: str) -> None:
+    """Refuse what the disk has no room for.
+
+    Args:
+        size: Number of bytes that `what` still takes.
+        folder: Where it will be written; it need not exist yet.
+        what: What needs the room.
+
+    Raises:
+        ConfigurationError: If there is no room.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if size > shutil.disk_usage(there).free:
+        raise _no_room(size, there, what)
+
+
+def taken(file: Path) -> int:
+    """The room in bytes that a file takes on the disk; 0 if there is none."""
+    if not file.exists():
+        return 0
+    facts = file.stat()
+    return getattr(facts, "st_blocks", 0) * 512
+
+
+def _no_room(size: int, folder: Path, what: str, reason: str = "") -> ConfigurationError:
+    free = shutil.disk_usage(folder).free
+    missing = f"{in_words(size - free)} more are needed" if size > free else reason
+    return ConfigurationError(
+        f"There is no room for {what}: {in_words(size)} are written, and {in_words(free)} are free in {folder} ({missing}). "
+        "Make room (`cellda store` shows what takes it), or choose another folder with store=, --store or the environment "
+        "variable CELLDA_STORE."
+    )
+
+
+def in_words(size: int) -> str:
+    """A number of bytes with a fitting unit, as `1.4 GB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
