@@ -41,6 +41,8 @@ SILENT = (
     "plugins/spec.py",
     "recipe.py",
     "runtime/clock.py",
+    "runtime/content_index.py",
+    "runtime/contents.py",
     "runtime/memory.py",
     "runtime/progress.py",
     "runtime/store.py",

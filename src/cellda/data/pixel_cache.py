@@ -132,5 +132,10 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
         raise DataError(
             f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
         )
+    try:
+        dataset.check_unchanged()
+    except DataError:
+        file.unlink()
+        raise
     if framing.cuts:
         np.save(folder / FOUND, found)
