@@ -4,8 +4,8 @@ import os
 import sqlite3
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from xxhash import xxh3_64_digest
@@ -15,7 +15,16 @@ WAIT = 30.0
 """Seconds for which a process waits for another that is writing."""
 
 _STATE, _HASH = 32, 16
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SURROUNDINGS = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+"""Errors for which the disk, or another process, is to blame; all others mean that the file is damaged."""
 _CREATE = """
 CREATE TABLE IF NOT EXISTS contents (folder BLOB, name BLOB, entry BLOB, PRIMARY KEY (folder, name)) WITHOUT ROWID
 """
@@ -48,16 +57,16 @@ class ContentIndex:
             folder, _, name = file.rpartition(os.sep)
             folders[folder][os.fsencode(name)] = file
         found: dict[str, tuple[bytes, bytes]] = {}
-        if not self.file.exists():
-            return found
-        with self._opened() as opened:
+
+        def find(opened: sqlite3.Connection) -> None:
             for folder, names in folders.items():
                 there = os.fsencode(folder)
-                # One scan of a folder is ten times faster than one query for each of its files.
+                # One scan of a folder is faster than one query for each of its files.
                 for name, entry in opened.execute(_FIND, (there, min(names), max(names))):
                     if name in names:
                         found[names[name]] = _checked(there, name, entry)
-        return found
+
+        return found if self.file.exists() and self._try(find) else {}
 
     def add(self, read: Iterable[tuple[str, bytes, bytes]]) -> None:
         """Remember path, state and hash of files."""
@@ -68,32 +77,34 @@ class ContentIndex:
             rows.append((*key, _entry(*key, state, content)))
         if not rows:
             return
-        with self._opened(create=True) as opened:
+
+        def write(opened: sqlite3.Connection) -> None:
             opened.execute("BEGIN IMMEDIATE")
             opened.executemany(_ADD, rows)
             opened.execute("COMMIT")
 
-    @contextmanager
-    def _opened(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """The database; whatever is wrong with it ends the block with a warning."""
+        self._try(write)
+
+    def _try(self, work: Callable[[sqlite3.Connection], None]) -> bool:
+        """Do something with the database; a warning says if that was not possible."""
         try:
-            if create:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-            mode = "rwc" if create else "rw"
-            place = f"{self.file.as_uri()}?mode={mode}"
-            with closing(sqlite3.connect(place, timeout=WAIT, isolation_level=None, uri=True)) as opened:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.file, timeout=WAIT, isolation_level=None)) as opened:
                 opened.text_factory = bytes  # a damaged value may be any text
                 opened.execute(_CREATE)
-                yield opened
-        except _DamagedEntryError:
+                work(opened)
+        except (_DamagedEntryError, UnicodeDecodeError):
             self._set_aside("an entry has changed")
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _DAMAGED:
-                self._set_aside(str(error))
-            else:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _SURROUNDINGS:
                 self._warn(str(error))
+            else:
+                self._set_aside(str(error))
         except OSError as error:
             self._warn(error.strerror or str(error))
+        else:
+            return True
+        return False
 
     def _set_aside(self, reason: str) -> None:
         aside = self.file.with_name(f"{NAME}.damaged")
