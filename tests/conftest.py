@@ -1,7 +1,9 @@
 """What every test gets: no screen, one thread, checked shapes, and real images where there are any."""
 
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +14,8 @@ from typing import Any
 # process, because pytest-xdist already runs a process a core.
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["OMP_NUM_THREADS"] = "1"
+# What the tests' files held is not remembered in the user's own store.
+os.environ["CELLDA_STORE"] = tempfile.mkdtemp(prefix="cellda-tests-")
 
 import pytest
 import torch
@@ -34,6 +38,11 @@ install_import_hook(
     "beartype.beartype",
 )
 torch.set_num_threads(1)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the store of all tests."""
+    shutil.rmtree(os.environ["CELLDA_STORE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,8 @@ SILENT = (
     "plugins/spec.py",
     "recipe.py",
     "runtime/clock.py",
+    "runtime/content_index.py",
+    "runtime/contents.py",
     "runtime/ledger.py",
     "runtime/manifest.py",
     "runtime/memory.py",

@@ -1,6 +1,7 @@
 """A laboratory's own data: some labelled cells, and unlabelled images in addition."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from cellda.datasets.base import COLUMNS, CellDataset
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.datasets.reading.layout import images_below
 from cellda.errors import DataError
+from cellda.runtime.contents import Contents, read_contents
 from cellda.taxonomy import UNLABELLED
 
 if TYPE_CHECKING:
@@ -71,12 +73,22 @@ class OwnCells(CellDataset):
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the labelled cells' fingerprint and of each image's path, size and modification time."""
+        """sha256 of the labelled cells' fingerprint and of each image's path and bytes."""
         digest = hashlib.sha256((self.labelled.fingerprint if self.labelled else "").encode())
-        for image in self.images:
-            state = image.stat()
-            digest.update(repr((str(image), state.st_size, state.st_mtime_ns)).encode())
+        for file, content in zip(self._contents.files, self._contents.hashes, strict=True):
+            digest.update(os.fsencode(file) + content)
         return digest.hexdigest()
+
+    @cached_property
+    def _contents(self) -> Contents:
+        """What the unlabelled images held; the labelled cells have their own."""
+        return read_contents(list(map(str, self.images)), self.full_name)
+
+    def check_unchanged(self) -> None:
+        """See `CellDataset.check_unchanged`."""
+        super().check_unchanged()
+        if self.labelled is not None:
+            self.labelled.check_unchanged()
 
     @property
     def code(self) -> str:

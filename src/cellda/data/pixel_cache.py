@@ -153,17 +153,16 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
                 done.append(_block(dataset, rows, size, spec, stream))
                 ledger.append(done[-1])
                 advance(len(rows))
-    except ConfigurationError:  # no room: what was written would only take more of it
-        file.unlink()
+        bad = [problem for block in done for problem in block["bad"]]
+        if bad:
+            raise DataError(
+                f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
+            )
+        dataset.check_unchanged()
+    except (ConfigurationError, DataError):  # no room, or images that will be others
+        file.unlink(missing_ok=True)
         ledger.keep([])
         raise
-    bad = [problem for block in done for problem in block["bad"]]
-    if bad:
-        file.unlink()
-        ledger.keep([])
-        raise DataError(
-            f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
-        )
     if spec.build().cuts:
         found = np.ones(total, dtype=bool)
         found[[row for block in done for row in block["whole"]]] = False

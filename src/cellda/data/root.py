@@ -34,3 +34,13 @@ class DataRoot:
         if key not in self._loaded:
             self._loaded[key] = load(name.partition("=")[0], place(name, self.root), **options)
         return self._loaded[key]
+
+    def refresh(self, *others: str | CellDataset | None) -> None:
+        """Take notice of files that have changed since datasets were loaded; called when runs are prepared.
+
+        Args:
+            others: Datasets that were loaded elsewhere; names are passed over.
+        """
+        for dataset in (*self._loaded.values(), *others):
+            if isinstance(dataset, CellDataset):
+                dataset.refresh()

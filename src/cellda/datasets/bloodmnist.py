@@ -1,7 +1,6 @@
 """BloodMNIST: the cells of Barcelona, cropped and resized, as the package medmnist downloads them."""
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -130,19 +129,6 @@ class Bloodmnist(CellDataset):
             raise DataError(f"{self.file} is not BloodMNIST as published.", problems)
         return cell_table(paths, [LABELS[code] for code in codes])
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the rows, the file's size and the checksums of the arrays that it states."""
-        try:
-            with zipfile.ZipFile(self.file) as archive:
-                arrays = [(entry.filename, entry.CRC) for entry in archive.infolist()]
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"{self.file} of dataset '{self.name}' cannot be read any more: {error}."
-            ) from error
-        parts = (self._fingerprint, self.file.stat().st_size, arrays)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
-
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Read cells and resize them to `size` x `size`: bilinear, antialiased.
 
@@ -192,12 +178,16 @@ class Bloodmnist(CellDataset):
             yield from zip(places, self._images[split].read(rows), strict=True)
 
     @cached_property
-    def _identical(self) -> list[list[int]]:
-        """Sets of cells with the same pixels; reads the whole file."""
-        digests = [
+    def _pictures(self) -> dict[str, bytes]:
+        """Hash of each cell's pixels; reads the whole file."""
+        hashes = (
             hashlib.sha256(pixels.tobytes()).digest()
             for start in range(0, len(self), CHUNK)
             for _, pixels in self._pixels(range(start, min(start + CHUNK, len(self))))
-        ]
-        twins = pd.Series(range(len(self))).groupby(digests, sort=False).agg(list)
-        return [rows for rows in twins if len(rows) > 1]
+        )
+        return dict(zip(self.table["path"], hashes, strict=True))
+
+    @property
+    def _dropped_pictures(self) -> dict[str, bytes]:
+        """None: the cells that are left out are not compared."""
+        return {}

@@ -72,6 +72,11 @@ class Study:
         Raises:
             ConfigurationError: If runs cannot work or exceed the cap, or data are missing; all problems are listed.
         """
+        self.workspace.data.refresh(*self.targets)
+        with self.workspace.display():
+            return self._prepared()
+
+    def _prepared(self) -> list[tuple[str, Run]]:
         problems = dict.fromkeys([*self._absent(), *self._clashes()])
         runs = []
         for seed, draw, target, (condition, recipe) in itertools.product(

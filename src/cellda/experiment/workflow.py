@@ -66,7 +66,9 @@ def run(
         CelldaError: If the combination cannot work or data are invalid; raised before any training.
     """
     workspace = Workspace(data, store, progress=progress)
-    prepared = Run.prepare(recipe, target, workspace)
+    workspace.data.refresh(target)
+    with workspace.display():
+        prepared = Run.prepare(recipe, target, workspace)
     trainer = Trainer(recipe.device)
     make_ready([prepared] if prepared.finished(with_model=keep_model) is None else [], trainer)
     with workspace.display():
@@ -102,7 +104,9 @@ def adapt(
         CelldaError: If the adapter needs data that are not given, or data are invalid; raised before any training.
     """
     workspace = Workspace(data, store, progress=progress)
-    prepared = Run.own(recipe, labelled, image_files(unlabelled), workspace)
+    workspace.data.refresh(labelled)
+    with workspace.display():
+        prepared = Run.own(recipe, labelled, image_files(unlabelled), workspace)
     trainer = Trainer(recipe.device)
     done = workspace.store.find(ADAPTED, prepared.key) is not None
     make_ready([] if done else [prepared], trainer)

@@ -13,6 +13,7 @@ class Stage(Enum):
     DOWNLOAD = "downloading"
     UNPACK = "unpacking"
     READ = "reading"
+    HASH = "hashing"
     FRAME = "framing"
     DECODE = "decoding"
     VERIFY = "checking stored files"

@@ -1,8 +1,9 @@
-"""Find byte-identical image files: the same image must not be in both training and test data."""
+"""Identical images: they must not be in both training and test data, and must not have two labels."""
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,34 +11,71 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-_SAMPLE = 4096
 
-
-def identical_files(files: Sequence[str], sizes: Sequence[int]) -> list[list[int]]:
-    """Sets of files with the same bytes, as indices into `files`; files without a twin are omitted.
-
-    Only files of equal size are opened, and only those that also share some bytes in the middle are
-    read completely: otherwise every file of a set of uncompressed images would be.
+def identical(pictures: Sequence[Hashable]) -> list[list[int]]:
+    """Sets of equal pictures, as indices into `pictures`; those without a twin are omitted.
 
     Args:
-        files: Paths of the files.
-        sizes: Bytes of each.
+        pictures: What each shows: the hash of its bytes.
+    """
+    indices: dict[Hashable, list[int]] = defaultdict(list)
+    for index, picture in enumerate(pictures):
+        indices[picture].append(index)
+    return [twins for twins in indices.values() if len(twins) > 1]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Cells that are the same image, or the same box of the same image, under different classes.
+
+    Attributes:
+        cells: Path (and box) of each -> its published label.
+        rows: Those of them that are in the dataset's table, as its rows.
     """
 
-    def middle(index: int) -> bytes:
-        # Unbuffered: a buffer costs as much as reading.
-        with open(files[index], "rb", buffering=0) as stream:  # noqa: PTH123 - a Path a file costs a second
-            stream.seek(max(0, (sizes[index] - _SAMPLE) // 2))
-            return stream.read(_SAMPLE)
+    cells: Mapping[str, str]
+    rows: tuple[int, ...]
 
-    def digest(index: int) -> bytes:
-        with open(files[index], "rb", buffering=0) as stream:  # noqa: PTH123
-            return hashlib.file_digest(stream, "sha256").digest()
+    def __str__(self) -> str:
+        """`basophil/7.png ('basophil') = monocyte/3.png ('monocyte')`."""
+        return " = ".join(f"{cell} ('{label}')" for cell, label in self.cells.items())
 
-    sets = [list(range(len(files)))]
-    for key in (sizes.__getitem__, middle, digest):
-        sets = [twins for candidates in sets for twins in _split(candidates, key)]
-    return sorted(sets)
+
+def contradictions(
+    table: pd.DataFrame, dropped: pd.DataFrame, pictures: Mapping[str, Hashable]
+) -> list[Contradiction]:
+    """The cells that are identical and have different classes; "none of the six" counts as a class.
+
+    Args:
+        table: The cells of a dataset.
+        dropped: Its cells of no class.
+        pictures: What the file at each path holds.
+    """
+    paths = list(pictures)
+    twins = {paths[index] for some in identical(list(pictures.values())) for index in some}
+    if not twins:
+        return []
+    cells = pd.concat([table, dropped], ignore_index=True)
+    cells = cells[cells["path"].isin(twins)]
+    same: dict[Hashable, list[_Cell]] = defaultdict(list)
+    for cell in map(_Cell._make, cells[list(_Cell._fields[1:])].itertuples(name=None)):
+        same[pictures[cell.path], cell.box].append(cell)
+    return [
+        Contradiction(
+            {cell.path if cell.box is None else f"{cell.path} {cell.box}": cell.raw_label for cell in found},
+            tuple(cell.row for cell in found if cell.row < len(table)),
+        )
+        for found in same.values()
+        if len({cell.label for cell in found}) > 1
+    ]
+
+
+class _Cell(NamedTuple):
+    row: int
+    path: str
+    label: str | None
+    raw_label: str
+    box: tuple[int, int, int, int] | None
 
 
 def merged_groups(groups: Sequence[str], pictures: npt.NDArray[np.int64]) -> list[str]:
@@ -55,10 +93,3 @@ def merged_groups(groups: Sequence[str], pictures: npt.NDArray[np.int64]) -> lis
     # The first member of each component, in order of appearance, gives the name.
     _, named = np.unique(component, return_index=True)
     return [str(name) for name in names[named[component[codes]]]]
-
-
-def _split(candidates: list[int], key: Callable[[int], Hashable]) -> list[list[int]]:
-    by_key: dict[Hashable, list[int]] = defaultdict(list)
-    for index in candidates:
-        by_key[key(index)].append(index)
-    return [twins for twins in by_key.values() if len(twins) > 1]

@@ -1,0 +1,168 @@
+"""What files hold: hashes of their bytes. A file is read again only after it has changed."""
+
+import os
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from xxhash import xxh3_128
+
+from cellda.errors import DataError
+from cellda.runtime import progress
+from cellda.runtime.content_index import ContentIndex
+from cellda.runtime.store import Store
+from cellda.runtime.work import Stage, Work
+
+SETTLED = 2 * 10**9
+"""Nanoseconds since its last change after which a file's hash is remembered. Some file systems count time in steps of two
+seconds, and a file that is changed twice within a step may look the same after both."""
+
+_PIECE, _BATCH, _PART = 1 << 20, 4096, 64
+_THREADS = 8
+_STATE = struct.Struct("<qqqQ")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What files held when they were read.
+
+    Attributes:
+        files: Absolute paths.
+        states: The state of each: size, times of its last modification and change of status, inode.
+        hashes: The 128-bit hash (XXH3) of the bytes of each.
+    """
+
+    files: Sequence[str]
+    states: Sequence[bytes]
+    hashes: Sequence[bytes]
+
+    def changed(self) -> list[str]:
+        """The files whose state has changed since then, and those that are gone."""
+        known = zip(self.files, self.states, strict=True)
+        return [file for file, state in known if _state(file) != state]
+
+    def differing(self, owner: str) -> list[str]:
+        """The files that hold something else than then; of those whose state has changed, the bytes are compared.
+
+        Raises:
+            DataError: If files are gone or cannot be read.
+        """
+        now = read_contents(self.changed(), owner)
+        before = dict(zip(self.files, self.hashes, strict=True)) if now.files else {}
+        return [file for file, content in zip(now.files, now.hashes, strict=True) if before[file] != content]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file that was read: its state and hash, whether they may be remembered, or what prevented it."""
+
+    state: bytes = b""
+    hash: bytes = b""
+    settled: bool = False
+    problem: str = ""
+
+
+def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -> Contents:
+    """Hash files, of which only those are read that have changed since they were last hashed, by whatever process.
+
+    A file has not changed if its path, size, inode and the times of its last modification and change of status, in
+    nanoseconds, are as they were. Setting the time of modification back does not hide a change, because it is a change
+    of status itself (not on Windows, which keeps no such time).
+
+    Args:
+        files: Absolute paths.
+        owner: Name of the dataset, for messages and the progress bar.
+        index: Folder in which hashes are remembered; by default, that of the default store.
+
+    Raises:
+        DataError: If files are gone, cannot be read, or change while they are read; the message lists them all.
+    """
+    states = [_state(file) for file in files]
+    gone = [file for file, state in zip(files, states, strict=True) if not state]
+    if gone:
+        raise DataError(f"{len(gone)} files of dataset '{owner}' are gone.", gone)
+    remembered = ContentIndex(index or Store().root)
+    known = remembered.find(files)
+    hashes = [b""] * len(files)
+    changed = []
+    for place, (file, state) in enumerate(zip(files, states, strict=True)):
+        before, content = known.get(file, (b"", b""))
+        if before == state:
+            hashes[place] = content
+        else:
+            changed.append(place)
+    problems = []
+    for places, read in _batches(files, changed, owner):
+        for place, one in zip(places, read, strict=True):
+            states[place], hashes[place] = one.state, one.hash
+            problems += [f"{files[place]}: {one.problem}"] if one.problem else []
+        new = zip(places, read, strict=True)
+        remembered.add([(files[place], one.state, one.hash) for place, one in new if one.settled])
+    if problems:
+        raise DataError(f"{len(problems)} files of dataset '{owner}' cannot be read.", problems)
+    return Contents(files, states, hashes)
+
+
+def _state(file: str) -> bytes:
+    """The state of a file, 32 bytes; empty if there is no such file."""
+    try:
+        return _packed(os.stat(file))  # noqa: PTH116 - a Path for each file costs a second on 170,000 of them
+    except OSError:
+        return b""
+
+
+def _packed(found: os.stat_result) -> bytes:
+    return _STATE.pack(
+        found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & 0xFFFF_FFFF_FFFF_FFFF
+    )
+
+
+def _batches(
+    files: Sequence[str], places: Sequence[int], owner: str
+) -> Iterator[tuple[Sequence[int], list[_Read]]]:
+    """Read the files at these places in threads, which hashing and the disk leave to each other; batch by batch."""
+    if not places:
+        return
+    threads = ThreadPoolExecutor(_THREADS)
+    try:
+        with progress.task(Work(Stage.HASH, owner), len(places)) as advance:
+            for start in range(0, len(places), _BATCH):
+                batch = places[start : start + _BATCH]
+                parts = [[files[at] for at in batch[i : i + _PART]] for i in range(0, len(batch), _PART)]
+                read: list[_Read] = []
+                for part in threads.map(_read_all, parts):
+                    read += part
+                    advance(len(part))
+                yield batch, read
+    finally:
+        threads.shutdown(cancel_futures=True)  # so that an interruption does not wait for a whole batch
+
+
+def _read_all(files: Sequence[str]) -> list[_Read]:
+    return [_read(file) for file in files]
+
+
+def _read(file: str) -> _Read:
+    now = time.time_ns()
+    try:
+        # Without buffers, which cost as much as reading a small file.
+        opened = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            before = os.fstat(opened)
+            content = xxh3_128()
+            while piece := os.read(opened, min(_PIECE, before.st_size + 1)):
+                content.update(piece)
+            after = os.fstat(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        return _Read(problem=error.strerror or str(error))
+    state = _packed(after)
+    if _packed(before) != state:
+        return _Read(problem="it changed while it was read; wait until it is complete")
+    # Windows has no time of the change of status: it says when the file was created.
+    last = after.st_mtime_ns if os.name == "nt" else after.st_ctime_ns
+    return _Read(state, content.digest(), settled=now - last >= SETTLED)
