@@ -10,10 +10,13 @@ import tifffile
 import torch
 from PIL import Image
 
+import cellda.datasets
+from cellda.data.check import check
+from cellda.data.own_cells import OwnCells
+from cellda.data.pixel_cache import WHOLE, pixels_key
 from cellda.datasets.reading.decode import decode, frame_size
-from cellda.errors import DataError
-
-SMOOTH = "smear"
+from cellda.datasets.reading.formats.unusual import unusual
+from cellda.errors import ConfigurationError, DataError
 
 
 @pytest.fixture
@@ -451,3 +454,54 @@ def test_nothing_is_said_beside_the_error(tmp_path, rgb, capfd):
     with pytest.raises(DataError):
         decode(tmp_path / "a.tif")
     assert capfd.readouterr() == ("", "")
+
+
+# ------------------------------------------------------------------ what a check says
+
+
+def test_a_check_names_depth_used_range_and_pages(tmp_path, rgb):
+    files = {}
+    for name, values, options in (
+        ("plain.tif", rgb, {"photometric": "rgb"}),
+        ("deep.tif", deep(rgb, 16), {"photometric": "rgb"}),
+        ("dim.tif", deep(rgb, 16) // 2, {"photometric": "rgb"}),
+        ("stated.tif", deep(rgb, 12), {"photometric": "rgb", **STATED["OME"]}),
+        ("composite.tif", rgb.transpose(2, 0, 1).copy(), {"imagej": True, "metadata": {"axes": "CYX"}}),
+    ):
+        files[name] = written(tmp_path / name, values, **options)
+    frames = [Image.fromarray(rgb), Image.fromarray(rgb[::-1])]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    files["film.gif"] = tmp_path / "film.gif"
+    for name in ("plain.png", "plain.jpg", "plain.bmp"):
+        Image.fromarray(rgb).save(tmp_path / name)
+        files[name] = tmp_path / name
+    low, high = deep(rgb, 16).min(), deep(rgb, 16).max()
+    assert unusual(files) == [
+        f"2 image(s): 16 bits stored, of which 16 are taken as significant; values from {low // 2} to {high}, the darkest "
+        f"image to {high // 2} (deep.tif, ...)",
+        f"1 image(s): 16 bits stored, of which 12 are taken as significant; values from {deep(rgb, 12).min()} to 4095, the "
+        "darkest image to 4095 (stated.tif)",
+        "1 image(s): red, green and blue are separate planes (composite.tif)",
+        "1 image(s): 2 images in one file, of which the first is read (film.gif)",
+    ]
+
+
+def test_a_dataset_takes_the_bits_of_its_camera(tmp_path, rgb):
+    for name in ("neutrophil", "monocyte"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+        written(tmp_path / "cells" / name / "a.tif", deep(rgb, 12), photometric="rgb")
+    (tmp_path / "cells.csv").write_text("path,label\ncells/neutrophil/a.tif,neutrophil\n", encoding="utf-8")
+    for name, root in (("folder", tmp_path / "cells"), ("table", tmp_path / "cells.csv")):
+        plain, told = cellda.datasets.load(name, root), cellda.datasets.load(name, root, bits=12)
+        with pytest.raises(DataError, match="bits=12"):
+            plain.read([0], 20)
+        assert told.read([0], 20)[0].max() > 250
+        assert not check(plain).ok
+        assert check(told).unusual[0].startswith(f"{len(told)} image(s): 16 bits stored, of which 12")
+        assert pixels_key(told, 20, WHOLE) != pixels_key(plain, 20, WHOLE)
+        with pytest.raises(ConfigurationError, match="bits"):
+            cellda.datasets.load(name, root, bits=17)
+    own = OwnCells(
+        cellda.datasets.load("folder", tmp_path / "cells", bits=12), [tmp_path / "cells/monocyte/a.tif"]
+    )
+    assert own.read([0, 2], 20).amax((1, 2, 3)).min() > 250

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
 from cellda.datasets.reading.formats.image import decoded
@@ -28,6 +29,9 @@ from cellda.errors import DataError
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
+
+Bits = Annotated[int, Field(ge=8, le=16)]
+"""Significant bits of a sample."""
 
 Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left of the upright image (EXIF orientation applied)."""
@@ -150,13 +154,21 @@ def outside(box: Box, size: tuple[int, int]) -> bool:
     return x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0
 
 
-def _each_decoded(
-    files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None], bits: int | None
-) -> None:
-    """Call `use` with the index of every image and the decoded image.
+def decode_each(
+    files: Sequence[tuple[Path, Box | None]],
+    use: Callable[[int, Image.Image], None],
+    *,
+    bits: int | None = None,
+) -> dict[int, str]:
+    """Call `use` with the index of every image and the decoded RGB image, in several threads.
 
-    Raises:
-        DataError: If images cannot be used; the message lists them all with the reason.
+    Args:
+        files: Path and crop box (or None) of each image.
+        use: Called in the thread that decoded the image.
+        bits: See `decode_resized`.
+
+    Returns:
+        Why images cannot be used: index into `files` -> reason.
     """
 
     def job(index: int) -> str | None:
@@ -167,7 +179,18 @@ def _each_decoded(
         use(index, image)
         return None
 
-    reasons = _threaded(job, len(files))
+    return _threaded(job, len(files))
+
+
+def _each_decoded(
+    files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None], bits: int | None
+) -> None:
+    """As `decode_each`.
+
+    Raises:
+        DataError: If images cannot be used; the message lists them all with the reason.
+    """
+    reasons = decode_each(files, use, bits=bits)
     if reasons:
         raise DataError(
             f"{len(reasons)} of {len(files)} images cannot be used; fix or remove them.",

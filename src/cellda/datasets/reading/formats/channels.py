@@ -17,20 +17,23 @@ _PRIMARIES = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _NAMES = ("red", "green", "blue")
 
 
-def planes(file: TiffFile) -> Values | None:
-    """`(H, W, 3)`: red, green and blue that ImageJ or OME stores as planes; None if the first page is the whole image.
+def order_of_planes(file: TiffFile) -> tuple[int, ...] | None:
+    """Numbers of the red, green and blue plane as ImageJ or OME states them; None if the first page is the whole image.
 
     Raises:
         Unusable: If there are several planes that are not red, green and blue, or several images.
     """
     if file.is_imagej:
-        order = _imagej_order(file.imagej_metadata or {})
-    elif file.is_ome:
-        order = _ome_order(_pixels(file))
-    else:
-        return None
-    if order is None:
-        return None
+        return _imagej_order(file.imagej_metadata or {})
+    return _ome_order(_pixels(file)) if file.is_ome else None
+
+
+def planes(file: TiffFile, order: tuple[int, ...]) -> Values:
+    """`(H, W, 3)`: the planes of an image, in the order of red, green and blue.
+
+    Raises:
+        Unusable: If they are not images of 8 or 16 bits.
+    """
     series = file.series[0]
     stacked = series.asarray()
     if stacked.ndim != 3 or stacked.shape[0] != 3 or stacked.dtype not in (np.uint8, np.uint16):

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from cellda.datasets.reading.formats import jpeg, png, tiff
+from cellda.datasets.reading.formats.channels import stated_bits
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples, unclear
 
@@ -32,7 +33,7 @@ def decoded(stream: BinaryIO, bits: int | None) -> Image.Image:
 
 def samples(stream: BinaryIO) -> Samples | Image.Image:
     """The samples as they are stored if Pillow would lose some of them; else its loaded image, not yet upright."""
-    magic = _magic(stream)
+    magic = magic_of(stream)
     found = None
     if magic.startswith(tiff.MAGIC):
         found = tiff.read(stream)
@@ -46,7 +47,7 @@ def samples(stream: BinaryIO) -> Samples | Image.Image:
         stated = 16 if image.format == "PPM" else None
         if image.format == "TIFF":
             with tiff.tagged(stream) as file:
-                stated = tiff.stated_bits(file)
+                stated = stated_bits(file)
         return Samples(np.asarray(image).astype(np.uint16), "L", stated)
     if image.mode in ("I", "F"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
@@ -60,7 +61,7 @@ def samples(stream: BinaryIO) -> Samples | Image.Image:
 
 def size(stream: BinaryIO) -> tuple[int, int]:
     """`(width, height)` of the upright image, from the file's header alone (which holds its EXIF, too)."""
-    magic = _magic(stream)
+    magic = magic_of(stream)
     if magic.startswith(tiff.MAGIC):
         return tiff.size(stream)
     image = _open(stream, magic)
@@ -69,7 +70,8 @@ def size(stream: BinaryIO) -> tuple[int, int]:
     return image.size[::-1] if turned else image.size
 
 
-def _magic(stream: BinaryIO) -> bytes:
+def magic_of(stream: BinaryIO) -> bytes:
+    """The first bytes of a file, which tell its format."""
     stream.seek(0)
     magic = stream.read(len(png.MAGIC))
     stream.seek(0)
@@ -77,6 +79,8 @@ def _magic(stream: BinaryIO) -> bytes:
 
 
 def _open(stream: BinaryIO, magic: bytes) -> Image.Image:
+    if magic.startswith(tiff.MAGIC):
+        return Image.open(stream.name)  # which it maps into memory; its size has been checked
     try:
         image = Image.open(stream)
     except ValueError:

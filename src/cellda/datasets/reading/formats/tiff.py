@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from tifffile import TiffFile, TiffPage
 
-from cellda.datasets.reading.formats.channels import AS_RGB, planes, stated_bits
+from cellda.datasets.reading.formats.channels import AS_RGB, order_of_planes, planes, stated_bits
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples
 
@@ -59,10 +59,10 @@ def read(stream: BinaryIO) -> Samples | None:
     """
     with tagged(stream) as file:
         page = _first(file)
-        stacked = planes(file)
         _check_kind(page)
-        if stacked is not None:
-            return Samples(stacked, "RGB", stated_bits(file), False, None, _orientation(page))
+        order = order_of_planes(file)
+        if order is not None:
+            return Samples(planes(file, order), "RGB", stated_bits(file), False, None, _orientation(page))
         _check_other_pages(file)
         mode = _mode(page)
         _check_complete(page, stream)
@@ -75,6 +75,13 @@ def read(stream: BinaryIO) -> Samples | None:
         if mode == "RGBX":
             values, mode = values[..., :3], "RGB"
         return Samples(values, mode, stated_bits(file), inverted, palette, _orientation(page))
+
+
+def kind(stream: BinaryIO) -> tuple[int, bool, int]:
+    """Number of images in the file, whether they are planes of one, and bits of a sample."""
+    with tagged(stream) as file:
+        page = _first(file)
+        return len(file.pages), order_of_planes(file) is not None, page.bitspersample
 
 
 def _first(file: TiffFile) -> TiffPage:
@@ -159,8 +166,9 @@ def _needs_tifffile(page: TiffPage) -> bool:
         Unusable: If neither does without a loss.
     """
     bits, compression = page.bitspersample, int(page.compression)
-    if bits == 8 and compression in _OWN and page.photometric != _YCBCR:
-        return True
+    plain = compression == 1 and page.planarconfig == 1
+    if bits == 8 and compression in _OWN and page.photometric != _YCBCR and not plain:
+        return True  # Pillow ignores damage within deflate; what is stored as it is, Pillow reads faster
     if bits <= 8 or (page.samplesperpixel == 1 and page.photometric == _BLACK_IS_ZERO):
         return False
     if bits == 16 and compression in _OWN:
