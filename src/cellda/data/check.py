@@ -13,6 +13,7 @@ from cellda.data.cards import counts_table
 from cellda.data.pixel_cache import CHUNK
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
+from cellda.datasets.reading.formats.unusual import unusual
 from cellda.datasets.reading.layout import is_image
 from cellda.errors import DataError
 from cellda.framing import Framing
@@ -39,6 +40,7 @@ class CheckReport:
         groups: Number of groups that splits keep together; None if the dataset has none.
         identical: Sets of paths whose files hold the same bytes.
         unreadable: Path (and box) of images that cannot be used -> reason.
+        unusual: How images are stored that are not single pictures of 8 bits, one line for each kind.
         framing: The framing that was tested on every image.
         unframed: Path (and box) of images in which it found no cell.
         ignored: Path of ignored files and folders -> reason.
@@ -54,6 +56,7 @@ class CheckReport:
     groups: int | None = None
     identical: tuple[tuple[str, ...], ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
+    unusual: tuple[str, ...] = ()
     framing: str = "none"
     unframed: tuple[str, ...] = ()
     ignored: dict[str, str] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class CheckReport:
             ("byte-identical images, kept in one group", twins),
             ("ignored", _by_kind(self.ignored)),
             (f"no cell found by the framing '{self.framing}', shown whole", list(self.unframed)),
+            ("stored in an unusual way", list(self.unusual)),
             ("cannot be read", [f"{path}: {reason}" for path, reason in self.unreadable.items()]),
             ("cannot be loaded", list(self.problems)),
         ):
@@ -133,6 +137,7 @@ def check(
         groups=len(set(dataset.effective_groups())) if grouped else None,
         identical=tuple(tuple(paths) for paths in dataset.identical_images()),
         unreadable={_place(dataset, row): reason for row, reason in reasons.items()},
+        unusual=tuple(_unusual(dataset, set(reasons))),
         framing=framing,
         unframed=tuple(_place(dataset, row) for row in _unframed(dataset, chosen, set(reasons))),
         ignored=dict(_ignored(dataset)),
@@ -155,6 +160,14 @@ def _unframed(dataset: CellDataset, framing: Framing, unreadable: set[int]) -> I
             _, found = dataset.framed(part, SIDE, framing)
             yield from (row for row, seen in zip(part, found.tolist(), strict=True) if not seen)
             advance(len(part))
+
+
+def _unusual(dataset: CellDataset, unreadable: set[int]) -> list[str]:
+    """How the readable images are stored that are not single pictures of 8 bits."""
+    if dataset.root is None:
+        return []
+    bad = {dataset.table.loc[row, "path"] for row in unreadable}
+    return unusual({path: dataset.root / path for path in dataset.files if path not in bad}, dataset.bits)
 
 
 def _place(dataset: CellDataset, row: int) -> str:

@@ -46,6 +46,7 @@ class OwnCells(CellDataset):
             raise DataError("There is nothing to adapt to: give labelled cells, unlabelled images, or both.")
         self.labelled, self.images = labelled, tuple(image.resolve() for image in images)
         self.root = None if labelled is None else labelled.root
+        self.bits = None if labelled is None else labelled.bits
         self.table = self._index()
         self.dropped = self.table.iloc[:0]
 
@@ -103,7 +104,7 @@ class OwnCells(CellDataset):
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """See `CellDataset.read`."""
         labelled, images = self._parted(indices)
-        read = [decode_resized([(image, None) for image in images], size)] if images else []
+        read = [decode_resized([(image, None) for image in images], size, bits=self.bits)] if images else []
         if self.labelled is not None and labelled:
             read.insert(0, self.labelled.read(labelled, size))
         return torch.cat(read)
@@ -113,7 +114,11 @@ class OwnCells(CellDataset):
     ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
         """See `CellDataset.framed`."""
         labelled, images = self._parted(indices)
-        framed = [decode_framed([(image, None) for image in images], size, framing)] if images else []
+        framed = (
+            [decode_framed([(image, None) for image in images], size, framing, bits=self.bits)]
+            if images
+            else []
+        )
         if self.labelled is not None and labelled:
             framed.insert(0, self.labelled.framed(labelled, size, framing))
         pixels, found = zip(*framed, strict=True)

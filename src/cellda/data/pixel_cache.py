@@ -33,7 +33,12 @@ CHUNK = 32
 
 BLOCKS = "decoded.ledger"
 
-READING = ("data/pixel_cache.py", "datasets/base.py", "datasets/reading/decode.py")
+READING = (
+    "data/pixel_cache.py",
+    "datasets/base.py",
+    "datasets/reading/decode.py",
+    "datasets/reading/formats",
+)
 """Code that every decoded image has gone through."""
 
 FRAMING = ("framing/base.py", "imaging/padding.py")
@@ -56,10 +61,13 @@ def pixels_key(dataset: CellDataset, size: int, framing: FramingSpec) -> dict[st
         "dataset": dataset.full_name,
         "fingerprint": dataset.fingerprint,
         "size": size,
+        "bits": dataset.bits,
         "framing": {**framing.model_dump(mode="json"), "member": framing.code} if cuts else None,
         "reader": dataset.code,
         "computing": shared_code((*READING, *FRAMING) if cuts else READING),
-        "versions": versions("numpy", "pillow", "torch", *(["scipy"] if cuts else [])),
+        "versions": versions(
+            "numpy", "pillow", "tifffile", "torch", "torchvision", *(["scipy"] if cuts else [])
+        ),
     }
 
 

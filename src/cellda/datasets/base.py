@@ -52,6 +52,9 @@ class CellDataset(DataCard, ABC):
         DataError: If the layout is missing or rows are wrong; the message lists all problems.
     """
 
+    bits: int | None = None
+    """Significant bits that the camera records, of images that are stored with 16; None takes what the files state."""
+
     helpers: ClassVar[tuple[str, ...]] = ()
     """Further code of cellda that only this dataset's pixels go through: files and folders, for the keys of stored results."""
 
@@ -199,7 +202,7 @@ class CellDataset(DataCard, ABC):
         Raises:
             DataError: If files cannot be decoded; the message lists them all.
         """
-        return decode_resized(self._places(indices), size)
+        return decode_resized(self._places(indices), size, bits=self.bits)
 
     def framed(
         self, indices: Sequence[int], size: int, framing: "Framing"
@@ -212,7 +215,7 @@ class CellDataset(DataCard, ABC):
         Raises:
             DataError: If files cannot be decoded; the message lists them all.
         """
-        return decode_framed(self._places(indices), size, framing)
+        return decode_framed(self._places(indices), size, framing, bits=self.bits)
 
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every cell completely and say which cannot be used: row of the table -> reason.
@@ -223,7 +226,7 @@ class CellDataset(DataCard, ABC):
         if self.root is None:
             return {}
         cells = zip(self.table["path"], self.table["box"], strict=True)
-        return unusable([(self.root / path, box) for path, box in cells], advance)
+        return unusable([(self.root / path, box) for path, box in cells], advance, bits=self.bits)
 
     def _places(self, indices: Sequence[int]) -> list[tuple[Path, Box | None]]:
         """File and box of cells."""

@@ -6,6 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.layout import images_below, subfolders
 from cellda.errors import DataError
 from cellda.taxonomy import fold, unknown_names
@@ -23,12 +24,18 @@ class Folder(CellDataset):
 
     Args:
         root: The folder that holds the class folders.
+        bits: Significant bits that the camera records (10, 12 or 14), if images of 16 bits do not state them; images of 8 bits
+            are not touched.
 
     Raises:
         DataError: If class folders have unknown names or hold no image; the message lists them all.
     """
 
     title = "own folder"
+
+    def __init__(self, root: Path | None = None, bits: Bits | None = None) -> None:
+        self.bits = bits
+        super().__init__(root)
 
     @property
     def full_name(self) -> str:

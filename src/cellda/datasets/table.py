@@ -6,6 +6,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.listing import Listing, read_rows
 from cellda.errors import DataError
 
@@ -22,6 +23,8 @@ class Table(CellDataset):
     Args:
         root: The CSV or Parquet file.
         images: The folder that paths are relative to; by default, the folder of the file.
+        bits: Significant bits that the camera records (10, 12 or 14), if images of 16 bits do not state them; images of 8 bits
+            are not touched.
 
     Raises:
         DataError: If columns are missing, or rows name missing images, unknown labels, bad boxes or the same
@@ -31,7 +34,10 @@ class Table(CellDataset):
 
     title = "own table"
 
-    def __init__(self, root: Path | None = None, images: Path | None = None) -> None:
+    def __init__(
+        self, root: Path | None = None, images: Path | None = None, bits: Bits | None = None
+    ) -> None:
+        self.bits = bits
         self.file = None if root is None else Path(root).expanduser()
         self.images = images
         super().__init__(root)

@@ -13,6 +13,7 @@ COMPUTING = (
     "pillow",
     "scikit-learn",
     "scipy",
+    "tifffile",
     "timm",
     "torch",
     "torchvision",

@@ -1,9 +1,10 @@
 """Decode image files into uint8 RGB tensors, whatever a microscope, a phone or a paint program wrote.
 
-Handled: grey, palette and 16-bit images (scaled, not clipped), CMYK, transparency (composited on white), EXIF
-orientation, animated and multi-page files (first frame), crop boxes. Refused with a reason: missing, empty,
-truncated and non-image files, images over `MAX_PIXELS`, fully transparent ones, pixel types without a defined
-white (float, 32-bit integer), boxes outside the image.
+Handled: grey, palette and 16-bit images (scaled by the range that the camera used), CMYK, transparency (composited on
+white), EXIF orientation, animated files (first frame), scientific TIFF, crop boxes. Refused with a reason and the remedy:
+missing, empty, truncated and non-image files, too large and fully transparent images, pixel types without a defined white
+(float, 32-bit integer), 16-bit values whose white nobody states, channels and pages that could mean several things, boxes
+outside the image.
 """
 
 import os
@@ -12,38 +13,39 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
+from cellda.datasets.reading.formats.image import decoded
+from cellda.datasets.reading.formats.image import size as upright_size
+from cellda.datasets.reading.formats.opened import Unusable, opened
 from cellda.errors import DataError
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
 
+Bits = Annotated[int, Field(ge=8, le=16)]
+"""Significant bits of a sample."""
+
 Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left of the upright image (EXIF orientation applied)."""
-
-MAX_PIXELS = 100_000_000
-"""Images with more pixels are refused unread: a smear field does not need them, and one could fill the memory."""
 
 _THREADS = min(8, os.cpu_count() or 1)
 
 
-class _UnusableError(Exception):
-    """Why one image cannot be used."""
-
-
-def decode(path: Path, box: Box | None = None) -> UInt8[Tensor, "3 h w"]:
+def decode(path: Path, box: Box | None = None, *, bits: int | None = None) -> UInt8[Tensor, "3 h w"]:
     """Decode one image, or the part of it inside `box`.
 
     Args:
         path: The image file.
         box: `(x, y, width, height)` in pixels; what exceeds the frame is cut off.
+        bits: See `decode_resized`.
 
     Returns:
         `(3, H, W)` uint8 RGB.
@@ -53,18 +55,21 @@ def decode(path: Path, box: Box | None = None) -> UInt8[Tensor, "3 h w"]:
     """
     try:
         with _quiet():
-            pixels = np.array(_rgb(path, box))
-    except _UnusableError as error:
+            pixels = np.array(_rgb(path, box, bits))
+    except Unusable as error:
         raise DataError(f"The image {path} cannot be used: {error}.") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8[Tensor, "n 3 size size"]:
+def decode_resized(
+    files: Sequence[tuple[Path, Box | None]], size: int, *, bits: int | None = None
+) -> UInt8[Tensor, "n 3 size size"]:
     """Decode images and resize each directly to `size` x `size`: bilinear, antialiased, aspect not kept.
 
     Args:
         files: Path and crop box (or None) of each image.
         size: Side of the result in pixels.
+        bits: Significant bits that the camera records, of images that are stored with 16; None takes what the files state.
 
     Returns:
         `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory.
@@ -77,12 +82,12 @@ def decode_resized(files: Sequence[tuple[Path, Box | None]], size: int) -> UInt8
     def fill(index: int, image: Image.Image) -> None:
         out[index] = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
-    _each_decoded(files, fill)
+    _each_decoded(files, fill, bits)
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
 def decode_framed(
-    files: Sequence[tuple[Path, Box | None]], size: int, framing: "Framing"
+    files: Sequence[tuple[Path, Box | None]], size: int, framing: "Framing", *, bits: int | None = None
 ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
     """Decode images, frame each, and resize the crop to `size` x `size`.
 
@@ -90,6 +95,7 @@ def decode_framed(
         files: Path and crop box (or None) of each image.
         size: Side of the result in pixels.
         framing: Cuts each image.
+        bits: See `decode_resized`.
 
     Returns:
         `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory; and in which of them the framing
@@ -104,22 +110,25 @@ def decode_framed(
     def fill(index: int, image: Image.Image) -> None:
         out[index], found[index] = framing.frame(np.array(image), size)
 
-    _each_decoded(files, fill)
+    _each_decoded(files, fill, bits)
     return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
 
 
-def unusable(files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], None]) -> dict[int, str]:
+def unusable(
+    files: Sequence[tuple[Path, Box | None]], advance: Callable[[int], None], *, bits: int | None = None
+) -> dict[int, str]:
     """Decode every image completely and say which cannot be used: index into `files` -> reason.
 
     Args:
         files: Path and crop box (or None) of each image.
         advance: Called with 1 after each image, from the calling thread.
+        bits: See `decode_resized`.
     """
 
     def why(index: int) -> str | None:
         try:
-            _rgb(*files[index])
-        except _UnusableError as error:
+            _rgb(*files[index], bits)
+        except Unusable as error:
             return str(error)
         return None
 
@@ -133,15 +142,10 @@ def frame_size(path: Path) -> tuple[int, int]:
         DataError: If the file is missing, empty or not an image.
     """
     try:
-        with _quiet(), _opened(path) as image:
-            width, height = image.size
-            # The base class's method, because that of PNG decodes the pixels to search for EXIF after them.
-            orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-            # Orientations 5 to 8 swap the sides; Pillow reports TIFF sizes upright already.
-            turned = image.format != "TIFF" and orientation >= 5
-    except _UnusableError as error:
+        with _quiet(), opened(path) as stream:
+            return upright_size(stream)
+    except Unusable as error:
         raise DataError(f"The image {path} cannot be used: {error}.") from error
-    return (height, width) if turned else (width, height)
 
 
 def outside(box: Box, size: tuple[int, int]) -> bool:
@@ -150,22 +154,43 @@ def outside(box: Box, size: tuple[int, int]) -> bool:
     return x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0
 
 
-def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None]) -> None:
-    """Call `use` with the index of every image and the decoded image.
+def decode_each(
+    files: Sequence[tuple[Path, Box | None]],
+    use: Callable[[int, Image.Image], None],
+    *,
+    bits: int | None = None,
+) -> dict[int, str]:
+    """Call `use` with the index of every image and the decoded RGB image, in several threads.
 
-    Raises:
-        DataError: If images cannot be used; the message lists them all with the reason.
+    Args:
+        files: Path and crop box (or None) of each image.
+        use: Called in the thread that decoded the image.
+        bits: See `decode_resized`.
+
+    Returns:
+        Why images cannot be used: index into `files` -> reason.
     """
 
     def job(index: int) -> str | None:
         try:
-            image = _rgb(*files[index])
-        except _UnusableError as error:
+            image = _rgb(*files[index], bits)
+        except Unusable as error:
             return str(error)
         use(index, image)
         return None
 
-    reasons = _threaded(job, len(files))
+    return _threaded(job, len(files))
+
+
+def _each_decoded(
+    files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None], bits: int | None
+) -> None:
+    """As `decode_each`.
+
+    Raises:
+        DataError: If images cannot be used; the message lists them all with the reason.
+    """
+    reasons = decode_each(files, use, bits=bits)
     if reasons:
         raise DataError(
             f"{len(reasons)} of {len(files)} images cannot be used; fix or remove them.",
@@ -194,73 +219,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The opened, not yet decoded image; everything Pillow raises inside becomes `_UnusableError`."""
-    try:
-        if path.stat().st_size == 0:
-            raise _UnusableError("the file is empty")
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _UnusableError(
-                    f"{width} x {height} pixels are over the limit of {MAX_PIXELS // 1_000_000} megapixels; "
-                    "crop the cells out of it first"
-                )
-            yield image
-    except _UnusableError:
-        raise
-    except FileNotFoundError:
-        raise _UnusableError("the file does not exist") from None
-    except IsADirectoryError:
-        raise _UnusableError("it is a folder") from None
-    except PermissionError:
-        raise _UnusableError("reading it is not permitted") from None
-    except UnidentifiedImageError:
-        raise _UnusableError("it is not an image of a known format") from None
-    except Image.DecompressionBombError:
-        raise _UnusableError(f"it has more than {MAX_PIXELS // 1_000_000} megapixels") from None
-    except Exception as error:  # Pillow's decoders raise almost any exception on broken bytes
-        raise _UnusableError(f"it is damaged or truncated ({error or type(error).__name__})") from error
-
-
-def _rgb(path: Path, box: Box | None) -> Image.Image:
+def _rgb(path: Path, box: Box | None, bits: int | None) -> Image.Image:
     """The decoded, upright, cropped image in mode RGB."""
-    with _opened(path) as image:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        upright = _to_rgb(image, image.format)
+    with opened(path) as stream:
+        upright = decoded(stream, bits)
     if box is None:
         return upright
     if outside(box, upright.size):
-        raise _UnusableError(f"the box {box} lies outside the image of {upright.width} x {upright.height}")
+        raise Unusable(f"the box {box} lies outside the image of {upright.width} x {upright.height}")
     x, y, width, height = box
     right, bottom = min(x + width, upright.width), min(y + height, upright.height)
     return upright.crop((max(x, 0), max(y, 0), right, bottom))
-
-
-def _to_rgb(image: Image.Image, file_format: str | None) -> Image.Image:
-    # Pillow itself scales 16-bit colour to 8 bits; 16-bit grey arrives as I;16, from PGM as I.
-    if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PPM"):
-        return _grey16(np.asarray(image))
-    if image.mode in ("I", "F"):
-        kind = "floats" if image.mode == "F" else "32-bit integers"
-        raise _UnusableError(f"its pixels are {kind}, which do not define white; save it with 8 or 16 bits")
-    if image.has_transparency_data:
-        return _over_white(image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
-
-
-def _grey16(values: "np.ndarray[Any, np.dtype[Any]]") -> Image.Image:
-    """16-bit grey to RGB: 65535 becomes 255, rounded."""
-    grey = ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    extrema = image.getchannel("A").getextrema()
-    if extrema == (255, 255):
-        return image.convert("RGB")
-    if extrema == (0, 0):
-        raise _UnusableError("every pixel is transparent")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
