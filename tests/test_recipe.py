@@ -127,9 +127,11 @@ def test_a_source_is_degraded_by_default_if_its_card_says_that_it_is_sharp() -> 
             def _index(self) -> None:
                 """Recipes read no table."""
 
-        assert [source.degrade for source in Recipe(sources=["sharp_lab", "munich_2019"]).sources] == [True, False]
+        assert [source.degrade for source in Recipe(sources=["sharp_lab", "munich_2019"]).sources] == [
+            True,
+            False,
+        ]
         assert not Recipe(sources=[{"name": "sharp_lab", "degrade": False}]).sources[0].degrade
-
 
 
 def test_missing_fields_of_a_file_take_their_defaults():

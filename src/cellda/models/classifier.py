@@ -1,6 +1,5 @@
 """The paper's model (Fig. 5): encoder, embedding and head, together with the normalizer of its images."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,30 +7,26 @@ from typing import Self
 
 import torch
 from jaxtyping import Float, Shaped
-from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from cellda.errors import ConfigurationError, DataError
+from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
-from cellda.models import heads
+from cellda.models import heads, saved
 from cellda.models.batches import batches_of_files, batches_of_images
+from cellda.models.description import Description, refuse
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
+from cellda.models.finite import check_finite
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.heads.saving import check_known, check_registered, session_heads
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.plugins.options import describe
 from cellda.runtime.device import plan_for
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
-
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "classifier.json"
 
 
 @dataclass(frozen=True)
@@ -139,6 +134,7 @@ class CellClassifier(nn.Module):
             resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
             probabilities[done : done + len(pixels)] = quick.probabilities(resized)
             done += len(pixels)
+        check_finite(probabilities, "Predicting")
         labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
         return Prediction(labels, probabilities, self.classes)
 
@@ -188,12 +184,10 @@ class CellClassifier(nn.Module):
         return self.normalizer(images).to(memory_format=torch.channels_last)
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and description into `folder`, and return its path.
-
-        The description holds classes, backbone, normalizer, framing, head, and whether embeddings are symmetric.
+        """Write weights (safetensors) and description (`cellda.models.saved`) into `folder`, and return its path.
 
         Raises:
-            ConfigurationError: If this is a copy for inference, or its head cannot be loaded again.
+            ConfigurationError: If this is a copy for inference, weights are not finite, or its head cannot be loaded again.
         """
         if isinstance(self.encoder, Folded):
             raise ConfigurationError(
@@ -201,9 +195,7 @@ class CellClassifier(nn.Module):
             )
         check_registered(self.head)
         path = Path(folder).expanduser()
-        path.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, path / WEIGHTS)
-        description = {
+        fields = {
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
@@ -212,44 +204,48 @@ class CellClassifier(nn.Module):
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
-        (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        saved.write(path, fields, self.state_dict())
         return path
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a classifier that `save` wrote; it is in evaluation mode.
 
+        Args:
+            folder: The folder, or that of a run, which holds its classifier in `model`.
+
         Raises:
-            DataError: If `folder` does not hold one, or its files do not belong together.
+            DataError: If `folder` does not hold one, its files are damaged or do not belong together, or its weights are not
+                finite.
         """
         path = Path(folder).expanduser()
-        missing = [str(path / name) for name in (DESCRIPTION, WEIGHTS) if not (path / name).is_file()]
-        if missing:
-            raise DataError(f"{path} does not hold a saved classifier; these files are missing:", missing)
         try:
-            description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-            model = cls(
-                Backbone.model_validate(description["backbone"]),
-                NormalizerSpec.model_validate(description["normalizer"]),
-                description["classes"],
-                weights="none",
-                framing=FramingSpec.model_validate(
-                    description.get("framing", "none")
-                ),  # older ones have none
-            )
-            check_known(description.get("registered_by", {}))
-            head = description.get("head", {"name": "mlp"})  # absent before there were other heads
-            model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
-            model.symmetric = bool(description.get("symmetric", False))
-            model.load_state_dict(load_file(path / WEIGHTS))
-        except ValidationError as error:
-            said = describe(error, f"the classifier in {path}", {})
-            raise DataError(
-                f"The classifier in {path} could not be read. {said}\nIt may need a package that is not installed here."
-            ) from error
+            path, description = saved.described(path)
+            with torch.device("meta"):
+                layout = cls._described(description).state_dict()
+            weights = saved.read_weights(path, description, layout)
+            model = cls._described(description)
+            model.load_state_dict(weights)
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            raise DataError(f"The classifier in {path} could not be read: {error}") from error
+            refuse(path, error)
         return model.to(memory_format=torch.channels_last).eval()
+
+    @classmethod
+    def _described(cls, description: Description) -> Self:
+        """A model without trained weights."""
+        check_known(description.registered_by)
+        model = cls(
+            description.backbone,
+            description.normalizer,
+            description.classes,
+            weights="none",
+            framing=description.framing,
+        )
+        model.head = heads.create(
+            width=model.backbone.embedding, classes=len(model.classes), **description.head
+        )
+        model.symmetric = description.symmetric
+        return model
 
     def with_normalizer(self, spec: NormalizerSpec, state: dict[str, Tensor]) -> Self:
         """Replace the normalizer of this model by another one with its fitted state, and return the model."""

@@ -19,6 +19,7 @@ from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.errors import CelldaError
 from cellda.models.classifier import CellClassifier
+from cellda.models.finite import DivergedError
 from cellda.plugins.settings import Range
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
@@ -27,7 +28,6 @@ from cellda.selection.folds import support_folds
 from cellda.selection.selectors import create
 from cellda.selection.selectors.base import Evidence, Use
 from cellda.selection.settings import Search
-from cellda.training.loop import DivergedError
 
 STUDY = "study.log"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
