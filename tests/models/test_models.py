@@ -170,6 +170,7 @@ def test_predict_on_nothing(model: CellClassifier):
         assert found.probabilities.shape == (0, 6)
 
 
+@pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
 def test_predict_on_files(model: CellClassifier, files: list[Path]):
     decoded = decode_resized([(path, None) for path in files], 32)
     expected = model.predict(decoded)
@@ -181,6 +182,7 @@ def test_predict_on_files(model: CellClassifier, files: list[Path]):
         torch.testing.assert_close(model.predict(one).probabilities, expected.probabilities[2:3])
 
 
+@pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
 def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Path], monkeypatch):
     monkeypatch.setattr(classifier, "plan_for", lambda _: DevicePlan(inference_batch=2))
     files[1].write_bytes(files[1].read_bytes()[:60])
@@ -196,7 +198,7 @@ def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Pa
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.rand(3, 32, 32), r"batch of RGB images, \(B, 3, H, W\); got \(3, 32, 32\).*image\[None\]"),
+        (torch.rand(3, 32, 32), r"shape \(N, 3, H, W\); got \(3, 32, 32\).*image\[None\]"),
         (torch.zeros(3, 32, 32, dtype=torch.uint8), r"got \(3, 32, 32\)"),
         (torch.rand(2, 1, 32, 32), r"got \(2, 1, 32, 32\)"),
         (torch.zeros(2, 4, 32, 32, dtype=torch.uint8), r"got \(2, 4, 32, 32\)"),

@@ -1,9 +1,10 @@
 """The paper's model (Fig. 5): encoder, embedding and head, together with the normalizer of its images."""
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Shaped
@@ -11,37 +12,26 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from cellda.errors import ConfigurationError
+from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
 from cellda.models import heads, saved
-from cellda.models.batches import batches_of_files, batches_of_images
+from cellda.models.batches import batches_of_images
 from cellda.models.description import Description, refuse
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.finite import check_finite
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.heads.saving import check_known, check_registered, session_heads
+from cellda.models.inputs import pictures
+from cellda.models.judged import Seen
+from cellda.models.prediction import Prediction
+from cellda.models.results import Network, results
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import plan_for
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Predictions of a classifier for N images.
-
-    Attributes:
-        labels: The most probable class of each image.
-        probabilities: `(N, classes)`, rows sum to 1.
-        classes: Class names in column order.
-    """
-
-    labels: list[str]
-    probabilities: Float[Tensor, "n classes"]
-    classes: tuple[str, ...]
 
 
 class CellClassifier(nn.Module):
@@ -59,6 +49,8 @@ class CellClassifier(nn.Module):
     Attributes:
         symmetric: Whether a cell is embedded as the mean over its eight flips and rotations, at eight times the cost; set by
             the adapter `tta`.
+        seen: What the model has seen in training, for `predict` to say which images are unlike it; None if that is not known.
+            It belongs to these weights: whoever changes them sets it to None.
 
     Raises:
         ConfigurationError: If the weights cannot be obtained.
@@ -87,6 +79,7 @@ class CellClassifier(nn.Module):
         self.normalizer = normalizer.build()
         self.framing_spec = framing or FramingSpec(name="none")
         self.symmetric = False
+        self.seen: Seen | None = None
         mean, std = pixel_statistics(self.encoder)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
@@ -108,35 +101,58 @@ class CellClassifier(nn.Module):
         return self.head(self.embed(images))
 
     @torch.no_grad()
-    def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path] | str | Path) -> Prediction:
+    def predict(self, images: Any) -> Prediction:
         """Classify raw images: framing, resize, stain normalization, network, softmax.
 
         Args:
-            images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or the path or paths of image files.
+            images: One of these:
+
+                - a folder, with all images in and below it; a pattern (`"cells/*.png"`); the path of a file;
+                - paths, Pillow images, arrays `(H, W, 3)` or tensors `(3, H, W)`, in a sequence or from a generator;
+                - one Pillow image, or one array `(H, W, 3)` or `(N, H, W, 3)`;
+                - a tensor `(N, 3, H, W)`, which is resized as it is and not judged.
+
+                Pixels are RGB, uint8 or float in [0, 1]; sizes may differ.
 
         Raises:
-            DataError: If files cannot be decoded (all of them are listed), or a tensor is not a batch of such images.
+            DataError: If files cannot be read (all of them are listed), or something is not an RGB image.
+            DivergedError: If the model gives probabilities that are not finite.
         """
+        if isinstance(images, Tensor):
+            return Prediction.of(self._probabilities(images), self.classes)
+        found = list(chain.from_iterable(results(self.network(), pictures(images))))
+        bad = [f"{result.picture.name}: {result.reason}" for result in found if result.reason]
+        if bad:
+            raise DataError(f"{len(bad)} of {len(found)} images cannot be used; fix or remove them.", bad)
+        known = [result.probabilities for result in found if result.probabilities is not None]
+        probabilities = torch.stack(known) if known else torch.empty(0, len(self.classes))
+        prediction = Prediction.of(probabilities, self.classes, [result.flag for result in found])
+        if any(prediction.flags or ()):
+            warnings.warn(f"{prediction.flagged()}; see `flags`.", stacklevel=3)
+        return prediction
+
+    def network(self) -> Network:
+        """What `results` predicts with, block by block; it shares this model's weights, which must not change meanwhile."""
+        quick = self.for_inference()
+
+        def applied(pixels: Tensor) -> tuple[Tensor, Tensor]:
+            embeddings = quick.embed(quick.normalized(pixels))
+            return embeddings.float().cpu(), quick.head(embeddings).softmax(1).float().cpu()
+
+        at_once = plan_for(self.mean.device).inference_batch
+        return Network(applied, self.backbone.image_size, self.framing_spec.build(), at_once, self.seen)
+
+    def _probabilities(self, images: Shaped[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
-        framing = self.framing_spec.build()
-        if isinstance(images, str | Path):
-            images = [images]
-        batches = (
-            batches_of_images(images, size, at_once, framing)
-            if isinstance(images, Tensor)
-            else batches_of_files(images, size, at_once, framing)
-        )
         # One block, filled batch by batch: the memory of many small results would not be returned.
         probabilities, done = torch.empty(len(images), len(self.classes)), 0
         quick = self.for_inference()
-        for pixels in batches:
+        for pixels in batches_of_images(images, size, at_once, self.framing_spec.build()):
             fitting = tuple(pixels.shape[-2:]) == (size, size)
             resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
             probabilities[done : done + len(pixels)] = quick.probabilities(resized)
             done += len(pixels)
-        check_finite(probabilities, "Predicting")
-        labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
-        return Prediction(labels, probabilities, self.classes)
+        return check_finite(probabilities, "Predicting")
 
     def for_inference(self) -> Self:
         """A copy that predicts as fast as possible: in evaluation mode, with BatchNorm folded into the convolutions.
@@ -204,7 +220,7 @@ class CellClassifier(nn.Module):
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
-        saved.write(path, fields, self.state_dict())
+        saved.write(path, fields, self.state_dict(), self.seen)
         return path
 
     @classmethod
@@ -223,9 +239,10 @@ class CellClassifier(nn.Module):
             path, description = saved.described(path)
             with torch.device("meta"):
                 layout = cls._described(description).state_dict()
-            weights = saved.read_weights(path, description, layout)
+            weights, seen = saved.read_weights(path, description, layout)
             model = cls._described(description)
             model.load_state_dict(weights)
+            model.seen = seen
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             refuse(path, error)
         return model.to(memory_format=torch.channels_last).eval()

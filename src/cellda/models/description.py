@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool, ValidationError, field_validator, model_
 
 from cellda.errors import DataError
 from cellda.framing.spec import FramingSpec
+from cellda.models.judged import Ranges
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
@@ -52,6 +53,7 @@ class Description(Settings):
         registered_by: Head -> the module that registers it, for heads of other packages.
         symmetric: Whether a cell is embedded as the mean over its eight flips and rotations.
         weights: Size and hash of the weights; None in folders of format 1.
+        seen: What the model has seen in training; None if it is not known.
     """
 
     format: Literal[1, 2]
@@ -63,6 +65,7 @@ class Description(Settings):
     registered_by: dict[Name, Text]
     symmetric: StrictBool
     weights: WeightsFile | None
+    seen: Ranges | None
 
     @model_validator(mode="before")
     @classmethod
@@ -71,7 +74,7 @@ class Description(Settings):
             return given
         # Folders of format 1 lack what did not exist when they were saved.
         first = {"framing": "none", "head": {"name": "mlp"}, "registered_by": {}, "symmetric": False}
-        return {**first, **given, "format": 1, "weights": None}
+        return {**first, **given, "format": 1, "weights": None, "seen": None}
 
     @field_validator("classes")
     @classmethod

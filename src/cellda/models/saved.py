@@ -16,22 +16,27 @@ from torch import Tensor
 
 from cellda.errors import ConfigurationError, DataError
 from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
+from cellda.models.judged import Seen
 from cellda.text import shown
 
 WEIGHTS = "model.safetensors"
+EMBEDDINGS = "seen.embeddings"
+"""The stored embeddings of training cells, among the weights."""
+
 MOST_HEADER = 1 << 24
 """Bytes of the header of a weights file; a network of 1,000 tensors has 100,000."""
 NAMED = 5
 """Tensors that a message names."""
 
 
-def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Seen | None) -> None:
     """Write the weights and their description.
 
     Args:
         folder: It is created if it does not exist.
-        fields: The fields of `Description`, without `format` and `weights`.
+        fields: The fields of `Description`, without `format`, `weights` and `seen`.
         tensors: The weights.
+        seen: What the model has seen; None if it is not known.
 
     Raises:
         ConfigurationError: If weights are not finite.
@@ -42,9 +47,11 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
             f"This model cannot be saved, because its training diverged: {_listed(wrong)}. Try a lower learning rate."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
+    held = {**tensors, EMBEDDINGS: seen.embeddings} if seen else tensors
+    save_file({name: value.contiguous() for name, value in held.items()}, folder / WEIGHTS)
     weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": _sha256(folder / WEIGHTS)}
-    write_description(folder, {**fields, "weights": weights})
+    ranges = seen and seen.ranges.model_dump(mode="json")
+    write_description(folder, {**fields, "weights": weights, "seen": ranges})
 
 
 def described(folder: Path) -> tuple[Path, Description]:
@@ -61,8 +68,10 @@ def described(folder: Path) -> tuple[Path, Description]:
     return place, read_description(place)
 
 
-def read_weights(folder: Path, description: Description, layout: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the classifier in a folder.
+def read_weights(
+    folder: Path, description: Description, layout: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Seen | None]:
+    """The weights of the classifier in a folder, and what it has seen.
 
     Args:
         folder: The folder.
@@ -72,7 +81,10 @@ def read_weights(folder: Path, description: Description, layout: Mapping[str, Te
     Raises:
         DataError: If the file is damaged or belongs to another model, or values are not those of a trained model.
     """
-    file = folder / WEIGHTS
+    file, ranges = folder / WEIGHTS, description.seen
+    if ranges is not None:
+        width = description.backbone.embedding
+        layout = {**layout, EMBEDDINGS: torch.empty(ranges.stored, width, device="meta")}
     _check_header(folder, layout)
     known = description.weights
     if known is not None and (file.stat().st_size, _sha256(file)) != (known.bytes, known.sha256):
@@ -85,7 +97,7 @@ def read_weights(folder: Path, description: Description, layout: Mapping[str, Te
     wrong = unsound(tensors)
     if wrong:
         refuse(folder, f"{_listed(wrong)}; save the model again from a training that did not diverge")
-    return tensors
+    return tensors, None if ranges is None else Seen(ranges, tensors.pop(EMBEDDINGS))
 
 
 def unsound(tensors: Mapping[str, Tensor]) -> list[str]:

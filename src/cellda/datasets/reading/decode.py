@@ -150,11 +150,17 @@ def outside(box: Box, size: tuple[int, int]) -> bool:
     return x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0
 
 
-def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None]) -> None:
-    """Call `use` with the index of every image and the decoded image.
+def decode_each(
+    files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None]
+) -> dict[int, str]:
+    """Call `use` with the index of every image and the decoded RGB image, in several threads.
 
-    Raises:
-        DataError: If images cannot be used; the message lists them all with the reason.
+    Args:
+        files: Path and crop box (or None) of each image.
+        use: Called in the thread that decoded the image.
+
+    Returns:
+        Why images cannot be used: index into `files` -> reason.
     """
 
     def job(index: int) -> str | None:
@@ -165,7 +171,16 @@ def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, 
         use(index, image)
         return None
 
-    reasons = _threaded(job, len(files))
+    return _threaded(job, len(files))
+
+
+def _each_decoded(files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None]) -> None:
+    """As `decode_each`.
+
+    Raises:
+        DataError: If images cannot be used; the message lists them all with the reason.
+    """
+    reasons = decode_each(files, use)
     if reasons:
         raise DataError(
             f"{len(reasons)} of {len(files)} images cannot be used; fix or remove them.",
