@@ -87,7 +87,7 @@ def _results(network: Network, block: Sequence[Picture]) -> list[Result]:
     if rows:
         images = torch.from_numpy(read.pixels[rows]).permute(0, 3, 1, 2)
         embeddings, probabilities = map(
-            torch.cat, zip(*map(network.applied, images.split(network.at_once)), strict=True)
+            torch.cat, zip(*map(network.applied, torch.split(images, network.at_once)), strict=True)
         )
         check_finite(probabilities, "Predicting")
         far = (

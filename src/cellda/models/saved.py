@@ -100,6 +100,13 @@ def read_weights(
     return tensors, None if ranges is None else Seen(ranges, tensors.pop(EMBEDDINGS))
 
 
+def identity(folder: Path) -> str:
+    """Hash of a classifier: of its description, which holds the hash of its weights, and of the weights if it does not."""
+    place, description = described(folder)
+    weights = _sha256(place / WEIGHTS) if description.weights is None else ""
+    return hashlib.sha256(f"{_sha256(place / DESCRIPTION)} {weights}".encode()).hexdigest()[:16]
+
+
 def unsound(tensors: Mapping[str, Tensor]) -> list[str]:
     """What is wrong with the values of a model's tensors: one phrase for each that no working model has."""
     wrong = []
