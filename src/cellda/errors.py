@@ -3,12 +3,18 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
+from cellda.text import shown
+
 
 class CelldaError(Exception):
     """A problem that the user can fix; the message says what was wrong, where, and what would be right.
 
-    The command line prints the message without a traceback and exits with status 2.
+    The command line prints the message without a traceback and exits with status 2. Control characters, which names of files
+    may hold, are escaped.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message, lines=True))
 
 
 class UnknownNameError(CelldaError, ValueError):
@@ -28,9 +34,9 @@ class DataError(CelldaError):
     """
 
     def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:
-        self.summary = summary
-        self.problems = tuple(problems)
-        super().__init__("\n".join([summary, *(f"  - {problem}" for problem in self.problems)]))
+        self.summary = shown(summary, lines=True)
+        self.problems = tuple(map(shown, problems))
+        super().__init__("\n".join([self.summary, *(f"  - {problem}" for problem in self.problems)]))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -30,8 +30,10 @@ SILENT = (
     "experiment/result.py",
     "experiment/workspace.py",
     "framing/spec.py",
+    "models/description.py",
     "models/heads/__init__.py",
     "models/heads/saving.py",
+    "models/saved.py",
     "normalizers/spec.py",
     "plugins/code_digest.py",
     "plugins/loading.py",
@@ -53,6 +55,7 @@ SILENT = (
     "runtime/work.py",
     "selection/selectors/__init__.py",
     "selection/settings.py",
+    "text.py",
 )
 """What changes no result, or is covered by something else in a key: the table's rows, the drawn rows, the recipe's values."""
 

@@ -1,6 +1,5 @@
 """The classifier: its layout, what goes in and out, where weights come from, and the way to disk and back."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
@@ -22,6 +21,7 @@ from cellda.models.timm_names import PACKAGED
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
 from cellda.taxonomy import CLASSES
+from described import describe, described
 
 SMALL = Backbone(name="test_efficientnet", weights="none", image_size=32)
 IDENTITY = NormalizerSpec.model_validate("identity")
@@ -170,6 +170,7 @@ def test_predict_on_nothing(model: CellClassifier):
         assert found.probabilities.shape == (0, 6)
 
 
+@pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
 def test_predict_on_files(model: CellClassifier, files: list[Path]):
     decoded = decode_resized([(path, None) for path in files], 32)
     expected = model.predict(decoded)
@@ -181,6 +182,7 @@ def test_predict_on_files(model: CellClassifier, files: list[Path]):
         torch.testing.assert_close(model.predict(one).probabilities, expected.probabilities[2:3])
 
 
+@pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
 def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Path], monkeypatch):
     monkeypatch.setattr(classifier, "plan_for", lambda _: DevicePlan(inference_batch=2))
     files[1].write_bytes(files[1].read_bytes()[:60])
@@ -196,7 +198,7 @@ def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Pa
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.rand(3, 32, 32), r"batch of RGB images, \(B, 3, H, W\); got \(3, 32, 32\).*image\[None\]"),
+        (torch.rand(3, 32, 32), r"shape \(N, 3, H, W\); got \(3, 32, 32\).*image\[None\]"),
         (torch.zeros(3, 32, 32, dtype=torch.uint8), r"got \(3, 32, 32\)"),
         (torch.rand(2, 1, 32, 32), r"got \(2, 1, 32, 32\)"),
         (torch.zeros(2, 4, 32, 32, dtype=torch.uint8), r"got \(2, 4, 32, 32\)"),
@@ -430,25 +432,22 @@ def test_save_and_load(tmp_path: Path, model: CellClassifier):
     assert again.normalizer_spec == model.normalizer_spec
     raw = pictures(side=40)
     assert torch.equal(again.predict(raw).probabilities, model.predict(raw).probabilities)
-    described = json.loads((folder / "classifier.json").read_text())
-    assert described["classes"] == list(CLASSES)
-    assert described["normalizer"]["name"] == "reinhard"
+    assert described(folder)["classes"] == list(CLASSES)
+    assert described(folder)["normalizer"]["name"] == "reinhard"
 
 
 def test_loading_needs_no_pretrained_weights(tmp_path: Path, model: CellClassifier, monkeypatch):
     """What was trained from hub weights loads on a machine without a hub."""
     model.save(tmp_path)
-    file = tmp_path / "classifier.json"
-    described = json.loads(file.read_text())
-    described["backbone"]["weights"] = "timm"
-    file.write_text(json.dumps(described))
+    content = described(tmp_path)
+    describe(tmp_path, content | {"backbone": content["backbone"] | {"weights": "timm"}})
     create = timm.create_model
     asked = []
     monkeypatch.setattr(
         timm, "create_model", lambda *a, **k: (asked.append(k.get("pretrained")), create(*a, **k))[1]
     )
     assert CellClassifier.load(tmp_path).predict(pictures(1)).labels == model.predict(pictures(1)).labels
-    assert asked == [False]
+    assert set(asked) == {False}
 
 
 def test_a_fitted_normalizer_goes_with_the_model(tmp_path: Path, model: CellClassifier):
@@ -460,63 +459,6 @@ def test_a_fitted_normalizer_goes_with_the_model(tmp_path: Path, model: CellClas
     assert not again.normalizer.needs_fit
     raw = pictures(seed=3)
     assert torch.equal(again.predict(raw).probabilities, other.predict(raw).probabilities)
-
-
-def without_weights(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
-
-
-def broken_weights(folder: Path) -> None:
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:1000])
-
-
-def other_weights(folder: Path) -> None:
-    state = load_file(folder / "model.safetensors")
-    state.pop("embedding.weight")
-    save_file(state, folder / "model.safetensors")
-
-
-def no_json(folder: Path) -> None:
-    (folder / "classifier.json").write_text("{")
-
-
-def a_list(folder: Path) -> None:
-    (folder / "classifier.json").write_text("[]")
-
-
-def described_as(**changes: Any):
-    def damage(folder: Path) -> None:
-        file = folder / "classifier.json"
-        file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-
-    return damage
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (
-            without_weights,
-            r"does not hold a saved classifier; these files are missing:\n  - .*model\.safetensors",
-        ),
-        (broken_weights, r"could not be read"),
-        (other_weights, r"could not be read: .*embedding\.weight"),
-        (no_json, r"could not be read"),
-        (a_list, r"could not be read"),
-        (described_as(classes=["one", "two"]), r"could not be read: .*size mismatch"),
-        (described_as(classes=None), r"could not be read"),
-        (described_as(normalizer={"name": "reinhart"}), r"did you mean 'reinhard'"),
-        (described_as(backbone={"name": "test_efficientnt"}), r"did you mean 'test_efficientnet'"),
-        (described_as(backbone={"side": 3}), r"could not be read"),
-    ],
-)
-def test_damaged_folders_are_data_errors(tmp_path: Path, model: CellClassifier, damage, message: str):
-    model.save(tmp_path)
-    damage(tmp_path)
-    with pytest.raises(DataError, match=f"(?s){message}") as caught:
-        CellClassifier.load(tmp_path)
-    assert str(tmp_path) in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_a_data_error(tmp_path: Path):

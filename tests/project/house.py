@@ -14,6 +14,7 @@ SOURCE = ROOT / "src"
 DOCUMENT = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[dict[str, str], ...] = (
+    {"text": "names as they are shown and stored"},
     {"errors": "the one exception family; near names"},
     {"taxonomy": "the six classes; raw label -> class"},
     {

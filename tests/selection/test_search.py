@@ -16,12 +16,13 @@ from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, TargetView
 from cellda.adapters.head_only import HeadOnly
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.classifier import CellClassifier
+from cellda.models.finite import DivergedError
 from cellda.plugins.settings import search_space, tunable
 from cellda.runtime.device import DevicePlan
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.search import search
 from cellda.selection.settings import Search
-from cellda.training.loop import DivergedError, Trainer
+from cellda.training.loop import Trainer
 from tiny import brightness_set, recipe
 
 # ---------------------------------------------------------------------------------------------- folds

@@ -9,7 +9,11 @@ from torch.nn import functional as F
 from cellda.data.image_set import ImageSet
 from cellda.errors import CelldaError
 from cellda.imaging.augment import random_degrade, random_dihedral, random_stain, random_zoom
+from cellda.models.classifier import CellClassifier
+from cellda.models.finite import DivergedError
+from cellda.models.spec import Backbone
 from cellda.normalizers.base import Normalizer
+from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
 from cellda.runtime.work import Stage, Work
 from cellda.training.batches import Batches, Mix
@@ -344,10 +348,6 @@ def test_features_are_handed_over_as_they_are() -> None:
 
 
 def test_probabilities_and_embeddings_come_in_the_order_of_the_set() -> None:
-    from cellda.models.classifier import CellClassifier
-    from cellda.models.spec import Backbone
-    from cellda.normalizers.spec import NormalizerSpec
-
     trainer = Trainer("cpu", DevicePlan(inference_batch=7))
     backbone = Backbone(name="test_efficientnet", weights="none", image_size=32)
     model = CellClassifier(backbone, NormalizerSpec(name="identity"))
@@ -357,3 +357,26 @@ def test_probabilities_and_embeddings_come_in_the_order_of_the_set() -> None:
     with torch.no_grad():
         torch.testing.assert_close(found, model.eval()(raw).softmax(1), atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(trainer.embeddings(model, images), model.embed(raw), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("broken", ["weights", "overflow"])
+def test_numbers_that_are_not_finite_are_an_error_wherever_a_model_is_applied(trainer, broken: str) -> None:
+    """Also after a training with finite losses: the last step can break the weights, and adapters need not train."""
+    model = CellClassifier(
+        Backbone(name="test_efficientnet", weights="none", image_size=32), NormalizerSpec(name="identity")
+    )
+    images = brightness_set(1)
+    with torch.no_grad():
+        if broken == "weights":
+            model.embedding.weight[0, 0] = torch.nan
+        else:
+            model.embedding.bias.fill_(3e38)
+            model.embedding.weight.fill_(3e38)
+            model.head[0].weight.fill_(3e38)
+    with pytest.raises(DivergedError, match=r"Predicting: the model gives NaN or infinite values for 6 of 6"):
+        trainer.probabilities(model, images)
+    with pytest.raises(DivergedError, match=r"Applying a head: .* for 2 of 2"):
+        trainer.apply(model.head, torch.full((2, 128), torch.nan))
+    if broken == "weights":
+        with pytest.raises(DivergedError, match=r"Embedding: .* for 6 of 6"):
+            trainer.embeddings(model, images)

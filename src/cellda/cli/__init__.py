@@ -4,7 +4,8 @@ from cellda.cli.app import app
 from cellda.cli.bench import bench
 from cellda.cli.datasets import datasets_app
 from cellda.cli.lists import list_
-from cellda.cli.own import adapt, predict
+from cellda.cli.own import adapt
+from cellda.cli.predict import predict
 from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 

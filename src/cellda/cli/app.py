@@ -1,5 +1,9 @@
 """The command `cellda` itself: how errors, interruptions and lines are shown."""
 
+import sys
+import warnings
+from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +12,7 @@ from typer.core import TyperGroup
 
 from cellda import __version__
 from cellda.errors import CelldaError
+from cellda.text import shown
 
 
 class Commands(TyperGroup):
@@ -15,9 +20,12 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was given."""
+        accept_any_text()
         errors = Console(stderr=True)
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _shown_by(warnings.showwarning)
+                return super().invoke(ctx)
         except CelldaError as error:
             errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None
@@ -35,9 +43,33 @@ app = typer.Typer(
 out = Console()
 
 
+def accept_any_text() -> None:
+    """Let the standard streams escape what their encoding lacks: a table must not be lost to the frame around it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(line: str) -> None:
-    """Print one line as it is."""
-    out.print(line, soft_wrap=True, highlight=False, markup=False)
+    """Print one line as it is, with control characters escaped."""
+    out.print(shown(line), soft_wrap=True, highlight=False, markup=False)
+
+
+def say_aside(line: str) -> None:
+    """Print one line on standard error, for people who watch."""
+    Console(stderr=True).print(shown(line), soft_wrap=True, highlight=False, markup=False)
+
+
+def _shown_by(other: Callable[..., None]) -> Callable[..., None]:
+    """Shows warnings to users as lines; those to programmers as `other` does."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **rest: Any) -> None:
+        if category is UserWarning:
+            say_aside(f"cellda: warning: {message}")
+        else:
+            other(message, category, *place, **rest)
+
+    return show
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`cellda adapt` and `cellda predict`: what a laboratory does with its own cells."""
+"""`cellda adapt`: a model for a laboratory's own cells."""
 
 import shlex
 from pathlib import Path
@@ -62,36 +62,3 @@ def adapt(
     keep(chosen.adapt(labelled, unlabelled, data, store=store), chosen, save)
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
-
-
-def predict(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            callback=existing, help="Folder of a model: from `cellda adapt`, or the folder `model` of a run."
-        ),
-    ],
-    images: Annotated[
-        list[Path],
-        typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
-    ],
-    save: Annotated[Path, typer.Option(dir_okay=False, help="File for the predictions (CSV).")] = Path(
-        "predictions.csv"
-    ),
-) -> None:
-    """Classify images with a model: one row per image, with the probability of every class."""
-    import pandas as pd
-
-    from cellda.data.own_cells import image_files
-    from cellda.models.classifier import CellClassifier
-
-    files = image_files(images)
-    found = CellClassifier.load(model).predict(files)
-    table = pd.DataFrame({"path": list(map(str, files)), "predicted": found.labels})
-    columns = found.probabilities.T.numpy()
-    table = table.assign(**{f"p_{name}": column for name, column in zip(found.classes, columns, strict=True)})
-    save.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(save, index=False, float_format="%.4f")
-    counts = table["predicted"].value_counts()
-    say(", ".join(f"{counts[name]} {name}" for name in found.classes if name in counts.index))
-    say(f"Saved {len(table)} predictions in {save}")

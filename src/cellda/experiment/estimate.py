@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from cellda.adapters.base import Start
 from cellda.experiment.run import Run
 from cellda.models.classifier import CellClassifier
+from cellda.runtime.clock import duration
 from cellda.selection.selectors.base import Use
 from cellda.training.loop import Trainer, to_device
 
@@ -46,11 +47,11 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
             seconds["search (at most)"] += run.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
         seconds["prediction"] += recipe.adapter.views * len(run.scored) / infer
-    parts = ", ".join(f"{name} {_duration(value)}" for name, value in seconds.items() if value >= 1)
+    parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value >= 1)
     size = runs[0].recipe.backbone.image_size
     return (
         f"Estimated time on this machine ({trainer.device}, {train:.0f} images/s in training at {size} px): "
-        f"{_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."
+        f"{duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."
     )
 
 
@@ -87,11 +88,3 @@ def _seconds(step: Callable[[], None], device: torch.device) -> float:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return min(times)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

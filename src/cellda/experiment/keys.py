@@ -66,6 +66,7 @@ TRAINING = NORMALIZING.and_(
         "models/checkpoint.py",
         "models/classifier.py",
         "models/encoder.py",
+        "models/finite.py",
         "models/folding.py",
         "models/heads/base.py",
         "models/heads/mlp.py",

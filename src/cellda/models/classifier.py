@@ -1,52 +1,37 @@
 """The paper's model (Fig. 5): encoder, embedding and head, together with the normalizer of its images."""
 
-import json
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Shaped
-from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
 from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
-from cellda.models import heads
-from cellda.models.batches import batches_of_files, batches_of_images
+from cellda.models import heads, saved
+from cellda.models.batches import batches_of_images
+from cellda.models.description import Description, refuse
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
+from cellda.models.finite import check_finite
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.heads.saving import check_known, check_registered, session_heads
+from cellda.models.inputs import pictures
+from cellda.models.judged import Seen
+from cellda.models.prediction import Prediction
+from cellda.models.results import Network, results
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.plugins.options import describe
 from cellda.runtime.device import plan_for
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
-
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "classifier.json"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Predictions of a classifier for N images.
-
-    Attributes:
-        labels: The most probable class of each image.
-        probabilities: `(N, classes)`, rows sum to 1.
-        classes: Class names in column order.
-    """
-
-    labels: list[str]
-    probabilities: Float[Tensor, "n classes"]
-    classes: tuple[str, ...]
 
 
 class CellClassifier(nn.Module):
@@ -64,6 +49,8 @@ class CellClassifier(nn.Module):
     Attributes:
         symmetric: Whether a cell is embedded as the mean over its eight flips and rotations, at eight times the cost; set by
             the adapter `tta`.
+        seen: What the model has seen in training, for `predict` to say which images are unlike it; None if that is not known.
+            It belongs to these weights: whoever changes them sets it to None.
 
     Raises:
         ConfigurationError: If the weights cannot be obtained.
@@ -92,6 +79,7 @@ class CellClassifier(nn.Module):
         self.normalizer = normalizer.build()
         self.framing_spec = framing or FramingSpec(name="none")
         self.symmetric = False
+        self.seen: Seen | None = None
         mean, std = pixel_statistics(self.encoder)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
@@ -113,34 +101,58 @@ class CellClassifier(nn.Module):
         return self.head(self.embed(images))
 
     @torch.no_grad()
-    def predict(self, images: Shaped[Tensor, "n 3 h w"] | Sequence[str | Path] | str | Path) -> Prediction:
+    def predict(self, images: Any) -> Prediction:
         """Classify raw images: framing, resize, stain normalization, network, softmax.
 
         Args:
-            images: `(N, 3, H, W)` RGB, uint8 or float in [0, 1], any size; or the path or paths of image files.
+            images: One of these:
+
+                - a folder, with all images in and below it; a pattern (`"cells/*.png"`); the path of a file;
+                - paths, Pillow images, arrays `(H, W, 3)` or tensors `(3, H, W)`, in a sequence or from a generator;
+                - one Pillow image, or one array `(H, W, 3)` or `(N, H, W, 3)`;
+                - a tensor `(N, 3, H, W)`, which is resized as it is and not judged.
+
+                Pixels are RGB, uint8 or float in [0, 1]; sizes may differ.
 
         Raises:
-            DataError: If files cannot be decoded (all of them are listed), or a tensor is not a batch of such images.
+            DataError: If files cannot be read (all of them are listed), or something is not an RGB image.
+            DivergedError: If the model gives probabilities that are not finite.
         """
+        if isinstance(images, Tensor):
+            return Prediction.of(self._probabilities(images), self.classes)
+        found = list(chain.from_iterable(results(self.network(), pictures(images))))
+        bad = [f"{result.picture.name}: {result.reason}" for result in found if result.reason]
+        if bad:
+            raise DataError(f"{len(bad)} of {len(found)} images cannot be used; fix or remove them.", bad)
+        known = [result.probabilities for result in found if result.probabilities is not None]
+        probabilities = torch.stack(known) if known else torch.empty(0, len(self.classes))
+        prediction = Prediction.of(probabilities, self.classes, [result.flag for result in found])
+        if any(prediction.flags or ()):
+            warnings.warn(f"{prediction.flagged()}; see `flags`.", stacklevel=3)
+        return prediction
+
+    def network(self) -> Network:
+        """What `results` predicts with, block by block; it shares this model's weights, which must not change meanwhile."""
+        quick = self.for_inference()
+
+        def applied(pixels: Tensor) -> tuple[Tensor, Tensor]:
+            embeddings = quick.embed(quick.normalized(pixels))
+            return embeddings.float().cpu(), quick.head(embeddings).softmax(1).float().cpu()
+
+        at_once = plan_for(self.mean.device).inference_batch
+        return Network(applied, self.backbone.image_size, self.framing_spec.build(), at_once, self.seen)
+
+    def _probabilities(self, images: Shaped[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
-        framing = self.framing_spec.build()
-        if isinstance(images, str | Path):
-            images = [images]
-        batches = (
-            batches_of_images(images, size, at_once, framing)
-            if isinstance(images, Tensor)
-            else batches_of_files(images, size, at_once, framing)
-        )
         # One block, filled batch by batch: the memory of many small results would not be returned.
         probabilities, done = torch.empty(len(images), len(self.classes)), 0
         quick = self.for_inference()
-        for pixels in batches:
+        for pixels in batches_of_images(images, size, at_once, self.framing_spec.build()):
             fitting = tuple(pixels.shape[-2:]) == (size, size)
             resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
             probabilities[done : done + len(pixels)] = quick.probabilities(resized)
             done += len(pixels)
-        labels = [self.classes[index] for index in probabilities.argmax(1).tolist()]
-        return Prediction(labels, probabilities, self.classes)
+        return check_finite(probabilities, "Predicting")
 
     def for_inference(self) -> Self:
         """A copy that predicts as fast as possible: in evaluation mode, with BatchNorm folded into the convolutions.
@@ -188,12 +200,10 @@ class CellClassifier(nn.Module):
         return self.normalizer(images).to(memory_format=torch.channels_last)
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and description into `folder`, and return its path.
-
-        The description holds classes, backbone, normalizer, framing, head, and whether embeddings are symmetric.
+        """Write weights (safetensors) and description (`cellda.models.saved`) into `folder`, and return its path.
 
         Raises:
-            ConfigurationError: If this is a copy for inference, or its head cannot be loaded again.
+            ConfigurationError: If this is a copy for inference, weights are not finite, or its head cannot be loaded again.
         """
         if isinstance(self.encoder, Folded):
             raise ConfigurationError(
@@ -201,9 +211,7 @@ class CellClassifier(nn.Module):
             )
         check_registered(self.head)
         path = Path(folder).expanduser()
-        path.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, path / WEIGHTS)
-        description = {
+        fields = {
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
@@ -212,44 +220,49 @@ class CellClassifier(nn.Module):
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
-        (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        saved.write(path, fields, self.state_dict(), self.seen)
         return path
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a classifier that `save` wrote; it is in evaluation mode.
 
+        Args:
+            folder: The folder, or that of a run, which holds its classifier in `model`.
+
         Raises:
-            DataError: If `folder` does not hold one, or its files do not belong together.
+            DataError: If `folder` does not hold one, its files are damaged or do not belong together, or its weights are not
+                finite.
         """
         path = Path(folder).expanduser()
-        missing = [str(path / name) for name in (DESCRIPTION, WEIGHTS) if not (path / name).is_file()]
-        if missing:
-            raise DataError(f"{path} does not hold a saved classifier; these files are missing:", missing)
         try:
-            description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-            model = cls(
-                Backbone.model_validate(description["backbone"]),
-                NormalizerSpec.model_validate(description["normalizer"]),
-                description["classes"],
-                weights="none",
-                framing=FramingSpec.model_validate(
-                    description.get("framing", "none")
-                ),  # older ones have none
-            )
-            check_known(description.get("registered_by", {}))
-            head = description.get("head", {"name": "mlp"})  # absent before there were other heads
-            model.head = heads.create(width=model.backbone.embedding, classes=len(model.classes), **head)
-            model.symmetric = bool(description.get("symmetric", False))
-            model.load_state_dict(load_file(path / WEIGHTS))
-        except ValidationError as error:
-            said = describe(error, f"the classifier in {path}", {})
-            raise DataError(
-                f"The classifier in {path} could not be read. {said}\nIt may need a package that is not installed here."
-            ) from error
+            path, description = saved.described(path)
+            with torch.device("meta"):
+                layout = cls._described(description).state_dict()
+            weights, seen = saved.read_weights(path, description, layout)
+            model = cls._described(description)
+            model.load_state_dict(weights)
+            model.seen = seen
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            raise DataError(f"The classifier in {path} could not be read: {error}") from error
+            refuse(path, error)
         return model.to(memory_format=torch.channels_last).eval()
+
+    @classmethod
+    def _described(cls, description: Description) -> Self:
+        """A model without trained weights."""
+        check_known(description.registered_by)
+        model = cls(
+            description.backbone,
+            description.normalizer,
+            description.classes,
+            weights="none",
+            framing=description.framing,
+        )
+        model.head = heads.create(
+            width=model.backbone.embedding, classes=len(model.classes), **description.head
+        )
+        model.symmetric = description.symmetric
+        return model
 
     def with_normalizer(self, spec: NormalizerSpec, state: dict[str, Tensor]) -> Self:
         """Replace the normalizer of this model by another one with its fitted state, and return the model."""

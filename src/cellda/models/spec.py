@@ -23,10 +23,10 @@ class Backbone(Settings):
         embedding: Length of the embedding.
     """
 
-    name: str = "efficientnet_b0"
-    weights: str = "timm"
-    image_size: int = Field(default=224, ge=32)
-    embedding: int = Field(default=128, ge=2)
+    name: str = Field(default="efficientnet_b0", max_length=200)
+    weights: str = Field(default="timm", max_length=4096)
+    image_size: int = Field(default=224, ge=32, le=4096)
+    embedding: int = Field(default=128, ge=2, le=65536)
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import torch
 
+from cellda.errors import ConfigurationError
+
 
 @dataclass(frozen=True)
 class DevicePlan:
@@ -61,3 +63,21 @@ def tuned_convolutions() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = before
+
+
+def device_named(name: str) -> torch.device:
+    """The device of this name; `"auto"` is an accelerator if there is one.
+
+    Raises:
+        ConfigurationError: If there is no such device.
+    """
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ConfigurationError(f"There is no device '{name}' here ({reason}); use auto or cpu.") from None
+    return device

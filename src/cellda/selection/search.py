@@ -16,6 +16,7 @@ from cellda.adapters.base import AdaptContext, Adapter, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.errors import CelldaError
 from cellda.models.classifier import CellClassifier
+from cellda.models.finite import DivergedError
 from cellda.plugins.settings import Range
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
@@ -25,7 +26,6 @@ from cellda.selection.journal import Journal
 from cellda.selection.selectors import create
 from cellda.selection.selectors.base import Evidence, Use
 from cellda.selection.settings import Search
-from cellda.training.loop import DivergedError
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 

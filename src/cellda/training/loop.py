@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from cellda.data.image_set import ImageSet
 from cellda.errors import CelldaError
 from cellda.models.classifier import CellClassifier
+from cellda.models.finite import DivergedError, check_finite
 from cellda.models.folding import find_pairs, folded
 from cellda.runtime import progress
 from cellda.runtime.device import DevicePlan, plan_for, tuned_convolutions
@@ -30,10 +31,6 @@ from cellda.training.settings import Training
 
 EPOCH_SEEDS = 1_000_003
 TRAINING, PREDICTING, EMBEDDING = Work(Stage.TRAIN), Work(Stage.PREDICT), Work(Stage.EMBED)
-
-
-class DivergedError(CelldaError):
-    """Raised when the training loss is no longer finite."""
 
 
 class Trainer:
@@ -160,8 +157,14 @@ class Trainer:
 
     @torch.no_grad()
     def apply(self, head: nn.Module, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
-        """Output of a head for embeddings `(N, D)`, on the CPU."""
-        return head.to(self.device).eval()(features.to(self.device)).cpu()  # type: ignore[no-any-return]
+        """Output of a head for embeddings `(N, D)`, on the CPU.
+
+        Raises:
+            DivergedError: If it is not finite.
+        """
+        found: Tensor = head.to(self.device).eval()(features.to(self.device)).cpu()
+        check_finite(found.softmax(1), "Applying a head")  # a logit of minus infinity is a probability of 0
+        return found
 
     def map(
         self,
@@ -180,6 +183,7 @@ class Trainer:
 
         Raises:
             CelldaError: If there are no images.
+            DivergedError: If a value is not finite.
         """
         to_device(model, self.device)
         quick, size = model.for_inference(), self.plan.inference_batch
@@ -199,7 +203,7 @@ class Trainer:
                 advance(len(positions))
         if result is None:
             raise CelldaError(f"{work}: there are no images.")
-        return result.cpu()
+        return check_finite(result.cpu(), str(work).capitalize())
 
 
 class _Losses:

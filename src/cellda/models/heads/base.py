@@ -1,17 +1,22 @@
 """The base class of heads."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
+
+Count = Annotated[int, Field(ge=1)]
+"""A number of stored images, or of neighbours."""
 
 
 class Head(nn.Module, ABC):
     """Maps embeddings `(B, D)` to logits `(B, classes)`.
 
     The learned state of a head is in its parameters and buffers, and their shapes follow from the arguments of its
-    constructor, so that a head can be saved and loaded again.
+    constructor, so that a head can be saved and loaded again. Before the weights are read, the constructor is called on the
+    `meta` device, where tensors have no values.
 
     Args:
         width: Length of an embedding.

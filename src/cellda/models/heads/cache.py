@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from cellda.models import heads
 from cellda.models.heads import register
-from cellda.models.heads.base import Head
+from cellda.models.heads.base import Count, Head
 
 
 @register("cache")
@@ -32,7 +32,7 @@ class Cache(Head):
     values: Tensor
 
     def __init__(
-        self, width: int, classes: int, *, size: int, alpha: float, beta: float, inner: dict[str, Any]
+        self, width: int, classes: int, *, size: Count, alpha: float, beta: float, inner: dict[str, Any]
     ) -> None:
         super().__init__(width, classes)
         self.alpha = alpha

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellda.models.heads import register
-from cellda.models.heads.base import Head
+from cellda.models.heads.base import Count, Head
 from cellda.models.neighbours import SAME, similarities
 
 
@@ -32,7 +32,7 @@ class LabelPropagation(Head):
     votes: Tensor
 
     def __init__(
-        self, width: int, classes: int, *, anchors: int, neighbours: int = 10, gamma: float = 3.0
+        self, width: int, classes: int, *, anchors: Count, neighbours: Count = 10, gamma: float = 3.0
     ) -> None:
         super().__init__(width, classes)
         self.neighbours = neighbours

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cellda.models.heads import create, register
-from cellda.models.heads.base import Head
+from cellda.models.heads.base import Count, Head
 from cellda.models.neighbours import similarities
 
 
@@ -37,8 +37,8 @@ class Lame(Head):
         classes: int,
         *,
         inner: dict[str, Any],
-        anchors: int,
-        neighbours: int = 5,
+        anchors: Count,
+        neighbours: Count = 5,
         strength: float = 1.0,
     ) -> None:
         super().__init__(width, classes)

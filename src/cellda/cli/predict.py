@@ -1,0 +1,216 @@
+"""`cellda predict`: classes of a laboratory's images."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cellda.cli.app import say, say_aside
+from cellda.cli.early import existing
+from cellda.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cellda.models.classifier import CellClassifier
+    from cellda.models.inputs import Picture
+    from cellda.models.rows import Rows
+
+UNREADABLE = 3
+"""Exit status if some images could not be read: the table holds the others."""
+
+
+def predict(
+    model: Annotated[
+        Path,
+        typer.Argument(callback=existing, help="Folder of a model from `cellda adapt`, or folder of a run."),
+    ],
+    images: Annotated[
+        list[Path],
+        typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
+    ] = [],
+    save: Annotated[
+        Path, typer.Option(dir_okay=False, help="File for the predictions, .csv or .parquet.")
+    ] = Path("predictions.csv"),
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            callback=existing,
+            help="Classify these parts of images: a CSV file with path,x,y,w,h, one row per cell. Paths are relative to "
+            "IMAGES if this is one folder, else to the file.",
+        ),
+    ] = None,
+    include: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PATTERN", help="Only images whose name or path matches (*_img.png); may be repeated."
+        ),
+    ] = [],
+    exclude: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PATTERN", help="No images whose name or path matches (*_mask.png); may be repeated."
+        ),
+    ] = [],
+    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, ...")] = "auto",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse all images if one of them cannot be read.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Classify images with a model: one row per image, with the probability of every class.
+
+    An image that cannot be read has a reason instead of a class, and the exit status is 3. The column flag says which images
+    cannot be judged (docs/judging.md). Rows are kept as they are made: after an interruption, the same command continues.
+    """
+    from cellda.models.table_file import check_table
+
+    table_file = save.expanduser()
+    check_table(table_file, overwrite=overwrite)
+    chosen = _chosen(_pictures(images, boxes), include, exclude)
+
+    from cellda.models.classifier import CellClassifier
+    from cellda.models.rows import Rows
+    from cellda.models.saved import identity
+    from cellda.runtime.device import device_named
+    from cellda.runtime.versions import versions
+
+    place = device_named(device)
+    classifier = CellClassifier.load(model).to(place)
+    made_by = {
+        "model": identity(model.expanduser()),
+        "images": _state(chosen),
+        "device": str(place),
+        "versions": versions("cellda", "numpy", "pillow", "timm", "torch", "torchvision"),
+    }
+    if strict:
+        _refuse_unreadable(chosen)
+    with Rows(table_file, made_by, classifier.classes, overwrite=overwrite) as rows:
+        _predict(classifier, chosen, rows)
+        table = rows.finish()
+    _report(table, classifier.classes, save)
+
+
+def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
+    from cellda.data.boxes import read_boxes
+    from cellda.data.own_cells import image_files
+    from cellda.models.inputs import Picture
+
+    if boxes is not None:
+        folder = images[0].expanduser() if len(images) == 1 and images[0].expanduser().is_dir() else None
+        if images and folder is None:
+            raise ConfigurationError(
+                "With --boxes, give no images, or the one folder that its paths are relative to."
+            )
+        return [Picture(str(path), path, box) for path, box in read_boxes(boxes.expanduser(), folder)]
+    if not images:
+        raise ConfigurationError(
+            "There is nothing to predict: give images, folders of images, or --boxes FILE."
+        )
+    return [Picture(str(path), path) for path in image_files(images)]
+
+
+def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -> "list[Picture]":
+    """The pictures that the patterns leave; how many they leave out is said."""
+
+    def matches(picture: "Picture", patterns: list[str]) -> bool:
+        path = Path(picture.name)
+        return any(
+            fnmatchcase(name, one)
+            for one in patterns
+            for name in (path.name, path.as_posix(), f"/{path.as_posix()}")
+        )
+
+    chosen = [
+        picture
+        for picture in pictures
+        if (not include or matches(picture, include)) and not matches(picture, exclude)
+    ]
+    if not chosen:
+        raise DataError(f"--include and --exclude leave none of the {len(pictures)} images.")
+    if len(chosen) < len(pictures):
+        say_aside(
+            f"--include and --exclude leave out {len(pictures) - len(chosen)} of {len(pictures)} images."
+        )
+    return chosen
+
+
+def _state(pictures: "list[Picture]") -> str:
+    """Digest of the pictures and of the state of their files."""
+    from cellda.runtime.store import digest
+
+    def state(path: Path) -> list[int]:
+        try:
+            found = path.stat()
+        except OSError:
+            return []
+        return [found.st_size, found.st_mtime_ns]
+
+    return digest({"images": [[one.name, one.box, state(one.path) if one.path else []] for one in pictures]})
+
+
+def _refuse_unreadable(pictures: "list[Picture]") -> None:
+    from cellda.datasets.reading.decode import unusable
+    from cellda.runtime import progress
+    from cellda.runtime.work import Stage, Work
+
+    with progress.display(), progress.task(Work(Stage.DECODE), len(pictures)) as advance:
+        bad = unusable([(one.path, one.box) for one in pictures if one.path], advance)
+    if bad:
+        problems = [f"{pictures[number].name}: {reason}" for number, reason in bad.items()]
+        raise DataError(
+            f"{len(bad)} of {len(pictures)} images cannot be used; nothing was predicted (--strict).",
+            problems,
+        )
+
+
+def _predict(classifier: "CellClassifier", pictures: "list[Picture]", rows: "Rows") -> None:
+    """Add the rows that are still missing."""
+    from cellda.models.results import results
+    from cellda.runtime import progress
+    from cellda.runtime.clock import Clock, duration
+    from cellda.runtime.work import Stage, Work
+
+    left, clock, said = pictures[rows.done :], Clock(), False
+    if rows.done:
+        say_aside(f"Continuing after {rows.done} of {len(pictures)} images.")
+    with progress.display(), progress.task(Work(Stage.PREDICT), len(pictures)) as advance:
+        advance(rows.done)
+        blocks = results(classifier.network(), left)
+        done = 0
+        while True:
+            with clock.stage("predict"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            rows.add(block)
+            done += len(block)
+            advance(len(block))
+            if not said and done < len(left):
+                seconds = clock.seconds["predict"] / done * (len(left) - done)
+                say_aside(
+                    f"{done} of {len(left)} images are predicted; the others take about {duration(seconds)}."
+                )
+                said = True
+
+
+def _report(table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
+    from cellda.models.prediction import flagged
+
+    counts = table["predicted"].value_counts()
+    say(", ".join(f"{counts[name]} {name}" for name in classes if name in counts.index) or "no class")
+    if table["flag"].any():
+        say(f"{flagged(table['flag'].tolist())}: see the column flag.")
+    if table["flag"].str.contains("field").any():
+        say(
+            "A field shows many cells: crop each one with --boxes FILE (path,x,y,w,h), or, with labels, make a table of boxes "
+            "(--target table=FILE)."
+        )
+    bad = int((table["reason"] != "").sum())
+    say(f"Saved {len(table)} predictions in {save}" if not bad else f"Saved {len(table)} rows in {save}")
+    if bad:
+        say_aside(f"{bad} of {len(table)} images cannot be used: see the column reason.")
+        raise typer.Exit(UNREADABLE)

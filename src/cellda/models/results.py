@@ -1,0 +1,134 @@
+"""Predictions image by image: read, shown to the network and judged block by block, in the order of the images."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from cellda.datasets.reading.decode import Box, decode_each
+from cellda.framing.base import Framing
+from cellda.models.finite import check_finite
+from cellda.models.inputs import Picture, UnreadableError, rgb
+from cellda.models.judged import Seen, distances, flags_of
+from cellda.models.looks import Looks, look_at
+
+DECODED_AT_ONCE = 256
+"""Files decoded together: starting threads for every network batch would cost as much as decoding small images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What is known of one image.
+
+    Attributes:
+        picture: The image.
+        probabilities: `(classes,)`, float32; None if it cannot be read.
+        flag: Why it cannot be judged (`cellda.models.judged`); empty if nothing speaks against its class.
+        reason: Why it cannot be read; empty if it was read.
+    """
+
+    picture: Picture
+    probabilities: Float[Tensor, " classes"] | None = None
+    flag: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """What predicts the blocks.
+
+    Attributes:
+        applied: From a batch of raw pixels in the network's size to embeddings and probabilities, both on the CPU.
+        size: Side of the network's input in pixels.
+        framing: The part of an image that is shown to the network.
+        at_once: Images predicted together.
+        seen: What the network has seen in training; None if it is not known.
+    """
+
+    applied: Callable[[Tensor], tuple[Tensor, Tensor]]
+    size: int
+    framing: Framing
+    at_once: int
+    seen: Seen | None
+
+    @property
+    def block(self) -> int:
+        """Number of images of a block: files of a block are decoded together, in several threads."""
+        return max(DECODED_AT_ONCE, self.at_once)
+
+
+@torch.no_grad()
+def results(network: Network, pictures: Iterable[Picture]) -> Iterator[list[Result]]:
+    """The results of all pictures, a block at a time; a picture that cannot be read has a reason instead of probabilities.
+
+    Args:
+        network: What predicts them.
+        pictures: What to predict; read as it is needed.
+
+    Raises:
+        DataError: If pixels in memory are not an RGB image.
+        DivergedError: If probabilities are not finite.
+    """
+    left = iter(pictures)
+    while block := list(islice(left, network.block)):
+        yield _results(network, block)
+
+
+def _results(network: Network, block: Sequence[Picture]) -> list[Result]:
+    read, seen = _Read(block, network.size, network.framing), network.seen
+    rows = [row for row in range(len(block)) if row not in read.reasons]
+    found = [Result(picture, reason=read.reasons.get(row, "")) for row, picture in enumerate(block)]
+    if rows:
+        images = torch.from_numpy(read.pixels[rows]).permute(0, 3, 1, 2)
+        embeddings, probabilities = map(
+            torch.cat, zip(*map(network.applied, torch.split(images, network.at_once)), strict=True)
+        )
+        check_finite(probabilities, "Predicting")
+        far = (
+            distances(embeddings, seen.embeddings, seen.ranges.neighbours) if seen else torch.zeros(len(rows))
+        )
+        for row, values, distance in zip(rows, probabilities, far.tolist(), strict=True):
+            found[row] = Result(block[row], values, flags_of(read.looks[row], seen, distance))
+    return found
+
+
+class _Read:
+    """The pictures of a block as the network sees them.
+
+    Attributes:
+        pixels: `(N, S, S, 3)` uint8.
+        looks: What each looks like, by its number.
+        reasons: Why pictures cannot be read, by their number.
+    """
+
+    def __init__(self, block: Sequence[Picture], size: int, framing: Framing) -> None:
+        self.pixels = np.empty((len(block), size, size, 3), np.uint8)
+        self.looks: dict[int, Looks] = {}
+        self.reasons: dict[int, str] = {}
+        self._framing = framing
+        files: list[tuple[int, tuple[Path, Box | None]]] = []
+        for row, picture in enumerate(block):
+            if picture.path is not None:
+                files.append((row, (picture.path, picture.box)))
+                continue
+            try:
+                self._add(row, Image.fromarray(rgb(picture)))
+            except UnreadableError as error:
+                self.reasons[row] = str(error)
+        rows = [row for row, _ in files]
+        bad = decode_each([place for _, place in files], lambda index, image: self._add(rows[index], image))
+        self.reasons |= {rows[index]: reason for index, reason in bad.items()}
+
+    def _add(self, row: int, image: Image.Image) -> None:
+        whole, size = np.array(image), self.pixels.shape[1]
+        if self._framing.cuts:
+            self.pixels[row], _ = self._framing.frame(whole, size)
+        else:
+            self.pixels[row] = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+        self.looks[row] = look_at(whole, self.pixels[row])

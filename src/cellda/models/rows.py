@@ -1,0 +1,180 @@
+"""Rows of a prediction table, written as they are made, so that the same call continues after an interruption.
+
+While a table grows, its rows are lines of JSON in `<table>.partial`. The first line says what made them: model, images,
+settings, versions. A call with the same continues after the last whole block; another one is refused. The table itself appears
+when it is complete.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from cellda.errors import ConfigurationError
+from cellda.models.judged import has_class
+from cellda.models.results import Result
+from cellda.models.table_file import check_table
+from cellda.text import csv_safe, plain
+
+BOX = ("x", "y", "w", "h")
+_TEXTS = ("path", "predicted", "reason")
+
+
+class Rows:
+    """A table of predictions that grows; a context manager that keeps other processes from the same table.
+
+    Args:
+        file: The table, by its suffix CSV or Parquet.
+        made_by: What makes the rows: name -> anything that JSON holds. Equal values make equal rows.
+        classes: Class names in column order.
+        overwrite: Whether an existing table, or an interrupted one that something else made, is replaced.
+
+    Attributes:
+        done: Number of rows that an earlier call has written.
+
+    Raises:
+        ConfigurationError: If the suffix is another, the table exists, the interrupted one was made by something else, or
+            another process writes it.
+    """
+
+    def __init__(
+        self, file: Path, made_by: Mapping[str, Any], classes: Sequence[str], *, overwrite: bool = False
+    ) -> None:
+        self.file, self.classes = file, tuple(classes)
+        check_table(file, overwrite=overwrite)
+        self._partial = file.with_name(f"{file.name}.partial")
+        self._lock = FileLock(f"{self._partial}.lock")
+        self._head = {"made_by": {**made_by, "classes": list(classes)}}
+        self._overwrite = overwrite
+        self.done = 0
+
+    def __enter__(self) -> Self:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise ConfigurationError(
+                f"Another process is writing {self.file}; wait for it, or save in another file."
+            ) from None
+        try:
+            self._stream: IO[str] = self._continued()
+        except BaseException:
+            self._unlock()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._unlock()
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Add a block of results; they are on the disk when this returns."""
+        self._stream.write("".join(json.dumps(self._row(result)) + "\n" for result in results) + "\n")
+        self._stream.flush()
+
+    def finish(self) -> pd.DataFrame:
+        """Write the table, remove the interrupted one, and return the table."""
+        self._stream.close()
+        rows = [row for block in self._blocks()[1] for row in block]
+        table = self._table(rows)
+        part = self.file.with_name(f"{self.file.name}.part")
+        try:
+            if self.file.suffix.lower() == ".csv":
+                safe = {name: table[name].map(csv_safe, na_action="ignore") for name in _TEXTS}
+                table.assign(**safe).to_csv(part, index=False, float_format="%.4f")
+            else:
+                table.to_parquet(part, index=False)
+            part.replace(self.file)
+        finally:
+            part.unlink(missing_ok=True)
+        self._partial.unlink()
+        return table
+
+    def _row(self, result: Result) -> dict[str, Any]:
+        picture, values = result.picture, result.probabilities
+        label = None
+        if values is not None and has_class(result.flag):
+            label = self.classes[int(values.argmax())]
+        return {
+            "path": plain(picture.name),
+            **dict(zip(BOX, picture.box or (), strict=False)),
+            "predicted": label,
+            **dict(
+                zip(
+                    self._columns,
+                    [None] * len(self.classes) if values is None else values.tolist(),
+                    strict=True,
+                )
+            ),
+            "flag": result.flag,
+            "reason": plain(result.reason),
+        }
+
+    @property
+    def _columns(self) -> list[str]:
+        return [f"p_{name}" for name in self.classes]
+
+    def _table(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
+        boxed = any("x" in row for row in rows)
+        names = ["path", *(BOX if boxed else ()), "predicted", *self._columns, "flag", "reason"]
+        table = pd.DataFrame(rows, columns=names)
+        return table.astype(
+            dict.fromkeys(self._columns, "float32") | dict.fromkeys(BOX if boxed else (), "int64")
+        )
+
+    def _continued(self) -> IO[str]:
+        """The interrupted table, opened behind its last whole block, or a new one."""
+        if self._partial.exists():
+            head, blocks, end = self._blocks_and_end()
+            differing = _differing(head, self._head)
+            if not differing:
+                self.done = sum(map(len, blocks))
+                stream = self._partial.open("r+", encoding="utf-8")
+                stream.seek(end)
+                stream.truncate()
+                return stream
+            if not self._overwrite:
+                raise ConfigurationError(
+                    f"{self._partial} is an interrupted table of another prediction: its {', '.join(differing)} differ(s). "
+                    "Finish it with the command that began it, save in another file, or begin again with --overwrite."
+                )
+        stream = self._partial.open("w", encoding="utf-8")
+        stream.write(json.dumps(self._head) + "\n")
+        stream.flush()
+        return stream
+
+    def _blocks(self) -> tuple[Any, list[list[dict[str, Any]]]]:
+        head, blocks, _ = self._blocks_and_end()
+        return head, blocks
+
+    def _blocks_and_end(self) -> tuple[Any, list[list[dict[str, Any]]], int]:
+        """The first line, the whole blocks, each of which ends in an empty line, and where they end in the file."""
+        with self._partial.open("rb") as stream:
+            content = stream.read()
+        first, _, rest = content.partition(b"\n")
+        blocks: list[list[dict[str, Any]]] = []
+        end = len(first) + 1
+        try:
+            head = json.loads(first)
+            while (stop := rest.find(b"\n\n")) >= 0:
+                blocks.append([json.loads(line) for line in rest[:stop].splitlines()])
+                rest, end = rest[stop + 2 :], end + stop + 2
+        except ValueError:
+            return None, [], 0
+        return head, blocks, end
+
+    def _unlock(self) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def _differing(one: Any, other: dict[str, Any]) -> list[str]:
+    """Names of what made two tables and differs."""
+    made, wanted = (one or {}).get("made_by") or {}, other["made_by"]
+    return sorted(name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name))

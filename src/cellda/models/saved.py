@@ -1,0 +1,167 @@
+"""The folder of a saved classifier: weights, and a description that says what they belong to. Everything in it is checked.
+
+The description is typed and bounded, and holds the hash of the weights and its own checksum. Names, shapes and types of the
+tensors are compared before memory is taken for them. A damaged folder is refused with what is wrong in it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cellda.errors import ConfigurationError, DataError
+from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
+from cellda.models.judged import Seen
+from cellda.text import shown
+
+WEIGHTS = "model.safetensors"
+EMBEDDINGS = "seen.embeddings"
+"""The stored embeddings of training cells, among the weights."""
+
+MOST_HEADER = 1 << 24
+"""Bytes of the header of a weights file; a network of 1,000 tensors has 100,000."""
+NAMED = 5
+"""Tensors that a message names."""
+
+
+def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Seen | None) -> None:
+    """Write the weights and their description.
+
+    Args:
+        folder: It is created if it does not exist.
+        fields: The fields of `Description`, without `format`, `weights` and `seen`.
+        tensors: The weights.
+        seen: What the model has seen; None if it is not known.
+
+    Raises:
+        ConfigurationError: If weights are not finite.
+    """
+    wrong = unsound(tensors)
+    if wrong:
+        raise ConfigurationError(
+            f"This model cannot be saved, because its training diverged: {_listed(wrong)}. Try a lower learning rate."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    held = {**tensors, EMBEDDINGS: seen.embeddings} if seen else tensors
+    save_file({name: value.contiguous() for name, value in held.items()}, folder / WEIGHTS)
+    weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": _sha256(folder / WEIGHTS)}
+    ranges = seen and seen.ranges.model_dump(mode="json")
+    write_description(folder, {**fields, "weights": weights, "seen": ranges})
+
+
+def described(folder: Path) -> tuple[Path, Description]:
+    """The folder of a classifier, which may be the `model` of a run's folder, and its checked description.
+
+    Raises:
+        DataError: If files are missing, or the description is damaged or does not describe a classifier.
+    """
+    inner = folder / "model"
+    place = inner if inner.is_dir() and not (folder / DESCRIPTION).exists() else folder
+    missing = [str(place / name) for name in (DESCRIPTION, WEIGHTS) if not (place / name).is_file()]
+    if missing:
+        raise DataError(f"{folder} does not hold a saved classifier; these files are missing:", missing)
+    return place, read_description(place)
+
+
+def read_weights(
+    folder: Path, description: Description, layout: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Seen | None]:
+    """The weights of the classifier in a folder, and what it has seen.
+
+    Args:
+        folder: The folder.
+        description: What its description says.
+        layout: The tensors of such a model, without values (on the `meta` device).
+
+    Raises:
+        DataError: If the file is damaged or belongs to another model, or values are not those of a trained model.
+    """
+    file, ranges = folder / WEIGHTS, description.seen
+    if ranges is not None:
+        width = description.backbone.embedding
+        layout = {**layout, EMBEDDINGS: torch.empty(ranges.stored, width, device="meta")}
+    _check_header(folder, layout)
+    known = description.weights
+    if known is not None and (file.stat().st_size, _sha256(file)) != (known.bytes, known.sha256):
+        refuse(
+            folder,
+            f"{WEIGHTS} is not the file that {DESCRIPTION} was written for (its size or hash differs): it is damaged or was "
+            "replaced; copy the whole folder again",
+        )
+    tensors = load_file(file)
+    wrong = unsound(tensors)
+    if wrong:
+        refuse(folder, f"{_listed(wrong)}; save the model again from a training that did not diverge")
+    return tensors, None if ranges is None else Seen(ranges, tensors.pop(EMBEDDINGS))
+
+
+def identity(folder: Path) -> str:
+    """Hash of a classifier: of its description, which holds the hash of its weights, and of the weights if it does not."""
+    place, description = described(folder)
+    weights = _sha256(place / WEIGHTS) if description.weights is None else ""
+    return hashlib.sha256(f"{_sha256(place / DESCRIPTION)} {weights}".encode()).hexdigest()[:16]
+
+
+def unsound(tensors: Mapping[str, Tensor]) -> list[str]:
+    """What is wrong with the values of a model's tensors: one phrase for each that no working model has."""
+    wrong = []
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            wrong.append(f"'{name}' holds NaN or infinite values")
+        elif name.endswith("running_var") and (value < 0).any():
+            wrong.append(f"'{name}' holds negative variances")
+        elif name == "std" and (value <= 0).any():
+            wrong.append(f"'{name}' holds deviations that are not positive")
+    return wrong
+
+
+def _check_header(folder: Path, layout: Mapping[str, Tensor]) -> None:
+    """Compare the names, shapes and types in the header of the weights, which takes no memory for them."""
+    file = folder / WEIGHTS
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+    if not 2 <= length <= min(MOST_HEADER, file.stat().st_size - 8):
+        refuse(
+            folder, f"{WEIGHTS} is truncated or not a safetensors file (its header would have {length} bytes)"
+        )
+    with safe_open(file, framework="pt") as opened_weights:
+        held = set(opened_weights.keys())
+        wrong = [f"'{name}' is missing" for name in layout if name not in held]
+        wrong += [f"'{name}' is not a tensor of this model" for name in sorted(held - layout.keys())]
+        for name in (name for name in layout if name in held):
+            part = opened_weights.get_slice(name)
+            found = (*part.get_shape(),), part.get_dtype()
+            expected = tuple(layout[name].shape), _DTYPES.get(layout[name].dtype, str(layout[name].dtype))
+            if found != expected:
+                wrong.append(
+                    f"'{name}' has shape {found[0]} and type {found[1]} instead of {expected[0]} and {expected[1]}"
+                )
+    if wrong:
+        refuse(folder, f"{WEIGHTS} and {DESCRIPTION} do not belong together: {_listed(wrong)}")
+
+
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def _listed(wrong: list[str]) -> str:
+    more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+    return ", ".join(shown(one, limit=300) for one in wrong[:NAMED]) + more
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

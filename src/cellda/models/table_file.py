@@ -1,0 +1,21 @@
+"""The file of a table of predictions, checked before the work and without imports that take time."""
+
+from pathlib import Path
+
+from cellda.errors import ConfigurationError
+
+SUFFIXES = (".csv", ".parquet")
+
+
+def check_table(file: Path, *, overwrite: bool) -> None:
+    """Refuse a file that a table of predictions cannot be written to.
+
+    Raises:
+        ConfigurationError: If its suffix is neither CSV's nor Parquet's, or it exists and is not to be replaced.
+    """
+    if file.suffix.lower() not in SUFFIXES:
+        raise ConfigurationError(
+            f"Predictions are saved as CSV or Parquet: end '{file}' in .csv or .parquet."
+        )
+    if file.exists() and not overwrite:
+        raise ConfigurationError(f"{file} exists; give another file, or --overwrite to replace it.")

@@ -1,0 +1,79 @@
+r"""Names as they are shown and stored: control characters, bytes that are not UTF-8, and cells that a spreadsheet would run.
+
+A file name may hold anything but a slash and a zero byte. Shown raw, it could move the cursor of a terminal or forge a line;
+stored raw, it could end a row, break an encoder, or run as a formula. Three functions cover every place:
+
+- `shown` for people: terminals, messages, reports.
+- `plain` for stored tables and records: UTF-8 without control characters, from which `original` returns the name.
+- `cell` for CSV: `plain`, and a leading apostrophe where a spreadsheet would see a formula. `original` removes it, too.
+
+Characters are escaped as `\u{1b}`, undecodable bytes as `\u{dcff}` (Python's surrogates for file names). Any other name stays
+as it is, also with a backslash in it.
+"""
+
+import re
+from typing import overload
+
+_CONTROL = (
+    "\x00-\x1f\x7f-\x9f"  # C0, delete, C1: escape sequences begin with one of them
+    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # line ends, and marks that reorder what is shown
+    "\ud800-\udfff"  # undecodable bytes of file names
+    "\ufdd0-\ufdef\ufffe\uffff"  # not characters
+)
+_UNSAFE = re.compile(f"[{_CONTROL}]")
+_UNSAFE_BUT_LINES = re.compile(f"(?!\n)[{_CONTROL}]")
+_LOOKS_ESCAPED = re.compile(r"\\(?=u\{)")
+_ESCAPED = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
+_FORMULA = ("=", "+", "-", "@", "'", "＝", "＋", "－", "＠")
+
+
+def shown(text: object, *, lines: bool = False, limit: int | None = None) -> str:
+    """A text for people: control characters and undecodable bytes are escaped.
+
+    Args:
+        text: What to show; anything else than text is converted by `str`.
+        lines: Whether line ends are kept, for texts of several lines.
+        limit: Most characters; the middle of a longer text is left out.
+    """
+    safe = (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_escape, str(text))
+    if limit is not None and len(safe) > limit:
+        kept = (limit - 3) // 2
+        return f"{safe[:kept]}...{safe[len(safe) - kept :]}"
+    return safe
+
+
+@overload
+def plain(text: str) -> str: ...
+@overload
+def plain(text: None) -> None: ...
+def plain(text: str | None) -> str | None:
+    r"""A name for stored tables: valid UTF-8 without control characters, and never the same for two names.
+
+    >>> plain("smear\n3/cell.png")
+    'smear\\u{a}3/cell.png'
+    """
+    return None if text is None else _UNSAFE.sub(_escape, _LOOKS_ESCAPED.sub(r"\\u{5c}", text))
+
+
+def cell(text: str) -> str:
+    """A name for a cell of a CSV file that spreadsheets open: `plain`, with an apostrophe before `= + - @` and apostrophes.
+
+    >>> cell("=1+1.png")
+    "'=1+1.png"
+    """
+    return csv_safe(plain(text))
+
+
+def csv_safe(text: str) -> str:
+    """A plain text for a cell of a CSV file: an apostrophe before what a spreadsheet would run as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def original(text: str, *, csv: bool = False) -> str:
+    """The name from which `plain` (with `csv`: `cell`) made a text."""
+    plain_text = text[1:] if csv and text.startswith("'") else text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), plain_text)
+
+
+def _escape(found: "re.Match[str]") -> str:
+    return f"\\u{{{ord(found[0]):x}}}"

@@ -1,0 +1,333 @@
+"""`cellda predict`: rows as they are made, one for every image, and nothing lost."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import cellda.datasets
+from cellda import CellClassifier
+from cellda.models import Backbone
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.text import original
+from said import text
+
+SIDE = 40
+
+
+def classifier(seed: int = 0) -> CellClassifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return CellClassifier(
+            Backbone(name="test_efficientnet", weights="none", image_size=32), NormalizerSpec(name="reinhard")
+        ).eval()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return classifier().save(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """Twelve rendered cells."""
+    folder = tmp_path_factory.mktemp("cells")
+    cells = cellda.datasets.load("synthetic/1", per_class=2)
+    for number, pixels in enumerate(cells.read(range(len(cells)), SIDE)):
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / f"{number:03d}.png")
+    return folder
+
+
+@pytest.fixture
+def cells(drawn: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    for file in drawn.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def test_one_row_for_each_image(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    said = cellda_("predict", model, cells, "--save", tmp_path / "out" / "p.csv")
+    assert said.status == 0, said.err
+    table = pd.read_csv(tmp_path / "out" / "p.csv", keep_default_na=False)
+    files = sorted(cells.iterdir())
+    assert table["path"].tolist() == [str(file) for file in files]
+    found = CellClassifier.load(model).predict(torch.stack([torch.tensor(np.asarray(Image.open(f).resize((32, 32), 2))).permute(2, 0, 1) for f in files]))  # fmt: skip # noqa: E501
+    columns = [f"p_{name}" for name in found.classes]
+    np.testing.assert_allclose(table[columns].to_numpy(float), found.probabilities.numpy(), atol=6e-5)
+    assert list(table.columns) == ["path", "predicted", *columns, "flag", "reason"]
+    judged = table["flag"].to_numpy() == ""
+    assert (table["predicted"].to_numpy() == np.array(found.labels))[judged].all()
+    assert [name.name for name in (tmp_path / "out").iterdir()] == ["p.csv"]
+
+
+def test_unreadable_files_are_rows_with_a_reason_and_status_3(
+    cellda_, model: Path, cells: Path, tmp_path
+) -> None:
+    (cells / "003.png").write_bytes(b"")
+    (cells / "007.png").write_bytes((cells / "007.png").read_bytes()[:100])
+    said = cellda_("predict", model, cells, "--save", tmp_path / "p.csv")
+    assert said.status == 3
+    assert "2 of 12 images cannot be used: see the column reason" in text(said.err)
+    table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert len(table) == 12
+    bad = table.set_index(table["path"].map(lambda path: Path(path).name)).loc[["003.png", "007.png"]]
+    assert bad["reason"].str.contains("empty|damaged").all()
+    assert (bad["predicted"] == "").all()
+    assert (bad[[c for c in table if c.startswith("p_")]] == "").all(axis=None)
+    assert (table["reason"] != "").sum() == 2
+
+
+def test_strict_refuses_before_anything_is_written(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    (cells / "003.png").write_bytes(b"")
+    (cells / "007.png").write_bytes(b"no image")
+    said = cellda_("predict", model, cells, "--strict", "--save", tmp_path / "new" / "p.csv")
+    assert said.status == 2
+    assert "2 of 12 images cannot be used; nothing was predicted" in text(said.err)
+    assert "003.png: the file is empty" in text(said.err)
+    assert "007.png" in text(said.err)
+    assert not (tmp_path / "new").exists()
+
+
+def test_patterns_choose_images(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    for number in range(5):
+        (cells / f"{number:03d}_mask.png").write_bytes((cells / f"{number:03d}.png").read_bytes())
+    said = cellda_(
+        "predict", model, cells, "--exclude", "*_mask.png", "--exclude", "011*", "--save", tmp_path / "p.csv"
+    )
+    assert "leave out 6 of 17 images" in text(said.err)
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 11
+    said = cellda_("predict", model, cells, "--include", "cells/00?.png", "--save", tmp_path / "q.csv")
+    assert len(pd.read_csv(tmp_path / "q.csv")) == 10
+    said = cellda_("predict", model, cells, "--include", "*.bmp", "--save", tmp_path / "r.csv")
+    assert (said.status, (tmp_path / "r.csv").exists()) == (2, False)
+    assert "leave none of the 17 images" in text(said.err)
+
+
+def test_a_table_is_not_overwritten_unasked(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text("my notes")
+    said = cellda_("predict", model, cells, "--save", file)
+    assert said.status == 2
+    assert "exists; give another file, or --overwrite" in text(said.err)
+    assert file.read_text() == "my notes"
+    assert cellda_("predict", model, cells, "--save", file, "--overwrite").status == 0
+    assert len(pd.read_csv(file)) == 12
+
+
+def test_parquet_by_suffix_and_others_refused(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    assert cellda_("predict", model, cells, "--save", tmp_path / "p.parquet").status == 0
+    assert cellda_("predict", model, cells, "--save", tmp_path / "p.csv").status == 0
+    exact, rounded = pd.read_parquet(tmp_path / "p.parquet"), pd.read_csv(tmp_path / "p.csv")
+    columns = [name for name in exact if name.startswith("p_")]
+    assert (exact[columns].dtypes == np.float32).all()
+    np.testing.assert_allclose(exact[columns], rounded[columns], atol=6e-5)
+    for name in ("p.xlsx", "p", "p.csv.gz"):
+        said = cellda_("predict", model, cells, "--save", tmp_path / name)
+        assert said.status == 2
+        assert "end" in said.err
+        assert "in .csv or .parquet" in text(said.err)
+
+
+def test_the_folder_of_a_run_holds_its_model(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model").symlink_to(model)
+    assert cellda_("predict", tmp_path / "run", cells, "--save", tmp_path / "p.csv").status == 0
+
+
+def test_a_device_that_is_not_there_is_named(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    assert cellda_("predict", model, cells, "--device", "cpu", "--save", tmp_path / "p.csv").status == 0
+    for name in ("cuda:77", "abacus"):
+        said = cellda_("predict", model, cells, "--device", name, "--save", tmp_path / "q.csv")
+        assert said.status == 2
+        assert f"There is no device '{name}' here" in text(said.err)
+
+
+def test_boxes_are_classified_each(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    field = np.full((100, 300, 3), 230, np.uint8)
+    places = []
+    for number in range(3):
+        x, y = 20 + 90 * number, 10 + 20 * number
+        field[y : y + SIDE, x : x + SIDE] = np.asarray(Image.open(cells / f"{4 * number:03d}.png"))
+        places.append((x, y))
+    Image.fromarray(field).save(tmp_path / "field.png")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(
+        "path;note;x;y;w;h\n" + "".join(f"field.png;a;{x};{y};{SIDE};{SIDE}\n" for x, y in places)
+    )
+    assert cellda_("predict", model, "--boxes", boxes, "--save", tmp_path / "p.parquet").status == 0
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    assert table[["x", "y", "w", "h"]].to_numpy().tolist() == [[x, y, SIDE, SIDE] for x, y in places]
+    single = tmp_path / "single.parquet"
+    files = [cells / f"{4 * number:03d}.png" for number in range(3)]
+    assert cellda_("predict", model, *files, "--save", single).status == 0
+    columns = [name for name in table if name.startswith("p_")]
+    np.testing.assert_allclose(table[columns], pd.read_parquet(single)[columns], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("path,x,y,w\n000.png,1,1,5\n", r"lack the column\(s\) h"),
+        ("path,x,y,w,h\n", r"have no rows"),
+        ("path,x,y,w,h\n000.png,90,1,5,5\n", r"line 2: the box \(90, 1, 5, 5\) lies outside 000\.png of 40 x 40"),
+        ("path,x,y,w,h\n000.png,a,1,5,5\n", r"line 2: the box \(a, 1, 5, 5\) is not made of four numbers"),
+        ("path,x,y,w,h\n000.png,1,1,0,5\n", r"line 2: .* has no width or height"),
+        ("path,x,y,w,h\nno.png,1,1,5,5\n,1,1,5,5\n000.png,1\n", r"(?s)3 of 3 rows.*no\.png.*path is empty.*2 entries"),
+    ],
+)  # fmt: skip
+def test_bad_boxes_are_listed(cellda_, model, cells, tmp_path, rows: str, message: str) -> None:
+    (tmp_path / "boxes.csv").write_text(rows)
+    said = cellda_("predict", model, cells, "--boxes", tmp_path / "boxes.csv", "--save", tmp_path / "p.csv")
+    assert said.status == 2
+    assert pd.Series([text(said.err)]).str.contains(message).all(), said.err
+
+
+def test_nothing_to_predict_is_said(cellda_, model: Path, tmp_path: Path) -> None:
+    said = cellda_("predict", model, "--save", tmp_path / "p.csv")
+    assert said.status == 2
+    assert "nothing to predict: give images" in text(said.err)
+
+
+# ------------------------------------------------------------------ names
+
+
+def test_any_name_of_a_file_is_a_row_that_can_be_joined(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    names = [
+        b"\xff\xfe.png", b"=1+1.png", b"+a.png", b"-a.png", b"@a.png", b"'quoted.png", b"line\nend.png", b"tab\t.png",
+        b"\x1b[2Jclear.png", b"\x07bell.png", b"comma,;\".png", "漢字.png".encode(), b"a" * 250 + b".png",
+        "\u202egnp.png".encode(), b"back\\u{41}slash.png", b"\r.png",
+    ]  # fmt: skip
+    content = (cells / "000.png").read_bytes()
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for name in names:
+        with open(os.path.join(os.fsencode(odd), name), "wb") as file:  # noqa: PTH118, PTH123
+            file.write(content)
+    files = sorted(os.listdir(odd))  # noqa: PTH208
+    for suffix, read in ((".csv", pd.read_csv), (".parquet", pd.read_parquet)):
+        assert cellda_("predict", model, odd, "--save", tmp_path / f"p{suffix}").status == 0
+        table = read(tmp_path / f"p{suffix}")
+        back = [original(path, csv=suffix == ".csv") for path in table["path"]]
+        assert sorted(Path(path).name for path in back) == files
+        assert all(Path(path).exists() for path in back)
+        assert not table["path"].str.contains("[\x00-\x1f\x7f-\x9f]").any()
+    raw = (tmp_path / "p.csv").read_bytes().decode("utf-8")
+    assert len(raw.splitlines()) == len(names) + 1
+    # Given one by one, in the folder, names begin the cell.
+    os.chdir(odd)
+    for file in odd.iterdir():
+        file.write_bytes(b"")
+    said = cellda_("predict", model, ".", "--save", tmp_path / "q.csv")
+    assert said.status == 3
+    with (tmp_path / "q.csv").open(newline="") as stream:
+        assert not any(row[0].startswith(("=", "+", "-", "@")) for row in csv.reader(stream))
+    said = cellda_("predict", model, ".", "--strict", "--save", tmp_path / "r.csv")
+    assert said.status == 2
+    assert not any(ord(letter) < 32 and letter != "\n" for letter in said.out + said.err)
+    assert r"\u{1b}[2Jclear.png" in said.err
+    assert r"\u{dcff}" in said.err
+
+
+# ------------------------------------------------------------------ interruptions
+
+KILLED = """
+import os, signal, sys
+from cellda.models import classifier, results
+from cellda.runtime.device import DevicePlan
+results.DECODED_AT_ONCE = 4
+classifier.plan_for = lambda _: DevicePlan(inference_batch=4)
+made = results._results
+count = 0
+
+def stopping(network, block):
+    global count
+    count += 1
+    if count > STOP:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return made(network, block)
+
+results._results = stopping
+from cellda import cli
+cli.main()
+"""
+
+
+def command(stop: int, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """`cellda` in a process of its own, killed after some blocks of 4 images."""
+    code = KILLED.replace("STOP", str(stop))
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_killed_prediction_goes_on_and_ends_the_same(model: Path, cells: Path, tmp_path: Path) -> None:
+    (cells / "002.png").write_bytes(b"")
+    whole, parts = tmp_path / "whole.parquet", tmp_path / "parts.parquet"
+    assert command(99, "predict", model, cells, "--save", whole).returncode == 3
+    for blocks in (1, 1):
+        killed = command(blocks, "predict", model, cells, "--save", parts)
+        assert killed.returncode == -signal.SIGKILL
+        assert not parts.exists()
+    partial = parts.with_name("parts.parquet.partial")
+    with partial.open("a") as stream:
+        stream.write('{"path": "half a li')  # killed while a row was written
+    last = command(99, "predict", model, cells, "--save", parts)
+    assert last.returncode == 3
+    assert "Continuing after 8 of 12 images" in text(last.stderr)
+    assert parts.read_bytes() == whole.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cells", "parts.parquet", "whole.parquet"]
+
+
+def test_an_interrupted_table_of_something_else_is_refused(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "p.csv"
+    assert command(1, "predict", model, cells, "--save", file).returncode == -signal.SIGKILL
+    partial = tmp_path / "p.csv.partial"
+    before = partial.read_bytes()
+    other = classifier(1).save(tmp_path / "other")
+    said = cellda_("predict", other, cells, "--save", file)
+    assert said.status == 2
+    assert "an interrupted table of another prediction: its model differ(s)" in text(said.err)
+    os.utime(cells / "000.png", (1, 1))
+    said = cellda_("predict", model, cells, "--save", file)
+    assert "its images differ(s)" in text(said.err)
+    assert partial.read_bytes() == before
+    assert cellda_("predict", other, cells, "--save", file, "--overwrite").status == 0
+    assert not partial.exists()
+    partial.write_text("not even JSON")
+    file.unlink()
+    said = cellda_("predict", model, cells, "--save", file)
+    assert "an interrupted table of another prediction" in text(said.err)
+
+
+def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    with FileLock(tmp_path / "p.csv.partial.lock"):
+        said = cellda_("predict", model, cells, "--save", tmp_path / "p.csv")
+    assert said.status == 2
+    assert "Another process is writing" in text(said.err)
+
+
+def test_output_that_is_not_utf8_is_escaped(model: Path, cells: Path, tmp_path: Path) -> None:
+    (cells / "漢字.png").write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-m", "cellda", "predict", str(model), str(cells), "--strict", "--save", str(tmp_path / "p.csv")],
+        capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert b"\\u6f22\\u5b57.png" in done.stderr
+    assert b"Traceback" not in done.stderr
