@@ -23,9 +23,9 @@ from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.models.classifier import CellClassifier
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
-from counts import write
-from hostile import BYTES, Outcome, tried
-from mutators import mutated, mutated_text
+from faults.counts import write
+from faults.hostile import BYTES, Outcome, tried
+from faults.mutators import mutated, mutated_text
 from predicted import predicted
 from tiny import recipe, target
 
