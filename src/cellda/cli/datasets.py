@@ -47,6 +47,9 @@ def check(
     name: DatasetName,
     path: DatasetPath = None,
     framing: FramingTried = "none",
+    every: Annotated[
+        bool, typer.Option("--all", help="List every file and problem instead of the first of each kind.")
+    ] = False,
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
     from cellda.data.check import check as check_dataset
@@ -59,7 +62,7 @@ def check(
         )
     with progress.display():
         report = check_dataset(name, path, framing=framing)
-    out.print(report)
+    out.print(report.full() if every else report)
     if not report.ok:
         raise typer.Exit(1)
 

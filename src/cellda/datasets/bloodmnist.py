@@ -19,6 +19,7 @@ from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.layout import existing_folder, not_published
 from cellda.datasets.reading.npz import NpzRows
+from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 
 if TYPE_CHECKING:
@@ -129,6 +130,10 @@ class Bloodmnist(CellDataset):
         if problems:
             raise DataError(f"{self.file} is not BloodMNIST as published.", problems)
         return cell_table(paths, [LABELS[code] for code in codes])
+
+    def _survey(self, root: Path) -> None:
+        """Other files next to the one that is read."""
+        survey(self.ledger, root, [""], self.files)
 
     @property
     def fingerprint(self) -> str:
