@@ -1,6 +1,7 @@
 """The command `cellda` itself: how errors, interruptions and lines are shown."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -8,6 +9,9 @@ from typer.core import TyperGroup
 
 from cellda import __version__
 from cellda.errors import CelldaError
+
+if TYPE_CHECKING:
+    from cellda.datasets.reading.account import Account
 
 
 class Commands(TyperGroup):
@@ -38,6 +42,20 @@ out = Console()
 def say(line: str) -> None:
     """Print one line as it is."""
     out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def tell(account: "Account") -> None:
+    """Print on standard error what was left out and assumed when something was read."""
+    for line in account.lines():
+        Console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def say_without_groups(targets: Sequence[str]) -> None:
+    """Say of which targets the numbers may be optimistic."""
+    from cellda.datasets.reading.account import NO_GROUPS
+
+    if targets:
+        say(f"{', '.join(targets)}: {NO_GROUPS}")
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 OUTSIDE = "cell(s) of none of the six classes"
 """Why a cell with a known label is left out."""
 
-NO_GROUPS = "no groups: images of one patient may be on both sides (support and query)"
+NO_GROUPS = "no groups: images of one patient may be on both sides"
 """What is said of a dataset that does not know which cells belong together."""
 
 EXAMPLES = 3
@@ -61,8 +62,16 @@ class Account:
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing to say: nothing was left out or assumed."""
-        return not (self.left_out or self.notes)
+        """Whether there is nothing to say when it is read: nothing was left out or assumed.
+
+        That there are no groups concerns results, which say it.
+        """
+        return not self.left_out and set(self.notes) <= {NO_GROUPS}
+
+    @property
+    def without_groups(self) -> bool:
+        """Whether cells of one patient may be on both sides of a draw, because no groups are known."""
+        return NO_GROUPS in self.notes
 
     def brief(self) -> "Account":
         """The account with a few examples instead of all names, for records."""
@@ -111,6 +120,11 @@ class Ledger:
         """Enter a number of things that are left out."""
         self._unnamed[what, ""] += count
 
+    def take(self, other: "Ledger", folder: Path) -> None:
+        """Enter what another ledger holds, its names below a folder."""
+        for key, names in other._names.items():
+            self._names[key].extend(f"{folder}/{name}" for name in names)
+
     def note(self, sentence: str) -> None:
         """Enter a sentence about what is assumed or repaired."""
         self._notes[sentence] = None
@@ -127,18 +141,6 @@ def printable(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
-def merged(name: str, accounts: Sequence[Account]) -> Account:
-    """One account of several."""
-    groups = [account.groups for account in accounts if account.groups is not None]
-    return Account(
-        name,
-        sum(account.used for account in accounts),
-        sum(groups) if groups else None,
-        tuple(one for account in accounts for one in account.left_out),
-        tuple(dict.fromkeys(note for account in accounts for note in account.notes)),
-    )
 
 
 def _summed(what: str, ones: Sequence[LeftOut]) -> str:

@@ -67,7 +67,14 @@ def marked_cells(root: Path) -> list[Marked]:
             frame = frame_size(root / field)
             marks = _yolo(root / path, names, frame) if yolo else _voc(root / path)
             cells |= {Marked(field, frame, label, _inside(mark, frame)): None for label, mark in marks}
-        except (DataError, LookupError, OSError, ValueError, ElementTree.ParseError, _MalformedError) as error:
+        except (
+            DataError,
+            LookupError,
+            OSError,
+            ValueError,
+            ElementTree.ParseError,
+            _MalformedError,
+        ) as error:
             problems.append(f"{path}: {error}")
     if problems:
         raise DataError(f"{len(problems)} annotation file(s) in {root} cannot be used.", problems)
