@@ -47,6 +47,14 @@ class DataError(CelldaError):
         super().__init__("\n".join([shortened(summary, 4 * LINE), *listed]))
 
 
+def quoted(value: object) -> str:
+    """A value as Python writes it, for messages; what is long or cannot be written is shortened."""
+    try:
+        return shortened(repr(value), 200)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or a trap
+        return f"a {type(value).__name__} that cannot be written out"
+
+
 def shortened(text: str, most: int) -> str:
     """A text, with its middle left out if it is longer than `most` characters."""
     return (

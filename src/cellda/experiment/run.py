@@ -142,6 +142,13 @@ class Run:
         Raises:
             ConfigurationError: If they cannot.
         """
+        if self.uses_labels and sum(count > 0 for count in self.offer.support) == 1:
+            only = CLASSES[int(torch.tensor(self.offer.support).argmax())]
+            raise ConfigurationError(
+                f"The adapter '{self.recipe.adapter.name}', or its search, learns from labels, but all labelled cells of "
+                f"{self.target.full_name} are of one class, {only}: give cells of at least 2 classes, or use the preset "
+                "'best_without_labels'."
+            )
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()
