@@ -20,6 +20,7 @@ from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 
 _SHOWN = 20
+_TWINS = 4
 SIDE = 32
 """Side in pixels to which framed images are resized; the check needs to know only whether there is a cell."""
 
@@ -79,7 +80,7 @@ class CheckReport:
             parts.append(Text(self.note))
         if self.account is not None and self.account.groups is not None:
             parts.append(Text(f"{self.account.groups} groups (photographs, smears or patients)"))
-        twins = [" = ".join(paths) for paths in self.identical]
+        twins = [_equal(paths, most and _TWINS) for paths in self.identical]
         for title, lines in (
             ("left out and noted", left_out),
             ("byte-identical images, kept in one group", twins),
@@ -135,6 +136,11 @@ def check(
         framing=framing,
         unframed=tuple(_place(dataset, row) for row in _unframed(dataset, chosen, set(reasons))),
     )
+
+
+def _equal(paths: tuple[str, ...], most: int | None) -> str:
+    more = len(paths) - len(paths[:most])
+    return " = ".join([*paths[:most], *([f"{more:,} more"] if more else [])])
 
 
 def _unreadable(dataset: CellDataset) -> dict[int, str]:
