@@ -25,18 +25,51 @@ class ConfigurationError(CelldaError, ValueError):
     """A recipe that cannot work, alone or with the given target and data."""
 
 
+LISTED = 100
+"""Problems that one message lists; more are counted."""
+
+LINE = 600
+"""Characters of one problem in a message."""
+
+
 class DataError(CelldaError):
     """Files or rows that cannot be used.
 
     Args:
         summary: What was read and what went wrong, one sentence.
-        problems: One line per file or row; the message lists them all.
+        problems: One line per file or row. The message lists the first `LISTED` and counts the others; `problems` holds them
+            all, and `cellda datasets check --all` prints them.
     """
 
     def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:
         self.summary = shown(summary, lines=True)
         self.problems = tuple(map(shown, problems))
-        super().__init__("\n".join([self.summary, *(f"  - {problem}" for problem in self.problems)]))
+        more = len(self.problems) - LISTED
+        listed = [f"  - {shortened(problem, LINE)}" for problem in self.problems[:LISTED]]
+        if more > 0:
+            listed.append(
+                f"  ... and {more:,} more (`cellda datasets check --all` lists all problems of a dataset)"
+            )
+        super().__init__("\n".join([shortened(self.summary, 4 * LINE), *listed]))
+
+
+def quoted(value: object) -> str:
+    """A value as Python writes it, for messages; what is long or cannot be written is shortened."""
+    try:
+        return shortened(repr(value), 200)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or a trap
+        return f"a {type(value).__name__} that cannot be written out"
+
+
+def shortened(text: str, most: int) -> str:
+    """A text, with its middle left out if it is longer than `most` characters."""
+    return (
+        text if len(text) <= most else f"{text[: most - most // 4 - 5]} ... {text[len(text) - most // 4 :]}"
+    )
+
+
+_LONGEST, _COMPARED = 100, 400
+"""Characters of a name, and number of names, that are compared."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -46,9 +79,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "did you mean 'reinhard'? Known: identity, reinhard."
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=2, cutoff=0.6)
-    hits = [n for n in names if n.lower() in close]
-    listed = f"nown: {', '.join(names)}."
+    # A table of a megabyte may have 100,000 columns, or one of a megabyte.
+    candidates = [n for n in names if len(n) <= _LONGEST][:_COMPARED]
+    close = difflib.get_close_matches(
+        name[:_LONGEST].lower(), [n.lower() for n in candidates], n=2, cutoff=0.6
+    )
+    hits = [n for n in candidates if n.lower() in close]
+    listed = f"nown: {shortened(', '.join(names[:_COMPARED]), LINE)}."
     if not hits:
         return f"k{listed}" if names else "none are known."
     return f"did you mean {' or '.join(repr(n) for n in hits)}? K{listed}"

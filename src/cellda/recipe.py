@@ -9,9 +9,9 @@ from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from cellda import adapters
 from cellda.adapters.base import Adapter
-from cellda.data.spec import FewShot, Protocol
+from cellda.data.spec import MOST, FewShot, Protocol
 from cellda.datasets.spec import Source
-from cellda.errors import ConfigurationError
+from cellda.errors import ConfigurationError, shortened
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
@@ -95,7 +95,7 @@ class Recipe(Settings):
     search: Search | None = Search()
     pool: Literal["query", "disjoint"] = "query"
     protocol: Protocol = "clean"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST)
     device: Literal["auto", "cpu"] = "auto"
 
     def __init__(self, **fields: Unpack[RecipeFields]) -> None:
@@ -239,8 +239,11 @@ def fields_in(text: str | Path) -> dict[str, Any]:
         )
     except OSError as error:
         raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"The {where} cannot be read as YAML: {error}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        # ValueError: not UTF-8, an impossible date, or a number of thousands of digits.
+        raise ConfigurationError(
+            f"The {where} cannot be read as YAML: {shortened(str(error), 600)}"
+        ) from error
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"

@@ -10,13 +10,16 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from cellda.errors import UnknownNameError
+from cellda.errors import UnknownNameError, shortened
 
 CLASSES: tuple[str, ...] = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
 """Class names in the order of the class index 0..5."""
 
 UNLABELLED = -1
 """Class index of an image without a label."""
+
+SUGGESTED = 50
+"""Number of unknown names in one list for which near names are looked up."""
 
 ABBREVIATIONS: dict[str, str] = {
     "ABE": "eosinophil of abnormal appearance",
@@ -142,28 +145,37 @@ def fold(raw_label: str) -> str | None:
     >>> fold("Band_Neutrophils"), fold("PMO")
     ('neutrophil', None)
     """
-    key = _key(raw_label)
+    known = _known(_key(raw_label))
+    if known is None:
+        raise UnknownNameError(_refusal(raw_label))
+    return known[1]
+
+
+def _known(key: str) -> tuple[str, str | None] | None:
+    """The entry of a key, also of a plural and with or without "cell"; None if it is unknown."""
     singular = key.removesuffix("s")
-    for candidate in (key, singular, f"{singular}cell", singular.removesuffix("cell")):
-        if candidate in _KNOWN:
-            return _KNOWN[candidate][1]
-    raise UnknownNameError(f"'{raw_label}' is not a known cell type; {_near(key)}")
+    candidates = (key, singular, f"{singular}cell", singular.removesuffix("cell"))
+    return next((_KNOWN[candidate] for candidate in candidates if candidate in _KNOWN), None)
 
 
 def names_a_class(name: str) -> bool:
     """Whether `fold` knows a name as one of the six classes."""
-    return name not in unknown_names([name]) and fold(name) is not None
+    known = _known(_key(name))
+    return known is not None and known[1] is not None
 
 
 def unknown_names(raw_labels: Iterable[str]) -> dict[str, str]:
-    """Those of `raw_labels` that `fold` refuses, each with its error message."""
-    problems = {}
-    for raw_label in dict.fromkeys(raw_labels):
-        try:
-            fold(raw_label)
-        except UnknownNameError as error:
-            problems[raw_label] = str(error)
-    return problems
+    """Those of `raw_labels` that `fold` refuses, each with its error message.
+
+    Near names are suggested for the first `SUGGESTED` alone: comparing a name with all known ones takes a millisecond.
+    """
+    unknown = [name for name in dict.fromkeys(raw_labels) if _known(_key(name)) is None]
+    return {name: _refusal(name, suggest=place < SUGGESTED) for place, name in enumerate(unknown)}
+
+
+def _refusal(raw_label: str, *, suggest: bool = True) -> str:
+    shown = shortened(raw_label, 80)
+    return f"'{shown}' is not a known cell type" + (f"; {_near(_key(shown))}" if suggest else ".")
 
 
 def _near(key: str) -> str:

@@ -5,6 +5,7 @@ import io
 from PIL import Image
 from rich.console import Console
 
+import said
 from cellda.data.check import check
 from cellda.datasets import load
 
@@ -35,21 +36,22 @@ def test_a_report_holds_all_findings(tmp_path):
     messy(tmp_path)
     report = check("folder", tmp_path)
     assert report.counts == {"neutrophil": 4}
-    assert report.dropped == {"platelet": 1}
+    assert report.account.cells_left_out == {"platelet": 1}
     assert report.unreadable == {"seg/empty.png": "the file is empty"}
     assert report.identical == (("seg/p1/a.png", "seg/p2/b.png"),)
-    assert report.groups == 3
-    assert report.ignored == {
-        ".cache/": "a folder that holds none of the cells",
-        "seg/.hidden.png": "a hidden file",
-        "seg/notes.txt": "not an image by its suffix",
+    assert report.account.groups == 2
+    assert {(one.what, one.kind, one.names) for one in report.account.left_out} == {
+        ("cell(s) of none of the six classes", "platelet", ("platelet/d.png",)),
+        ("hidden folder(s)", "", (".cache",)),
+        ("hidden file(s)", "", ("seg/.hidden.png",)),
+        ("file(s) that are not images by their suffix", ".txt", ("seg/notes.txt",)),
     }
     assert not report.ok
     text = printed(report)
     for finding in (
         "neutrophil",
         "4",
-        "platelet: 1",
+        "1 platelet",
         "seg/empty.png: the file is empty",
         "seg/notes.txt",
         "not usable",
@@ -61,7 +63,8 @@ def test_a_sound_dataset_is_ready(tmp_path):
     picture(tmp_path / "seg" / "a.png")
     report = check(load("folder", tmp_path))
     assert report.ok
-    assert report.groups is None
+    assert report.account.groups is None
+    assert "no groups" in printed(report)
     assert "ready to use" in printed(report)
 
 
@@ -84,13 +87,35 @@ def test_counts_stand_beside_those_of_the_paper(tmp_path):
     assert "150" in printed(report)
 
 
-def test_many_files_of_one_kind_are_one_line(tmp_path):
+def test_many_files_of_one_kind_are_one_line_and_all_can_be_listed(tmp_path):
     picture(tmp_path / "seg" / "a.png")
     for number in range(30):
         (tmp_path / "seg" / f"{number}.xml").write_text("")
     report = check("folder", tmp_path)
-    assert len(report.ignored) == 30
-    assert "29 more .xml files there" in printed(report)
+    assert "30 file(s) that are not images by their suffix: 30 .xml" in said.text(printed(report))
+    assert "29.xml" not in printed(report)
+    every = printed(report.full())
+    assert [number for number in range(30) if f"seg/{number}.xml" not in every] == []
+
+
+def test_many_unreadable_files_can_all_be_listed(tmp_path):
+    for number in range(30):
+        picture(tmp_path / "seg" / f"{number}.png")
+        (tmp_path / "seg" / f"{number}.png").write_bytes(b"")
+    report = check("folder", tmp_path)
+    assert "... and 10 more; --all lists them" in printed(report)
+    every = printed(report.full())
+    assert [number for number in range(30) if f"seg/{number}.png" not in every] == []
+
+
+def test_files_of_neighbours_are_not_listed(tmp_path):
+    for name in ("mine", "theirs"):
+        picture(tmp_path / "images" / f"{name}.png")
+        (tmp_path / f"{name}.csv").write_text(f"path,label\nimages/{name}.png,seg\n")
+    picture(tmp_path / "their_folder" / "x.png")
+    report = check("table", tmp_path / "mine.csv")
+    assert "their" not in printed(report.full())
+    assert "1 image(s) in the folders of its cells" in said.text(printed(report))
 
 
 def test_unreadable_boxes_are_told_apart(tmp_path):

@@ -169,7 +169,8 @@ def test_table_refuses_missing_and_half_given_columns(tmp_path):
     [
         ("a.csv", b"\xff\xfe\x00bad", "UTF-8"),
         ("a.parquet", b"no parquet", "Parquet"),
-        ("a.xlsx", b"", "neither CSV nor Parquet"),
+        ("a.xlsx", b"", "workbook .* cannot be read"),
+        ("a.ods", b"", "neither CSV nor Parquet nor an Excel workbook.*save it as .xlsx or .csv"),
         ("a.csv", b"", "lacks"),
     ],
 )

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from cellda import Recipe, RunResult
+from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.condition import Condition
 from cellda.evaluation.predictions import PROBABILITIES, RUN
@@ -54,6 +55,7 @@ def record(**fields: Any) -> RunRecord:
         "device": "cpu",
         "support_files": ("a.png",),
         "unsupported": ("monocyte",),
+        "accounts": (Account("raabin", 9),),
         "unframed": {},
         "selector": "support_cv",
         "oracle": False,

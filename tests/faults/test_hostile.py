@@ -27,7 +27,7 @@ from faults.counts import write
 from faults.hostile import BYTES, Outcome, tried
 from faults.mutators import mutated, mutated_text
 from predicted import predicted
-from tiny import recipe, target
+from tiny import target
 
 Count = Callable[[Outcome, str], None]
 

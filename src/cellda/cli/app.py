@@ -2,9 +2,9 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from typer.core import TyperGroup
 from cellda import __version__
 from cellda.errors import CelldaError
 from cellda.text import shown
+
+if TYPE_CHECKING:
+    from cellda.datasets.reading.account import Account
 
 
 class Commands(TyperGroup):
@@ -70,6 +73,20 @@ def _shown_by(other: Callable[..., None]) -> Callable[..., None]:
             other(message, category, *place, **rest)
 
     return show
+
+
+def tell(account: "Account") -> None:
+    """Print on standard error what was left out and assumed when something was read."""
+    for line in account.lines():
+        say_aside(line)
+
+
+def say_without_groups(targets: Sequence[str]) -> None:
+    """Say of which targets the numbers may be optimistic."""
+    from cellda.datasets.reading.account import NO_GROUPS
+
+    if targets:
+        say(f"{', '.join(targets)}: {NO_GROUPS}")
 
 
 def _print_version(wanted: bool) -> None:

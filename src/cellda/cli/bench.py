@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import out, say
+from cellda.cli.app import out, say, say_without_groups
 from cellda.cli.early import check_edits, check_file, existing
 from cellda.cli.options import (
     Data,
     FramingOption,
-    Number,
+    GroupOption,
+    Numbers,
     PoolOption,
     Presets,
     RecipeFile,
@@ -21,7 +22,7 @@ from cellda.cli.options import (
     StoreOption,
     Targets,
 )
-from cellda.cli.recipes import edited_recipe, given
+from cellda.cli.recipes import edited_recipe, given, grouped, numbers, of_targets
 from cellda.errors import ConfigurationError
 from cellda.presets import CAP, OURS
 
@@ -65,7 +66,8 @@ def bench(
         int, typer.Option(min=1, help="Number of draws; ranks from fewer than five are unreliable.")
     ] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
-    n: Number = None,
+    group: GroupOption = None,
+    n: Numbers = [],
     pool: PoolOption = None,
     settings: Settings = [],
     store: StoreOption = None,
@@ -79,13 +81,14 @@ def bench(
     for file in files.values():
         check_file(file)
     _check_adapters([*adapter, *without])
+    shared, single = numbers(n, target)
     base = edited_recipe(
         recipe,
         preset,
         settings,
         (target, data),
         sources=source,
-        few_shot=given(n=n),
+        few_shot=given(n=shared),
         pool=pool,
         framing=framing,
     )
@@ -100,11 +103,14 @@ def bench(
     own = _own_conditions(files, base, labels=labels)
     recipes = _compared(base, own, adapter, without, labels=labels)
     workspace = Workspace(data, store)
-    study = Study(recipes, target, range(draws), range(seeds), cap=cap, workspace=workspace)
+    aims = grouped(target, data, group)
+    sizes = of_targets(single, target, aims)
+    study = Study(recipes, aims, range(draws), range(seeds), cap=cap, n=sizes, workspace=workspace)
     every = not (adapter or own)
     predictions = _predictions(study, base) if every else study.run()
     predictions, runs, choices = with_best(predictions, costs_of(study.records()))
     out.print(leaderboard_table(with_costs(predictions, runs)))
+    say_without_groups(study.without_groups)
     if save is not None:
         for file in write_leaderboard(predictions, runs, choices, save):
             say(f"Saved {file}")

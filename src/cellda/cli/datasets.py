@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import out, say
-from cellda.cli.options import DatasetName, DatasetPath, FramingTried
+from cellda.cli.app import out, say, tell
+from cellda.cli.options import DatasetName, DatasetPath, FramingTried, GroupOption
+from cellda.cli.recipes import given
 from cellda.errors import ConfigurationError
 
 datasets_app = typer.Typer(
@@ -31,15 +32,27 @@ def datasets(context: typer.Context) -> None:
 def show(
     name: DatasetName,
     path: DatasetPath = None,
+    group: GroupOption = None,
 ) -> None:
     """Print the data card of a dataset; with PATH, also count the cells there."""
     from cellda.data.cards import full_card
     from cellda.datasets import load, summary
     from cellda.datasets.card import card
 
+    name, path = _placed(name, path)
     base = name.partition("/")[0]
-    found = None if path is None and not card(base).synthetic else load(name, path).class_counts()
+    found = None
+    if path is not None or card(base).synthetic:
+        dataset = load(name, path, **given(group=group))
+        found = dataset.class_counts()
+        tell(dataset.account)
     out.print(full_card(card(base), summary(base), found))
+
+
+def _placed(name: str, path: Path | None) -> tuple[str, Path | None]:
+    """Name and path of a dataset given as `NAME PATH` or `NAME=PATH`."""
+    name, _, given_path = name.partition("=")
+    return name, Path(given_path) if given_path and path is None else path
 
 
 @datasets_app.command("check")
@@ -47,19 +60,24 @@ def check(
     name: DatasetName,
     path: DatasetPath = None,
     framing: FramingTried = "none",
+    group: GroupOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every file and problem instead of the first of each kind.")
+    ] = False,
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
     from cellda.data.check import check as check_dataset
     from cellda.datasets import get
     from cellda.runtime import progress
 
+    name, path = _placed(name, path)
     if path is None and not get(name.partition("/")[0]).synthetic:
         raise ConfigurationError(
             f"Dataset '{name}' is read from files: give their path, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
-        report = check_dataset(name, path, framing=framing)
-    out.print(report)
+        report = check_dataset(name, path, framing=framing, **given(group=group))
+    out.print(report.full() if every else report)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -72,6 +90,7 @@ def fetch(
     ],
 ) -> None:
     """Download a published dataset into the data folder, or explain how to get it by hand."""
+    from cellda.datasets import load
     from cellda.datasets.download.fetch import fetch as fetch_dataset
     from cellda.runtime import progress
 
@@ -82,4 +101,5 @@ def fetch(
         return
     say(f"{fetched.path} is ready; {fetched.record.bytes:,} bytes were downloaded from {fetched.record.url}")
     say(f"sha256 {fetched.record.sha256}, kept in {fetched.record_file}")
+    tell(load(name, fetched.path).account)
     say(f"Check it: cellda datasets check {name} {fetched.path}")

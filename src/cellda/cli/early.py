@@ -3,6 +3,7 @@
 The recipe repeats these checks and makes more; but building one imports torch and timm, which takes seconds.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +49,8 @@ def known_dataset(text: str) -> None:
     from cellda import datasets
 
     name, _, path = text.partition("=")
-    _check_known(datasets.registry, name)
+    if name.partition("/")[0] not in datasets.registry:
+        raise datasets.unknown(name)
     if path:
         existing(Path(path))
 
@@ -63,6 +65,18 @@ def placed(names: Iterable[str], data: Path | None) -> None:
 
     for name in names:
         place(name, data)
+
+
+def known_number(text: str) -> None:
+    """Refuse a number of labelled images, given as `NUMBER` or `TARGET=NUMBER`, that is not one.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    if not re.fullmatch(r"(.+=)?0*[1-9][0-9]{0,8}", text):
+        raise ConfigurationError(
+            f"--n takes a number of images from 1 on, or TARGET=NUMBER such as raabin=40; got '{text}'."
+        )
 
 
 def known_preset(name: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cellda.cli.early import each, existing, known_dataset, known_framing, known_preset
+from cellda.cli.early import each, existing, known_dataset, known_framing, known_number, known_preset
 
 Protocol = Literal["clean", "paper"]
 Pool = Literal["query", "disjoint"]
@@ -49,12 +49,30 @@ Settings = Annotated[
         "chain: adapter.full.lr=1e-4); may be repeated.",
     ),
 ]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="COLUMN",
+        help="Column of a table (table=cells.csv) that says which cells belong together: patient, slide or smear.",
+    ),
+]
 Sources = Annotated[
     list[str], typer.Option("--source", help="Source dataset instead of the recipe's; may be repeated.")
 ]
 Number = Annotated[
     int | None,
     typer.Option("--n", min=1, help="Number of labelled target images; default: the recipe's."),
+]
+Numbers = Annotated[
+    list[str],
+    typer.Option(
+        "--n",
+        metavar="[TARGET=]NUMBER",
+        callback=each(known_number),
+        help="Number of labelled images, of all targets (--n 100) or of one (--n raabin=40); may be repeated; default: the "
+        "recipe's.",
+    ),
 ]
 ProtocolOption = Annotated[Protocol | None, typer.Option("--protocol", help="Default: the recipe's.")]
 PoolOption = Annotated[

@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import say
+from cellda.cli.app import say, tell
 from cellda.cli.early import each, existing, known_dataset
 from cellda.cli.options import (
     AdapterOption,
     Data,
     FramingOption,
+    GroupOption,
     Presets,
     RecipeFile,
     Settings,
     Sources,
     StoreOption,
 )
-from cellda.cli.recipes import edited_recipe
+from cellda.cli.recipes import edited_recipe, given
 
 
 def adapt(
@@ -43,6 +44,7 @@ def adapt(
     preset: Presets = [],
     adapter: AdapterOption = None,
     framing: FramingOption = None,
+    group: GroupOption = None,
     settings: Settings = [],
     store: StoreOption = None,
 ) -> None:
@@ -57,8 +59,17 @@ def adapt(
         framing=framing,
     )
 
-    from cellda.experiment.workflow import keep
+    from cellda.data.own_cells import image_files
+    from cellda.data.root import DataRoot
+    from cellda.datasets.reading.account import Ledger
+    from cellda.experiment.workflow import UNLABELLED, keep
 
-    keep(chosen.adapt(labelled, unlabelled, data, store=store), chosen, save)
+    known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group))
+    ledger = Ledger()
+    files = image_files(unlabelled, ledger)
+    pool = ledger.close(UNLABELLED, len(files))
+    tell(pool)
+    model = chosen.adapt(known, files, data, store=store)
+    keep(model, chosen, save, [pool] if known is None else [known.account, pool])
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")

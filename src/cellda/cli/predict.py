@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import say, say_aside
+from cellda.cli.app import say, say_aside, tell
 from cellda.cli.early import existing
 from cellda.errors import ConfigurationError, DataError
 
@@ -97,6 +97,7 @@ def predict(
 def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
     from cellda.data.boxes import read_boxes
     from cellda.data.own_cells import image_files
+    from cellda.datasets.reading.account import Ledger
     from cellda.models.inputs import Picture
 
     if boxes is not None:
@@ -110,7 +111,10 @@ def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
         raise ConfigurationError(
             "There is nothing to predict: give images, folders of images, or --boxes FILE."
         )
-    return [Picture(str(path), path) for path in image_files(images)]
+    ledger = Ledger()
+    files = image_files(images, ledger)
+    tell(ledger.close("images", len(files)))
+    return [Picture(str(path), path) for path in files]
 
 
 def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -> "list[Picture]":

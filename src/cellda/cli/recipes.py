@@ -1,19 +1,70 @@
 """The recipe that the options of a command describe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellda.cli import settings
 from cellda.cli.early import check_edits, check_file, placed
+from cellda.errors import ConfigurationError, nearest
 
 if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
     from cellda.recipe import Recipe
 
 
 def given(**values: Any) -> dict[str, Any]:
     """The options that the user gave: the others are None or empty."""
     return {name: value for name, value in values.items() if value is not None and value not in ([], {})}
+
+
+def grouped(names: Sequence[str], data: Path | None, group: str | None) -> "list[str | CellDataset]":
+    """The named datasets, loaded if the column of their groups is given.
+
+    Raises:
+        CelldaError: If one is not a table, or has no such column.
+    """
+    if group is None:
+        return list(names)
+
+    from cellda.data.root import DataRoot
+
+    root = DataRoot(data)
+    return [root.load(name, group=group) for name in names]
+
+
+def numbers(texts: Sequence[str], targets: Sequence[str]) -> tuple[int | None, dict[str, int]]:
+    """The number of labelled images of all targets, and those of single ones.
+
+    Args:
+        texts: Texts of `--n`: `NUMBER` or `TARGET=NUMBER`.
+        targets: The targets as given.
+
+    Raises:
+        ConfigurationError: If a text names another target.
+    """
+    shared, single = None, {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        if name and name not in targets:
+            raise ConfigurationError(
+                f"--n {text}: '{name}' is not one of the targets; {nearest(name, targets)}"
+            )
+        if name:
+            single[name] = int(number)
+        else:
+            shared = int(number)
+    return shared, single
+
+
+def of_targets(
+    numbers: Mapping[str, int], names: Sequence[str], targets: "Sequence[str | CellDataset]"
+) -> dict[str, int]:
+    """Numbers by the targets' names as given, keyed as a study does: loaded targets by their full names."""
+    keys = {
+        name: aim if isinstance(aim, str) else aim.full_name for name, aim in zip(names, targets, strict=True)
+    }
+    return {keys[name]: number for name, number in numbers.items()}
 
 
 def edited_recipe(

@@ -1,18 +1,21 @@
 """`cellda run` and `cellda ablate`."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cellda.cli.app import out, say
+from cellda.cli.app import out, say, say_without_groups
 from cellda.cli.early import each, known_preset
 from cellda.cli.options import (
     AdapterOption,
     Data,
     FramingOption,
+    GroupOption,
     Number,
+    Numbers,
     PoolOption,
     Presets,
     ProtocolOption,
@@ -23,7 +26,7 @@ from cellda.cli.options import (
     Target,
     Targets,
 )
-from cellda.cli.recipes import edited_recipe, given
+from cellda.cli.recipes import edited_recipe, given, grouped, numbers, of_targets
 
 
 def run(
@@ -34,6 +37,7 @@ def run(
     preset: Presets = [],
     adapter: AdapterOption = None,
     framing: FramingOption = None,
+    group: GroupOption = None,
     n: Number = None,
     draw: Annotated[
         int | None, typer.Option(min=0, help="Number of the draw; default: the recipe's.")
@@ -65,7 +69,8 @@ def run(
 
     from cellda.experiment.result import MODEL
 
-    result = chosen.run(target, data, store=store)
+    [aim] = grouped([target], data, group)
+    result = chosen.run(aim, data, store=store)
     out.print(result)
     if save is not None:
         result.save(save)
@@ -90,7 +95,8 @@ def ablate(
     ] = [],
     draws: Annotated[int, typer.Option(min=1, help="Number of draws.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
-    n: Number = None,
+    group: GroupOption = None,
+    n: Numbers = [],
     protocol: ProtocolOption = None,
     settings: Settings = [],
     store: StoreOption = None,
@@ -102,8 +108,9 @@ def ablate(
 
     Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
     """
+    shared, single = numbers(n, target)
     base = edited_recipe(
-        recipe, preset, settings, (target, data), sources=source, few_shot=given(n=n), protocol=protocol
+        recipe, preset, settings, (target, data), sources=source, few_shot=given(n=shared), protocol=protocol
     )
 
     from cellda.evaluation.predictions import write_predictions
@@ -115,12 +122,15 @@ def ablate(
     from cellda.reporting.tables.conditions import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
-    study = Study.of_paper(base, target, range(draws), range(seeds), conditions, Workspace(data, store))
+    aims = grouped(target, data, group)
+    study = Study.of_paper(base, aims, range(draws), range(seeds), conditions, Workspace(data, store))
+    study = replace(study, n=of_targets(single, target, aims))
     predictions = study.run()
     out.print(summary_table(predictions, conditions))
     out.print(condition_table(predictions, conditions=conditions))
     if set(ablation()["target"]) & set(predictions["target"]):
         out.print(paper_targets_table(predictions))
+    say_without_groups(study.without_groups)
     if save is not None:
         save.parent.mkdir(parents=True, exist_ok=True)
         write_predictions(predictions, save)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cellda.errors import ConfigurationError, nearest
+from cellda.errors import ConfigurationError, nearest, shortened
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -51,7 +51,7 @@ def apply(recipe: "Recipe", settings: Sequence[str]) -> "Recipe":
         for edits in parse(settings):
             recipe = recipe.with_(**{field: _in_list(recipe, field, value) for field, value in edits.items()})
     except ConfigurationError as error:
-        given = " ".join(f"--set {text}" for text in settings)
+        given = shortened(" ".join(f"--set {text}" for text in settings), 400)
         raise ConfigurationError(f"{given}: {error}") from error
     return recipe
 
@@ -64,14 +64,20 @@ def _read(text: str) -> tuple[list[str], Any]:
     parts = path.strip().split(".")
     if not equals or not value.strip() or not all(parts):
         raise ConfigurationError(
-            f"--set takes FIELD=VALUE, such as few_shot.n=40 or search=null; got '{text}'. The fields are those of a recipe "
-            "file, joined by dots."
+            f"--set takes FIELD=VALUE, such as few_shot.n=40 or search=null; got '{shortened(text, 200)}'. The "
+            "fields are those of a recipe file, joined by dots."
         )
     try:
         return parts, yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:  # a date with a thirteenth month is a ValueError
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a date with a thirteenth month is a ValueError
         reason = getattr(error, "problem", None) or "it is not valid YAML"
-        raise ConfigurationError(f"The value of --set {text} cannot be read: {reason}.") from error
+        raise ConfigurationError(
+            f"The value of --set {shortened(text, 200)} cannot be read: {reason}."
+        ) from error
 
 
 def _place(edits: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -1,9 +1,8 @@
-"""Check a dataset before it is used: counts, unreadable files, ignored files, identical images."""
+"""Check a dataset before it is used: counts, unreadable files, what is left out, identical images."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,8 +12,8 @@ from cellda.data.cards import counts_table
 from cellda.data.pixel_cache import CHUNK
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
+from cellda.datasets.reading.account import Account
 from cellda.datasets.reading.formats.unusual import unusual
-from cellda.datasets.reading.layout import is_image
 from cellda.errors import DataError
 from cellda.framing import Framing
 from cellda.framing import create as create_framing
@@ -22,13 +21,14 @@ from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 
 _SHOWN = 20
+_TWINS = 4
 SIDE = 32
 """Side in pixels to which framed images are resized; the check needs to know only whether there is a cell."""
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found; rich can print it.
+    """What `check` found; rich can print it, and `full` prints every name.
 
     Attributes:
         name: Registered name of the dataset.
@@ -36,14 +36,12 @@ class CheckReport:
         counts: Cells of each class found.
         published: Cells of each class in the paper's Table 2, if it lists them.
         note: What a reader of the counts needs to know.
-        dropped: Cells of each known label that belongs to none of the six classes.
-        groups: Number of groups that splits keep together; None if the dataset has none.
+        account: What was found, used and left out; None if the dataset cannot be loaded.
         identical: Sets of paths whose files hold the same bytes.
         unreadable: Path (and box) of images that cannot be used -> reason.
         unusual: How images are stored that are not single pictures of 8 bits, one line for each kind.
         framing: The framing that was tested on every image.
         unframed: Path (and box) of images in which it found no cell.
-        ignored: Path of ignored files and folders -> reason.
         problems: Why the dataset cannot be loaded (missing layout, unknown labels, bad rows, ...).
     """
 
@@ -52,14 +50,12 @@ class CheckReport:
     counts: dict[str, int] = field(default_factory=dict)
     published: dict[str, int] | None = None
     note: str = ""
-    dropped: dict[str, int] = field(default_factory=dict)
-    groups: int | None = None
+    account: Account | None = None
     identical: tuple[tuple[str, ...], ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
     unusual: tuple[str, ...] = ()
     framing: str = "none"
     unframed: tuple[str, ...] = ()
-    ignored: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @property
@@ -68,7 +64,16 @@ class CheckReport:
         return not self.problems and not self.unreadable
 
     def __rich__(self) -> RenderableType:
-        """Counts, then one list for each kind of finding, then the verdict."""
+        """Counts, then one list for each kind of finding, then the verdict; long lists are cut."""
+        left_out = [] if self.account is None else [line.strip() for line in self.account.details()]
+        return self._shown(left_out, _SHOWN)
+
+    def full(self) -> RenderableType:
+        """The same with every name."""
+        every = [] if self.account is None else [*self.account.every(), *self.account.notes]
+        return self._shown(every, None)
+
+    def _shown(self, left_out: list[str], most: int | None) -> RenderableType:
         parts: list[RenderableType] = [
             Text(f"{self.name}: {self.root or 'synthetic, no folder'}", style="bold")
         ]
@@ -76,24 +81,22 @@ class CheckReport:
             parts.append(counts_table(self.counts, self.published))
         if self.note:
             parts.append(Text(self.note))
-        if self.groups is not None:
-            parts.append(Text(f"{self.groups} groups (photographs, smears or patients)"))
-        dropped = [f"{label}: {count}" for label, count in self.dropped.items()]
-        twins = [" = ".join(paths) for paths in self.identical]
+        if self.account is not None and self.account.groups is not None:
+            parts.append(Text(f"{self.account.groups} groups (photographs, smears or patients)"))
+        twins = [_equal(paths, most and _TWINS) for paths in self.identical]
         for title, lines in (
-            ("cells left out, of none of the six classes", dropped),
+            ("left out and noted", left_out),
             ("byte-identical images, kept in one group", twins),
-            ("ignored", _by_kind(self.ignored)),
             (f"no cell found by the framing '{self.framing}', shown whole", list(self.unframed)),
             ("stored in an unusual way", list(self.unusual)),
             ("cannot be read", [f"{path}: {reason}" for path, reason in self.unreadable.items()]),
             ("cannot be loaded", list(self.problems)),
         ):
             if lines:
-                more = [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-                parts.append(
-                    Text("\n".join([f"{title} ({len(lines)}):", *(f"  {x}" for x in lines[:_SHOWN]), *more]))
-                )
+                shown = [f"  {line}" for line in lines[:most]]
+                if len(shown) < len(lines):
+                    shown.append(f"  ... and {len(lines) - len(shown):,} more; --all lists them")
+                parts.append(Text("\n".join([f"{title} ({len(lines)}):", *shown])))
         parts.append(
             Text("ready to use", style="green") if self.ok else Text("not usable as it is", style="red")
         )
@@ -125,23 +128,24 @@ def check(
             root = None if path is None else Path(path)
             return CheckReport(str(dataset), root, problems=(error.summary, *error.problems))
     reasons = _unreadable(dataset)
-    dropped = dataset.dropped["raw_label"].value_counts(sort=False)
-    grouped = bool(dataset.table["group"].notna().any())
     return CheckReport(
         name=dataset.full_name,
         root=dataset.root,
         counts=dataset.class_counts(),
         published=dataset.published_counts,
         note=dataset.note,
-        dropped={str(label): int(count) for label, count in dropped.items()},
-        groups=len(set(dataset.effective_groups())) if grouped else None,
+        account=dataset.account,
         identical=tuple(tuple(paths) for paths in dataset.identical_images()),
         unreadable={_place(dataset, row): reason for row, reason in reasons.items()},
         unusual=tuple(_unusual(dataset, set(reasons))),
         framing=framing,
         unframed=tuple(_place(dataset, row) for row in _unframed(dataset, chosen, set(reasons))),
-        ignored=dict(_ignored(dataset)),
     )
+
+
+def _equal(paths: tuple[str, ...], most: int | None) -> str:
+    more = len(paths) - len(paths[:most])
+    return " = ".join([*paths[:most], *([f"{more:,} more"] if more else [])])
 
 
 def _unreadable(dataset: CellDataset) -> dict[int, str]:
@@ -174,38 +178,3 @@ def _place(dataset: CellDataset, row: int) -> str:
     """The name of a cell in the report: its path, with its box if it has one."""
     path, box = dataset.table.loc[row, ["path", "box"]]
     return str(path) if box is None else f"{path} {box}"
-
-
-def _ignored(dataset: CellDataset) -> Iterator[tuple[str, str]]:
-    """Files next to the dataset's images, and folders next to its folders, that hold none of its cells."""
-    if dataset.root is None:
-        return
-    cells = {*dataset.files, *dataset.dropped["path"]}
-    holding = {PurePosixPath(path).parent for path in cells}
-    passed = {above for folder in holding for above in folder.parents} | holding
-    for folder in sorted(passed):
-        for entry in sorted((dataset.root / folder).iterdir()):
-            place = folder / entry.name
-            if entry.is_dir():
-                if place not in passed:
-                    yield f"{place}/", "a folder that holds none of the cells"
-            elif folder in holding and str(place) not in cells:
-                yield str(place), _why_ignored(entry.name)
-
-
-def _by_kind(ignored: dict[str, str]) -> list[str]:
-    """One line per folder, suffix and reason: a folder of masks is one line."""
-    kinds: dict[tuple[PurePosixPath, str, str], list[str]] = defaultdict(list)
-    for path, reason in ignored.items():
-        kinds[PurePosixPath(path).parent, PurePosixPath(path).suffix, reason].append(path)
-    return [
-        f"{paths[0]}: {reason}"
-        + (f"; {len(paths) - 1} more {suffix or 'such'} files there" if paths[1:] else "")
-        for (_, suffix, reason), paths in kinds.items()
-    ]
-
-
-def _why_ignored(name: str) -> str:
-    if name.startswith("."):
-        return "a hidden file"
-    return "an image that is not part of the layout" if is_image(name) else "not an image by its suffix"

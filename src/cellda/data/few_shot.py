@@ -99,7 +99,13 @@ def draw_support(
     name, counts = dataset.full_name, dataset.class_counts()
     if draw < 0:
         raise ConfigurationError(f"Draws are numbered from 0; {draw} is not a valid draw.")
-    if size < 0 or (0 < size < len(counts) and kind not in ("random", "all")):
+    sampled = kind in ("random", "all")
+    if size > 0 and len(dataset) <= len(counts) and not sampled:
+        raise ConfigurationError(
+            f"'{name}' holds {len(dataset)} cells of {len(counts)} classes, too few for any n: one of each class is drawn, "
+            f"and at least one must be left to measure. Give at least {len(counts) + 1} cells, better many more."
+        )
+    if size < 0 or (0 < size < len(counts) and not sampled):
         raise ConfigurationError(
             f"{size} support cells cannot be divided among the {len(counts)} classes of '{name}'; ask for n = "
             f'{len(counts)} or more, or for kind="random".'
@@ -123,9 +129,13 @@ def draw_support(
             if split
             else ", as one must be left to measure"
         )
-        remedy = f"ask for n = {available} or fewer" + (
-            ' or, at the image level, for protocol="paper"' * split
+        # Fewer than the classes would be refused in turn.
+        fewer = (
+            f"ask for n = {available} or fewer"
+            if sampled or available >= len(counts)
+            else "give more cells or finer groups"
         )
+        remedy = fewer + ' or, at the image level, for protocol="paper"' * split
         raise ConfigurationError(
             f"'{name}' cannot give {size} support cells in draw {draw}: "
             f"there are {available}{where}; {remedy}."

@@ -13,8 +13,11 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.base import COLUMNS, CellDataset
+from cellda.datasets.reading.account import Account, Ledger
 from cellda.datasets.reading.decode import decode_framed, decode_resized
-from cellda.datasets.reading.layout import images_below
+from cellda.datasets.reading.layout import images_below, why_not_folder
+from cellda.datasets.reading.names import is_archive
+from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
 from cellda.taxonomy import UNLABELLED
@@ -49,6 +52,7 @@ class OwnCells(CellDataset):
         self.bits = None if labelled is None else labelled.bits
         self.table = self._index()
         self.dropped = self.table.iloc[:0]
+        self.account = Account(self.full_name, len(self.table)) if labelled is None else labelled.account
 
     def _index(self) -> pd.DataFrame:
         bare = pd.DataFrame({"path": [str(image) for image in self.images]}, dtype=object)
@@ -133,22 +137,34 @@ class OwnCells(CellDataset):
         )
 
 
-def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
+def image_files(given: str | Path | Sequence[str | Path], ledger: Ledger | None = None) -> list[Path]:
     """The image files that are given, and all image files in and below the folders that are given.
 
+    Args:
+        given: Files and folders.
+        ledger: Where it is entered what lies in the folders and is not an image.
+
     Raises:
-        DataError: If a folder holds no image, or a path does not exist; the message lists them all.
+        DataError: If a folder holds no image, or a path does not exist or is an archive; the message lists them all.
     """
+    ledger = Ledger() if ledger is None else ledger
     found: list[Path] = []
     problems = []
     for one in [given] if isinstance(given, str | Path) else given:
         path = Path(one).expanduser()
-        inside = [path / name for name in images_below(path)] if path.is_dir() else [path]
-        if not inside:
-            problems.append(f"{path}: holds no image")
-        elif not inside[0].exists():
-            problems.append(f"{path}: does not exist")
-        found += inside
+        if path.is_dir():
+            names = images_below(path)
+            left = Ledger()
+            survey(left, path, [""], names)
+            if not names:
+                held = "".join(f"; {line.strip()}" for line in left.close(str(path), 0).details())
+                problems.append(f"{path}: holds no image{held}")
+            ledger.take(left, path)
+            found += [path / name for name in names]
+        elif is_archive(path.name) or not path.exists():
+            problems.append(f"{path}: {why_not_folder(path)}")
+        else:
+            found.append(path)
     if problems:
         raise DataError("Some of the images cannot be found.", problems)
     return list(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cellda.datasets import registry
+from cellda.datasets import registry, unknown
 from cellda.errors import ConfigurationError
 
 
@@ -19,6 +19,8 @@ def place(name: str, root: Path | None) -> Path | None:
     """
     name, given, path = name.partition("=")
     base = name.partition("/")[0]
+    if base not in registry:
+        raise unknown(name)
     read = registry.literals(base)
     if registry.get(base).synthetic if read is None else read.get("synthetic", False):
         return None

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from cellda.plugins.settings import Settings
 
+MOST = 1_000_000_000
+"""The largest seed, draw and number of images: seeds made of them fit the random generators."""
+
 Protocol = Literal["clean", "paper"]
 """`clean`: groups never straddle; `paper`: the published image-level draw."""
 
@@ -24,6 +27,6 @@ class FewShot(Settings):
             cell of the support side, whatever its number, for upper bounds.
     """
 
-    n: int | None = Field(default=None, ge=1)
-    draw: int = Field(default=0, ge=0)
+    n: int | None = Field(default=None, ge=1, le=MOST)
+    draw: int = Field(default=0, ge=0, le=MOST)
     kind: Kind = "balanced"

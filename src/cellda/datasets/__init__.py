@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
+from cellda.errors import UnknownNameError
 from cellda.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ summary = registry.summary
 __all__ = ["CellDataset", "get", "load", "names", "register", "registry", "summary"]
 
 
+_TABLES = (".csv", ".parquet", ".pq", ".tsv", ".xlsx")
+
+
+def unknown(name: str) -> UnknownNameError:
+    """The error that no dataset has this name; a path is answered with how to name the dataset there."""
+    path = Path(name)
+    table = path.suffix.lower() in _TABLES
+    if table or name.startswith((".", "/", "~")) or path.is_absolute() or path.exists():
+        kind = "table" if table else "folder"
+        return UnknownNameError(f"'{name}' is a path, not the name of a dataset; write {kind}={name}.")
+    return registry.unknown(name.partition("/")[0])
+
+
 def load(name: str, root: str | Path | None = None, **options: Any) -> "CellDataset":
     """Load the dataset `name` from its folder.
 
@@ -48,6 +62,8 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> "CellData
         DataError: If the folder does not hold the published layout; the message lists all problems.
     """
     base, _, variant = name.partition("/")
+    if base not in registry:
+        raise unknown(name)
     given = {**options, "root": None if root is None else Path(root).expanduser()}
     if variant:
         given["variant"] = variant

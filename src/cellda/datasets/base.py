@@ -16,9 +16,11 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
+from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Ledger
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.identical import Contradiction, contradictions, identical, merged_groups
+from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.runtime.contents import Contents, read_contents
@@ -47,6 +49,7 @@ class CellDataset(DataCard, ABC):
             patient), `box` (None or `(x, y, width, height)` in pixels). All columns hold Python objects.
         dropped: Cells whose raw label is known but belongs to none of the six classes, and which `table`
             therefore lacks; same columns, `label` None.
+        account: What was found, used and left out, with the reasons.
 
     Raises:
         DataError: If the layout is missing or rows are wrong; the message lists all problems.
@@ -58,7 +61,11 @@ class CellDataset(DataCard, ABC):
     helpers: ClassVar[tuple[str, ...]] = ()
     """Further code of cellda that only this dataset's pixels go through: files and folders, for the keys of stored results."""
 
+    also_read: ClassVar[tuple[str, ...]] = ()
+    """Patterns of files that the loader reads to find the cells (masks, annotations), so that they are not left out."""
+
     def __init__(self, root: Path | None = None) -> None:
+        self.ledger = Ledger()
         self.root = None if root is None else self._locate(Path(root).expanduser())
         cells = checked(self._index(), f"dataset '{self.full_name}'")
         kept = cells["label"].notna()
@@ -70,6 +77,7 @@ class CellDataset(DataCard, ABC):
             )
         self.table = cells[kept].reset_index(drop=True)
         self.dropped = cells[~kept].reset_index(drop=True)
+        self.account = self._account()
 
     def _locate(self, root: Path) -> Path:
         """The folder in or under `root` where the published layout begins; paths are relative to it.
@@ -88,6 +96,26 @@ class CellDataset(DataCard, ABC):
         Raises:
             DataError: If the layout is not as published; the message lists all problems.
         """
+
+    def _account(self) -> Account:
+        """Close the ledger, in which `_index` may have entered what it left out or assumed."""
+        for label in dict.fromkeys(self.dropped["raw_label"]):
+            self.ledger.leave(OUTSIDE, label, self.dropped["path"][self.dropped["raw_label"] == label])
+        if self.root is not None:
+            self._survey(self.root)
+        groups, known = self.table["group"].nunique(), int(self.table["group"].notna().sum())
+        if not groups and not self.synthetic:
+            self.ledger.note(NO_GROUPS)
+        elif known < len(self.table) and groups:
+            alone = len(self.table) - known
+            self.ledger.note(
+                f"{alone:,} of {len(self.table):,} cells have no group: each of them counts as its own"
+            )
+        return self.ledger.close(self.full_name, len(self.table), groups or None)
+
+    def _survey(self, root: Path) -> None:
+        """Enter in the ledger what lies under `root` and is neither a cell nor read to find cells."""
+        survey(self.ledger, root, [""], [*self.table["path"], *self.dropped["path"]], self.also_read)
 
     @property
     def full_name(self) -> str:

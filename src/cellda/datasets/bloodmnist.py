@@ -18,6 +18,7 @@ from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.layout import existing_folder, not_published
 from cellda.datasets.reading.npz import NpzRows
+from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ class Bloodmnist(CellDataset):
         if problems:
             raise DataError(f"{self.file} is not BloodMNIST as published.", problems)
         return cell_table(paths, [LABELS[code] for code in codes])
+
+    def _survey(self, root: Path) -> None:
+        """Other files next to the one that is read."""
+        survey(self.ledger, root, [""], self.files)
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Read cells and resize them to `size` x `size`: bilinear, antialiased.

@@ -7,6 +7,7 @@ import pandas as pd
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading import zheng
+from cellda.datasets.reading.survey import survey
 
 
 @register("cellavision_blog")
@@ -30,3 +31,7 @@ class CellavisionBlog(CellDataset):
 
     def _index(self) -> pd.DataFrame:
         return zheng.labelled_cells(self.folder, 2)
+
+    def _survey(self, root: Path) -> None:
+        """What lies in the folder of its images; the other dataset of the download is a neighbour."""
+        survey(self.ledger, root, ["Dataset 2"], self.table["path"])

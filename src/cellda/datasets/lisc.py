@@ -31,6 +31,7 @@ class Lisc(CellDataset):
         DataError: If masks are missing, empty, unreadable or differ from their field in size; the message lists all.
     """
 
+    also_read = (f"{MASKS}/*/areaforexpert1/*",)
     title = "LISC"
     centre = "Hematology-Oncology and BMT Research Center of Imam Khomeini hospital in Tehran"
     imaging = "Light microscope (Axioskope 40) and digital camera (Sony SSCDC50AP) (.png)"

@@ -18,6 +18,9 @@ from cellda.taxonomy import CLASSES
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
 
+MOST = 100_000
+"""Cells of each class that are rendered at most: more than any published dataset holds."""
+
 OWN_SIZE = 192
 """Side in pixels of the images that a framing crops; larger ones are rendered if larger ones are requested."""
 
@@ -34,11 +37,11 @@ class Synthetic(CellDataset):
     Args:
         root: Must be None: there is nothing to read from a folder.
         variant: The laboratory, `"0"` to `"9"`.
-        per_class: Cells of each class.
+        per_class: Cells of each class, at most `MOST`.
         seed: Another seed gives other cells. Cell `i` of a class is the same whatever `per_class` is.
 
     Raises:
-        ConfigurationError: If the variant does not exist, a folder is given, or `per_class` is below 1.
+        ConfigurationError: If the variant does not exist, a folder is given, or `per_class` is not in its range.
     """
 
     synthetic = True
@@ -57,8 +60,9 @@ class Synthetic(CellDataset):
             raise ConfigurationError(
                 f"Dataset 'synthetic' is rendered and reads no folder; leave out the root '{root}'."
             )
-        if per_class < 1:
-            raise ConfigurationError(f"Dataset 'synthetic' needs per_class of at least 1, not {per_class}.")
+        if not 1 <= per_class <= MOST:
+            # The value is not shown: Python refuses to write a number of thousands of digits.
+            raise ConfigurationError(f"Dataset 'synthetic' needs per_class from 1 to {MOST:,}.")
         self.variant = variant
         self.per_class = per_class
         self.seed = seed

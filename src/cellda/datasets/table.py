@@ -1,4 +1,4 @@
-"""The user's own images, listed in a CSV or Parquet file."""
+"""The user's own images, listed in a CSV file, an Excel workbook or a Parquet file."""
 
 from pathlib import Path
 
@@ -8,38 +8,45 @@ from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.listing import Listing, read_rows
+from cellda.datasets.reading.survey import unnamed_images
 from cellda.errors import DataError
 
 
 @register("table")
 class Table(CellDataset):
-    """Your own images: a CSV or Parquet file with path, label and, if known, group and crop box.
+    """Your own images: a CSV, Excel or Parquet file with path, label and, if known, group and crop box.
 
-    Columns: `path,label[,group][,x,y,w,h]`; others are ignored. Labels may have any of the usual names (see
+    Columns: `path,label[,group][,x,y,w,h]`; `account` names the others. Labels may have any of the usual names (see
     `cellda.taxonomy.fold`); `other` leaves a cell out. Boxes are pixels from the top left of the upright
-    image; give all four numbers or none. Several rows may crop cells from one image. CSV is UTF-8 and
-    separated by commas, semicolons or tabs.
+    image; give all four numbers or none. Several rows may crop cells from one image. CSV is separated by commas, semicolons,
+    tabs or bars, in UTF-8, UTF-16 or cp1252; of an Excel workbook, the first sheet is read. Words such as `NA` are empty.
 
     Args:
-        root: The CSV or Parquet file.
+        root: The CSV, Excel (.xlsx) or Parquet file.
         images: The folder that paths are relative to; by default, the folder of the file.
+        group: The column that says which cells belong together (patient, slide, smear); by default `group`, if there is one.
         bits: Significant bits that the camera records (10, 12 or 14), if images of 16 bits do not state them; images of 8 bits
             are not touched.
 
     Raises:
-        DataError: If columns are missing, or rows name missing images, unknown labels, bad boxes or the same
-            cell twice. The message lists all of them, with their line (CSV; the header is line 1) or row (Parquet; the
-            first is row 1).
+        DataError: If columns are missing or occur twice, or rows name missing images, unknown labels, bad boxes or the same
+            cell twice. The message lists all of them, with their line (CSV; the header is line 1) or row (Excel, also with
+            the header as 1; Parquet: the first is row 1).
     """
 
     title = "own table"
 
     def __init__(
-        self, root: Path | None = None, images: Path | None = None, bits: Bits | None = None
+        self,
+        root: Path | None = None,
+        images: Path | None = None,
+        group: str | None = None,
+        bits: Bits | None = None,
     ) -> None:
         self.bits = bits
         self.file = None if root is None else Path(root).expanduser()
         self.images = images
+        self.group = group
         super().__init__(root)
 
     @property
@@ -49,7 +56,7 @@ class Table(CellDataset):
 
     def _locate(self, root: Path) -> Path:
         if not root.is_file():
-            what = "is a folder: give the CSV or Parquet file itself" if root.exists() else "does not exist"
+            what = "is a folder: give the CSV or Parquet file itself" if root.is_dir() else "does not exist"
             raise DataError(f"The table {root} {what}.")
         folder = root.parent if self.images is None else Path(self.images).expanduser()
         if not folder.is_dir():
@@ -58,10 +65,15 @@ class Table(CellDataset):
 
     def _index(self) -> pd.DataFrame:
         listing = Listing(self.folder)
-        for where, row in read_rows(self.file or self.folder):
+        for where, row in read_rows(self.file or self.folder, self.group, self.ledger):
             listing.add(where, row)
         problems = listing.problems()
         if problems:
             summary = f"{len(problems)} problem(s) in the table {self.file}, with images in {self.folder}."
             raise DataError(summary, problems)
         return cell_table(listing.paths, listing.raw_labels, listing.groups, listing.boxes)
+
+    def _survey(self, root: Path) -> None:
+        """Images next to the table's own, which it does not name; they may be those of a neighbour's table."""
+        others = unnamed_images(root, [*self.table["path"], *self.dropped["path"]])
+        self.ledger.leave_unnamed("image(s) in the folders of its cells that the table does not name", others)

@@ -28,6 +28,7 @@ class Tianjin(CellDataset):
         DataError: If annotations cannot be used; the message lists them all.
     """
 
+    also_read = ("*.xml", "*.txt", "*.names")
     title = "Tianjin"
     centre = "Tianjin Medical University Affiliated Medical Center"
     imaging = "Nikon DS-Ri2 Color Camera (.png)"

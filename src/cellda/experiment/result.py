@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from cellda.data.spec import Protocol
+from cellda.datasets.reading.account import NO_GROUPS, Account
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.metrics import Metrics, measure
@@ -68,6 +69,7 @@ class RunRecord(BaseModel):
         device: Device, machine and threads.
         support_files: The support cells.
         unsupported: Classes without a support cell.
+        accounts: What was found, used and left out of the target and each source, with a few examples.
         unframed: Number of images of each dataset in which the framing found no cell.
         selector: The selector that chose the adapter's values; None without a search.
         oracle: Whether query labels chose them.
@@ -92,6 +94,7 @@ class RunRecord(BaseModel):
     device: str
     support_files: tuple[str, ...]
     unsupported: tuple[str, ...]
+    accounts: tuple[Account, ...]
     unframed: dict[str, int]
     selector: str | None
     oracle: bool
@@ -244,6 +247,13 @@ class RunResult:
         ]
         if record.unsupported:
             lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
+        for account in record.accounts:
+            if account.used < account.found:
+                lines.append(
+                    f"{account.used:,} of {account.found:,} cells of {account.name} are used (record.json: accounts)"
+                )
+            if account.without_groups and account.name == record.target:
+                lines.append(NO_GROUPS)
         for name, count in record.unframed.items():
             lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
         return Group(Text("\n".join(lines)), self.metrics.__rich__())

@@ -70,8 +70,10 @@ class Run:
             DataError: If a dataset's layout is not the published one.
         """
         check_search(recipe, oracle=oracle)
-        aim = workspace.data.load(target) if isinstance(target, str) else target
+        aim = workspace.load(target)
         sources = sources_beside(aim, recipe, workspace.data)
+        for source in sources:
+            workspace.tell(source.account)
         shot = recipe.few_shot
         draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
         if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:
@@ -104,9 +106,11 @@ class Run:
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
         check_search(recipe, oracle=False)
-        known = workspace.data.load(labelled) if isinstance(labelled, str) else labelled
+        known = None if labelled is None else workspace.load(labelled)
         aim = OwnCells(known, images)
         sources = sources_beside(aim if known is None else known, recipe, workspace.data)
+        for source in sources:
+            workspace.tell(source.account)
         rows = range(len(aim))
         draw = Draw(
             n=aim.count,
@@ -138,6 +142,13 @@ class Run:
         Raises:
             ConfigurationError: If they cannot.
         """
+        if self.uses_labels and sum(count > 0 for count in self.offer.support) == 1:
+            only = CLASSES[int(torch.tensor(self.offer.support).argmax())]
+            raise ConfigurationError(
+                f"The adapter '{self.recipe.adapter.name}', or its search, learns from labels, but all labelled cells of "
+                f"{self.target.full_name} are of one class, {only}: give cells of at least 2 classes, or use the preset "
+                "'best_without_labels'."
+            )
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()

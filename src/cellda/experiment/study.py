@@ -9,7 +9,7 @@ from typing import Self
 import pandas as pd
 
 from cellda.datasets.base import CellDataset
-from cellda.errors import CelldaError, ConfigurationError
+from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
@@ -36,6 +36,8 @@ class Study:
         seeds: Source seeds.
         cap: Maximum number of images that an adaptation may pass through the backbone, the same for all conditions except the
             bounds (`cellda.experiment.leaderboard.BOUNDS`); None sets no limit. A search is not counted.
+        n: Number of support cells of single targets, by their names as in `targets` (of loaded ones, `full_name`), instead of
+            the recipes'; recipes whose support is all cells keep theirs.
         oracle: Whether recipes may choose their values by query labels, as upper bounds; their conditions end in `+oracle`.
         workspace: Where data are found and results are kept; by default no data folder, and the default store.
     """
@@ -45,6 +47,7 @@ class Study:
     draws: Sequence[int] = (0,)
     seeds: Sequence[int] = (0,)
     cap: int | None = None
+    n: Mapping[str, int] = field(default_factory=dict)
     oracle: bool = False
     workspace: Workspace = field(default_factory=Workspace)
 
@@ -77,12 +80,13 @@ class Study:
             return self._prepared()
 
     def _prepared(self) -> list[tuple[str, Run]]:
-        problems = dict.fromkeys([*self._absent(), *self._clashes()])
+        problems = dict.fromkeys([*self._absent(), *self._clashes(), *self._unplaced()])
         runs = []
         for seed, draw, target, (condition, recipe) in itertools.product(
             self.seeds, self.draws, self.targets, self.recipes.items()
         ):
-            edited = recipe.with_(seed=seed, few_shot={"draw": draw})
+            own = self.n.get(_named(target), recipe.few_shot.n) if recipe.few_shot.kind != "all" else None
+            edited = recipe.with_(seed=seed, few_shot={"draw": draw, "n": own})
             try:
                 run = Run.prepare(edited, target, self.workspace, oracle=self.oracle)
                 self._admit(condition, run)
@@ -118,6 +122,15 @@ class Study:
             for name in sorted({name for name in names if names.count(name) > 1})
         ]
 
+    def _unplaced(self) -> list[str]:
+        """Messages about numbers of support cells for targets that the study has not."""
+        names = list(map(_named, self.targets))
+        return [
+            f"A number of labelled images is given for '{name}', which is not one of the targets; {nearest(name, names)}"
+            for name in self.n
+            if name not in names
+        ]
+
     def _admit(self, condition: str, run: Run) -> None:
         """Refuse a run above the cap, or whose condition name does not match its use of query labels."""
         passes = run.recipe.adapter.image_passes(run.offer)
@@ -137,6 +150,12 @@ class Study:
                 f"The name of a condition must end in '{ORACLE}' if, and only if, query labels choose its values: rename "
                 f"'{condition}'."
             )
+
+    @property
+    def without_groups(self) -> list[str]:
+        """Names of the targets without groups, whose images of one patient may be on both sides of a draw."""
+        targets = map(self.workspace.load, self.targets)
+        return [target.full_name for target in targets if target.account.without_groups]
 
     def records(self) -> list[RunRecord]:
         """The records of the finished runs, in the order of the runs, each with its name in this study as `condition`."""
@@ -180,6 +199,10 @@ class Study:
                 + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
             ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
+
+
+def _named(target: str | CellDataset) -> str:
+    return target if isinstance(target, str) else target.full_name
 
 
 def _where(condition: str, run: Run) -> str:

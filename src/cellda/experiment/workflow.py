@@ -1,8 +1,10 @@
 """The workflow: prepare, train the source model, draw the support set, search, adapt, predict; results are measured later."""
 
+import json
 import platform
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from cellda.data.own_cells import image_files
 from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
+from cellda.datasets.reading.account import Account, Ledger
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.experiment.estimate import estimate
 from cellda.experiment.naming import condition_of
@@ -38,7 +41,9 @@ from cellda.runtime.versions import COMPUTING, versions
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
+ACCOUNTS = "accounts.json"
 ADAPTED = "adapted"
+UNLABELLED = "unlabelled images"
 
 
 def run(
@@ -105,8 +110,11 @@ def adapt(
     """
     workspace = Workspace(data, store, progress=progress)
     workspace.data.refresh(labelled)
+    ledger = Ledger()
+    files = image_files(unlabelled, ledger)
+    workspace.tell(ledger.close(UNLABELLED, len(files)))
     with workspace.display():
-        prepared = Run.own(recipe, labelled, image_files(unlabelled), workspace)
+        prepared = Run.own(recipe, labelled, files, workspace)
     trainer = Trainer(recipe.device)
     done = workspace.store.find(ADAPTED, prepared.key) is not None
     make_ready([] if done else [prepared], trainer)
@@ -179,6 +187,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
         unsupported=tuple(prepared.draw.unsupported),
+        accounts=tuple(one.account.brief() for one in (prepared.target, *prepared.sources)),
         unframed=prepared.unframed,
         selector=None if prepared.search is None else prepared.search.selector,
         oracle=prepared.oracle,
@@ -227,7 +236,13 @@ def adapted(
     return model, adapter, trials
 
 
-def keep(model: CellClassifier, recipe: Recipe, folder: Path) -> None:
-    """Save a model together with the recipe that made it."""
+def keep(model: CellClassifier, recipe: Recipe, folder: Path, accounts: Sequence[Account] = ()) -> None:
+    """Save a model together with the recipe that made it, and what was used and left out of the cells that it was adapted to.
+
+    Runs have that in their record.
+    """
     model.save(folder)
     (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+    if accounts:
+        content = json.dumps([asdict(account.brief()) for account in accounts], indent=2)
+        (folder / ACCOUNTS).write_text(content + "\n", encoding="utf-8")

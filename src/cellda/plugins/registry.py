@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from cellda.errors import ConfigurationError, UnknownNameError, nearest
+from cellda.errors import ConfigurationError, UnknownNameError, nearest, shortened
 from cellda.plugins import loading, source
 
 T = TypeVar("T")
@@ -148,7 +148,9 @@ class Registry(Generic[T]):
         """The error for an unknown name, with what to do instead or the nearest names."""
         if name.lower() in self._absent:
             return UnknownNameError(self._absent[name.lower()])
-        return UnknownNameError(f"There is no {self.kind} '{name}'; {nearest(name, self.names())}")
+        return UnknownNameError(
+            f"There is no {self.kind} '{shortened(name, 80)}'; {nearest(name, self.names())}"
+        )
 
     def _load(self, point: EntryPoint, owner: str) -> None:
         """Import another package's member, which registers it.

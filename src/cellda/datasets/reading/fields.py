@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from cellda.datasets.reading.decode import Box, frame_size
 from cellda.datasets.reading.layout import files_below, images_below
+from cellda.datasets.reading.text import read_text
 from cellda.errors import DataError
 
 SIBLINGS = {"Annotations": "JPEGImages", "labels": "images"}
@@ -66,7 +67,14 @@ def marked_cells(root: Path) -> list[Marked]:
             frame = frame_size(root / field)
             marks = _yolo(root / path, names, frame) if yolo else _voc(root / path)
             cells |= {Marked(field, frame, label, _inside(mark, frame)): None for label, mark in marks}
-        except (DataError, OSError, ValueError, ElementTree.ParseError, _MalformedError) as error:
+        except (
+            DataError,
+            LookupError,
+            OSError,
+            ValueError,
+            ElementTree.ParseError,
+            _MalformedError,
+        ) as error:
             problems.append(f"{path}: {error}")
     if problems:
         raise DataError(f"{len(problems)} annotation file(s) in {root} cannot be used.", problems)
@@ -98,7 +106,7 @@ def _voc(file: Path) -> list[tuple[str, Corners]]:
 
 def _yolo(file: Path, names: list[str], frame: tuple[int, int]) -> list[tuple[str, Corners]]:
     marks = []
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(file)[0].splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -151,10 +159,7 @@ def _lists_classes(path: str) -> bool:
 
 def _class_list(root: Path, files: Sequence[str]) -> list[str]:
     lists = [path for path in files if _lists_classes(path)]
-    read = [
-        [line.strip() for line in (root / path).read_text(encoding="utf-8-sig").splitlines()]
-        for path in lists
-    ]
+    read = [[line.strip() for line in read_text(root / path)[0].splitlines()] for path in lists]
     names = [[name for name in lines if name] for lines in read]
     if not names or any(other != names[0] for other in names):
         found = f"{', '.join(lists)} were found, which differ" if names else "none was found"

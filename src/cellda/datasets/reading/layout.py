@@ -1,33 +1,19 @@
 """Read published folder layouts: where they begin and which images they hold, in a fixed order."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from cellda.datasets.reading.account import printable
+from cellda.datasets.reading.names import is_archive, is_image, is_system_folder, natural
 from cellda.errors import DataError
 from cellda.taxonomy import names_a_class
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Suffixes of file names that count as images, in lower case."""
-
-_DIGITS = re.compile(r"(\d+)")
+NESTING = 32
+"""Folders inside each other that are read; a dataset needs a few, a mistake or a trap has thousands."""
 
 
-def natural(name: str) -> tuple[list[int | str], str]:
-    """Sort key that compares numbers: `2.jpg` before `10.jpg`."""
-    # Odd parts of the split are the digits, so numbers are compared only with numbers.
-    parts: list[int | str] = [*_DIGITS.split(name.lower())]
-    parts[1::2] = map(int, parts[1::2])
-    return parts, name
-
-
-def is_image(name: str) -> bool:
-    """Whether a file name denotes a visible image; `.DS_169665.jpg` does not."""
-    # os.path, because a Path for each name costs a second on 170,000 files.
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+Identity = tuple[int, int]
 
 
 def images(folder: Path) -> list[str]:
@@ -41,23 +27,70 @@ def images_below(folder: Path) -> list[str]:
 
 
 def files_below(folder: Path, wanted: Callable[[str], bool]) -> list[str]:
-    """Paths relative to `folder` of the visible files with a wanted name in it and its visible sub-folders."""
+    """Paths relative to `folder` of the visible files with a wanted name in it and its visible sub-folders.
+
+    A link to a folder above itself is not followed.
+
+    Raises:
+        DataError: If a folder cannot be read.
+    """
+    return _files_below(folder, wanted, ancestry(folder), 0)
+
+
+def _files_below(
+    folder: Path, wanted: Callable[[str], bool], above: frozenset[Identity], depth: int
+) -> list[str]:
     found = _files(folder, wanted)
     for name in subfolders(folder):
-        found += [f"{name}/{path}" for path in files_below(folder / name, wanted)]
+        here = identity(folder / name)
+        if here not in above and depth < NESTING:
+            inside = _files_below(folder / name, wanted, above | {here}, depth + 1)
+            found += [f"{name}/{path}" for path in inside]
     return found
 
 
+def identity(folder: Path) -> Identity:
+    """Device and inode of a folder, by whatever links it is reached."""
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
+def ancestry(folder: Path) -> frozenset[Identity]:
+    """The identities of a folder and of all folders above it: a link to one of them makes a loop."""
+    real = folder.resolve()
+    return frozenset(map(identity, (real, *real.parents)))
+
+
 def _files(folder: Path, wanted: Callable[[str], bool]) -> list[str]:
-    with os.scandir(folder) as entries:
-        names = (e.name for e in entries if not e.name.startswith(".") and wanted(e.name) and e.is_file())
-        return sorted(names, key=natural)
+    return _entries(folder, lambda entry: wanted(entry.name) and entry.is_file())
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the visible folders in `folder`, in natural order; `__MACOSX` is not one."""
-    with os.scandir(folder) as entries:
-        names = [e.name for e in entries if not e.name.startswith((".", "__MACOSX")) and e.is_dir()]
+    """Names of the visible folders in `folder`, in natural order, without those that systems keep for themselves."""
+    return _entries(folder, lambda entry: entry.is_dir() and not is_system_folder(entry.name))
+
+
+def _entries(folder: Path, wanted: "Callable[[os.DirEntry[str]], bool]") -> list[str]:
+    """Names of the visible, wanted entries of a folder in natural order; a link that leads nowhere is not one.
+
+    Raises:
+        DataError: If the folder cannot be read.
+    """
+
+    def is_wanted(entry: "os.DirEntry[str]") -> bool:
+        try:
+            return wanted(entry)
+        except OSError:  # a link to itself
+            return False
+
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and is_wanted(entry)]
+    except OSError as error:
+        raise DataError(
+            f"The folder {folder} cannot be read ({error.strerror}); give yourself permission to read it, or move it out of "
+            "the dataset."
+        ) from None
     return sorted(names, key=natural)
 
 
@@ -101,9 +134,17 @@ def existing_folder(root: Path, owner: str) -> Path:
         DataError: If it is not.
     """
     if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DataError(f"The folder {root} of {owner} {what}.")
+        raise DataError(f"The folder {root} of {owner} {why_not_folder(root)}.")
     return root
+
+
+def why_not_folder(root: Path) -> str:
+    """Why a path is not a folder, and what to give instead, as the end of a sentence."""
+    if not root.exists():
+        return "is a link that leads nowhere" if root.is_symlink() else "does not exist"
+    if is_archive(root.name):
+        return "is an archive: unpack it and give the folder"
+    return "is a file, not a folder"
 
 
 def not_published(root: Path, owner: str, wanted: Sequence[str], places: Sequence[Path]) -> DataError:
@@ -113,9 +154,16 @@ def not_published(root: Path, owner: str, wanted: Sequence[str], places: Sequenc
         [
             f"looked for {', '.join(wanted)}",
             f"in {', '.join(map(str, places))}",
-            f"found in {root}: {_contents(root)}",
+            f"found in {root}: {contents(root)}",
+            *(f"{inside} holds them: give this folder" for inside in _one_level_down(root, wanted)),
         ],
     )
+
+
+def _one_level_down(root: Path, wanted: Sequence[str]) -> list[Path]:
+    """Folders in `root` that hold what was wanted in `root` itself."""
+    folders = [root / name for name in subfolders(root)]
+    return [folder for folder in folders if any(named(folder, name).exists() for name in wanted)]
 
 
 def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -142,7 +190,7 @@ def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[st
             continue
         names = images(place)
         if not names:
-            problems.append(f"{place} holds no image; in it: {_contents(place)}")
+            problems.append(f"{place} holds no image; in it: {contents(place)}")
         there = place.relative_to(root).as_posix()
         paths += [f"{there}/{name}" for name in names]
         raw_labels += [folder] * len(names)
@@ -166,14 +214,15 @@ def _astray(root: Path, folders: Sequence[str]) -> list[str]:
         found = subfolders(place) if place.is_dir() else []
         known = {name.casefold() for name in names}
         if above and place.is_dir() and not known & {name.casefold() for name in found}:
-            problems.append(f"{place} holds none of {', '.join(names)}; in it: {_contents(place)}")
+            problems.append(f"{place} holds none of {', '.join(names)}; in it: {contents(place)}")
         others = [name for name in found if name.casefold() not in known and names_a_class(name)]
         problems += [f"{place / name} is not one of {', '.join(names)}" for name in others]
     return problems
 
 
-def _contents(folder: Path, most: int = 12) -> str:
-    names = sorted(entry.name for entry in folder.iterdir())
+def contents(folder: Path, most: int = 12) -> str:
+    """Names of the entries of a folder, for messages."""
+    names = sorted(printable(name) for name in os.listdir(folder))  # noqa: PTH208
     if not names:
         return "nothing"
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,41 +1,98 @@
 """Rows of a user's table of images: read them and find every problem in them."""
 
-import csv
 import os
 import posixpath
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
-
+from cellda.datasets.reading.account import Ledger
 from cellda.datasets.reading.decode import Box, frame_size, outside
-from cellda.errors import DataError, nearest
+from cellda.datasets.reading.sheet import Sheet, read_sheet
+from cellda.errors import DataError, nearest, shortened
 from cellda.taxonomy import unknown_names
 
 SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)
 REQUIRED = ("path", "label")
 
+NULLS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "-", "--"})
+"""Words that stand for an empty entry, in lower case."""
+LONGEST = max(map(len, NULLS))
+
+GROUPING = (
+    "patient", "slide", "smear", "case", "subject", "donor", "individual", "participant", "person", "animal", "specimen",
+    "sample", "film", "field", "photograph", "pid", "mrn", "patientid", "slideid", "caseid", "subjectid", "sampleid",
+)  # fmt: skip
+"""Words in names of columns that say which cells belong together, the coarsest first."""
+
+UNKNOWN = 200
+"""Different unknown labels from which on the column is doubted instead of each label."""
+
+FARTHEST = 1e9
+"""Pixels beyond which the side of a box is a mistake."""
 
 Row = dict[str, str]
 """Entries of a row in `COLUMNS`, as stripped text, "" if empty."""
 
 
-def read_rows(file: Path) -> Iterator[tuple[str, Row | str]]:
-    """Each row of a CSV or Parquet file: its position, and its entries or why they cannot be separated.
+def read_rows(file: Path, group: str | None, ledger: Ledger) -> Iterator[tuple[str, Row | str]]:
+    """Each row of a CSV file, Excel workbook or Parquet file: its position, and its entries or why they cannot be separated.
+
+    Args:
+        file: The file.
+        group: The column that holds the groups; by default `group`, if there is one.
+        ledger: Where it is entered what is not read, and what is assumed.
 
     Raises:
-        DataError: If the file cannot be read, or lacks columns.
+        DataError: If the file cannot be read, lacks columns, or holds one twice.
     """
-    if file.suffix.lower() in (".parquet", ".pq"):
-        yield from _parquet_rows(file)
-    elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        yield from _csv_rows(file)
-    else:
-        raise DataError(
-            f"The table {file} is neither CSV nor Parquet by its name; end it in .csv or .parquet."
+    sheet = read_sheet(file, COLUMNS)
+    columns = _columns(sheet, file, group)
+    empty = dict.fromkeys(COLUMNS, "")
+    nulls: Counter[tuple[str, str]] = Counter()
+    for where, entries in sheet.rows:
+        if isinstance(entries, str):
+            yield where, entries
+            continue
+        row = empty.copy()
+        for name, place in columns.items():
+            entry = entries[place]
+            if len(entry) <= LONGEST and entry.lower() in NULLS:
+                nulls[name, entry] += bool(entry)
+            else:
+                row[name] = entry
+        yield where, row
+    _enter(sheet, columns, ledger)
+    for (name, word), count in (+nulls).items():
+        ledger.note(f"'{word}' was read as an empty entry of column '{name}' in {count:,} row(s)")
+
+
+def _enter(sheet: Sheet, columns: dict[str, int], ledger: Ledger) -> None:
+    """Enter the columns, rows and sheets that are not read, and which column may hold the groups."""
+    unused = [
+        name or "(without a name)" for place, name in enumerate(sheet.header) if place not in columns.values()
+    ]
+    if sheet.encoding:
+        ledger.note(f"the table was read as {sheet.encoding}")
+    for note in sheet.notes:
+        ledger.note(note)
+    for name in unused:
+        ledger.leave("column(s) that are not used", name, [name])
+    for name in sheet.unread:
+        ledger.leave("sheet(s) of the workbook after the first", name, [name])
+    ledger.leave_unnamed("empty row(s)", sheet.empty)
+    likely = list(
+        dict.fromkeys(
+            name for word in GROUPING for name in unused if word in re.split(r"[\W_]+", name.lower())
+        )
+    )
+    if "group" not in columns and likely:
+        ledger.note(
+            f"the column(s) {', '.join(likely)} may say which cells belong together: "
+            f"{' or '.join(f'--group {name}' for name in likely)} (option 'group' of the table) keeps them on one side"
         )
 
 
@@ -99,7 +156,8 @@ class Listing:
 
     def _is_file(self, path: str) -> bool:
         if path not in self._exists:
-            self._exists[path] = os.path.isfile(os.path.join(self._folder, path))  # noqa: PTH113, PTH118
+            place = os.path.join(self._folder, path)  # noqa: PTH118
+            self._exists[path] = os.path.isfile(place)  # noqa: PTH113
         return self._exists[path]
 
     def _missing_images(self) -> list[str]:
@@ -138,7 +196,14 @@ class Listing:
         for where, label in zip(self._where, self.raw_labels, strict=True):
             if label:
                 rows[label].append(where)
-        return [f"{_some(rows[label])}: {problem}" for label, problem in unknown_names(rows).items()]
+        unknown = unknown_names(rows)
+        if len(unknown) > UNKNOWN:
+            examples = ", ".join(f"'{shortened(label, 40)}'" for label in [*unknown][:5])
+            return [
+                f"the column 'label' holds {len(unknown):,} different texts that are not cell types ({examples}, ...): "
+                "is it the right column?"
+            ]
+        return [f"{_some(rows[label])}: {problem}" for label, problem in unknown.items()]
 
 
 def _box(row: Row) -> tuple[Box | None, str]:
@@ -148,13 +213,16 @@ def _box(row: Row) -> tuple[Box | None, str]:
         return None, ""
     missing = [side for side in SIDES if not row[side]]
     if missing:
-        return None, f"the box lacks {', '.join(missing)}; give all of {', '.join(SIDES)} or none"
+        return None, f"the box lacks {', '.join(missing)}; give all four numbers {', '.join(SIDES)} or none"
+    shown = shortened(", ".join(sides), 80)
     try:
         x, y, width, height = (round(float(side)) for side in sides)
     except (ValueError, OverflowError):
-        return None, f"the box ({', '.join(sides)}) is not made of numbers"
+        return None, f"the box ({shown}) is not made of numbers"
+    if max(map(abs, (x, y, width, height))) > FARTHEST:
+        return None, f"the box ({shown}) is not made of numbers of pixels"
     if width < 1 or height < 1:
-        return None, f"the box ({', '.join(sides)}) has no width or height"
+        return None, f"the box ({shown}) has no width or height"
     return (x, y, width, height), ""
 
 
@@ -162,56 +230,38 @@ def _some(places: list[str], most: int = 5) -> str:
     return ", ".join(places[:most]) + (f" and {len(places) - most} more" if len(places) > most else "")
 
 
-def _columns(names: list[str], file: Path) -> dict[str, int]:
+def _columns(sheet: Sheet, file: Path, group: str | None) -> dict[str, int]:
     """Position of each of `COLUMNS` that a header names, in any case."""
-    positions = {name.strip().lower(): place for place, name in enumerate(names)}
-    missing = [name for name in REQUIRED if name not in positions]
+    header, found = sheet.header, defaultdict[str, list[int]](list)
+    for place, name in enumerate(header):
+        found[name.lower()].append(place)
+    if group is not None:
+        if group.strip().lower() not in found:
+            raise DataError(
+                f"The table {file} has no column '{group}' for the groups: {nearest(group, found)}"
+            )
+        found["group"] = found[group.strip().lower()]
+    missing = [name for name in REQUIRED if name not in found]
     if missing:
         raise DataError(
-            f"The table {file} lacks {len(missing)} column(s); it needs at least {', '.join(REQUIRED)}.",
-            [f"no column '{name}': {nearest(name, positions)}" for name in missing],
+            f"The table {file} lacks {len(missing)} column(s); it needs at least {', '.join(REQUIRED)}."
+            + (
+                f" It was read as {sheet.encoding}; if that is wrong, save it as CSV UTF-8."
+                if sheet.encoding
+                else ""
+            ),
+            [f"no column '{name}': {nearest(name, found)}" for name in missing],
         )
-    half = [side for side in SIDES if side in positions]
+    twice = [name for name in COLUMNS if len(found.get(name, ())) > 1]
+    if twice:
+        raise DataError(
+            f"The table {file} has more than one column for the same entry; rename or remove all but one.",
+            [f"'{name}': the columns {', '.join(header[place] for place in found[name])}" for name in twice],
+        )
+    half = [side for side in SIDES if side in found]
     if half and len(half) < len(SIDES):
         raise DataError(
             f"The table {file} has only {', '.join(half)} of the box columns {', '.join(SIDES)}; "
             "give all of them or none."
         )
-    return {name: positions[name] for name in COLUMNS if name in positions}
-
-
-def _csv_rows(file: Path) -> Iterator[tuple[str, Row | str]]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            header = stream.readline()
-            separator = max(",;\t", key=header.count)
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator)
-            names = next(reader, [])
-            columns = _columns(names, file)
-            for cells in reader:
-                if len(cells) > len(names):
-                    problem = f"{len(cells)} entries under {len(names)} columns; quote texts that contain '{separator}'"
-                    yield f"line {reader.line_num}", problem
-                elif any(cell.strip() for cell in cells):
-                    padded = [*cells, *[""] * (len(names) - len(cells))]
-                    row = {name: padded[columns[name]].strip() if name in columns else "" for name in COLUMNS}
-                    yield f"line {reader.line_num}", row
-    except UnicodeDecodeError as error:
-        raise DataError(f"The table {file} is not UTF-8 text ({error}); save it as CSV UTF-8.") from None
-    except csv.Error as error:
-        raise DataError(f"The table {file} is not CSV: {error}.") from None
-
-
-def _parquet_rows(file: Path) -> Iterator[tuple[str, Row | str]]:
-    try:
-        frame = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
-        raise DataError(f"The table {file} cannot be read as Parquet: {error}") from None
-    columns = _columns([str(name) for name in frame.columns], file)
-    texts = {
-        name: ["" if pd.isna(value) else str(value).strip() for value in frame.iloc[:, place]]
-        for name, place in columns.items()
-    }
-    for row in range(len(frame)):
-        yield f"row {row + 1}", {name: texts[name][row] if name in texts else "" for name in COLUMNS}
+    return {name: found[name][0] for name in COLUMNS if name in found}

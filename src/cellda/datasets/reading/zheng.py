@@ -1,6 +1,6 @@
 """The layout that Jiangxi Tecom and the CellaVision blog share (published together by Zheng et al. 2018)."""
 
-import csv
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,10 +8,13 @@ import pandas as pd
 
 from cellda.datasets.base import cell_table
 from cellda.datasets.reading.layout import locate
+from cellda.datasets.reading.sheet import read_sheet
 from cellda.errors import DataError
 
 CODES = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}
 """The class codes of the published label files, as their README defines them."""
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def located(root: Path, number: int, owner: str) -> Path:
@@ -35,24 +38,17 @@ def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) 
         )
     paths: dict[str, str] = {}
     problems = []
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
-        next(reader, None)
-        for cells in reader:
-            if not any(cells):
-                continue
-            line = f"line {reader.line_num}"
-            if len(cells) < 2 or not cells[0].strip().isdecimal() or cells[1].strip() not in codes:
-                problems.append(
-                    f"{line}: '{','.join(cells)}' is not an image number and a code of {', '.join(codes)}"
-                )
-                continue
-            path = f"Dataset {number}/{int(cells[0]):03d}.bmp"
-            if path in paths:
-                problems.append(f"{line}: image {cells[0]} is labelled a second time")
-            elif not (folder / path).is_file():
-                problems.append(f"{line}: its image {path} does not exist")
-            paths[path] = codes[cells[1].strip()]
+    for line, cells in read_sheet(file, ()).rows:
+        if len(cells) < 2 or not _NUMBER.fullmatch(cells[0]) or cells[1] not in codes:
+            shown = cells if isinstance(cells, str) else f"'{','.join(cells)}'"
+            problems.append(f"{line}: {shown} is not an image number and a code of {', '.join(codes)}")
+            continue
+        path = f"Dataset {number}/{int(cells[0]):03d}.bmp"
+        if path in paths:
+            problems.append(f"{line}: image {cells[0]} is labelled a second time")
+        elif not (folder / path).is_file():
+            problems.append(f"{line}: its image {path} does not exist")
+        paths[path] = codes[cells[1]]
     if problems:
         raise DataError(f"{len(problems)} line(s) of {file} cannot be used.", problems)
     return cell_table(list(paths), list(paths.values()))

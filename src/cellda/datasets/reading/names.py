@@ -1,0 +1,98 @@
+"""What the name of a file or folder says: its place in an order, whether it is an image, and why it is left out if not."""
+
+import os
+import re
+from functools import cache
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf",
+        ".jpg", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""Suffixes of file names that count as images, in lower case."""
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+"""Suffixes of images that only the package pillow-heif reads."""
+
+SCAN_SUFFIXES = frozenset(
+    {".bif", ".czi", ".lif", ".mrxs", ".nd2", ".ndpi", ".qptiff", ".scn", ".svs", ".vms", ".vsi"}
+)
+"""Suffixes of whole slides and of microscopes' own formats."""
+
+ARCHIVE_SUFFIXES = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
+
+SPLITS = re.compile(r"(train|valid|test|fold|split|holdout|hold-out)|(val|dev|eval)$", re.IGNORECASE)
+"""Beginnings of names of folders that divide a dataset for training and testing."""
+
+_SYSTEM_FOLDERS = re.compile(
+    r"__MACOSX|@eaDir|@Recycle|@Recently-Snapshot|#recycle|#snapshot|\$RECYCLE\.BIN|RECYCLER|System Volume Information"
+    r"|lost\+found|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
+    re.IGNORECASE,
+)
+_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store"})
+
+_DIGITS = re.compile(r"\d+", re.ASCII)
+
+
+def natural(name: str) -> tuple[str, str]:
+    """Sort key that compares numbers: `2.jpg` before `10.jpg`."""
+    return _DIGITS.sub(_measured, name.lower()), name
+
+
+def _measured(digits: "re.Match[str]") -> str:
+    """Digits behind their number, so that texts compare like numbers of any length, and before all other characters."""
+    number = digits[0].lstrip("0")
+    length = len(number)
+    return (chr(length) if length < 31 else f"\x1f{length:09}") + number
+
+
+def suffix(name: str) -> str:
+    """The suffix of a file name, in lower case."""
+    # os.path, because a Path for each name costs a second on 170,000 files.
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name denotes a visible image that can be read here; `.DS_169665.jpg` does not."""
+    if name.startswith("."):
+        return False
+    end = suffix(name)
+    return end in IMAGE_SUFFIXES or (end in HEIF_SUFFIXES and reads_heif())
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder is one that systems and network drives keep for thumbnails or deleted files."""
+    return _SYSTEM_FOLDERS.fullmatch(name) is not None
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file name denotes a packed archive."""
+    return suffix(name) in ARCHIVE_SUFFIXES
+
+
+@cache
+def reads_heif() -> bool:
+    """Whether HEIC images can be read: the package pillow-heif is installed, and is then made known to Pillow."""
+    try:
+        import pillow_heif  # not a dependency of cellda
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def why_left_out(name: str) -> tuple[str, str]:
+    """Why a file is not one of a dataset's cells: what it is, in words that follow a number, and its kind."""
+    end = suffix(name)
+    if name.lower() in _SYSTEM_FILES:
+        return "file(s) of thumbnails or settings that systems keep", name
+    if name.startswith("."):
+        return "hidden file(s)", ""
+    if is_image(name):
+        return "image(s) that are not part of the layout", ""
+    if end in HEIF_SUFFIXES:
+        return "HEIC image(s), which need the package pillow-heif (pip install 'cellda[heif]')", end
+    if end in SCAN_SUFFIXES:
+        return "whole slide(s) or files of a microscope's own format: export the cells as PNG or TIFF", end
+    return "file(s) that are not images by their suffix", end or "no suffix"

@@ -1,0 +1,202 @@
+"""Read tables of people's rows: CSV as spreadsheets write it, Excel workbooks, Parquet."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cellda.datasets.reading.names import suffix
+from cellda.datasets.reading.text import read_text
+from cellda.errors import DataError
+
+SEPARATORS = ",;\t|"
+TEXTS = (".csv", ".tsv", ".txt")
+PARQUETS = (".parquet", ".pq")
+WORKBOOKS = (".xlsx", ".xlsm")
+
+COLUMNS = 1000
+"""Columns that a table may have."""
+
+UNPACKED = 500_000_000
+"""Bytes to which a workbook may unpack."""
+
+_INDEX = "__index_level_"
+"""What the names of unnamed indices begin with, which pandas writes as columns."""
+
+Entries = list[str]
+"""Stripped texts of a row, one for each column, "" if empty."""
+
+
+@dataclass
+class Sheet:
+    """The rows of a table file.
+
+    Attributes:
+        header: Names of the columns, stripped.
+        rows: Position of each row that is not empty, and its entries or why they cannot be separated; read as it is iterated.
+        empty: Number of empty rows; known after the rows are read, as are the notes.
+        notes: Sentences about what was assumed.
+        unread: Names of further sheets of a workbook.
+        encoding: What a text was read as if it is not UTF-8, with the reason if that was guessed.
+    """
+
+    header: list[str]
+    rows: Iterator[tuple[str, Entries | str]] = field(default_factory=lambda: iter(()))
+    empty: int = 0
+    notes: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    encoding: str = ""
+
+    def fitted(
+        self, rows: Iterable[tuple[str, Sequence[str]]], separator: str = ""
+    ) -> Iterator[tuple[str, Entries | str]]:
+        """Rows with an entry for each column; shorter ones are filled up and noted, empty ones counted."""
+        width, short = len(self.header), 0
+        for where, cells in rows:
+            entries = [cell.strip() for cell in cells]
+            if not any(entries):
+                self.empty += 1
+            elif len(entries) < width:
+                short += 1
+                yield where, [*entries, *[""] * (width - len(entries))]
+            elif any(entries[width:]):
+                quoted = f"; quote texts that contain '{separator}'" if separator else ""
+                yield where, f"{len(entries)} entries under {width} columns{quoted}"
+            else:
+                yield where, entries
+        if short:
+            self.notes.append(
+                f"{short:,} row(s) are shorter than the header: what is missing was read as empty"
+            )
+
+
+def read_sheet(file: Path, wanted: Sequence[str]) -> Sheet:
+    """The rows of a CSV file, workbook or Parquet file, by the suffix of its name.
+
+    Args:
+        file: The file.
+        wanted: Names of columns, in lower case; the separator of a CSV file is the one that finds most of them.
+
+    Raises:
+        DataError: If the file cannot be read, or has no header.
+    """
+    end = suffix(file.name)
+    if end in PARQUETS:
+        sheet = _parquet(file)
+    elif end in WORKBOOKS:
+        sheet = _workbook(file)
+    elif end in TEXTS:
+        sheet = _text(file, wanted)
+    else:
+        remedy = (
+            "save it as .xlsx or .csv"
+            if end in (".xls", ".ods", ".numbers")
+            else "end it in .csv, .xlsx or .parquet"
+        )
+        raise DataError(
+            f"The table {file} is neither CSV nor Parquet nor an Excel workbook by its name; {remedy}."
+        )
+    if len(sheet.header) > COLUMNS:
+        raise DataError(f"The table {file} has {len(sheet.header):,} columns; at most {COLUMNS:,} are read.")
+    return sheet
+
+
+def _text(file: Path, wanted: Sequence[str]) -> Sheet:
+    text, encoding = read_text(file)
+    first, _, rest = text.partition("\n")
+    # Excel reads the separator from such a line, and some programs write it.
+    stated = first.strip().strip('"').lower()
+    skipped = 0
+    if stated.startswith("sep=") and len(stated) <= len("sep=") + 1:
+        text, skipped = rest, 1
+    try:
+        separator = max(SEPARATORS, key=lambda mark: _fits(text, mark, wanted))
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        sheet = Sheet([name.strip() for name in next(reader, [])], encoding=encoding)
+    except csv.Error as error:
+        raise DataError(f"The table {file} is not CSV: {error}.") from None
+
+    def lines() -> Iterator[tuple[str, list[str]]]:
+        try:
+            for cells in reader:
+                yield f"line {reader.line_num + skipped}", cells
+        except csv.Error as error:
+            raise DataError(f"The table {file} is not CSV: {error}.") from None
+
+    sheet.rows = sheet.fitted(lines(), separator)
+    return sheet
+
+
+def _fits(text: str, separator: str, wanted: Sequence[str]) -> tuple[int, int]:
+    """How many wanted columns, and how many columns at all, the header has with a separator."""
+    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    return len({name.strip().lower() for name in header} & set(wanted)), len(header)
+
+
+def _parquet(file: Path) -> Sheet:
+    import pyarrow  # heavy
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(file)
+        columns = [
+            [_said(value) for value in column.to_pylist()]
+            for name, column in zip(table.column_names, table.columns, strict=True)
+            if not name.startswith(_INDEX)
+        ]
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, pyarrow.ArrowException) as error:
+        raise DataError(f"The table {file} cannot be read as Parquet: {error}") from None
+    sheet = Sheet([name.strip() for name in table.column_names if not name.startswith(_INDEX)])
+    rows = enumerate(zip(*columns, strict=True), start=1)
+    sheet.rows = sheet.fitted((f"row {row}", entries) for row, entries in rows)
+    return sheet
+
+
+def _workbook(file: Path) -> Sheet:
+    import openpyxl  # slow to import
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > UNPACKED:
+            raise DataError(
+                f"The workbook {file} unpacks to {size / 1e6:,.0f} MB; at most "
+                f"{UNPACKED / 1e6:,.0f} MB are read: save it as CSV."
+            )
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        names = [page.title for page in book.worksheets]
+        sheet = _page(book.worksheets[0].iter_rows(values_only=True)) if names else Sheet([])
+        book.close()
+    except DataError:
+        raise
+    except Exception as error:  # openpyxl raises almost any exception on broken files
+        raise DataError(
+            f"The workbook {file} cannot be read ({error or type(error).__name__}); save it as CSV UTF-8."
+        ) from None
+    sheet.unread = names[1:]
+    return sheet
+
+
+def _page(rows: Iterator[tuple[Any, ...]]) -> Sheet:
+    header = [_said(value) for value in islice(next(rows, ()), COLUMNS + 1)]
+    while header and not header[-1]:
+        header.pop()
+    sheet = Sheet([name.strip() for name in header])
+    said = ((f"row {row}", [_said(value) for value in cells]) for row, cells in enumerate(rows, start=2))
+    sheet.rows = iter(list(sheet.fitted(said)))  # now, while the workbook is open
+    return sheet
+
+
+def _said(value: Any) -> str:
+    """A value of a workbook or Parquet file as a table of texts would hold it: whole numbers without decimals."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        with suppress(OverflowError):
+            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else str(value)
+    return str(value)

@@ -1,0 +1,206 @@
+"""Tables of cells as spreadsheets and other systems write them."""
+
+import codecs
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from cellda.datasets import load
+from cellda.errors import DataError
+from trees import jiangxi_tecom, picture, zheng
+
+ROWS = "path,label,group\nzellen/a.png,seg,Müller\nb.png,MON,Jørgensen\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    picture(tmp_path / "zellen" / "a.png")
+    picture(tmp_path / "b.png")
+    return tmp_path
+
+
+def read(root: Path, content: bytes | str, name: str = "cells.csv", **options):
+    (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load("table", root / name, **options)
+
+
+def said(dataset) -> str:
+    return "\n".join(dataset.account.lines())
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\r"])
+def test_separators_and_line_ends(root: Path, separator: str, line: str):
+    dataset = read(root, ROWS.replace(",", separator).replace("\n", line))
+    assert list(dataset.table["group"]) == ["Müller", "Jørgensen"]
+    assert dataset.account.lines() == []
+
+
+def test_a_separator_inside_other_columns_does_not_mislead(root: Path):
+    dataset = read(root, "path;label;remarks, notes, and, more\nb.png;MON;x\n")
+    assert len(dataset) == 1
+
+
+def test_the_separator_line_of_excel_is_skipped(root: Path):
+    assert len(read(root, "sep=;\n" + ROWS.replace(",", ";"))) == 2
+    with pytest.raises(DataError, match=r"line 3: the image x\.png does not exist"):
+        read(root, "sep=;\npath;label\nx.png;MON\nb.png;MON\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("utf-8", b""),
+        ("utf-8", codecs.BOM_UTF8),
+        ("utf-16-le", codecs.BOM_UTF16_LE),
+        ("utf-16-be", codecs.BOM_UTF16_BE),
+        ("utf-32-le", codecs.BOM_UTF32_LE),
+        ("utf-16-le", b""),
+        ("utf-16-be", b""),
+        ("cp1252", b""),
+    ],
+)
+def test_encodings(root: Path, encoding: str, mark: bytes):
+    dataset = read(root, mark + ROWS.encode(encoding))
+    assert list(dataset.table["group"]) == ["Müller", "Jørgensen"]
+    assert ("guessed" in said(dataset)) == (encoding.startswith("utf-16") and not mark)
+    assert ("cp1252 (Windows), because it is not UTF-8" in said(dataset)) == (encoding == "cp1252")
+
+
+@pytest.mark.parametrize(
+    "content", [b"path,label\n\x81\x8d\x8f,MON\n", b"path,label\na\0.png,MON\n", b"\x89PNG\r\n\x1a\n\0\0\0\r"]
+)
+def test_what_is_not_text_is_refused_with_the_remedy(root: Path, content: bytes):
+    with pytest.raises(DataError, match="save it as CSV UTF-8"):
+        read(root, content)
+
+
+def test_a_workbook_is_read_and_its_other_sheets_named(root: Path):
+    book = openpyxl.Workbook()
+    for row in (("Label ", "path", "group", "x", "y", "w", "h"), ("seg", "zellen/a.png", 7, 0, 1, 5.0, 6), (None,) * 7,
+                ("MON", "b.png", None, None, None, None, None)):  # fmt: skip
+        book.active.append(row)
+    book.create_sheet("remarks").append(("x",))
+    book.save(root / "cells.xlsx")
+    dataset = load("table", root / "cells.xlsx")
+    assert list(dataset.table["group"]) == ["7", None]
+    assert list(dataset.table["box"]) == [(0, 1, 5, 6), None]
+    assert "1 sheet(s) of the workbook after the first" in said(dataset)
+    assert "remarks" in said(dataset)
+    assert "1 empty row(s)" in said(dataset)
+    book["Sheet"]["B2"] = "gone.png"
+    book.save(root / "cells.xlsx")
+    with pytest.raises(DataError, match=r"row 2: the image gone\.png does not exist"):
+        load("table", root / "cells.xlsx")
+
+
+def test_old_formats_say_what_to_save(root: Path):
+    with pytest.raises(DataError, match=r"save it as \.xlsx or \.csv"):
+        read(root, b"x", "cells.xls")
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "NULL", "None", "-", "NaN", "#N/A", "<NA>"])
+def test_words_for_nothing_are_empty_and_said(root: Path, word: str):
+    dataset = read(
+        root,
+        f"path,label,group,x,y,w,h\nzellen/a.png,seg,p1,,,,\nb.png,MON,{word},{word},{word},{word},{word}\n",
+    )
+    assert list(dataset.table["group"]) == ["p1", None]
+    assert list(dataset.table["box"]) == [None, None]
+    assert f"'{word}' was read as an empty entry of column 'group' in 1 row(s)" in said(dataset)
+    with pytest.raises(DataError, match="line 2: the label is empty"):
+        read(root, f"path,label\nb.png,{word}\nzellen/a.png,seg\n")
+
+
+def test_rows_shorter_than_the_header_are_said(root: Path):
+    assert "1 row(s) are shorter than the header" in said(
+        read(root, "path,label,group\nb.png,MON\n\nzellen/a.png,seg,p\n")
+    )
+
+
+# --- columns
+
+
+@pytest.mark.parametrize(
+    "column", ["label,Label", "label, LABEL ", "path,label,Path", "label,group,Group", "label,x,y,w,h,X"]
+)
+def test_a_column_twice_is_refused(root: Path, column: str):
+    header = column if column.startswith("path") else f"path,{column}"
+    with pytest.raises(DataError, match="more than one column for the same entry"):
+        read(root, f"{header}\n{','.join(['b.png'] * len(header.split(',')))}\n")
+
+
+def test_a_column_twice_in_parquet_is_refused(root: Path):
+    pd.DataFrame({"path": ["b.png"], "label": ["MON"], "Label": ["seg"]}).to_parquet(root / "cells.parquet")
+    with pytest.raises(DataError, match="'label': the columns label, Label"):
+        load("table", root / "cells.parquet")
+
+
+@pytest.mark.parametrize(
+    "name", ["patient_id", "Patient", "slide", "Smear No", "case", "subject-id", "PatientID"]
+)
+def test_columns_that_may_hold_groups_are_offered_and_taken(root: Path, name: str):
+    text = f"path,label,{name},stain\nzellen/a.png,seg,p1,x\nb.png,MON,p1,x\n"
+    dataset = read(root, text)
+    assert dataset.account.groups is None
+    assert f"--group {name}" in said(dataset)
+    assert f"2 column(s) that are not used: 1 {name}, 1 stain" in said(dataset)
+    assert "no groups: images of one patient may be on both sides" in said(dataset)
+    taken = read(root, text, group=name.upper())
+    assert list(taken.table["group"]) == ["p1", "p1"]
+    assert taken.account.groups == 1
+    assert "--group" not in said(taken)
+    assert taken.fingerprint != dataset.fingerprint
+
+
+def test_nothing_is_offered_where_there_are_groups(root: Path):
+    dataset = read(root, "path,label,group,patient\nzellen/a.png,seg,g1,p1\nb.png,MON,g2,p1\n")
+    assert "--group" not in said(dataset)
+    assert "1 patient" in said(dataset)
+
+
+def test_an_unknown_column_of_groups_is_refused(root: Path):
+    with pytest.raises(DataError, match="no column 'patiend' for the groups: did you mean 'patient'"):
+        read(root, "path,label,patient\nb.png,MON,p1\n", group="patiend")
+
+
+# --- limits
+
+
+def test_20000_unknown_labels_are_one_problem(root: Path):
+    rows = "".join(f"b.png,thing number {number}\n" for number in range(20_000))
+    with pytest.raises(DataError) as caught:
+        read(root, f"path,label\n{rows}")
+    [problem] = [problem for problem in caught.value.problems if "not cell types" in problem]
+    assert "20,000 different texts" in problem
+    assert "is it the right column?" in problem
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,label\nb.png," + "x" * 1_000_000,
+        "path,label,x,y,w,h\nb.png,MON,0,0," + "9" * 5000 + ",5\n",
+        "path,label,x,y,w,h\nb.png,MON,0,0,1e300,5\n",
+        ",".join(f"column {number}" for number in range(100_000)),
+        "x" * 1_000_000,
+        "path,label\n" + "\n".join("gone.png,MON" for _ in range(50_000)),
+    ],
+)
+def test_oversized_texts_are_refused_in_few_words(root: Path, content: str):
+    with pytest.raises(DataError) as caught:
+        read(root, content)
+    assert len(str(caught.value)) < 70_000
+
+
+def test_label_files_of_published_sets_are_read_like_tables(tmp_path: Path):
+    jiangxi_tecom(tmp_path)
+    file = tmp_path / "Class Labels of Dataset 1.csv"
+    file.write_bytes(file.read_text().replace(",", ";").encode("utf-16"))
+    assert len(load("jiangxi_tecom", tmp_path)) == 6
+    zheng(tmp_path, 1, "image ID,class label")
+    file.write_text(file.read_text() + "9" * 5000 + ",1\n")
+    with pytest.raises(DataError, match="is not an image number"):
+        load("jiangxi_tecom", tmp_path)

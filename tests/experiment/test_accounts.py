@@ -1,0 +1,145 @@
+"""What was left out of the data is told and recorded; labelled cells that cannot be learned from are refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import cellda.datasets
+from cellda import Study
+from cellda.data.few_shot import draw_support
+from cellda.errors import CelldaError, ConfigurationError
+from cellda.experiment.result import RunResult
+from cellda.experiment.workflow import keep
+from cellda.experiment.workspace import Workspace
+from said import text
+from tiny import quiet, recipe, target
+
+CLASSES = ("seg", "mono", "lymph", "eos", "baso", "ebo")
+
+
+def drawn(root: Path, per_class: int = 4, classes: tuple[str, ...] = CLASSES) -> Path:
+    """Images of noise in folders of classes."""
+    for number, name in enumerate(name for name in classes for _ in range(per_class)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        pixels = torch.randint(0, 255, (40, 40, 3), generator=torch.Generator().manual_seed(number))
+        Image.fromarray(pixels.byte().numpy()).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory) -> Path:
+    root = drawn(tmp_path_factory.mktemp("own"), classes=(*CLASSES, "blast"))
+    (root / "seg" / "a.heic").write_text("x")
+    return root
+
+
+def test_a_run_tells_and_records_what_was_left_out(tmp_path: Path, messy: Path, capsys):
+    chosen = recipe(few_shot={"n": 6})
+    result = chosen.run(f"folder={messy}", store=tmp_path)
+    told = text(capsys.readouterr().err)
+    assert "24 of 28 cells are used" in told
+    assert "4 cell(s) of none of the six classes: 4 blast" in told
+    assert "1 HEIC image(s)" in told
+    assert told.count("24 of 28") == 1
+    own, source = RunResult(result.path).record.accounts
+    assert (own.used, own.found, own.without_groups) == (24, 28, True)
+    assert source.name == "synthetic/0"
+    [left] = [
+        one
+        for one in json.loads((result.path / "record.json").read_text())["accounts"][0]["left_out"]
+        if one["kind"] == "blast"
+    ]
+    assert (left["count"], len(left["names"])) == (4, 3)
+    said = text(str(result))
+    assert "no groups: images of one patient may be on both sides" in said
+    assert "24 of 28 cells" in said
+    chosen.run(f"folder={messy}", store=tmp_path)  # found in the store
+    assert "24 of 28 cells are used" in text(capsys.readouterr().err)
+
+
+def test_nothing_is_told_without_progress_or_without_anything_left_out(tmp_path: Path, messy: Path, capsys):
+    Workspace(store=tmp_path, progress=False).load(f"folder={messy}")
+    Workspace(store=tmp_path).load("synthetic/1")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_adaptation_tells_and_keeps_what_was_left_out(tmp_path: Path, messy: Path, capsys):
+    own = cellda.datasets.load("folder", messy)
+    model = recipe(adapter="adabn").adapt(own, messy, store=tmp_path / "store")
+    told = text(capsys.readouterr().err)
+    assert "24 of 28 cells are used" in told
+    assert "unlabelled images: 28 of 28 cells are used. left out: 1 HEIC image(s)" in told
+    keep(model, recipe(), tmp_path / "model", [own.account])
+    [kept] = json.loads((tmp_path / "model" / "accounts.json").read_text())
+    assert kept["used"] == 24
+
+
+def test_a_study_names_targets_without_groups(tmp_path: Path, messy: Path):
+    study = Study(
+        {"none": recipe(adapter="none")}, [f"folder={messy}", "synthetic/1"], workspace=quiet(tmp_path)
+    )
+    assert study.without_groups == [f"folder/{messy.name}"]
+
+
+# --- numbers of single targets
+
+
+def test_a_study_takes_numbers_of_single_targets(tmp_path: Path):
+    recipes = {
+        "one": recipe(few_shot={"n": 12}),
+        "target_only": recipe(adapter="from_scratch", few_shot={"n": None, "kind": "all"}),
+    }
+    targets = [target(1), target(2)]
+    study = Study(recipes, targets, n={"synthetic/2": 6}, workspace=quiet(tmp_path))
+    sizes = {(name, run.target.full_name): run.draw.n for name, run in study.runs() if name == "one"}
+    assert sizes == {("one", "synthetic/1"): 12, ("one", "synthetic/2"): 6}
+    with pytest.raises(
+        ConfigurationError,
+        match="for 'synthetic/22', which is not one of the targets; did you mean",
+    ):
+        Study(recipes, targets, n={"synthetic/22": 6}, workspace=quiet(tmp_path)).runs()
+
+
+# --- labelled cells that cannot be learned from
+
+
+def test_labelled_cells_of_one_class_are_refused(tmp_path: Path):
+    own = cellda.datasets.load("folder", drawn(tmp_path / "own", 6, ("seg",)))
+    with pytest.raises(
+        ConfigurationError, match="all labelled cells of folder/own are of one class, neutrophil"
+    ):
+        recipe().adapt(own, store=tmp_path, progress=False)
+    recipe(adapter="adabn").adapt(own, drawn(tmp_path / "more"), store=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_target_that_is_too_small_for_any_number_says_so(tmp_path: Path, n: int):
+    own = cellda.datasets.load("folder", drawn(tmp_path / "own", 1, ("seg", "mono")))
+    with pytest.raises(
+        ConfigurationError, match=r"2 cells of 2 classes, too few for any n.*Give at least 3 cells"
+    ) as caught:
+        draw_support(own, n)
+    assert "ask for" not in str(caught.value)
+
+
+# --- numbers without end
+
+
+@pytest.mark.parametrize("field", ["seed", "few_shot.n", "few_shot.draw", "backbone.image_size"])
+@pytest.mark.parametrize("value", [10**12, 10**5000], ids=["13 digits", "5001 digits"])
+def test_numbers_without_end_are_refused(field: str, value: int):
+    outer, _, inner = field.partition(".")
+    with pytest.raises(CelldaError, match=field) as caught:
+        recipe(**{outer: {inner: value} if inner else value})
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_recipe_file_with_a_number_without_end_is_refused(tmp_path: Path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("seed: " + "9" * 5000)
+    with pytest.raises(ConfigurationError, match=r"recipe\.yaml cannot be read as YAML") as caught:
+        cellda.Recipe.from_yaml(file)
+    assert len(str(caught.value)) < 1000
