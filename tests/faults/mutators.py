@@ -6,15 +6,51 @@ from collections.abc import Callable
 
 EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 VALUES = (
-    *("", " ", "0", "-1", "1", "2.5", "1e999", "-0.0", "nan", "inf", "true", "no", "null", "~", "0x10", "1_000", "12:30:45"),
-    *("9" * 5_000, "x" * 100_000, "=1+1", "@SUM(A1)", "..", "../../etc/passwd", "/dev/zero", "a\\b", "C:\\cells\\1.png", "{}", "[]"),
-    *("[" * 2_000, "{a: " * 200, "!!python/object/apply:os.system [ls]", "&a [*a]", "\x00", "\x1b[31m", "\u202e", "é", "细胞", "'", '"'),
+    *(
+        "",
+        " ",
+        "0",
+        "-1",
+        "1",
+        "2.5",
+        "1e999",
+        "-0.0",
+        "nan",
+        "inf",
+        "true",
+        "no",
+        "null",
+        "~",
+        "0x10",
+        "1_000",
+    ),
+    *(
+        "9" * 5_000,
+        "x" * 100_000,
+        "=1+1",
+        "@SUM(A1)",
+        "12:30:45",
+        "..",
+        "../../etc/passwd",
+        "/dev/zero",
+        "a\\b",
+    ),
+    *(
+        "[" * 2_000,
+        "{a: " * 200,
+        "!!python/object/apply:os.system [ls]",
+        "&a [*a]",
+        "{}",
+        "[]",
+        "C:\\cells\\1.png",
+    ),
+    *("\x00", "\x1b[31m", "\u202e", "é", "细胞", "'", '"'),
 )
 """Texts that stand where a name, a number or a path is expected."""
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:
-    """Bytes after one to three accidents: bits that flip, parts that are lost, repeated, zeroed, moved or numbers at their limits."""
+    """Bytes after one to three accidents: bits that flip, parts that are lost, repeated or zeroed, numbers at their limits."""
     for _ in range(chance.choice((1, 1, 2, 3))):
         content = chance.choice(BYTES)(content, chance)
     return content
@@ -117,7 +153,11 @@ def _word(content: str, chance: random.Random) -> str:
 
 def _typo(content: str, chance: random.Random) -> str:
     at = chance.randrange(len(content) + 1)
-    return content[:at] + chance.choice(("", "x", " ", ",", ";", "\t", ":", "-", "\n", '"', "A")) + content[at + 1 :]
+    return (
+        content[:at]
+        + chance.choice(("", "x", " ", ",", ";", "\t", ":", "-", "\n", '"', "A"))
+        + content[at + 1 :]
+    )
 
 
 def _case(content: str, chance: random.Random) -> str:
