@@ -7,23 +7,27 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from cellda import __version__
+from cellda.cli.interrupted import interruptible
 from cellda.errors import CelldaError
 
 
 class Commands(TyperGroup):
     """Prints user errors without a traceback (status 2), and says what remains after an interruption (status 130)."""
 
+    def make_context(self, *given: Any, **options: Any) -> Any:
+        """Parse what was given; options are checked here, which may import much."""
+        with interruptible():
+            return super().make_context(*given, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was given."""
         errors = Console(stderr=True)
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except CelldaError as error:
             errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            errors.print("Interrupted. Finished stages are kept; the same command continues from there.")
-            raise typer.Exit(130) from None
 
 
 app = typer.Typer(
