@@ -27,7 +27,7 @@ modern = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-real data-given lint docs speed
+.PHONY: help demo test test-real faults data-given lint docs speed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ test: lint ## lint, types and tests; tests on real images skip themselves withou
 test-real: data-given $(VENV)/.ready ## only the tests on real images: make test-real CELLDA_DATA=FOLDER
 	@echo "==> Running the tests on the real images in $(CELLDA_DATA)"
 	@CELLDA_DATA="$(CELLDA_DATA)" $(BIN)/python -m pytest -m real -n $(WORKERS)
+
+faults: $(VENV)/.ready ## kills, damage, full disks and hostile files in the long form, counts into benchmarks/results/faults
+	@echo "==> Running the long form of tests/faults"
+	@CELLDA_FAULTS=benchmarks/results/faults $(BIN)/python -m pytest tests/faults -m faults
 
 data-given:
 	@test -n "$(CELLDA_DATA)" || { echo "Say where the images are: make test-real CELLDA_DATA=FOLDER (docs/datasets.md)"; exit 2; }

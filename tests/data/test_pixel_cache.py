@@ -33,7 +33,7 @@ def own_cells(root: Path, per_class: int = 3) -> Path:
     for code, name in enumerate(("basophil", "monocyte", "neutrophil")):
         (root / name).mkdir(parents=True)
         for number in range(per_class):
-            Image.new("RGB", (20, 14), (40 * code, 20 * number, 99)).save(root / name / f"{number}.png")
+            Image.new("RGB", (20, 14), (40 * code, 20 * number % 256, 99)).save(root / name / f"{number}.png")
     return root
 
 
@@ -159,6 +159,16 @@ def test_decoding_is_resumed_after_every_block(cells: CellDataset, store: Store,
     assert rows == list(range(9))  # each once
     (folder,) = (store.root / "pixels").iterdir()
     assert sorted(file.name for file in folder.iterdir()) == ["key.json", "manifest.json", "pixels.npy"]
+
+
+def test_decoding_is_done_after_two_hundred_kills(tmp_path: Path, store: Store, monkeypatch):
+    cells = cellda.datasets.load("folder", own_cells(tmp_path / "many", per_class=67))
+    expected = cells.read(range(201), 16)
+    monkeypatch.setattr(cache, "CHUNK", 1)
+    rows = kill_reads(monkeypatch, patience=1)
+    pixels, kills = pixels_after_kills(cells, store)
+    assert torch.equal(pixels, expected)
+    assert (kills, rows) == (200, list(range(201)))
 
 
 def test_bad_files_are_all_named_though_decoding_was_killed(cells: CellDataset, store: Store, monkeypatch):

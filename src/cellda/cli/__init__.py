@@ -1,26 +1,13 @@
 """The command line: a thin layer over the Python API; heavy imports happen inside the commands."""
 
-from cellda.cli.app import app
-from cellda.cli.bench import bench
-from cellda.cli.datasets import datasets_app
-from cellda.cli.lists import list_
-from cellda.cli.own import adapt
-from cellda.cli.predict import predict
-from cellda.cli.reports import figure, table
-from cellda.cli.runs import ablate, run
-
-# In the order in which the help shows them.
-app.command()(run)
-app.command()(adapt)
-app.command()(predict)
-app.command()(ablate)
-app.command()(bench)
-app.command(epilog="See `cellda list tables`.")(table)
-app.command(epilog="See `cellda list figures`.")(figure)
-app.command("list")(list_)
-app.add_typer(datasets_app, name="datasets")
+from cellda.cli.interrupted import interruptible
 
 
 def main() -> None:
     """Entry point of the command `cellda`."""
-    app()
+    with interruptible():
+        from cellda.cli.commands import (
+            app,  # typer and rich take a part of a second, in which a user may interrupt
+        )
+
+        app()

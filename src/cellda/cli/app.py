@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from cellda import __version__
+from cellda.cli.interrupted import interruptible
 from cellda.errors import CelldaError
 from cellda.text import shown
 
@@ -21,20 +22,22 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """Prints user errors without a traceback (status 2), and says what remains after an interruption (status 130)."""
 
+    def make_context(self, *given: Any, **options: Any) -> Any:
+        """Parse what was given; options are checked here, which may import much."""
+        with interruptible():
+            return super().make_context(*given, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was given."""
         accept_any_text()
         errors = Console(stderr=True)
         try:
-            with warnings.catch_warnings():
+            with interruptible(), warnings.catch_warnings():
                 warnings.showwarning = _shown_by(warnings.showwarning)
                 return super().invoke(ctx)
         except CelldaError as error:
             errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            errors.print("Interrupted. Finished stages are kept; the same command continues from there.")
-            raise typer.Exit(130) from None
 
 
 app = typer.Typer(

@@ -21,6 +21,7 @@ from cellda.datasets.reading.account import Account, Ledger
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.experiment.estimate import estimate
 from cellda.experiment.naming import condition_of
+from cellda.experiment.orphans import announce
 from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
@@ -141,6 +142,7 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     if not pending:
         return
     pending[0].workspace.store.check_writable()
+    announce(pending[0].workspace.store)
     check_weights(pending)
     workspace, said = pending[0].workspace, Console(stderr=True)
     if workspace.progress:

@@ -1,0 +1,23 @@
+"""All commands of `cellda`."""
+
+from cellda.cli.app import app
+from cellda.cli.bench import bench
+from cellda.cli.datasets import datasets_app
+from cellda.cli.lists import list_
+from cellda.cli.own import adapt
+from cellda.cli.predict import predict
+from cellda.cli.reports import figure, table
+from cellda.cli.runs import ablate, run
+from cellda.cli.store import store_app
+
+# In the order in which the help shows them.
+app.command()(run)
+app.command()(adapt)
+app.command()(predict)
+app.command()(ablate)
+app.command()(bench)
+app.command(epilog="See `cellda list tables`.")(table)
+app.command(epilog="See `cellda list figures`.")(figure)
+app.command("list")(list_)
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(store_app, name="store")

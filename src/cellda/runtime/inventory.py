@@ -1,0 +1,131 @@
+"""What lies in a store: every entry with its size, age and state; and the removal of those that are not wanted."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from cellda.runtime.manifest import damage
+from cellda.runtime.store import KEY, LOCK, PARTIAL, Store
+
+_NAME = re.compile(r"(?P<digest>[0-9a-f]{16})(?P<rest>\.partial|\.damaged(\.\d+)?|\.lock)?")
+
+
+class State(Enum):
+    """What has become of an entry."""
+
+    USABLE = "usable"
+    ORPHANED = "orphaned"
+    PARTIAL = "partial"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a store.
+
+    Attributes:
+        place: Its folder.
+        state: What has become of it.
+        size: Bytes of its files.
+        changed: When it was changed last, in seconds since 1970.
+        why: What is orphaned or damaged about it; empty otherwise.
+    """
+
+    place: Path
+    state: State
+    size: int
+    changed: float
+    why: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The stage that it is the result of."""
+        return self.place.parent.name
+
+    @property
+    def age(self) -> float:
+        """Days since it was changed last."""
+        return (time.time() - self.changed) / 86400
+
+
+Orphaned = Callable[[Mapping[str, Any]], str | None]
+"""Why no run of today asks for the entry with this key; None if one may."""
+
+
+def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[Entry]:
+    """All entries of a store, by kind and name; nothing else in its folder is touched or counted.
+
+    Args:
+        store: The store.
+        orphaned: Judges an entry by its key.
+        verify: Whether to read all files, and report those entries as damaged that are not as they were written.
+    """
+    found = []
+    for place in sorted(store.root.glob("*/*")):
+        name = _NAME.fullmatch(place.name)
+        if name is None or name["rest"] == LOCK or place.is_symlink() or not place.is_dir():
+            continue
+        state, why = _state(place, name["rest"] or "", orphaned, verify)
+        size, changed = 0, 0.0
+        for file in (place, *place.rglob("*")):
+            with suppress(FileNotFoundError):  # of a process that works on it
+                facts = file.lstat()
+                size += facts.st_size if file.is_file() else 0
+                changed = max(changed, facts.st_mtime)
+        found.append(Entry(place, state, size, changed, why))
+    return found
+
+
+def remove(entry: Entry) -> bool:
+    """Remove an entry, unless a process works on it; returns whether it was removed.
+
+    Raises:
+        OSError: If it may not be removed.
+    """
+    if not entry.place.exists():
+        return True
+    final = entry.place.with_name(entry.place.name[:16])
+    file = final.with_name(final.name + LOCK)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    try:
+        # Under another name first: what is half removed must not be taken for an entry.
+        going = entry.place.with_name(final.name + PARTIAL) if entry.place == final else entry.place
+        if going != entry.place:
+            shutil.rmtree(going, ignore_errors=True)
+            entry.place.rename(going)
+        shutil.rmtree(going)
+        file.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    with suppress(OSError):  # others are in it
+        entry.place.parent.rmdir()
+    return True
+
+
+def _state(place: Path, rest: str, orphaned: Orphaned, verify: bool) -> tuple[State, str]:
+    if rest == PARTIAL:
+        return State.PARTIAL, ""
+    if rest:
+        return State.DAMAGED, "set aside"
+    try:
+        key = json.loads((place / KEY).read_text(encoding="utf-8"))
+        why = orphaned(key)
+    except (OSError, ValueError, AttributeError, TypeError):
+        return State.DAMAGED, f"{KEY} cannot be read"
+    if why is not None:
+        return State.ORPHANED, why
+    problem = damage(place) if verify else None
+    return (State.USABLE, "") if problem is None else (State.DAMAGED, problem)
