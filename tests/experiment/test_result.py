@@ -55,6 +55,7 @@ def record(**fields: Any) -> RunRecord:
         "support_files": ("a.png",),
         "unsupported": ("monocyte",),
         "unframed": {},
+        "twins": {},
         "selector": "support_cv",
         "oracle": False,
         "labels_used": 100,

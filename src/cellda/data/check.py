@@ -21,6 +21,8 @@ from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 
 _SHOWN = 20
+_KEPT = "used as published (leave all copies out with twins='drop')"
+_REFUSED = "which runs refuse (remove the wrong copies, or leave all out with twins='drop')"
 SIDE = 32
 """Side in pixels to which framed images are resized; the check needs to know only whether there is a cell."""
 
@@ -38,6 +40,8 @@ class CheckReport:
         dropped: Cells of each known label that belongs to none of the six classes.
         groups: Number of groups that splits keep together; None if the dataset has none.
         identical: Sets of paths whose files hold the same bytes.
+        contradictory: Cells that are the same image under different classes, with their labels.
+        kept: Whether runs use contradictory cells unless told otherwise, because the dataset is published with them.
         unreadable: Path (and box) of images that cannot be used -> reason.
         framing: The framing that was tested on every image.
         unframed: Path (and box) of images in which it found no cell.
@@ -53,6 +57,8 @@ class CheckReport:
     dropped: dict[str, int] = field(default_factory=dict)
     groups: int | None = None
     identical: tuple[tuple[str, ...], ...] = ()
+    contradictory: tuple[str, ...] = ()
+    kept: bool = False
     unreadable: dict[str, str] = field(default_factory=dict)
     framing: str = "none"
     unframed: tuple[str, ...] = ()
@@ -61,8 +67,8 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the dataset can be used: it loads, and every image can be read."""
-        return not self.problems and not self.unreadable
+        """Whether the dataset can be used: it loads, every image can be read, and none has two classes."""
+        return not (self.problems or self.unreadable or (self.contradictory and not self.kept))
 
     def __rich__(self) -> RenderableType:
         """Counts, then one list for each kind of finding, then the verdict."""
@@ -80,6 +86,10 @@ class CheckReport:
         for title, lines in (
             ("cells left out, of none of the six classes", dropped),
             ("byte-identical images, kept in one group", twins),
+            (
+                f"one image under several classes, {_KEPT if self.kept else _REFUSED}",
+                list(self.contradictory),
+            ),
             ("ignored", _by_kind(self.ignored)),
             (f"no cell found by the framing '{self.framing}', shown whole", list(self.unframed)),
             ("cannot be read", [f"{path}: {reason}" for path, reason in self.unreadable.items()]),
@@ -132,6 +142,8 @@ def check(
         dropped={str(label): int(count) for label, count in dropped.items()},
         groups=len(set(dataset.effective_groups())) if grouped else None,
         identical=tuple(tuple(paths) for paths in dataset.identical_images()),
+        contradictory=tuple(map(str, dataset.contradictions)),
+        kept=dataset.is_published,
         unreadable={_place(dataset, row): reason for row, reason in reasons.items()},
         framing=framing,
         unframed=tuple(_place(dataset, row) for row in _unframed(dataset, chosen, set(reasons))),

@@ -69,6 +69,8 @@ class RunRecord(BaseModel):
         support_files: The support cells.
         unsupported: Classes without a support cell.
         unframed: Number of images of each dataset in which the framing found no cell.
+        twins: Number of cells of each dataset that are copies of one image under different classes; the recipe's `twins` says
+            whether they were kept or dropped.
         selector: The selector that chose the adapter's values; None without a search.
         oracle: Whether query labels chose them.
         labels_used: Number of target labels that were used before measuring.
@@ -93,6 +95,7 @@ class RunRecord(BaseModel):
     support_files: tuple[str, ...]
     unsupported: tuple[str, ...]
     unframed: dict[str, int]
+    twins: dict[str, int]
     selector: str | None
     oracle: bool
     labels_used: int
@@ -246,6 +249,11 @@ class RunResult:
             lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
         for name, count in record.unframed.items():
             lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
+        for name, count in record.twins.items():
+            done = "left out" if record.recipe.get("twins") == "drop" else "used"
+            lines.append(
+                f"{count} cell(s) of {name} are copies of one image under different classes; they are {done}"
+            )
         return Group(Text("\n".join(lines)), self.metrics.__rich__())
 
     def __str__(self) -> str:

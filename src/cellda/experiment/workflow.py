@@ -16,6 +16,7 @@ from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
+from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
 from cellda.experiment.naming import condition_of
 from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
@@ -179,6 +180,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
         unsupported=tuple(prepared.draw.unsupported),
         unframed=prepared.unframed,
+        twins=twins_found((prepared.target, *prepared.sources)),
         selector=None if prepared.search is None else prepared.search.selector,
         oracle=prepared.oracle,
         labels_used=prepared.labels_used,
