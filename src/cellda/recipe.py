@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from cellda import adapters
 from cellda.adapters.base import Adapter
-from cellda.data.spec import MOST, FewShot, Protocol
+from cellda.data.spec import MOST, FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError, shortened
 from cellda.framing.spec import FramingSpec
@@ -46,6 +46,7 @@ class RecipeFields(TypedDict, total=False):
     adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
     search: Options | Search | None
     pool: Literal["query", "disjoint"]
+    twins: Twins | None
     protocol: Protocol
     seed: int
     device: Literal["auto", "cpu"]
@@ -75,6 +76,9 @@ class Recipe(Settings):
         pool: Where adapters that need unlabelled images get them: `"query"`, the same images that are predicted
             (transductive), or `"disjoint"`, half of their groups, while the other half is predicted (inductive).
         search: Hyper-parameter search inside the support set; None uses the adapter's own values.
+        twins: What is done with an image that a dataset holds under several classes: `"refuse"` to run, `"keep"` all copies,
+            or `"drop"` all copies. None refuses it in your own data and keeps it in published datasets, as everybody has
+            it; what is kept or dropped is said and recorded.
         protocol: `"clean"` keeps the groups of a dataset apart; `"paper"` draws single images, as in the paper.
         seed: Seed of source training and adaptation.
         device: `"auto"` uses a GPU if there is one, `"cpu"` never does.
@@ -94,6 +98,7 @@ class Recipe(Settings):
     adapter: Adapter = "full"  # type: ignore[assignment]
     search: Search | None = Search()
     pool: Literal["query", "disjoint"] = "query"
+    twins: Twins | None = None
     protocol: Protocol = "clean"
     seed: int = Field(default=0, ge=0, le=MOST)
     device: Literal["auto", "cpu"] = "auto"

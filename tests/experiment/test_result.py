@@ -57,6 +57,7 @@ def record(**fields: Any) -> RunRecord:
         "unsupported": ("monocyte",),
         "accounts": (Account("raabin", 9),),
         "unframed": {},
+        "twins": {},
         "selector": "support_cv",
         "oracle": False,
         "labels_used": 100,

@@ -22,6 +22,8 @@ from cellda.runtime.work import Stage, Work
 
 _SHOWN = 20
 _TWINS = 4
+_KEPT = "used as published (leave all copies out with twins='drop')"
+_REFUSED = "which runs refuse (remove the wrong copies, or leave all out with twins='drop')"
 SIDE = 32
 """Side in pixels to which framed images are resized; the check needs to know only whether there is a cell."""
 
@@ -38,6 +40,8 @@ class CheckReport:
         note: What a reader of the counts needs to know.
         account: What was found, used and left out; None if the dataset cannot be loaded.
         identical: Sets of paths whose files hold the same bytes.
+        contradictory: Cells that are the same image under different classes, with their labels.
+        kept: Whether runs use contradictory cells unless told otherwise, because the dataset is published with them.
         unreadable: Path (and box) of images that cannot be used -> reason.
         unusual: How images are stored that are not single pictures of 8 bits, one line for each kind.
         framing: The framing that was tested on every image.
@@ -52,6 +56,8 @@ class CheckReport:
     note: str = ""
     account: Account | None = None
     identical: tuple[tuple[str, ...], ...] = ()
+    contradictory: tuple[str, ...] = ()
+    kept: bool = False
     unreadable: dict[str, str] = field(default_factory=dict)
     unusual: tuple[str, ...] = ()
     framing: str = "none"
@@ -60,8 +66,8 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the dataset can be used: it loads, and every image can be read."""
-        return not self.problems and not self.unreadable
+        """Whether the dataset can be used: it loads, every image can be read, and none has two classes."""
+        return not (self.problems or self.unreadable or (self.contradictory and not self.kept))
 
     def __rich__(self) -> RenderableType:
         """Counts, then one list for each kind of finding, then the verdict; long lists are cut."""
@@ -87,6 +93,10 @@ class CheckReport:
         for title, lines in (
             ("left out and noted", left_out),
             ("byte-identical images, kept in one group", twins),
+            (
+                f"one image under several classes, {_KEPT if self.kept else _REFUSED}",
+                list(self.contradictory),
+            ),
             (f"no cell found by the framing '{self.framing}', shown whole", list(self.unframed)),
             ("stored in an unusual way", list(self.unusual)),
             ("cannot be read", [f"{path}: {reason}" for path, reason in self.unreadable.items()]),
@@ -136,6 +146,8 @@ def check(
         note=dataset.note,
         account=dataset.account,
         identical=tuple(tuple(paths) for paths in dataset.identical_images()),
+        contradictory=tuple(map(str, dataset.contradictions)),
+        kept=dataset.is_published,
         unreadable={_place(dataset, row): reason for row, reason in reasons.items()},
         unusual=tuple(_unusual(dataset, set(reasons))),
         framing=framing,

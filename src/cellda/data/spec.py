@@ -1,4 +1,4 @@
-"""How a recipe draws its support set."""
+"""How a recipe uses its target: identical images, and how the support set is drawn."""
 
 from typing import Literal
 
@@ -11,6 +11,9 @@ MOST = 1_000_000_000
 
 Protocol = Literal["clean", "paper"]
 """`clean`: groups never straddle; `paper`: the published image-level draw."""
+
+Twins = Literal["refuse", "keep", "drop"]
+"""What is done with identical images under different classes."""
 
 Kind = Literal["balanced", "stratified", "random", "all"]
 """How the support set is divided among the classes."""

@@ -3,11 +3,10 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from copy import copy
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,11 +18,11 @@ from cellda.datasets.card import DataCard
 from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Ledger
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
-from cellda.datasets.reading.identical import Contradiction, contradictions, identical, merged_groups
+from cellda.datasets.reading.file_contents import FileContents
+from cellda.datasets.reading.identical import merged_groups
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
-from cellda.runtime.contents import Contents, read_contents
 from cellda.taxonomy import CLASSES
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
 
-class CellDataset(DataCard, ABC):
+class CellDataset(FileContents, DataCard, ABC):
     """Cells of one laboratory.
 
     A new dataset reads its published layout in `_index` (`cellda.datasets.reading.layout` helps with folders) and
@@ -179,49 +178,6 @@ class CellDataset(DataCard, ABC):
         """
         return list(self._effective_groups)
 
-    def identical_images(self) -> list[list[str]]:
-        """Sets of paths whose files hold the same bytes."""
-        return list(map(list, self._identical))
-
-    @cached_property
-    def contradictions(self) -> list[Contradiction]:
-        """Cells that are the same image under different classes, those of `dropped` included."""
-        return contradictions(self.table, self.dropped, {**self._dropped_pictures, **self._pictures})
-
-    @cached_property
-    def without_contradictions(self) -> Self:
-        """This dataset without the cells that contradict each other; `dropped` holds them, their `label` null."""
-        out = sorted(row for one in self.contradictions for row in one.rows)
-        if not out:
-            return self
-        rest = copy(self)
-        rest._forget()
-        rest.table = self.table.drop(index=out).reset_index(drop=True)
-        rest.dropped = pd.concat([self.dropped, self.table.loc[out].assign(label=None)], ignore_index=True)
-        return rest
-
-    def refresh(self) -> None:
-        """Take notice of files that have changed since the fingerprint was computed; the table stays as it is."""
-        held = self.__dict__.get("_contents")
-        if held is not None and held.changed():
-            self._forget()
-
-    def check_unchanged(self) -> None:
-        """Check that files hold what the fingerprint says, after they were decoded.
-
-        Raises:
-            DataError: If files have changed in between; the message lists them all.
-        """
-        changed = self._contents.differing(self.full_name)
-        if changed:
-            raise DataError(
-                f"{len(changed)} files of dataset '{self.full_name}' changed while they were decoded.",
-                [
-                    f"{file}: it changed while it was decoded; run again when it is complete"
-                    for file in changed
-                ],
-            )
-
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Decode cells and resize them to `size` x `size`, without keeping the aspect, as in the paper.
 
@@ -261,25 +217,6 @@ class CellDataset(DataCard, ABC):
         rows = self.table.iloc[list(indices)]
         return list(zip((self.folder / path for path in rows["path"]), rows["box"], strict=True))
 
-    def _forget(self) -> None:
-        """Forget all that follows from the table and from what files hold."""
-        for name in [
-            name for name in self.__dict__ if isinstance(getattr(type(self), name, None), cached_property)
-        ]:
-            del self.__dict__[name]
-
-    def _contents_of(self, paths: Iterable[str]) -> Contents:
-        """What files hold; nothing for synthetic datasets."""
-        # os, because a Path for each file costs a second on 170,000 of them.
-        folder = "" if self.root is None else os.path.abspath(self.root)  # noqa: PTH100
-        files = [os.path.join(folder, path) for path in paths]  # noqa: PTH118
-        return read_contents([] if self.root is None else files, self.full_name)
-
-    @cached_property
-    def _contents(self) -> Contents:
-        """What `files` held."""
-        return self._contents_of(self.files)
-
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -288,23 +225,6 @@ class CellDataset(DataCard, ABC):
         for path, content in zip(self.files, self._contents.hashes, strict=True):
             digest.update(os.fsencode(path) + content)
         return digest.hexdigest()
-
-    @cached_property
-    def _pictures(self) -> dict[str, bytes]:
-        """Hash of the image at each distinct path of the table that is a file."""
-        held = dict(zip(self.files, self._contents.hashes, strict=True))
-        return {path: held[path] for path in dict.fromkeys(self.table["path"]) if path in held}
-
-    @cached_property
-    def _dropped_pictures(self) -> dict[str, bytes]:
-        """Hash of the image at each distinct path of the cells that are left out."""
-        paths = [] if self.root is None else list(dict.fromkeys(self.dropped["path"]))
-        return dict(zip(paths, self._contents_of(paths).hashes, strict=True))
-
-    @cached_property
-    def _identical(self) -> list[list[str]]:
-        paths = list(self._pictures)
-        return [[paths[index] for index in twins] for twins in identical(list(self._pictures.values()))]
 
     @cached_property
     def _effective_groups(self) -> tuple[str, ...]:

@@ -50,6 +50,11 @@ class DataCard:
     """Whether its images are sharper than those of most laboratories, so that training on it lowers their resolution by
     default (`degrade` of a source)."""
 
+    @property
+    def is_published(self) -> bool:
+        """Whether the images are published, so that everybody who uses them has the same."""
+        return self.url != NOT_STATED
+
     @classmethod
     def shares_cells_with(cls, other: "type[DataCard]") -> bool:
         """Whether either of the two lists the other as showing the same cells."""

@@ -1,11 +1,14 @@
 """The search and the sources that a recipe needs, and which of them are refused."""
 
+import warnings
+from collections.abc import Iterable
 from itertools import combinations
 
 from cellda.adapters.base import Need, Start
 from cellda.data.root import DataRoot
+from cellda.data.spec import Twins
 from cellda.datasets.base import CellDataset
-from cellda.errors import ConfigurationError
+from cellda.errors import ConfigurationError, DataError
 from cellda.recipe import Recipe
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
@@ -46,12 +49,50 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
         )
 
 
+def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
+    """A dataset, and what is done with its identical images under different classes (`Recipe.twins`).
+
+    Returns:
+        The dataset, or what is left of it.
+
+    Raises:
+        DataError: If they are refused; the message lists them all.
+    """
+    found = dataset.contradictions
+    if not found:
+        return dataset
+    count = f"{len(found)} image(s) of '{dataset.full_name}'"
+    if (twins or ("keep" if dataset.is_published else "refuse")) == "refuse":
+        raise DataError(
+            f"{count} have copies under different classes: remove the wrong copies, leave all copies out with twins='drop' "
+            "(--set twins=drop), or use them as they are with twins='keep'.",
+            list(map(str, found)),
+        )
+    if twins == "drop":
+        rest = dataset.without_contradictions
+        done = f"their {rest.twins_left_out} copies in the six classes are left out"
+    else:
+        rest, done = dataset, "they are used as they are; leave them out with twins='drop' (--set twins=drop)"
+    example = f"{found[0]}{', ...' * (len(found) > 1)}"
+    warnings.warn(f"{count} have copies under different classes ({example}); {done}.", stacklevel=2)
+    return rest
+
+
+def twins_found(datasets: Iterable[CellDataset]) -> dict[str, int]:
+    """Number of cells of each dataset that are kept or left out as copies under different classes; without zeros."""
+    found = {
+        one.full_name: one.twins_left_out + sum(len(twins.rows) for twins in one.contradictions)
+        for one in datasets
+    }
+    return {name: count for name, count in found.items() if count}
+
+
 def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[CellDataset, ...]:
     """The loaded source datasets; empty if no part of the run depends on them.
 
     Raises:
         ConfigurationError: If they share cells with the target, or with each other.
-        DataError: If the files of a dataset are missing.
+        DataError: If the files of a dataset are missing, or images of it have several classes.
     """
     if aim.full_name in [source.name for source in recipe.sources]:
         raise ConfigurationError(
@@ -72,7 +113,9 @@ def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[Ce
             )
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
-        sources = tuple(root.load(source.name, **source.options) for source in recipe.sources)
+        sources = tuple(
+            with_twins(root.load(source.name, **source.options), recipe.twins) for source in recipe.sources
+        )
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [
         source.full_name

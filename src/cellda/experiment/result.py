@@ -71,6 +71,8 @@ class RunRecord(BaseModel):
         unsupported: Classes without a support cell.
         accounts: What was found, used and left out of the target and each source, with a few examples.
         unframed: Number of images of each dataset in which the framing found no cell.
+        twins: Number of cells of each dataset that are copies of one image under different classes; the recipe's `twins` says
+            whether they were kept or dropped.
         selector: The selector that chose the adapter's values; None without a search.
         oracle: Whether query labels chose them.
         labels_used: Number of target labels that were used before measuring.
@@ -96,6 +98,7 @@ class RunRecord(BaseModel):
     unsupported: tuple[str, ...]
     accounts: tuple[Account, ...]
     unframed: dict[str, int]
+    twins: dict[str, int]
     selector: str | None
     oracle: bool
     labels_used: int
@@ -256,6 +259,11 @@ class RunResult:
                 lines.append(NO_GROUPS)
         for name, count in record.unframed.items():
             lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
+        for name, count in record.twins.items():
+            done = "left out" if record.recipe.get("twins") == "drop" else "used"
+            lines.append(
+                f"{count} cell(s) of {name} are copies of one image under different classes; they are {done}"
+            )
         return Group(Text("\n".join(lines)), self.metrics.__rich__())
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from cellda.data.pixel_cache import cached_found, cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.checks import check_search, search_of, sources_beside
+from cellda.experiment.checks import check_search, search_of, sources_beside, with_twins
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.workspace import Workspace
 from cellda.framing.spec import FramingSpec
@@ -67,10 +67,10 @@ class Run:
         Raises:
             ConfigurationError: If the target or its cells are among the sources, two sources show the same cells, the
                 adapter's needs are not met, or there are too few data for the draw, the search or the adapter.
-            DataError: If a dataset's layout is not the published one.
+            DataError: If a dataset's layout is not the published one, or images of it have several classes.
         """
         check_search(recipe, oracle=oracle)
-        aim = workspace.load(target)
+        aim = with_twins(workspace.load(target), recipe.twins)
         sources = sources_beside(aim, recipe, workspace.data)
         for source in sources:
             workspace.tell(source.account)
@@ -106,7 +106,7 @@ class Run:
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
         check_search(recipe, oracle=False)
-        known = None if labelled is None else workspace.load(labelled)
+        known = None if labelled is None else with_twins(workspace.load(labelled), recipe.twins)
         aim = OwnCells(known, images)
         sources = sources_beside(aim if known is None else known, recipe, workspace.data)
         for source in sources:

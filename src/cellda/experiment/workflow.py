@@ -19,6 +19,7 @@ from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account, Ledger
 from cellda.datasets.reading.cell_table import cell_names
+from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
 from cellda.experiment.naming import condition_of
 from cellda.experiment.orphans import announce
@@ -191,6 +192,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         unsupported=tuple(prepared.draw.unsupported),
         accounts=tuple(one.account.brief() for one in (prepared.target, *prepared.sources)),
         unframed=prepared.unframed,
+        twins=twins_found((prepared.target, *prepared.sources)),
         selector=None if prepared.search is None else prepared.search.selector,
         oracle=prepared.oracle,
         labels_used=prepared.labels_used,

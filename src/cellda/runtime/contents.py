@@ -80,6 +80,8 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
     Raises:
         DataError: If files are gone, cannot be read, or change while they are read; the message lists them all.
     """
+    if not files:
+        return Contents((), (), ())
     states = [_state(file) for file in files]
     gone = [file for file, state in zip(files, states, strict=True) if not state]
     if gone:
