@@ -4,11 +4,11 @@ import warnings
 from collections.abc import Iterable
 from itertools import combinations
 
-from cellda.adapters.base import Need, Start
-from cellda.data.root import DataRoot
+from cellda.adapters.base import Need, Offer, Start
 from cellda.data.spec import Twins
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError, DataError
+from cellda.experiment.workspace import Workspace
 from cellda.recipe import Recipe
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
@@ -87,7 +87,22 @@ def twins_found(datasets: Iterable[CellDataset]) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[CellDataset, ...]:
+def check_classes(offer: Offer, recipe: Recipe, target: CellDataset) -> None:
+    """Refuse labelled cells of a single class.
+
+    Raises:
+        ConfigurationError: If so.
+    """
+    found = [name for name, count in zip(offer.classes, offer.support, strict=True) if count]
+    if len(found) == 1:
+        raise ConfigurationError(
+            f"The adapter '{recipe.adapter.name}', or its search, learns from labels, but all labelled cells of "
+            f"{target.full_name} are of one class, {found[0]}: give cells of at least 2 classes, or use the preset "
+            "'best_without_labels'."
+        )
+
+
+def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tuple[CellDataset, ...]:
     """The loaded source datasets; empty if no part of the run depends on them.
 
     Raises:
@@ -114,7 +129,8 @@ def sources_beside(aim: CellDataset, recipe: Recipe, root: DataRoot) -> tuple[Ce
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
         sources = tuple(
-            with_twins(root.load(source.name, **source.options), recipe.twins) for source in recipe.sources
+            with_twins(workspace.load(source.name, **source.options), recipe.twins)
+            for source in recipe.sources
         )
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [

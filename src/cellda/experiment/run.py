@@ -16,7 +16,7 @@ from cellda.data.pixel_cache import cached_found, cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.checks import check_search, search_of, sources_beside, with_twins
+from cellda.experiment.checks import check_classes, check_search, search_of, sources_beside, with_twins
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.workspace import Workspace
 from cellda.framing.spec import FramingSpec
@@ -71,9 +71,7 @@ class Run:
         """
         check_search(recipe, oracle=oracle)
         aim = with_twins(workspace.load(target), recipe.twins)
-        sources = sources_beside(aim, recipe, workspace.data)
-        for source in sources:
-            workspace.tell(source.account)
+        sources = sources_beside(aim, recipe, workspace)
         shot = recipe.few_shot
         draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
         if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:
@@ -108,9 +106,7 @@ class Run:
         check_search(recipe, oracle=False)
         known = None if labelled is None else with_twins(workspace.load(labelled), recipe.twins)
         aim = OwnCells(known, images)
-        sources = sources_beside(aim if known is None else known, recipe, workspace.data)
-        for source in sources:
-            workspace.tell(source.account)
+        sources = sources_beside(aim if known is None else known, recipe, workspace)
         rows = range(len(aim))
         draw = Draw(
             n=aim.count,
@@ -142,13 +138,8 @@ class Run:
         Raises:
             ConfigurationError: If they cannot.
         """
-        if self.uses_labels and sum(count > 0 for count in self.offer.support) == 1:
-            only = CLASSES[int(torch.tensor(self.offer.support).argmax())]
-            raise ConfigurationError(
-                f"The adapter '{self.recipe.adapter.name}', or its search, learns from labels, but all labelled cells of "
-                f"{self.target.full_name} are of one class, {only}: give cells of at least 2 classes, or use the preset "
-                "'best_without_labels'."
-            )
+        if self.uses_labels:
+            check_classes(self.offer, self.recipe, self.target)
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -34,14 +35,14 @@ class Workspace:
         self.progress = progress
         self._told: set[Account] = set()
 
-    def load(self, dataset: str | CellDataset) -> CellDataset:
-        """A dataset by name, or as it is if it is loaded; what was left out of it is said.
+    def load(self, dataset: str | CellDataset, **options: Any) -> CellDataset:
+        """A dataset by name with its loader's options, or as it is if it is loaded; what was left out of it is said.
 
         Raises:
             ConfigurationError: If there is no folder for it.
             DataError: If the folder does not hold the dataset.
         """
-        loaded = self.data.load(dataset) if isinstance(dataset, str) else dataset
+        loaded = self.data.load(dataset, **options) if isinstance(dataset, str) else dataset
         self.tell(loaded.account)
         return loaded
 
