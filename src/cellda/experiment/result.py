@@ -19,6 +19,7 @@ from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
+from cellda.text import shown
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -246,7 +247,7 @@ class RunResult:
             lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
         for name, count in record.unframed.items():
             lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
-        return Group(Text("\n".join(lines)), self.metrics.__rich__())
+        return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
 
     def __str__(self) -> str:
         console = Console(width=100, force_terminal=False)
