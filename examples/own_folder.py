@@ -37,10 +37,10 @@ def main(
     print(f"Saved in {saved}")
     classifier = CellClassifier.load(saved / "model")
     paths = [cells.folder / path for path in cells.table["path"][:5]]
-    predicted = classifier.predict(paths).labels
-    for path, label in zip(paths, predicted, strict=True):
-        print(f"{path.name}: {label}")
-    return predicted
+    predicted = classifier.predict(paths)
+    for path, label, flag in zip(paths, predicted.labels, predicted.flags, strict=True):
+        print(f"{path.name}: {label}{f', but look at it: {flag}' if flag else ''}")
+    return predicted.labels
 
 
 if __name__ == "__main__":

@@ -65,14 +65,18 @@ def cell(text: str) -> str:
 
 
 def csv_safe(text: str) -> str:
-    """A plain text for a cell of a CSV file: an apostrophe before what a spreadsheet would run as a formula."""
+    """A plain text for a cell of a CSV file: an apostrophe before what a spreadsheet could run as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def from_csv(text: str) -> str:
+    """The text that `csv_safe` was given."""
+    return text.removeprefix("'")
 
 
 def original(text: str, *, csv: bool = False) -> str:
     """The name from which `plain` (with `csv`: `cell`) made a text."""
-    plain_text = text[1:] if csv and text.startswith("'") else text
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), plain_text)
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), from_csv(text) if csv else text)
 
 
 def _escape(found: "re.Match[str]") -> str:

@@ -171,8 +171,9 @@ def draw_support(
 
 def _path_order(table: pd.DataFrame) -> Ints:
     """Rows in the order of path, then box (several cells of one field share its path)."""
-    keys = pd.DataFrame({"path": table["path"].to_numpy(), "box": table["box"].astype(str).to_numpy()})
-    return keys.sort_values(["path", "box"], kind="stable").index.to_numpy()
+    # Not by pandas, whose strings cannot hold names that are not UTF-8.
+    keys = list(zip(table["path"], table["box"].map(str), strict=True))
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
 
 
 def _support_side(labels: npt.NDArray[np.object_], codes: Ints, draw: int, name: str) -> Bools:

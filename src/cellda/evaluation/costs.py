@@ -6,6 +6,7 @@ import pandas as pd
 
 from cellda.errors import DataError
 from cellda.evaluation.predictions import RUN
+from cellda.text import from_csv
 
 FILE = "runs.csv"
 
@@ -32,7 +33,8 @@ def read_costs(*sources: str | Path) -> pd.DataFrame:
         files |= dict.fromkeys(file.resolve() for file in found if file.is_file())
     tables = []
     for file in files:
-        table = pd.read_csv(file)
+        names = dict.fromkeys(("condition", "target"), from_csv)
+        table = pd.read_csv(file, converters=names)
         missing = [name for name in (*RUN, *COSTS, POOL) if name not in table.columns]
         if missing:
             raise DataError(f"'{file}' lacks columns of a table of runs.", missing)

@@ -60,6 +60,9 @@ NORMALIZING = Computing(
 TRAINING = NORMALIZING.and_(
     (
         "experiment/scoring.py",
+        "experiment/seen.py",
+        "framing/base.py",
+        "framing/cell.py",
         "imaging/augment.py",
         "models/batches.py",
         "models/blocks.py",
@@ -70,6 +73,8 @@ TRAINING = NORMALIZING.and_(
         "models/folding.py",
         "models/heads/base.py",
         "models/heads/mlp.py",
+        "models/judged.py",
+        "models/looks.py",
         "models/spec.py",
         "models/timm_names.py",
         "runtime/device.py",

@@ -20,6 +20,7 @@ from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
+from cellda.text import shown
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -264,7 +265,7 @@ class RunResult:
             lines.append(
                 f"{count} cell(s) of {name} are copies of one image under different classes; they are {done}"
             )
-        return Group(Text("\n".join(lines)), self.metrics.__rich__())
+        return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
 
     def __str__(self) -> str:
         console = Console(width=100, force_terminal=False)

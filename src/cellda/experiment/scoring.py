@@ -11,6 +11,7 @@ from cellda.datasets.reading.cell_table import cell_names
 from cellda.evaluation.condition import Condition
 from cellda.evaluation.predictions import PROBABILITIES
 from cellda.taxonomy import CLASSES
+from cellda.text import plain
 
 
 def prediction_table(
@@ -39,12 +40,12 @@ def prediction_table(
     table = pd.DataFrame(
         {
             **condition.columns(),
-            "target": dataset.full_name,
+            "target": plain(dataset.full_name),
             "draw": draw,
             "seed": seed,
             "protocol": protocol,
             "path": cell_names(dataset.table, rows),
-            "group": [groups[row] for row in rows],
+            "group": [plain(groups[row]) for row in rows],
             "label": dataset.table["label"].iloc[list(rows)].to_numpy(),
             "predicted": [CLASSES[index] for index in probabilities.argmax(1).tolist()],
         }

@@ -1,7 +1,7 @@
 """The stages that runs share (fitted normalizer, source model, search); each is built once and stored."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
+from cellda.experiment.seen import Cells, seen_in_adaptation, seen_in_training
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
@@ -103,10 +104,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
         clock = Clock()
         model = fresh_model(run)
         whole = run.source_sets(model.normalizer)
-        splits = [
-            _holdout(images, recipe.training.holdout, recipe.seed, source.name)
-            for source, images in zip(recipe.sources, whole, strict=True)
-        ]
+        splits = _splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
 
         def train() -> list[float]:
@@ -129,6 +127,10 @@ def source_model(run: Run, trainer: Trainer) -> Path:
         }
         if held:
             write_predictions(pd.concat(held.values()), folder / HELD_OUT)
+        others = [images.subset(rows) for images, (_, rows) in zip(whole, splits, strict=True)]
+        model.seen = seen_in_training(
+            trainer, model, list(map(Cells, run.sources, parts)), list(map(Cells, run.sources, others))
+        )
         model.save(folder)
         accuracy = {name: float((part["predicted"] == part["label"]).mean()) for name, part in held.items()}
         record = {"held_out_accuracy": accuracy, "losses": losses, "seconds": clock.seconds}
@@ -191,11 +193,7 @@ def _measured(
         measured[Use.QUERY_LABELS] = (replace(run.query(normalizer), known_labels=labels),)
     if Use.HELD_OUT_SOURCE in run.uses:
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
-        training, seed = run.recipe.training, run.recipe.seed
-        splits = [
-            _holdout(images, training.holdout, seed, source.name)
-            for source, images in zip(run.recipe.sources, sets, strict=True)
-        ]
+        splits = _splits(run, sets)
         held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
         measured[Use.HELD_OUT_SOURCE] = tuple(held)
         # Cells that score trials must not be training cells of an adapter that uses the sources.
@@ -209,6 +207,33 @@ def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:
     for images in sets:
         for start in range(0, len(images), FIT_BATCH):
             yield images.raw(range(start, min(start + FIT_BATCH, len(images)))).float() / 255
+
+
+def look_back(run: Run, trainer: Trainer, model: CellClassifier) -> None:
+    """Store with an adapted model what it has seen: what its source model has, if it used no cell of the target."""
+    if not (run.uses_labels or run.uses_pool):
+        return
+    target = [Cells(run.target, run.support(model.normalizer))] if run.uses_labels else []
+    if run.uses_pool:
+        target.append(Cells(run.target, run.pool(model.normalizer)))
+    source: list[Cells] = []
+    if run.recipe.adapter.start is Start.SOURCE:
+        sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
+        trained = zip(sets, _splits(run, sets), strict=True)
+        source = [
+            Cells(dataset, images.subset(rows))
+            for dataset, (images, (rows, _)) in zip(run.sources, trained, strict=True)
+        ]
+    model.seen = seen_in_adaptation(trainer, model, target, source)
+
+
+def _splits(run: Run, sets: Sequence[ImageSet]) -> list[tuple[list[int], list[int]]]:
+    """Training and held-out positions of every source."""
+    training, seed = run.recipe.training, run.recipe.seed
+    return [
+        _holdout(images, training.holdout, seed, source.name)
+        for source, images in zip(run.recipe.sources, sets, strict=True)
+    ]
 
 
 def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list[int], list[int]]:

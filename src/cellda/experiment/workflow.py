@@ -30,6 +30,7 @@ from cellda.experiment.stages import (
     check_weights,
     fitted_normalizer,
     fresh_model,
+    look_back,
     normalizer_state,
     searched,
     source_model,
@@ -40,6 +41,7 @@ from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
+from cellda.text import plain, shown
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -123,6 +125,7 @@ def adapt(
 
     def build(folder: Path) -> None:
         model, _, _ = adapted(prepared, trainer, Clock())
+        look_back(prepared, trainer, model)
         keep(model, recipe, folder / MODEL)
 
     with workspace.display():
@@ -153,7 +156,8 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     if workspace.progress:
         for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
             said.print(
-                f"No cell was found in {count} image(s) of {dataset}; they are shown whole.", highlight=False
+                f"No cell was found in {count} image(s) of {shown(dataset)}; they are shown whole.",
+                highlight=False,
             )
 
 
@@ -174,6 +178,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
     with clock.stage("predict"):
         probabilities = trainer.probabilities(model, prepared.query(model.normalizer))
     if keep_model:
+        look_back(prepared, trainer, model)
         keep(model, recipe, folder / MODEL)
     condition = condition_of(prepared)
     record = RunRecord(
@@ -181,7 +186,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         condition=condition.name,
         recipe=recipe.model_dump(mode="json"),
         adapter=described(adapter),
-        target=prepared.target.full_name,
+        target=plain(prepared.target.full_name),
         draw=recipe.few_shot.draw,
         seed=recipe.seed,
         protocol=recipe.protocol,

@@ -87,7 +87,7 @@ def find_nucleus(image: Pixels) -> Nucleus | None:
     """
     small, smear = look(image)
     inside = smear[0].numpy()
-    violet = _violet(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
+    violet = violet_of(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
     mask = _nucleus(violet, inside)
     if mask is None:
         return None
@@ -97,7 +97,7 @@ def find_nucleus(image: Pixels) -> Nucleus | None:
     return Nucleus(centre, diameter * float(np.sqrt(scale[0] * scale[1])), mask)
 
 
-def _violet(rgb: Plane, empty: Plane, inside: Mask) -> Plane:
+def violet_of(rgb: Plane, empty: Plane, inside: Mask) -> Plane:
     """Optical density in green minus that in blue, relative to the empty smear, of the smoothed image."""
     planes = []
     for plane, light in zip(rgb[1:], empty[1:], strict=True):
@@ -107,7 +107,7 @@ def _violet(rgb: Plane, empty: Plane, inside: Mask) -> Plane:
 
 
 def _nucleus(violet: Plane, inside: Mask) -> Mask | None:
-    threshold, contrast = _otsu(violet[inside])
+    threshold, contrast = otsu(violet[inside])
     if contrast < LEAST_CONTRAST:
         return None
     while True:
@@ -115,12 +115,12 @@ def _nucleus(violet: Plane, inside: Mask) -> Mask | None:
         mask = _central(stained)
         if mask is None or _centre_and_diameter(mask)[1] <= MOST_WIDTH * min(mask.shape):
             return mask
-        threshold, contrast = _otsu(violet[stained])
+        threshold, contrast = otsu(violet[stained])
         if contrast < LEAST_CONTRAST:
             return mask
 
 
-def _otsu(values: Plane) -> tuple[float, float]:
+def otsu(values: Plane) -> tuple[float, float]:
     """Otsu's threshold (1979), and the distance between the means of the two classes."""
     counts, edges = np.histogram(values, 128)
     centres = (edges[1:] + edges[:-1]) / 2

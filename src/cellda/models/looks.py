@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from cellda.framing.base import look
-from cellda.framing.cell import LEAST_CONTRAST, find_nucleus
+from cellda.framing.cell import LEAST_AREA, LEAST_CONTRAST, otsu, violet_of
 from cellda.imaging.padding import background
 
 Pixels = UInt8[np.ndarray, "h w 3"]
@@ -52,11 +52,27 @@ def look_at(image: Pixels, seen: UInt8[np.ndarray, "s s 3"]) -> Looks:
         image: The whole image.
         seen: The part of it that the network sees, in the network's size.
     """
-    nucleus = find_nucleus(image)
-    alone = nucleus is not None and nucleus.diameter > MOST_ALIKE * max(image.shape)
-    return Looks(
-        min(image.shape[:2]), sharpness(seen), nucleus is not None, 1 if alone else count_nuclei(image)
+    width = nucleus_width(image)
+    nuclei = 1 if width is not None and width > MOST_ALIKE else count_nuclei(image)
+    return Looks(min(image.shape[:2]), sharpness(seen), width is not None, nuclei)
+
+
+def nucleus_width(image: Pixels) -> float | None:
+    """Diameter of the largest part that is as violet as a nucleus, as a share of the longer side; None if there is none.
+
+    It is what `framing.cell` calls a nucleus, without choosing among several.
+    """
+    small, smear = look(image)
+    inside = smear[0].numpy()
+    violet = violet_of(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
+    threshold, contrast = otsu(violet[inside])
+    if contrast < LEAST_CONTRAST:
+        return None
+    labels, count = ndimage.label(
+        ndimage.binary_opening((violet > threshold) & inside, np.ones((3, 3), bool))
     )
+    area = int(np.bincount(labels.ravel())[1:].max()) if count else 0
+    return 2 * float(np.sqrt(area / np.pi)) / max(inside.shape) if area >= LEAST_AREA * inside.size else None
 
 
 def sharpness(image: UInt8[np.ndarray, "s s 3"]) -> float:

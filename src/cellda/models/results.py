@@ -15,7 +15,7 @@ from cellda.datasets.reading.decode import Box, decode_each
 from cellda.framing.base import Framing
 from cellda.models.finite import check_finite
 from cellda.models.inputs import Picture, UnreadableError, rgb
-from cellda.models.judged import Seen, distances, flags_of
+from cellda.models.judged import Seen, flags_of
 from cellda.models.looks import Looks, look_at
 
 DECODED_AT_ONCE = 256
@@ -90,9 +90,7 @@ def _results(network: Network, block: Sequence[Picture]) -> list[Result]:
             torch.cat, zip(*map(network.applied, torch.split(images, network.at_once)), strict=True)
         )
         check_finite(probabilities, "Predicting")
-        far = (
-            distances(embeddings, seen.embeddings, seen.ranges.neighbours) if seen else torch.zeros(len(rows))
-        )
+        far = seen.gaussians.distances(embeddings) if seen else torch.zeros(len(rows))
         for row, values, distance in zip(rows, probabilities, far.tolist(), strict=True):
             found[row] = Result(block[row], values, flags_of(read.looks[row], seen, distance))
     return found

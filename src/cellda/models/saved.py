@@ -16,12 +16,12 @@ from torch import Tensor
 
 from cellda.errors import ConfigurationError, DataError
 from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
-from cellda.models.judged import Seen
+from cellda.models.judged import Gaussians, Seen
 from cellda.text import shown
 
 WEIGHTS = "model.safetensors"
-EMBEDDINGS = "seen.embeddings"
-"""The stored embeddings of training cells, among the weights."""
+WHITENING, CENTRES = "seen.whitening", "seen.centres"
+"""The Gaussians of training cells (`cellda.models.judged`), among the weights."""
 
 MOST_HEADER = 1 << 24
 """Bytes of the header of a weights file; a network of 1,000 tensors has 100,000."""
@@ -47,7 +47,9 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
             f"This model cannot be saved, because its training diverged: {_listed(wrong)}. Try a lower learning rate."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    held = {**tensors, EMBEDDINGS: seen.embeddings} if seen else tensors
+    held = dict(tensors)
+    if seen is not None:
+        held |= {WHITENING: seen.gaussians.whitening, CENTRES: seen.gaussians.centres}
     save_file({name: value.contiguous() for name, value in held.items()}, folder / WEIGHTS)
     weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": _sha256(folder / WEIGHTS)}
     ranges = seen and seen.ranges.model_dump(mode="json")
@@ -84,7 +86,8 @@ def read_weights(
     file, ranges = folder / WEIGHTS, description.seen
     if ranges is not None:
         width = description.backbone.embedding
-        layout = {**layout, EMBEDDINGS: torch.empty(ranges.stored, width, device="meta")}
+        sizes = {WHITENING: width, CENTRES: ranges.centres}
+        layout = {**layout} | {name: torch.empty(rows, width, device="meta") for name, rows in sizes.items()}
     _check_header(folder, layout)
     known = description.weights
     if known is not None and (file.stat().st_size, _sha256(file)) != (known.bytes, known.sha256):
@@ -97,7 +100,9 @@ def read_weights(
     wrong = unsound(tensors)
     if wrong:
         refuse(folder, f"{_listed(wrong)}; save the model again from a training that did not diverge")
-    return tensors, None if ranges is None else Seen(ranges, tensors.pop(EMBEDDINGS))
+    if ranges is None:
+        return tensors, None
+    return tensors, Seen(ranges, Gaussians(tensors.pop(WHITENING), tensors.pop(CENTRES)))
 
 
 def identity(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """The files of a leaderboard, and the conditions that are chosen on other targets."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +20,7 @@ from cellda.reporting.tables.leaderboard import (
     ranking,
     without_labels,
 )
+from cellda.text import csv_safe
 
 CHOICES = "best.csv"
 
@@ -71,7 +73,9 @@ def write_leaderboard(
     folder.mkdir(parents=True, exist_ok=True)
     files = [write_predictions(predictions, folder / "predictions.parquet")]
     for name, table in ((FILE, runs), (CHOICES, choices)):
-        table.to_csv(folder / name, index=False, float_format="%.4g")
+        texts = table.select_dtypes(["object", "string"]).columns
+        safe = table.assign(**{text: table[text].map(_safe, na_action="ignore") for text in texts})
+        safe.to_csv(folder / name, index=False, float_format="%.4g")
         files.append(folder / name)
     known = with_costs(predictions, runs)
     tables = [leaderboard_table(known)]
@@ -86,3 +90,7 @@ def write_leaderboard(
     if len(found.mean_ranks) > 1:
         files.append(save_figure(critical_difference_diagram(found), folder / "critical_difference.png"))
     return files
+
+
+def _safe(value: Any) -> Any:
+    return csv_safe(value) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -19,6 +20,7 @@ from rich.progress import (
 )
 
 from cellda.runtime.work import Work, begin
+from cellda.text import shown
 
 _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=None)
 
@@ -63,7 +65,7 @@ def task(work: Work, total: int | None) -> Iterator[Callable[[int], None]]:
     if progress is None:
         yield lambda _steps: None
         return
-    bar = progress.add_task(str(work), total=total)
+    bar = progress.add_task(escape(shown(work)), total=total)
     try:
         yield lambda steps: progress.advance(bar, steps)
     finally:

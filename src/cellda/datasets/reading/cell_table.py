@@ -8,6 +8,7 @@ import pandas as pd
 from cellda.datasets.reading.decode import Box
 from cellda.errors import DataError
 from cellda.taxonomy import CLASSES, fold, unknown_names
+from cellda.text import plain
 
 COLUMNS = ("path", "label", "raw_label", "group", "box")
 """Columns of a dataset's table, in order."""
@@ -50,14 +51,14 @@ def cell_table(
 
 
 def cell_names(table: pd.DataFrame, rows: Sequence[int]) -> list[str]:
-    """A name for each cell of a dataset's table: its path, as in prediction tables.
+    """A name for each cell of a dataset's table: its path, as in prediction tables (`cellda.text.plain`).
 
     The box distinguishes cells cropped from one image, as a media fragment: `field.png#xywh=10,20,64,64`.
     """
     shared = table["path"].duplicated(keep=False)
     cells = zip(table["path"], table["box"], shared, strict=True)
     names = [
-        f"{path}#xywh={','.join(map(str, box))}" if several and box is not None else str(path)
+        f"{plain(path)}#xywh={','.join(map(str, box))}" if several and box is not None else plain(path)
         for path, box, several in cells
     ]
     return [names[row] for row in rows]

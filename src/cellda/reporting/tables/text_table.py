@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cellda.text import csv_safe, shown
+
 PADDING, EDGES = 3, 1
 """Characters that a column takes in addition to its cells, and a table in addition to its columns."""
 
@@ -39,7 +41,7 @@ class TextTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for number, columns in enumerate(self._blocks(options.max_width)):
             yield self._block(columns, self.title if number == 0 else None, options.max_width)
-        yield from (Text(note, style="dim") for note in self.notes)
+        yield from (Text(shown(note), style="dim") for note in self.notes)
 
     def _blocks(self, width: int) -> list[list[int]]:
         """Which columns are printed together: as many as fit, behind those that name the row."""
@@ -60,7 +62,7 @@ class TextTable:
 
     def _block(self, columns: Sequence[int], title: str | None, width: int) -> Table:
         table = Table(
-            title=title and escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+            title=title and _escaped(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
         )
         whole = EDGES + sum(
             max(self._width(column), cell_len(self.columns[column]) + PADDING) for column in columns
@@ -69,13 +71,13 @@ class TextTable:
             named = column < self.names
             # By default, rich makes columns equally narrow and breaks words in their heads.
             table.add_column(
-                escape(self.columns[column]),
+                _escaped(self.columns[column]),
                 justify="left" if named else "right",
                 no_wrap=named,
                 width=self._width(column) - PADDING if whole > width and not named else None,
             )
         for row in self.rows:
-            table.add_row(*(escape(row[column]) for column in columns))
+            table.add_row(*(_escaped(row[column]) for column in columns))
         return table
 
     def __str__(self) -> str:
@@ -88,15 +90,26 @@ class TextTable:
         """The table as GitHub-flavoured Markdown, ending in a newline; bold title, notes as a list."""
 
         def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+            return "| " + " | ".join(shown(cell).replace("|", r"\|") for cell in cells) + " |"
 
         ruler = "|" + ":--|" * self.names + "--:|" * (len(self.columns) - self.names)
-        notes = ["", *(f"- {note}" for note in self.notes)] if self.notes else []
-        lines = [f"**{self.title}**", "", line(self.columns), ruler, *map(line, self.rows), *notes]
+        notes = ["", *(f"- {shown(note)}" for note in self.notes)] if self.notes else []
+        lines = [f"**{shown(self.title)}**", "", line(self.columns), ruler, *map(line, self.rows), *notes]
         return "\n".join(lines) + "\n"
 
     def to_csv(self) -> str:
-        """Heads and cells as comma-separated values, without title and notes."""
+        """Heads and cells as comma-separated values, without title and notes; a name is never a formula."""
+
+        def line(cells: Sequence[str]) -> list[str]:
+            return [csv_safe(shown(cell)) for cell in cells[: self.names]] + [
+                shown(cell) for cell in cells[self.names :]
+            ]
+
         text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.columns, *self.rows])
+        csv.writer(text, lineterminator="\n").writerows([line(self.columns), *map(line, self.rows)])
         return text.getvalue()
+
+
+def _escaped(text: str) -> str:
+    """A text without control characters, and without rich's markup."""
+    return escape(shown(text))
