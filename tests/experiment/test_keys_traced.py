@@ -42,6 +42,8 @@ SILENT = (
     "recipe.py",
     "runtime/clock.py",
     "runtime/memory.py",
+    "runtime/os_errors.py",
+    "runtime/place.py",
     "runtime/progress.py",
     "runtime/store.py",
     "runtime/versions.py",

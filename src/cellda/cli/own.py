@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say
-from cellda.cli.early import each, existing, known_dataset
+from cellda.cli.early import each, existing, known_dataset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -22,7 +22,7 @@ from cellda.cli.recipes import edited_recipe
 
 
 def adapt(
-    save: Annotated[Path, typer.Option(file_okay=False, help="Folder for the adapted model.")],
+    save: Annotated[Path, typer.Option(callback=writable_folder, help="Folder for the adapted model.")],
     labelled: Annotated[
         str | None,
         typer.Option(
@@ -75,9 +75,9 @@ def predict(
         list[Path],
         typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
     ],
-    save: Annotated[Path, typer.Option(dir_okay=False, help="File for the predictions (CSV).")] = Path(
-        "predictions.csv"
-    ),
+    save: Annotated[
+        Path, typer.Option(callback=writable_file, help="File for the predictions (CSV).")
+    ] = Path("predictions.csv"),
 ) -> None:
     """Classify images with a model: one row per image, with the probability of every class."""
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say
-from cellda.cli.early import each, known_preset
+from cellda.cli.early import each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -45,7 +45,9 @@ def run(
     store: StoreOption = None,
     save: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Also copy record, predictions and model into this folder."),
+        typer.Option(
+            callback=writable_folder, help="Also copy record, predictions and model into this folder."
+        ),
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
@@ -63,8 +65,13 @@ def run(
         seed=seed,
     )
 
-    from cellda.experiment.result import MODEL
+    from cellda.experiment.result import MODEL, RECORD, check_free
 
+    if save is not None and (save / RECORD).exists():
+        from cellda.experiment.run import Run
+        from cellda.experiment.workspace import Workspace
+
+        check_free(save, Run.prepare(chosen, target, Workspace(data, store)).digest)
     result = chosen.run(target, data, store=store)
     out.print(result)
     if save is not None:
@@ -95,7 +102,7 @@ def ablate(
     settings: Settings = [],
     store: StoreOption = None,
     save: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write all predictions to this parquet file.")
+        Path | None, typer.Option(callback=writable_file, help="Write all predictions to this parquet file.")
     ] = None,
 ) -> None:
     """Run the paper's six conditions on targets and draws, and print the tables; finished runs are reused.
@@ -122,6 +129,5 @@ def ablate(
     if set(ablation()["target"]) & set(predictions["target"]):
         out.print(paper_targets_table(predictions))
     if save is not None:
-        save.parent.mkdir(parents=True, exist_ok=True)
         write_predictions(predictions, save)
         say(f"Saved {len(predictions)} predictions in {save}")
