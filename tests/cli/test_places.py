@@ -144,7 +144,8 @@ def test_a_copy_that_fails_leaves_no_new_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr("cellda.experiment.result.shutil.copytree", fail)
     monkeypatch.setattr("cellda.experiment.result.check_free", lambda *_: None)
-    monkeypatch.setattr(RunResult, "record", type("Record", (), {"digest": "made"}))
+    monkeypatch.setattr(RunResult, "__init__", lambda self, path: setattr(self, "path", path))
+    monkeypatch.setattr(RunResult, "digest", "made")
     with pytest.raises(OSError, match="full"):
         RunResult(source).save(tmp_path / "copy")
     assert done
