@@ -36,6 +36,7 @@ SILENT = (
     "plugins/code_digest.py",
     "plugins/loading.py",
     "plugins/options.py",
+    "plugins/paths.py",
     "plugins/registry.py",
     "plugins/settings.py",
     "plugins/spec.py",
