@@ -1,13 +1,13 @@
 """The Recipe, frozen and typed; the default is the paper's workflow at full size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 import yaml
 from pydantic import Field, ValidationError, field_serializer, field_validator
 
-from cellda import adapters
+from cellda import adapters, datasets
 from cellda.adapters.base import Adapter
 from cellda.data.spec import MOST, FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
@@ -16,6 +16,7 @@ from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
+from cellda.plugins.paths import anchored, options_of
 from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
 from cellda.runtime.store import digest
@@ -186,18 +187,23 @@ class Recipe(Settings):
         return recipe
 
     def to_yaml(self) -> str:
-        """Every field with its value, defaults included."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        """Every field with its value, defaults included; paths are absolute, because a file may be moved or sent."""
+        fields = _anchored(self.model_dump(mode="json"), Path.cwd())
+        return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str | Path) -> Self:
         """Read a recipe from YAML text, or from a file given as a `Path`; fields that are missing take their defaults.
+
+        Relative paths (of weights, or in options of plug-ins) are relative to the file; in a text, to the working directory.
 
         Raises:
             ConfigurationError: If it is not a YAML mapping, or a field is unknown, mistyped or impossible.
         """
         fields = fields_in(text)
         try:
+            if isinstance(text, Path):
+                fields = _anchored(fields, text.expanduser().absolute().parent)
             return cls(**fields)
         except ConfigurationError as error:
             raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error
@@ -229,6 +235,36 @@ class Recipe(Settings):
         from cellda.experiment.workflow import adapt
 
         return adapt(self, labelled, unlabelled, data, store=store, progress=progress)
+
+
+def _anchored(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fields of a recipe as plain data, with their relative paths taken from a folder."""
+    placed = anchored(fields, Recipe.model_fields, folder)
+    if "sources" in placed:
+        placed["sources"] = _each(placed["sources"], lambda source: _source(source, folder))
+    if "adapter" in placed:
+        placed["adapter"] = _each(placed["adapter"], lambda step: _step(step, folder))
+    return placed
+
+
+def _each(given: Any, change: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """One mapping, or each mapping in a list, changed; names stay as they are."""
+    if isinstance(given, list | tuple):
+        return [_each(one, change) for one in given]
+    return change(given) if isinstance(given, Mapping) and isinstance(given.get("name"), str) else given
+
+
+def _source(given: Mapping[str, Any], folder: Path) -> Any:
+    base = given["name"].partition("/")[0]
+    options = given.get("options")
+    if base not in datasets.registry or not isinstance(options, Mapping):
+        return given
+    return {**given, "options": anchored(options, options_of(datasets.registry.get(base)), folder)}
+
+
+def _step(given: Mapping[str, Any], folder: Path) -> Any:
+    known = given["name"] in adapters.registry
+    return anchored(given, options_of(adapters.get(given["name"])), folder) if known else given
 
 
 def fields_in(text: str | Path) -> dict[str, Any]:

@@ -324,7 +324,7 @@ def test_broken_images_of_the_target_are_listed_before_training(cellda_, cells: 
 def test_places_to_save_are_checked_first(cellda_, tmp_path: Path):
     (tmp_path / "file").write_text("")
     assert "is a file" in text(cellda_("run", "--target", "raabin", "--save", tmp_path / "file").err)
-    assert "is a directory" in text(cellda_("ablate", "--target", "raabin", "--save", tmp_path).err)
+    assert "is a folder" in text(cellda_("ablate", "--target", "raabin", "--save", tmp_path).err)
 
 
 def test_an_interruption_says_what_is_kept(cellda_, monkeypatch):

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from cellda import __version__
 from cellda.cli.interrupted import interruptible
 from cellda.errors import CelldaError
+from cellda.runtime import os_errors
 from cellda.text import shown
 
 if TYPE_CHECKING:
@@ -20,7 +22,18 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """Prints user errors without a traceback (status 2), and says what remains after an interruption (status 130)."""
+    """Prints errors of user and system without a traceback (status 2), and says what remains after an interruption (130)."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run the command line; an error of the operating system that nobody else has put into words becomes a sentence."""
+        try:
+            return super().main(*args, **settings)
+        except Exception as error:
+            if not isinstance(error, OSError) and os_errors.number(error) is None:
+                raise
+            with suppress(OSError):  # nothing is left to say it on
+                say_aside(f"cellda: {os_errors.sentence(error)}")
+            sys.exit(2)
 
     def make_context(self, *given: Any, **options: Any) -> Any:
         """Parse what was given; options are checked here, which may import much."""
@@ -30,13 +43,12 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was given."""
         accept_any_text()
-        errors = Console(stderr=True)
         try:
             with interruptible(), warnings.catch_warnings():
                 warnings.showwarning = _shown_by(warnings.showwarning)
                 return super().invoke(ctx)
         except CelldaError as error:
-            errors.print(f"cellda: {error}", markup=False, highlight=False, soft_wrap=True)
+            say_aside(f"cellda: {error}")
             raise typer.Exit(2) from None
 
 

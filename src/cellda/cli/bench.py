@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say, say_without_groups
-from cellda.cli.early import check_edits, check_file, existing
+from cellda.cli.early import check_edits, check_file, existing, writable_folder
 from cellda.cli.options import (
     Data,
     FramingOption,
@@ -73,7 +73,9 @@ def bench(
     store: StoreOption = None,
     save: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for predictions, runs.csv, the table and the diagram."),
+        typer.Option(
+            callback=writable_folder, help="Folder for predictions, runs.csv, the table and the diagram."
+        ),
     ] = None,
 ) -> None:
     """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are reused."""

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
 from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.place import check_writable
 
 if TYPE_CHECKING:
     from cellda.plugins.registry import Registry
@@ -37,6 +40,24 @@ def existing(places: Any) -> Any:
     if absent:
         raise DataError("There is no such file or folder:", absent)
     return places
+
+
+def writable_file(option: typer.CallbackParam, place: Path | None) -> Path | None:
+    """The callback of an option that takes a file to write: it is tried before the work.
+
+    Raises:
+        ConfigurationError: If it cannot be written.
+    """
+    return None if place is None else check_writable(place, what=option.opts[0])
+
+
+def writable_folder(option: typer.CallbackParam, place: Path | None) -> Path | None:
+    """The callback of an option that takes a folder to write into: it is tried before the work.
+
+    Raises:
+        ConfigurationError: If files cannot be written there.
+    """
+    return None if place is None else check_writable(place, folder=True, what=option.opts[0])
 
 
 def known_dataset(text: str) -> None:

@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from cellda.cli.early import each, existing, known_dataset, known_framing, known_number, known_preset
+from cellda.cli.early import (
+    each,
+    existing,
+    known_dataset,
+    known_framing,
+    known_number,
+    known_preset,
+    writable_folder,
+)
 
 Protocol = Literal["clean", "paper"]
 Pool = Literal["query", "disjoint"]
@@ -86,7 +94,9 @@ PoolOption = Annotated[
 StoreOption = Annotated[
     Path | None,
     typer.Option(
-        "--store", help="Where results are stored; default: $CELLDA_STORE or the user's cache folder."
+        "--store",
+        callback=writable_folder,
+        help="Where results are stored; default: $CELLDA_STORE or the user's cache folder.",
     ),
 ]
 AdapterOption = Annotated[

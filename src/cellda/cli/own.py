@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say, tell
-from cellda.cli.early import each, existing, known_dataset
+from cellda.cli.early import each, existing, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -23,7 +23,7 @@ from cellda.cli.recipes import edited_recipe, given
 
 
 def adapt(
-    save: Annotated[Path, typer.Option(file_okay=False, help="Folder for the adapted model.")],
+    save: Annotated[Path, typer.Option(callback=writable_folder, help="Folder for the adapted model.")],
     labelled: Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import say, say_aside, tell
-from cellda.cli.early import existing
+from cellda.cli.early import existing, writable_file
 from cellda.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def predict(
         typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
     ] = [],
     save: Annotated[
-        Path, typer.Option(dir_okay=False, help="File for the predictions, .csv or .parquet.")
+        Path, typer.Option(callback=writable_file, help="File for the predictions, .csv or .parquet.")
     ] = Path("predictions.csv"),
     boxes: Annotated[
         Path | None,

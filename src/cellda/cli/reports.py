@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say
+from cellda.cli.early import writable_file
 from cellda.cli.options import Aims, Main, Predictions, Protocol, Shown
 from cellda.presets import OURS
 from cellda.reporting.catalogue import FIGURES, TABLES, named
+from cellda.runtime.place import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +37,8 @@ def table(
     main: Main = OURS,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
     csv: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Also write the cells, as shown, to this file.")
+        Path | None,
+        typer.Option(callback=writable_file, help="Also write the cells, as shown, to this file."),
     ] = None,
 ) -> None:
     """Print a table computed from stored predictions, one for each protocol."""
@@ -47,14 +50,16 @@ def table(
         else:
             out.print(one)
     if csv is not None:
-        csv.parent.mkdir(parents=True, exist_ok=True)
-        csv.write_text("\n".join(one.to_csv() for one in made), encoding="utf-8")
+        with written(csv) as file:
+            file.write_text("\n".join(one.to_csv() for one in made), encoding="utf-8")
 
 
 def figure(
     kind: Annotated[str, typer.Argument(callback=_figure, help="Name of the figure.")],
     predictions: Predictions,
-    file: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write: png, svg or pdf.")],
+    file: Annotated[
+        Path, typer.Option("--out", callback=writable_file, help="File to write: png, svg or pdf.")
+    ],
     condition: Shown = [],
     target: Aims = [],
     protocol: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say, say_without_groups
-from cellda.cli.early import each, known_preset
+from cellda.cli.early import each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     Data,
@@ -49,7 +49,9 @@ def run(
     store: StoreOption = None,
     save: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Also copy record, predictions and model into this folder."),
+        typer.Option(
+            callback=writable_folder, help="Also copy record, predictions and model into this folder."
+        ),
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
@@ -67,9 +69,14 @@ def run(
         seed=seed,
     )
 
-    from cellda.experiment.result import MODEL
+    from cellda.experiment.result import MODEL, RECORD, check_free
 
     [aim] = grouped([target], data, group)
+    if save is not None and (save / RECORD).exists():
+        from cellda.experiment.run import Run
+        from cellda.experiment.workspace import Workspace
+
+        check_free(save, Run.prepare(chosen, aim, Workspace(data, store, progress=False)).digest)
     result = chosen.run(aim, data, store=store)
     out.print(result)
     if save is not None:
@@ -101,7 +108,7 @@ def ablate(
     settings: Settings = [],
     store: StoreOption = None,
     save: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write all predictions to this parquet file.")
+        Path | None, typer.Option(callback=writable_file, help="Write all predictions to this parquet file.")
     ] = None,
 ) -> None:
     """Run the paper's six conditions on targets and draws, and print the tables; finished runs are reused.
@@ -132,6 +139,5 @@ def ablate(
         out.print(paper_targets_table(predictions))
     say_without_groups(study.without_groups)
     if save is not None:
-        save.parent.mkdir(parents=True, exist_ok=True)
         write_predictions(predictions, save)
         say(f"Saved {len(predictions)} predictions in {save}")

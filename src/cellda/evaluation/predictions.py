@@ -1,7 +1,5 @@
 """Prediction tables: one row per image and run, from which every number in cellda is computed."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pandas as pd
 
 from cellda.errors import ConfigurationError, DataError, nearest
 from cellda.evaluation.condition import FACTS
+from cellda.runtime.place import written
 from cellda.taxonomy import CLASSES
 
 RUN = ("condition", "target", "draw", "seed", "protocol")
@@ -127,11 +126,7 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
     """
     target = Path(file).expanduser()
     table = validate(frame, f"the prediction table for '{target}'")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
+    with written(target) as part:
         # Floats compress only when bytes of equal significance are stored together, which excludes dictionaries for
         # those columns.
         table.to_parquet(
@@ -141,10 +136,6 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
             use_dictionary=[*_TEXT, *_NUMBERS],
             use_byte_stream_split=list(PROBABILITIES),
         )
-        part.chmod(0o644)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

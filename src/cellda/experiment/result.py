@@ -20,6 +20,7 @@ from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
+from cellda.runtime.place import check_writable
 from cellda.text import shown
 
 if TYPE_CHECKING:
@@ -220,16 +221,21 @@ class RunResult:
         """Copy record, predictions and model into `folder`, which is created if it does not exist.
 
         Raises:
-            ConfigurationError: If `folder` is a file, or already holds another run.
+            ConfigurationError: If `folder` cannot be written, or already holds another run.
+            OSError: If the disk is full; a new folder is removed.
         """
         target = Path(folder).expanduser()
         if target.resolve() == self.path.resolve():
             return target
-        if target.exists() and not target.is_dir():
-            raise ConfigurationError(f"{target} is a file; give a folder to save the run in.")
-        if (target / RECORD).exists() and RunRecord.read(target / RECORD).digest != self.digest:
-            raise ConfigurationError(f"{target} already holds another run; choose another folder.")
-        shutil.copytree(self.path, target, dirs_exist_ok=True)
+        check_writable(target, folder=True)
+        check_free(target, self.digest)
+        new = not target.exists()
+        try:
+            shutil.copytree(self.path, target, dirs_exist_ok=True)
+        except BaseException:
+            if new:
+                shutil.rmtree(target, ignore_errors=True)
+            raise
         return target
 
     @classmethod
@@ -272,3 +278,13 @@ class RunResult:
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()
+
+
+def check_free(folder: Path, digest: str) -> None:
+    """Refuse a folder that holds another run than the one with this digest.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    if (folder / RECORD).exists() and RunRecord.read(folder / RECORD).digest != digest:
+        raise ConfigurationError(f"{folder} already holds another run; choose another folder.")

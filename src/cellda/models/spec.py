@@ -2,10 +2,11 @@
 
 import hashlib
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from cellda.plugins.paths import Place
 from cellda.plugins.settings import Settings
 
 NAMED = ("timm", "packaged", "none")
@@ -24,7 +25,7 @@ class Backbone(Settings):
     """
 
     name: str = Field(default="efficientnet_b0", max_length=200)
-    weights: str = Field(default="timm", max_length=4096)
+    weights: Annotated[str, Place(NAMED)] = Field(default="timm", max_length=4096)
     image_size: int = Field(default=224, ge=32, le=1024)
     embedding: int = Field(default=128, ge=2, le=65536)
 

@@ -13,6 +13,7 @@ from torch import Tensor, uint8
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
 from cellda.evaluation.predictions import single
+from cellda.runtime.place import written
 from cellda.taxonomy import CLASSES
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
@@ -133,9 +134,9 @@ def contact_sheet(
 def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
     """Write a figure in the format that the file's suffix names (png, svg, pdf), without a timestamp."""
     target = Path(file).expanduser()
-    target.parent.mkdir(parents=True, exist_ok=True)
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    figure.savefig(target, dpi=dpi, metadata=dated.get(target.suffix.lstrip(".")))
+    with written(target) as part:
+        figure.savefig(part, dpi=dpi, metadata=dated.get(target.suffix.lstrip(".")))
     return target
 
 

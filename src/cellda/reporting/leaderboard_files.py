@@ -20,6 +20,7 @@ from cellda.reporting.tables.leaderboard import (
     ranking,
     without_labels,
 )
+from cellda.runtime.place import written
 from cellda.text import csv_safe
 
 CHOICES = "best.csv"
@@ -70,12 +71,12 @@ def write_leaderboard(
     Returns:
         The files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files = [write_predictions(predictions, folder / "predictions.parquet")]
     for name, table in ((FILE, runs), (CHOICES, choices)):
         texts = table.select_dtypes(["object", "string"]).columns
         safe = table.assign(**{text: table[text].map(_safe, na_action="ignore") for text in texts})
-        safe.to_csv(folder / name, index=False, float_format="%.4g")
+        with written(folder / name) as part:
+            safe.to_csv(part, index=False, float_format="%.4g")
         files.append(folder / name)
     known = with_costs(predictions, runs)
     tables = [leaderboard_table(known)]
@@ -84,7 +85,8 @@ def write_leaderboard(
         tables.append(leaderboard_without_labels(known))
     tables.append(condition_table(predictions, "balanced_accuracy"))
     text = "\n".join(table.to_markdown() for table in tables)
-    (folder / "leaderboard.md").write_text(text, encoding="utf-8")
+    with written(folder / "leaderboard.md") as part:
+        part.write_text(text, encoding="utf-8")
     files.append(folder / "leaderboard.md")
     found = ranking(known)
     if len(found.mean_ranks) > 1:

@@ -1,0 +1,105 @@
+"""Places that are written to: tried before the work, and written whole or not at all."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cellda.errors import ConfigurationError
+from cellda.runtime.os_errors import reason
+
+_PROBE = b"\0" * 4096
+"""A block: what a full disk refuses."""
+
+
+def check_writable(path: str | Path, *, folder: bool = False, what: str = "") -> Path:
+    """Refuse a place that cannot be written, before the work whose results belong there; nothing is left behind.
+
+    Folders above the place that do not exist are created only when it is written.
+
+    Args:
+        path: Where results will be written.
+        folder: Whether it is a folder, into which files will be written.
+        what: Who wants to write there, in messages (`"--save"`).
+
+    Returns:
+        The path, with `~` expanded.
+
+    Raises:
+        ConfigurationError: If it cannot be written; the message says why, and what to do.
+    """
+    place = Path(path).expanduser()
+    owner = f"{what}: " if what else ""
+    try:
+        kind = _kind(place)
+        if folder and kind is not None and not stat.S_ISDIR(kind):
+            raise ConfigurationError(f"{owner}{place} is a file; give a folder.")
+        if not folder and kind is not None and stat.S_ISDIR(kind):
+            raise ConfigurationError(f"{owner}{place} is a folder; give a file in it.")
+        if kind is None or stat.S_ISDIR(kind):
+            _try_folder(place if kind is not None else _existing_above(place))
+        elif stat.S_ISREG(kind):
+            with place.open("ab"):
+                pass
+            _try_folder(place.resolve().parent)  # the file is replaced as a whole
+        elif stat.S_ISCHR(kind):
+            _try_device(place)
+    except OSError as error:
+        raise ConfigurationError(f"{owner}{place} cannot be written: {reason(error)}.") from error
+    return place
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Yield where to write a file: next to its place, with its suffix; afterwards it takes the place in one step.
+
+    If anything is raised, nothing is left and an older file stays as it was. Folders above the place are created. What is not
+    an ordinary file (`/dev/stdout`, a pipe) is written directly.
+    """
+    target = path.expanduser()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    kind = _kind(target)
+    if kind is not None and not stat.S_ISREG(kind):
+        yield target
+        return
+    target = target.resolve()  # a link stays a link
+    partial = target.with_name(f".{target.stem[:100]}.{os.getpid()}.partial{target.suffix}")
+    try:
+        yield partial
+        partial.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def _kind(place: Path) -> int | None:
+    """The mode of what lies at a place; None if nothing does."""
+    try:
+        return place.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _existing_above(place: Path) -> Path:
+    """The nearest folder above that exists.
+
+    Raises:
+        NotADirectoryError: If it is not a folder.
+    """
+    return next(above for above in place.absolute().parents if _kind(above) is not None)
+
+
+def _try_folder(folder: Path) -> None:
+    """Write and remove a file, with a block in it."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".cellda-") as probe:
+        probe.write(_PROBE)
+
+
+def _try_device(device: Path) -> None:
+    """A device such as `/dev/full` says only when it is written to; a terminal is left in peace."""
+    with device.open("wb", buffering=0) as stream:
+        if not os.isatty(stream.fileno()):
+            stream.write(b"\n")

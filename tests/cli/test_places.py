@@ -1,0 +1,152 @@
+"""Places that cannot be written are refused before the work; any other error of the system is a sentence."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from cellda.cli import app
+from cellda.experiment.result import RunResult
+from tiny import recipe
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and /dev/full")
+
+WRITES = {"--save", "--csv", "--out", "--report", "--store"}
+"""Names of options that say where to write."""
+
+
+def writing_options():
+    """(command, option) of every option of every command that says where to write, and those of its subcommands."""
+    found = []
+
+    def walk(command, names):
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, [*names, name])
+        for option in command.params:
+            found.extend((tuple(names), name) for name in option.opts if name in WRITES)
+
+    walk(typer.main.get_command(app), [])
+    return found
+
+
+NEEDED = {
+    ("run",): ["--target", "synthetic/1"],
+    ("ablate",): ["--target", "synthetic/1"],
+    ("bench",): ["--target", "synthetic/1"],
+    ("adapt",): [],
+    ("predict",): [".", "."],
+    ("table",): ["summary", "."],
+    ("figure",): ["query_size", "."],
+}
+"""What else a command needs before its options are looked at."""
+
+
+def test_every_command_that_writes_is_known():
+    assert {command for command, _ in writing_options()} <= NEEDED.keys()
+    assert {option for _, option in writing_options()} == WRITES - {"--report"}
+
+
+@pytest.mark.parametrize(("command", "option"), writing_options())
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    cellda_, monkeypatch, tmp_path, command, option
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    said = cellda_(*command, *NEEDED[command], option, tmp_path / "file" / "below")
+    assert said.status == 2
+    assert said.err.startswith(
+        f"cellda: {option}: {tmp_path / 'file' / 'below'} cannot be written: a part of the path"
+    )
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_folder_of_another_run_is_refused_before_the_work(cellda_, tmp_path, monkeypatch):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    monkeypatch.setattr(
+        "cellda.experiment.result.RunRecord.read", lambda _: type("Record", (), {"digest": "another"})
+    )
+    (folder / "record.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr("cellda.experiment.workflow.make_ready", lambda *_: pytest.fail("the work began"))
+    (tmp_path / "recipe.yaml").write_text(recipe().to_yaml(), encoding="utf-8")
+    said = cellda_("run", "--recipe", tmp_path / "recipe.yaml", "--target", "synthetic/1", "--save", folder)
+    assert said.status == 2
+    assert "already holds another run" in said.err
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EMFILE, errno.EIO])
+def test_any_other_error_of_the_system_is_a_sentence(cellda_, monkeypatch, code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code), "/some/file")
+
+    monkeypatch.setattr("cellda.cli.lists._print_list", fail)
+    said = cellda_("list", "adapters")
+    assert said.status == 2
+    assert said.err.startswith("cellda: /some/file: ")
+    assert said.err.count("\n") == 1
+    assert ";" in said.err
+
+
+def test_errors_that_libraries_quote_are_sentences_too(cellda_, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("cellda.cli.lists._print_list", fail)
+    said = cellda_("list", "adapters")
+    assert said.status == 2
+    assert "no room left on the disk" in said.err
+
+
+def called(*arguments, **streams):
+    return subprocess.run(
+        [sys.executable, "-m", "cellda", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        **streams,
+    )
+
+
+@LINUX
+@pytest.mark.parametrize("arguments", [["list", "adapters"], ["--version"], ["--help"]])
+def test_a_full_disk_behind_the_standard_output_is_a_sentence(arguments):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = called(*arguments, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr.startswith("cellda: Reading or writing failed: there is no room left on the disk")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    done = called("list", "adapters", stdout=write)
+    os.close(write)
+    assert done.stderr == ""
+
+
+def test_a_copy_that_fails_leaves_no_new_folder(tmp_path, monkeypatch):
+    source = tmp_path / "run"
+    source.mkdir()
+    for name in ("record.json", "predictions.parquet"):
+        (source / name).write_text(name, encoding="utf-8")
+    done = []
+
+    def fail(*places, **_):
+        done.append(places)
+        Path(places[1]).mkdir(parents=True)
+        (Path(places[1]) / "a").write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "full", str(places[1]))
+
+    monkeypatch.setattr("cellda.experiment.result.shutil.copytree", fail)
+    monkeypatch.setattr("cellda.experiment.result.check_free", lambda *_: None)
+    monkeypatch.setattr(RunResult, "__init__", lambda self, path: setattr(self, "path", path))
+    monkeypatch.setattr(RunResult, "digest", "made")
+    with pytest.raises(OSError, match="full"):
+        RunResult(source).save(tmp_path / "copy")
+    assert done
+    assert not (tmp_path / "copy").exists()
