@@ -1,0 +1,111 @@
+"""Results depend on what files hold, not on their names, sizes and times."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import cellda.datasets
+from cellda.data.own_cells import OwnCells
+from cellda.data.pixel_cache import cached_pixels
+from cellda.errors import DataError
+from cellda.experiment.run import Run
+from cellda.experiment.study import Study
+from cellda.runtime.store import Store
+from cellda.taxonomy import CLASSES
+from tiny import quiet, recipe
+from trees import picture
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Seven bitmaps of each class, uncompressed: all of one size."""
+    for name in CLASSES:
+        for number in range(7):
+            picture(tmp_path / "own" / name / f"{number}.bmp", size=(32, 32))
+    return tmp_path / "own"
+
+
+def invert(file: Path) -> None:
+    """Other pixels, in a file of the same size and time."""
+    before, content = file.stat(), file.read_bytes()
+    file.write_bytes(content[:54] + bytes(255 - value for value in content[54:]))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_inverted_images_are_another_run(tmp_path: Path, own: Path, loaded: bool) -> None:
+    target = cellda.datasets.load("folder", own) if loaded else f"folder={own}"
+    runs = [recipe().run(target, store=tmp_path / "store", progress=False)]
+    runs.append(recipe().run(target, store=tmp_path / "store", progress=False))
+    for file in own.rglob("*.bmp"):
+        invert(file)
+    runs.append(recipe().run(target, store=tmp_path / "store", progress=False))
+    first, again, other = (run.record.digest for run in runs)
+    assert first == again != other
+    assert not runs[0].predictions.equals(runs[2].predictions)
+
+
+@pytest.mark.parametrize("where", ["labelled", "unlabelled"])
+def test_inverted_images_are_adapted_to_again(tmp_path: Path, own: Path, where: str) -> None:
+    given = {"labelled": f"folder={own}"} if where == "labelled" else {"unlabelled": own}
+    chosen = recipe(adapter="full" if where == "labelled" else "adabn")
+
+    def state() -> bytes:
+        model = chosen.adapt(**given, store=tmp_path / "store", progress=False)
+        return b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+
+    first = state()
+    assert state() == first
+    for file in own.rglob("*.bmp"):
+        invert(file)
+    assert state() != first
+
+
+def test_one_changed_image_is_in_every_key_that_depends_on_pixels(tmp_path: Path, own: Path) -> None:
+    workspace = quiet(tmp_path / "store")
+    source = cellda.datasets.load("folder", own)
+    edits = {"normalizer": {"name": "reinhard", "reference": "source"}, "search": {"trials": 2, "folds": 2}}
+    made = recipe(**edits)
+
+    def keys() -> list[object]:
+        source.refresh()
+        target = Run.prepare(made, source, workspace)
+        sources = Run(made, (source,), target.target, target.draw, workspace)
+        return [
+            target.key,
+            target.digest,
+            sources.source_key,
+            sources.normalizer_key(made.normalizer),
+            OwnCells(source).fingerprint,
+            OwnCells(None, sorted(own.rglob("*.bmp"))).fingerprint,
+        ]
+
+    before = keys()
+    assert keys() == before
+    invert(own / "monocyte" / "3.bmp")
+    assert all(one != other for one, other in zip(before, keys(), strict=True))
+
+
+def test_a_study_notices_files_that_changed_since_it_was_made(tmp_path: Path, own: Path) -> None:
+    study = Study({"none": recipe(adapter="none")}, [f"folder={own}"], workspace=quiet(tmp_path / "store"))
+    (_, before), (_, same) = study.runs() + study.runs()
+    invert(own / "monocyte" / "3.bmp")
+    ((_, after),) = study.runs()
+    assert before.digest == same.digest != after.digest
+
+
+def test_a_file_that_changes_before_it_is_decoded_is_named_and_nothing_is_kept(
+    tmp_path: Path, own: Path
+) -> None:
+    dataset = cellda.datasets.load("folder", own)
+    assert dataset.fingerprint
+    changed = own / "monocyte" / "3.bmp"
+    invert(changed)
+    with pytest.raises(DataError, match="1 files of dataset 'folder/own' changed") as caught:
+        cached_pixels(dataset, 32, Store(tmp_path / "store"))
+    assert str(changed) in caught.value.problems[0]
+    assert not list((tmp_path / "store").rglob("*.npy"))
+    dataset.refresh()
+    assert cached_pixels(dataset, 32, Store(tmp_path / "store")).shape[0] == len(dataset)
