@@ -10,6 +10,8 @@ from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 from cellda.cli.store import store_app
 
+__all__ = ["app"]
+
 # In the order in which the help shows them.
 app.command()(run)
 app.command()(adapt)

@@ -217,7 +217,7 @@ def _block(
             part = dataset.read(rows, size)
         pixels = part.permute(0, 2, 3, 1).numpy().tobytes()
     except DataError as error:
-        bad, pixels = error.problems, bytes(len(rows) * size * size * 3)
+        bad, pixels = list(error.problems), bytes(len(rows) * size * size * 3)
     stream.write(pixels)
     stream.flush()
     whole = [row for row, seen in zip(rows, found.tolist(), strict=True) if not seen]

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from cellda.errors import ConfigurationError
+from cellda.errors import CelldaError, ConfigurationError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a system says when a disk, a quota or the largest size of a file is reached."""
+
+
+ALMOST = 2**16
+"""A disk with less room in bytes is full."""
 
 
 def reserve(stream: IO[bytes], size: int) -> None:
@@ -54,6 +58,17 @@ def needed(size: int, folder: Path, what: str) -> Iterator[None]:
         if error.errno not in FULL:
             raise
         raise _no_room(size, folder, what, f"{error.strerror}") from error
+
+
+def is_full(error: Exception, folder: Path) -> bool:
+    """Whether an error was raised for want of room; safetensors and torch raise others than `OSError`."""
+    if isinstance(error, CelldaError):
+        return False
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    said = str(error)
+    full = any(os.strerror(number) in said for number in FULL)
+    return full or (folder.exists() and shutil.disk_usage(folder).free < ALMOST)
 
 
 def check_room(size: int, folder: Path, what: str) -> None:

@@ -17,6 +17,7 @@ from platformdirs import user_cache_path
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
 from cellda.runtime.manifest import WORKING, damage, seal
+from cellda.runtime.room import is_full
 
 KEY = "key.json"
 KEYS = 2
@@ -189,11 +190,17 @@ def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path
     builder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
     try:
         make(partial)
-    except BaseException:
-        builder.unlink(missing_ok=True)
+    except BaseException as error:
         with suppress(OSError):
+            builder.unlink(missing_ok=True)
             (partial / WORKING).rmdir()
             partial.rmdir()
+        if isinstance(error, Exception) and is_full(error, partial.parent):
+            raise ConfigurationError(
+                f"The disk of {partial.parent} is full, so {partial.parent.name}/{name} could not be written ({error}). Make "
+                "room (`cellda store` shows what takes it), or choose another folder with store=, --store or the environment "
+                "variable CELLDA_STORE. What is finished is kept."
+            ) from error
         raise
     builder.unlink(missing_ok=True)
     (partial / KEY).write_text(
