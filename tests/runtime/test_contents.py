@@ -184,6 +184,7 @@ def test_a_damaged_index_is_named_set_aside_and_rebuilt(tmp_path: Path, damage: 
     assert not set(names) & set(files)
 
 
+@pytest.mark.usefixtures("settled")
 def test_where_nothing_can_be_remembered_a_warning_says_so(tmp_path: Path) -> None:
     files = made(tmp_path / "own")
     (tmp_path / "file").write_bytes(b"")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from xxhash import xxh3_64_digest
 
@@ -49,6 +50,7 @@ class ContentIndex:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder.absolute() / NAME
+        self._checked = False
 
     def find(self, files: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
         """State and hash of those files that are known."""
@@ -59,6 +61,7 @@ class ContentIndex:
         found: dict[str, tuple[bytes, bytes]] = {}
 
         def find(opened: sqlite3.Connection) -> None:
+            found.clear()  # what was found in a damaged index is not in the new one
             for folder, names in folders.items():
                 there = os.fsencode(folder)
                 # One scan of a folder is faster than one query for each of its files.
@@ -79,14 +82,18 @@ class ContentIndex:
             return
 
         def write(opened: sqlite3.Connection) -> None:
+            # Where an index was cut off, entries may be missing without an error.
+            if not self._checked and opened.execute("PRAGMA quick_check(1)").fetchone() != (b"ok",):
+                raise _DamagedEntryError
+            self._checked = True
             opened.execute("BEGIN IMMEDIATE")
             opened.executemany(_ADD, rows)
             opened.execute("COMMIT")
 
         self._try(write)
 
-    def _try(self, work: Callable[[sqlite3.Connection], None]) -> bool:
-        """Do something with the database; a warning says if that was not possible."""
+    def _try(self, work: Callable[[sqlite3.Connection], None], *, again: bool = True) -> bool:
+        """Do something with the database, with a new one if it is damaged; a warning says if that was not possible."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.file, timeout=WAIT, isolation_level=None)) as opened:
@@ -94,40 +101,44 @@ class ContentIndex:
                 opened.execute(_CREATE)
                 work(opened)
         except (_DamagedEntryError, UnicodeDecodeError):
-            self._set_aside("an entry has changed")
+            return (
+                self._set_aside("an entry has changed or is missing")
+                and again
+                and self._try(work, again=False)
+            )
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _SURROUNDINGS:
-                self._warn(str(error))
-            else:
-                self._set_aside(str(error))
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _SURROUNDINGS:
+                return self._set_aside(str(error)) and again and self._try(work, again=False)
+            return self._warn(str(error))
         except OSError as error:
-            self._warn(error.strerror or str(error))
-        else:
-            return True
-        return False
+            return self._warn(error.strerror or str(error))
+        return True
 
-    def _set_aside(self, reason: str) -> None:
+    def _set_aside(self, reason: str) -> bool:
+        """Move a damaged index out of the way and say so; whether that was possible."""
         aside = self.file.with_name(f"{NAME}.damaged")
-        warnings.warn(
-            f"The index of file contents {self.file} is damaged ({reason}). It was moved to {aside.name}, and the files of "
-            "your datasets are read again.",
-            stacklevel=2,
-        )
         try:
             # The journal first: a new index must not find the journal of the old one.
             self.file.with_name(f"{NAME}-journal").unlink(missing_ok=True)
             self.file.replace(aside)
         except FileNotFoundError:
-            return  # another process was faster
+            return True  # another process was faster
         except OSError as error:
-            self._warn(error.strerror or str(error))
+            return self._warn(f"it is damaged, and cannot be moved: {error.strerror or error}")
+        warnings.warn(
+            f"The index of file contents {self.file} is damaged ({reason}). It was moved to {aside.name}, and the files of "
+            "your datasets are read again.",
+            stacklevel=2,
+        )
+        return True
 
-    def _warn(self, reason: str) -> None:
+    def _warn(self, reason: str) -> Literal[False]:
         warnings.warn(
             f"What files hold cannot be remembered in {self.file} ({reason}), so every command reads all files of a dataset "
             "again. Make that folder writable, or choose another with the environment variable CELLDA_STORE.",
             stacklevel=2,
         )
+        return False
 
 
 def _checked(folder: bytes, name: bytes, entry: object) -> tuple[bytes, bytes]:
