@@ -15,8 +15,6 @@ from cellda.errors import DataError
 from cellda.models import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
-
 
 @pytest.fixture(scope="module")
 def model() -> CellClassifier:

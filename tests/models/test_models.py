@@ -170,7 +170,6 @@ def test_predict_on_nothing(model: CellClassifier):
         assert found.probabilities.shape == (0, 6)
 
 
-@pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
 def test_predict_on_files(model: CellClassifier, files: list[Path]):
     decoded = decode_resized([(path, None) for path in files], 32)
     expected = model.predict(decoded)
@@ -182,7 +181,6 @@ def test_predict_on_files(model: CellClassifier, files: list[Path]):
         torch.testing.assert_close(model.predict(one).probabilities, expected.probabilities[2:3])
 
 
-@pytest.mark.filterwarnings("ignore:.*flagged")  # noise shows no nucleus
 def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Path], monkeypatch):
     monkeypatch.setattr(classifier, "plan_for", lambda _: DevicePlan(inference_batch=2))
     files[1].write_bytes(files[1].read_bytes()[:60])

@@ -45,7 +45,6 @@ def test_every_example_is_tested():
     }
 
 
-@pytest.mark.filterwarnings("ignore:.*flagged")  # a rendered cell may be
 def test_own_folder(tmp_path: Path, capsys):
     cells = target()
     for path, pixels in zip(cells.table["path"], cells.read(range(len(cells)), 40), strict=True):

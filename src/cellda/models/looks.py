@@ -26,6 +26,9 @@ APART = 0.6
 MOST_ALIKE = 0.12
 """Largest diameter of the nuclei of a field, as a share of the longer side: a cell on its own fills more."""
 
+LARGEST = 0.5
+"""Diameter of the largest nucleus that is surely one, in the same measure; something wider may be a stained background."""
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -53,7 +56,8 @@ def look_at(image: Pixels, seen: UInt8[np.ndarray, "s s 3"]) -> Looks:
         seen: The part of it that the network sees, in the network's size.
     """
     width = nucleus_width(image)
-    nuclei = 1 if width is not None and width > MOST_ALIKE else count_nuclei(image)
+    alone = width is not None and MOST_ALIKE < width < LARGEST
+    nuclei = 1 if alone else count_nuclei(image)
     return Looks(min(image.shape[:2]), sharpness(seen), width is not None, nuclei)
 
 
