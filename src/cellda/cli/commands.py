@@ -3,6 +3,7 @@
 from cellda.cli.app import app
 from cellda.cli.bench import bench
 from cellda.cli.datasets import datasets_app
+from cellda.cli.doctor import doctor
 from cellda.cli.lists import list_
 from cellda.cli.own import adapt
 from cellda.cli.predict import predict
@@ -21,5 +22,6 @@ app.command()(bench)
 app.command(epilog="See `cellda list tables`.")(table)
 app.command(epilog="See `cellda list figures`.")(figure)
 app.command("list")(list_)
+app.command()(doctor)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(store_app, name="store")

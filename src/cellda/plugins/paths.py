@@ -19,11 +19,10 @@ class Place:
     names: tuple[str, ...] = ()
 
 
-def options_of(member: type[Any]) -> Mapping[str, FieldInfo]:
+def options_of(member: type) -> Mapping[str, FieldInfo]:
     """The options of a plug-in class, by name."""
-    if issubclass(member, BaseModel):
-        return member.model_fields
-    return options_model(member).model_fields
+    settings: Mapping[str, FieldInfo] | None = getattr(member, "model_fields", None)
+    return options_model(member).model_fields if settings is None else settings
 
 
 def anchored(given: Mapping[str, Any], fields: Mapping[str, FieldInfo], folder: Path) -> dict[str, Any]:
