@@ -9,7 +9,7 @@ from PIL import Image
 import cellda.datasets
 from cellda.data.own_cells import image_files
 from cellda.datasets import load
-from cellda.datasets.reading.account import NO_GROUPS, Account, Ledger
+from cellda.datasets.reading.account import NO_GROUPS, Account, Tally
 from cellda.datasets.reading.names import natural
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from trees import FILES, TREES, picture
@@ -234,9 +234,9 @@ def test_what_is_left_out_of_images_without_labels_is_entered(tmp_path: Path):
     picture(tmp_path / "a.png")
     for number in range(5):
         (tmp_path / f"{number}.heic").write_text("x")
-    ledger = Ledger()
-    assert image_files(tmp_path, ledger) == [tmp_path / "a.png"]
-    assert reasons(ledger.close("images", 1)) == {"HEIC image(s)|.heic": 5}
+    tally = Tally()
+    assert image_files(tmp_path, tally) == [tmp_path / "a.png"]
+    assert reasons(tally.close("images", 1)) == {"HEIC image(s)|.heic": 5}
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match=r"holds no image; left out: 5 HEIC"):
         image_files(tmp_path)

@@ -61,13 +61,13 @@ def adapt(
 
     from cellda.data.own_cells import image_files
     from cellda.data.root import DataRoot
-    from cellda.datasets.reading.account import Ledger
+    from cellda.datasets.reading.account import Tally
     from cellda.experiment.workflow import UNLABELLED, keep
 
     known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group))
-    ledger = Ledger()
-    files = image_files(unlabelled, ledger)
-    pool = ledger.close(UNLABELLED, len(files))
+    tally = Tally()
+    files = image_files(unlabelled, tally)
+    pool = tally.close(UNLABELLED, len(files))
     tell(pool)
     model = chosen.adapt(known, files, data, store=store)
     keep(model, chosen, save, [pool] if known is None else [known.account, pool])

@@ -97,7 +97,7 @@ def predict(
 def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
     from cellda.data.boxes import read_boxes
     from cellda.data.own_cells import image_files
-    from cellda.datasets.reading.account import Ledger
+    from cellda.datasets.reading.account import Tally
     from cellda.models.inputs import Picture
 
     if boxes is not None:
@@ -111,9 +111,9 @@ def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
         raise ConfigurationError(
             "There is nothing to predict: give images, folders of images, or --boxes FILE."
         )
-    ledger = Ledger()
-    files = image_files(images, ledger)
-    tell(ledger.close("images", len(files)))
+    tally = Tally()
+    files = image_files(images, tally)
+    tell(tally.close("images", len(files)))
     return [Picture(str(path), path) for path in files]
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.base import COLUMNS, CellDataset
-from cellda.datasets.reading.account import Account, Ledger
+from cellda.datasets.reading.account import Account, Tally
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.datasets.reading.layout import images_below, why_not_folder
 from cellda.datasets.reading.names import is_archive
@@ -137,29 +137,29 @@ class OwnCells(CellDataset):
         )
 
 
-def image_files(given: str | Path | Sequence[str | Path], ledger: Ledger | None = None) -> list[Path]:
+def image_files(given: str | Path | Sequence[str | Path], tally: Tally | None = None) -> list[Path]:
     """The image files that are given, and all image files in and below the folders that are given.
 
     Args:
         given: Files and folders.
-        ledger: Where it is entered what lies in the folders and is not an image.
+        tally: Where it is entered what lies in the folders and is not an image.
 
     Raises:
         DataError: If a folder holds no image, or a path does not exist or is an archive; the message lists them all.
     """
-    ledger = Ledger() if ledger is None else ledger
+    tally = Tally() if tally is None else tally
     found: list[Path] = []
     problems = []
     for one in [given] if isinstance(given, str | Path) else given:
         path = Path(one).expanduser()
         if path.is_dir():
             names = images_below(path)
-            left = Ledger()
+            left = Tally()
             survey(left, path, [""], names)
             if not names:
                 held = "".join(f"; {line.strip()}" for line in left.close(str(path), 0).details())
                 problems.append(f"{path}: holds no image{held}")
-            ledger.take(left, path)
+            tally.take(left, path)
             found += [path / name for name in names]
         elif is_archive(path.name) or not path.exists():
             problems.append(f"{path}: {why_not_folder(path)}")

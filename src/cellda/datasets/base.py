@@ -15,7 +15,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
-from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Ledger
+from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Tally
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
@@ -64,7 +64,7 @@ class CellDataset(FileContents, DataCard, ABC):
     """Patterns of files that the loader reads to find the cells (masks, annotations), so that they are not left out."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.ledger = Ledger()
+        self.tally = Tally()
         self.root = None if root is None else self._locate(Path(root).expanduser())
         cells = checked(self._index(), f"dataset '{self.full_name}'")
         kept = cells["label"].notna()
@@ -97,24 +97,24 @@ class CellDataset(FileContents, DataCard, ABC):
         """
 
     def _account(self) -> Account:
-        """Close the ledger, in which `_index` may have entered what it left out or assumed."""
+        """Close the tally, in which `_index` may have entered what it left out or assumed."""
         for label in dict.fromkeys(self.dropped["raw_label"]):
-            self.ledger.leave(OUTSIDE, label, self.dropped["path"][self.dropped["raw_label"] == label])
+            self.tally.leave(OUTSIDE, label, self.dropped["path"][self.dropped["raw_label"] == label])
         if self.root is not None:
             self._survey(self.root)
         groups, known = self.table["group"].nunique(), int(self.table["group"].notna().sum())
         if not groups and not self.synthetic:
-            self.ledger.note(NO_GROUPS)
+            self.tally.note(NO_GROUPS)
         elif known < len(self.table) and groups:
             alone = len(self.table) - known
-            self.ledger.note(
+            self.tally.note(
                 f"{alone:,} of {len(self.table):,} cells have no group: each of them counts as its own"
             )
-        return self.ledger.close(self.full_name, len(self.table), groups or None)
+        return self.tally.close(self.full_name, len(self.table), groups or None)
 
     def _survey(self, root: Path) -> None:
-        """Enter in the ledger what lies under `root` and is neither a cell nor read to find cells."""
-        survey(self.ledger, root, [""], [*self.table["path"], *self.dropped["path"]], self.also_read)
+        """Enter in the tally what lies under `root` and is neither a cell nor read to find cells."""
+        survey(self.tally, root, [""], [*self.table["path"], *self.dropped["path"]], self.also_read)
 
     @property
     def full_name(self) -> str:

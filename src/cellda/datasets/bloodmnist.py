@@ -132,7 +132,7 @@ class Bloodmnist(CellDataset):
 
     def _survey(self, root: Path) -> None:
         """Other files next to the one that is read."""
-        survey(self.ledger, root, [""], self.files)
+        survey(self.tally, root, [""], self.files)
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Read cells and resize them to `size` x `size`: bilinear, antialiased.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
-from cellda.datasets.reading.account import Ledger
+from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.layout import images_below, subfolders, why_not_folder
 from cellda.datasets.reading.names import SPLITS
@@ -83,9 +83,9 @@ class Folder(CellDataset):
 
     def _held(self, path: str) -> str:
         """What a folder without images holds."""
-        ledger = Ledger()
-        survey(ledger, self.folder, [path], ())
-        return "".join(f"; {line.strip()}" for line in ledger.close(path, 0).details())
+        tally = Tally()
+        survey(tally, self.folder, [path], ())
+        return "".join(f"; {line.strip()}" for line in tally.close(path, 0).details())
 
     def _class_folders(self) -> list[ClassFolder]:
         """The folders of the classes: those in the root, or those of its patients.
@@ -102,7 +102,7 @@ class Folder(CellDataset):
             return [ClassFolder(name, name, None) for name in names]
         if len(names) == 1 or any(map(SPLITS.match, names)):
             raise DataError(f"{self.folder} holds no class folders; {self._down('one level', names)}.")
-        self.ledger.note(
+        self.tally.note(
             f"groups: the {len(names)} folders above the classes are taken for patients ({', '.join(names[:3])}, ...)"
         )
         return [

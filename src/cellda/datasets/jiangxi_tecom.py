@@ -61,4 +61,4 @@ class JiangxiTecom(CellDataset):
 
     def _survey(self, root: Path) -> None:
         """What lies in the folder of its images; the other dataset of the download is a neighbour."""
-        survey(self.ledger, root, ["Dataset 1"], self.table["path"])
+        survey(self.tally, root, ["Dataset 1"], self.table["path"])

@@ -65,7 +65,7 @@ class Table(CellDataset):
 
     def _index(self) -> pd.DataFrame:
         listing = Listing(self.folder)
-        for where, row in read_rows(self.file or self.folder, self.group, self.ledger):
+        for where, row in read_rows(self.file or self.folder, self.group, self.tally):
             listing.add(where, row)
         problems = listing.problems()
         if problems:
@@ -76,4 +76,4 @@ class Table(CellDataset):
     def _survey(self, root: Path) -> None:
         """Images next to the table's own, which it does not name; they may be those of a neighbour's table."""
         others = unnamed_images(root, [*self.table["path"], *self.dropped["path"]])
-        self.ledger.leave_unnamed("image(s) in the folders of its cells that the table does not name", others)
+        self.tally.leave_unnamed("image(s) in the folders of its cells that the table does not name", others)

@@ -17,7 +17,7 @@ from cellda.data.own_cells import image_files
 from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
-from cellda.datasets.reading.account import Account, Ledger
+from cellda.datasets.reading.account import Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
@@ -114,9 +114,9 @@ def adapt(
     """
     workspace = Workspace(data, store, progress=progress)
     workspace.data.refresh(labelled)
-    ledger = Ledger()
-    files = image_files(unlabelled, ledger)
-    workspace.tell(ledger.close(UNLABELLED, len(files)))
+    tally = Tally()
+    files = image_files(unlabelled, tally)
+    workspace.tell(tally.close(UNLABELLED, len(files)))
     with workspace.display():
         prepared = Run.own(recipe, labelled, files, workspace)
     trainer = Trainer(recipe.device)

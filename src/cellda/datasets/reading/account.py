@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cellda.text import shown
+
 OUTSIDE = "cell(s) of none of the six classes"
 """Why a cell with a known label is left out."""
 
@@ -104,7 +106,7 @@ class Account:
         ]
 
 
-class Ledger:
+class Tally:
     """What is left out and noted while a dataset is read; it becomes an `Account`."""
 
     def __init__(self) -> None:
@@ -114,14 +116,14 @@ class Ledger:
 
     def leave(self, what: str, kind: str, names: Iterable[str]) -> None:
         """Enter things that are left out, by name."""
-        self._names[what, kind].extend(map(printable, names))
+        self._names[what, kind].extend(map(shown, names))
 
     def leave_unnamed(self, what: str, count: int) -> None:
         """Enter a number of things that are left out."""
         self._unnamed[what, ""] += count
 
-    def take(self, other: "Ledger", folder: Path) -> None:
-        """Enter what another ledger holds, its names below a folder."""
+    def take(self, other: "Tally", folder: Path) -> None:
+        """Enter what another tally holds, its names below a folder."""
         for key, names in other._names.items():
             self._names[key].extend(f"{folder}/{name}" for name in names)
 
@@ -134,13 +136,6 @@ class Ledger:
         entries = [LeftOut(*key, len(names), tuple(names)) for key, names in self._names.items() if names]
         entries += [LeftOut(*key, count, ()) for key, count in self._unnamed.items() if count]
         return Account(name, used, groups, tuple(entries), tuple(self._notes))
-
-
-def printable(name: str) -> str:
-    """A name with control characters and undecodable bytes written out, safe for terminals and records."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _summed(what: str, ones: Sequence[LeftOut]) -> str:

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from cellda.datasets.reading.account import printable
 from cellda.datasets.reading.names import is_archive, is_image, is_system_folder, natural
 from cellda.errors import DataError
 from cellda.taxonomy import names_a_class
+from cellda.text import shown
 
 NESTING = 32
 """Folders inside each other that are read; a dataset needs a few, a mistake or a trap has thousands."""
@@ -222,7 +222,7 @@ def _astray(root: Path, folders: Sequence[str]) -> list[str]:
 
 def contents(folder: Path, most: int = 12) -> str:
     """Names of the entries of a folder, for messages."""
-    names = sorted(printable(name) for name in os.listdir(folder))  # noqa: PTH208
+    names = sorted(shown(name) for name in os.listdir(folder))  # noqa: PTH208
     if not names:
         return "nothing"
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cellda.datasets.reading.account import Ledger
+from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.sheet import Sheet, read_sheet
 from cellda.errors import DataError, nearest, shortened
@@ -38,13 +38,13 @@ Row = dict[str, str]
 """Entries of a row in `COLUMNS`, as stripped text, "" if empty."""
 
 
-def read_rows(file: Path, group: str | None, ledger: Ledger) -> Iterator[tuple[str, Row | str]]:
+def read_rows(file: Path, group: str | None, tally: Tally) -> Iterator[tuple[str, Row | str]]:
     """Each row of a CSV file, Excel workbook or Parquet file: its position, and its entries or why they cannot be separated.
 
     Args:
         file: The file.
         group: The column that holds the groups; by default `group`, if there is one.
-        ledger: Where it is entered what is not read, and what is assumed.
+        tally: Where it is entered what is not read, and what is assumed.
 
     Raises:
         DataError: If the file cannot be read, lacks columns, or holds one twice.
@@ -65,32 +65,32 @@ def read_rows(file: Path, group: str | None, ledger: Ledger) -> Iterator[tuple[s
             else:
                 row[name] = entry
         yield where, row
-    _enter(sheet, columns, ledger)
+    _enter(sheet, columns, tally)
     for (name, word), count in (+nulls).items():
-        ledger.note(f"'{word}' was read as an empty entry of column '{name}' in {count:,} row(s)")
+        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {count:,} row(s)")
 
 
-def _enter(sheet: Sheet, columns: dict[str, int], ledger: Ledger) -> None:
+def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally) -> None:
     """Enter the columns, rows and sheets that are not read, and which column may hold the groups."""
     unused = [
         name or "(without a name)" for place, name in enumerate(sheet.header) if place not in columns.values()
     ]
     if sheet.encoding:
-        ledger.note(f"the table was read as {sheet.encoding}")
+        tally.note(f"the table was read as {sheet.encoding}")
     for note in sheet.notes:
-        ledger.note(note)
+        tally.note(note)
     for name in unused:
-        ledger.leave("column(s) that are not used", name, [name])
+        tally.leave("column(s) that are not used", name, [name])
     for name in sheet.unread:
-        ledger.leave("sheet(s) of the workbook after the first", name, [name])
-    ledger.leave_unnamed("empty row(s)", sheet.empty)
+        tally.leave("sheet(s) of the workbook after the first", name, [name])
+    tally.leave_unnamed("empty row(s)", sheet.empty)
     likely = list(
         dict.fromkeys(
             name for word in GROUPING for name in unused if word in re.split(r"[\W_]+", name.lower())
         )
     )
     if "group" not in columns and likely:
-        ledger.note(
+        tally.note(
             f"the column(s) {', '.join(likely)} may say which cells belong together: "
             f"{' or '.join(f'--group {name}' for name in likely)} (option 'group' of the table) keeps them on one side"
         )

@@ -7,18 +7,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from cellda.datasets.reading.account import Ledger
+from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.layout import NESTING, Identity, ancestry
 from cellda.datasets.reading.names import is_image, is_system_folder, natural, why_left_out
 
 
 def survey(
-    ledger: Ledger, root: Path, below: Sequence[str], cells: Iterable[str], also_read: Sequence[str] = ()
+    tally: Tally, root: Path, below: Sequence[str], cells: Iterable[str], also_read: Sequence[str] = ()
 ) -> None:
     """Enter everything in and below folders that is neither a cell nor read to find cells.
 
     Args:
-        ledger: Where it is entered.
+        tally: Where it is entered.
         root: The folder that paths are relative to.
         below: The folders, "" for `root` itself.
         cells: Paths of the cells' files.
@@ -31,7 +31,7 @@ def survey(
             if not any(fnmatch(path, pattern) for pattern in also_read):
                 entries[reason].append(path)
     for (what, kind), paths in entries.items():
-        ledger.leave(what, kind, paths)
+        tally.leave(what, kind, paths)
 
 
 def unnamed_images(root: Path, cells: Iterable[str]) -> int:
