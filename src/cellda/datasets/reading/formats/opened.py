@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from cellda.datasets.reading.names import HEIF_SUFFIXES, reads_heif, suffix
+
 MAX_PIXELS = 100_000_000
 """Images with more pixels are refused unread: a smear field does not need them, and one could fill the memory."""
 
@@ -18,6 +20,8 @@ class Unusable(Exception):
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The bytes of an image file; everything that is raised inside becomes `Unusable`."""
+    if suffix(path.name) in HEIF_SUFFIXES and not reads_heif():
+        raise Unusable("reading HEIC needs the package pillow-heif: pip install 'cellda[heif]'")
     try:
         with path.open("rb") as stream:
             if not stream.peek(1):
