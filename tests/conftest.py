@@ -15,6 +15,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from cellda.runtime.work import Stage, Work, watched
@@ -34,6 +35,9 @@ install_import_hook(
     "beartype.beartype",
 )
 torch.set_num_threads(1)
+# Speed is measured in benchmarks/speed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
