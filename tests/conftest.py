@@ -19,6 +19,7 @@ os.environ["CELLDA_STORE"] = tempfile.mkdtemp(prefix="cellda-tests-")
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from cellda.runtime.work import Stage, Work, watched
@@ -38,6 +39,9 @@ install_import_hook(
     "beartype.beartype",
 )
 torch.set_num_threads(1)
+# Speed is measured in benchmarks/speed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_unconfigure() -> None:

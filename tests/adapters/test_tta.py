@@ -32,7 +32,7 @@ def symmetries(images: np.ndarray) -> list[np.ndarray]:
     return [np.rot90(side, turns, axes=(2, 3)) for side in (images, images[..., ::-1]) for turns in range(4)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 3), st.integers(1, 6), st.booleans())
 def test_the_views_are_the_symmetries_of_the_square(count, side, channels_last) -> None:
     images = torch.arange(count * 3 * side * side, dtype=torch.float32).view(count, 3, side, side)

@@ -16,7 +16,7 @@ from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.taxonomy import CLASSES
 
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Drawn(CellDataset):

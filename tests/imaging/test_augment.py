@@ -24,7 +24,7 @@ from cellda.imaging.augment import (
     zoom,
 )
 
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=25)
 seeds = st.integers(0, 2**31)
 sides = st.integers(2, 24)
 

@@ -85,7 +85,7 @@ def test_low_precision_only_rounds_the_ends(normalizer):
     torch.testing.assert_close(normalizer(images).float(), normalizer(images.float()), atol=1e-3, rtol=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     variant=st.sampled_from(sorted(VARIANTS)),
     colour=st.tuples(*[st.sampled_from([0.0, 1e-6, 1 / 255, 0.08, 0.5, 0.999, 1.0])] * 3),

@@ -41,7 +41,7 @@ def noises(darkest: float) -> Callable[[Callable[..., None]], Callable[..., None
         low=st.floats(darkest, 0.5),
         high=st.floats(0.6, 1.0),
     )
-    return lambda test: settings(max_examples=25, deadline=None)(images(test))
+    return lambda test: settings(max_examples=25)(images(test))
 
 
 def step_by_step(

@@ -38,7 +38,7 @@ def supports(draw):
     return labels, groups
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(supports(), st.integers(2, 4), st.integers(0, 99))
 def test_folds_keep_groups_together_and_rare_classes_in_training(support, folds, seed) -> None:
     labels, groups = support

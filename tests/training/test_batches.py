@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cellda.training.batches import Batches, Mix
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=60)
 lengths_ = st.lists(st.integers(3, 40), min_size=1, max_size=4)  # at most 14 repeats, so no warning
 batch_sizes = st.integers(2, 17)
 seeds = st.integers(0, 1000)

@@ -87,7 +87,12 @@ def check_images(images: Tensor, mask: Tensor | None = None) -> None:
             same size.
     """
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
-        remedy = " An RGB image has 3 channels." if images.ndim == 3 else ""
+        remedy = ""
+        if images.ndim == 3:
+            one = images.shape[0] == 3
+            remedy = (
+                " One image becomes a batch with image[None]." if one else " An RGB image has 3 channels."
+            )
         raise DataError(
             f"Images must be a batch of RGB images, (B, 3, H, W); got {tuple(images.shape)}.{remedy}"
         )
