@@ -53,7 +53,7 @@ def stored(tmp_path_factory) -> tuple[Path, RunResult]:
 def test_no_damage_changes_a_result(stored, tmp_path: Path, capsys, every: bool) -> None:
     whole, expected = stored
     predictions = expected.predictions
-    files = sorted(file.relative_to(whole) for file in whole.rglob("*") if file.is_file())
+    files = sorted(file.relative_to(whole) for file in whole.glob("*/*/**/*") if file.is_file())
     kinds = {file.parts[0] for file in files}
     assert kinds == {"normalizer", "pixels", "runs", "search", "source"}
     cases = list(itertools.product(files, FAULTS))

@@ -15,7 +15,7 @@ from cellda.runtime.room import in_words
 from cellda.runtime.store import KEYS, Store, digest
 from cellda.runtime.versions import COMPUTING, versions
 
-MADE_WITH = "made_with.json"
+SAID = "orphans_said.json"
 
 
 def orphaned(key: Mapping[str, Any]) -> str | None:
@@ -33,22 +33,23 @@ def orphaned(key: Mapping[str, Any]) -> str | None:
 
 
 def announce(store: Store) -> None:
-    """Say what is orphaned if cellda or a library has changed since this store was used last; otherwise nothing is read."""
+    """Say what is orphaned, once for every change of cellda or of a library: the store remembers what was said."""
     now = digest({"keys": KEYS, "codes": _codes(), "versions": versions(*COMPUTING)})
-    file = store.root / MADE_WITH
+    file = store.root / SAID
     try:
         if json.loads(file.read_text(encoding="utf-8"))["digest"] == now:
             return
     except (OSError, ValueError, KeyError, TypeError):
         pass
     left = [entry for entry in entries(store, orphaned) if entry.state is State.ORPHANED]
-    if left:
-        ((why, _),) = Counter(entry.why for entry in left).most_common(1)
-        size = in_words(sum(entry.size for entry in left))
-        progress.note(
-            f"{len(left)} stored results ({size}) in {store.root} are orphaned, most of them by this: {why}. They are not "
-            "used any more; `cellda store clear --orphaned` removes them."
-        )
+    if not left:
+        return
+    ((why, _),) = Counter(entry.why for entry in left).most_common(1)
+    size = in_words(sum(entry.size for entry in left))
+    progress.note(
+        f"{len(left)} stored results ({size}) in {store.root} are orphaned, most of them by this: {why}. They are not "
+        "used any more; `cellda store clear --orphaned` removes them."
+    )
     write_whole(file, json.dumps({"digest": now}) + "\n")
 
 
