@@ -29,6 +29,7 @@ SILENT = (
     "experiment/naming.py",
     "experiment/result.py",
     "experiment/workspace.py",
+    "framing/__init__.py",
     "framing/spec.py",
     "models/description.py",
     "models/heads/__init__.py",
