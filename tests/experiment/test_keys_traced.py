@@ -33,6 +33,7 @@ SILENT = (
     "experiment/orphans.py",
     "experiment/result.py",
     "experiment/workspace.py",
+    "framing/__init__.py",
     "framing/spec.py",
     "models/description.py",
     "models/heads/__init__.py",

@@ -18,6 +18,7 @@ from cellda.framing.cell import find_nucleus
 from cellda.framing.spec import FramingSpec
 from cellda.models import CellClassifier
 from cellda.runtime.store import Store
+from described import first_format
 from tiny import prepared, recipe, target
 
 SMEAR, RED_CELL, CYTOPLASM, NUCLEUS = (232, 220, 205), (205, 160, 150), (180, 175, 215), (90, 40, 130)
@@ -306,13 +307,10 @@ def test_images_without_a_cell_are_counted_in_the_record_and_said(tmp_path, caps
 
 
 def test_a_classifier_saved_before_there_was_framing_shows_images_whole(tmp_path):
-    import json
-
-    from cellda.models.classifier import DESCRIPTION
-
     model = recipe(adapter="none").run(target(), store=tmp_path / "store", progress=False).model
+    model.seen = None
     place = model.save(tmp_path / "model")
-    description = json.loads((place / DESCRIPTION).read_text())
-    del description["framing"]
-    (place / DESCRIPTION).write_text(json.dumps(description))
-    assert CellClassifier.load(place).framing_spec.name == "none"
+    first_format(place, "framing", "seen")
+    with pytest.warns(UserWarning, match="saved by an earlier version"):
+        loaded = CellClassifier.load(place)
+    assert loaded.framing_spec.name == "none"
