@@ -21,7 +21,7 @@ def test_indexing_decodes_no_image(name, tmp_path, monkeypatch):
     load = ImageFile.ImageFile.load
 
     def watched(image):
-        decoded.add(str(image.filename))
+        decoded.add(str(image.filename or image.fp.name))
         return load(image)
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
