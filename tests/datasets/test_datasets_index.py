@@ -21,7 +21,8 @@ def test_indexing_decodes_no_image(name, tmp_path, monkeypatch):
     load = ImageFile.ImageFile.load
 
     def watched(image):
-        decoded.add(str(image.filename))
+        if image.fp is not None:  # it is None when the image is loaded already
+            decoded.add(str(image.filename or image.fp.name))
         return load(image)
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
