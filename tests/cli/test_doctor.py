@@ -105,7 +105,7 @@ def test_what_is_in_a_store_is_counted(tmp_path):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "key.json").write_text(key, encoding="utf-8")
     assert told(findings.store(tmp_path))["results"] == (
-        "2 (18 bytes); 1 orphaned by a change of version, 1 unfinished or damaged"
+        "2 (18 bytes); 1 orphaned, 1 damaged (`cellda store` shows them)"
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from cellda.cli.app import out, say, say_without_groups
 from cellda.cli.early import check_edits, check_file, existing, writable_folder
 from cellda.cli.options import (
+    BitsOption,
     Data,
     FramingOption,
     GroupOption,
@@ -22,7 +23,7 @@ from cellda.cli.options import (
     StoreOption,
     Targets,
 )
-from cellda.cli.recipes import edited_recipe, given, grouped, numbers, of_targets
+from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
 from cellda.errors import ConfigurationError
 from cellda.presets import CAP, OURS
 
@@ -67,6 +68,7 @@ def bench(
     ] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     group: GroupOption = None,
+    bits: BitsOption = None,
     n: Numbers = [],
     pool: PoolOption = None,
     settings: Settings = [],
@@ -105,7 +107,7 @@ def bench(
     own = _own_conditions(files, base, labels=labels)
     recipes = _compared(base, own, adapter, without, labels=labels)
     workspace = Workspace(data, store)
-    aims = grouped(target, data, group)
+    aims = with_options(target, data, group=group, bits=bits)
     sizes = of_targets(single, target, aims)
     study = Study(recipes, aims, range(draws), range(seeds), cap=cap, n=sizes, workspace=workspace)
     every = not (adapter or own)

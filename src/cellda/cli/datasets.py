@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say, tell
-from cellda.cli.options import DatasetName, DatasetPath, FramingTried, GroupOption
+from cellda.cli.options import BitsOption, DatasetName, DatasetPath, FramingTried, GroupOption
 from cellda.cli.recipes import given
 from cellda.errors import ConfigurationError
 
@@ -33,6 +33,7 @@ def show(
     name: DatasetName,
     path: DatasetPath = None,
     group: GroupOption = None,
+    bits: BitsOption = None,
 ) -> None:
     """Print the data card of a dataset; with PATH, also count the cells there."""
     from cellda.data.cards import full_card
@@ -43,7 +44,7 @@ def show(
     base = name.partition("/")[0]
     found = None
     if path is not None or card(base).synthetic:
-        dataset = load(name, path, **given(group=group))
+        dataset = load(name, path, **given(group=group, bits=bits))
         found = dataset.class_counts()
         tell(dataset.account)
     out.print(full_card(card(base), summary(base), found))
@@ -61,6 +62,7 @@ def check(
     path: DatasetPath = None,
     framing: FramingTried = "none",
     group: GroupOption = None,
+    bits: BitsOption = None,
     every: Annotated[
         bool, typer.Option("--all", help="List every file and problem instead of the first of each kind.")
     ] = False,
@@ -76,7 +78,7 @@ def check(
             f"Dataset '{name}' is read from files: give their path, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
-        report = check_dataset(name, path, framing=framing, **given(group=group))
+        report = check_dataset(name, path, framing=framing, **given(group=group, bits=bits))
     out.print(report.full() if every else report)
     if not report.ok:
         raise typer.Exit(1)

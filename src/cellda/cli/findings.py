@@ -4,15 +4,21 @@ import os
 import platform
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata, util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.runtime.os_errors import sentence
+from cellda.runtime.room import in_words
+
+if TYPE_CHECKING:
+    from cellda.runtime.store import Store
 
 SCARCE = 5 * 10**9
 """Free bytes under which a store is likely to be full soon: a source model and decoded images take one or two GB."""
@@ -167,7 +173,7 @@ def store(place: Path | None) -> Iterator[Finding]:
         yield Finding("free room", in_words(free), State.WRONG, f"free some room, or {choose}")
     else:
         yield Finding("free room", in_words(free))
-    yield Finding("results", _results(root))
+    yield Finding("results", _results(Store(place)))
 
 
 def data(folder: Path | None) -> Iterator[Finding]:
@@ -230,14 +236,6 @@ def plugins() -> Iterator[Finding]:
         yield Finding(kind, f"{len(names) - broken} can be loaded")
 
 
-def in_words(size: float) -> str:
-    """A number of bytes with a fitting unit."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size:.0f} bytes"
-
-
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
@@ -249,23 +247,13 @@ def _hub_cache() -> Path:
     return Path(told or Path(home) / "hub").expanduser()
 
 
-def _results(root: Path) -> str:
-    """Number and size of the stored results, and how many are not of this version."""
-    import json
+def _results(store: "Store") -> str:
+    """Number and size of the stored results, and how many of them no run of today uses."""
+    from cellda.experiment.orphans import orphaned
+    from cellda.runtime.inventory import State as Kept
+    from cellda.runtime.inventory import entries
 
-    from cellda.runtime.store import KEY, KEYS
-
-    count = size = old = partial = 0
-    for place in root.glob("*/*"):
-        if not place.is_dir():
-            continue
-        count += 1
-        size += sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-        try:
-            old += json.loads((place / KEY).read_text(encoding="utf-8")).get("keys") != KEYS
-        except (OSError, ValueError, AttributeError):
-            partial += 1
-    rest = (
-        f"; {old} orphaned by a change of version, {partial} unfinished or damaged" if old or partial else ""
-    )
-    return f"{count} ({in_words(size)}){rest}"
+    found = entries(store, orphaned)
+    counts = Counter(entry.state.value for entry in found if entry.state is not Kept.USABLE)
+    rest = f"; {_counted(counts)} (`cellda store` shows them)" if counts else ""
+    return f"{len(found)} ({in_words(sum(entry.size for entry in found))}){rest}"

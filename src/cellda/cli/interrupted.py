@@ -14,7 +14,7 @@ KEPT = {
     "bench": STAGES,
     "datasets fetch": "What has arrived is kept; the same command continues from there.",
     "store clear": "What was removed is gone; the rest is as it was.",
-    "predict": "The predictions of this call were not saved.",
+    "predict": "The rows that are predicted are kept; the same command continues from there.",
     "table": "Nothing was saved.",
     "figure": "Nothing was saved.",
 }

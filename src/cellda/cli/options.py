@@ -65,6 +65,14 @@ GroupOption = Annotated[
         help="Column of a table (table=cells.csv) that says which cells belong together: patient, slide or smear.",
     ),
 ]
+BitsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        max=16,
+        help="Significant bits of the camera (10, 12, 14), if the 16-bit images of a folder or table do not state them.",
+    ),
+]
 Sources = Annotated[
     list[str], typer.Option("--source", help="Source dataset instead of the recipe's; may be repeated.")
 ]

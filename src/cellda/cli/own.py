@@ -10,6 +10,7 @@ from cellda.cli.app import say, tell
 from cellda.cli.early import each, existing, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
+    BitsOption,
     Data,
     FramingOption,
     GroupOption,
@@ -45,6 +46,7 @@ def adapt(
     adapter: AdapterOption = None,
     framing: FramingOption = None,
     group: GroupOption = None,
+    bits: BitsOption = None,
     settings: Settings = [],
     store: StoreOption = None,
 ) -> None:
@@ -64,7 +66,7 @@ def adapt(
     from cellda.datasets.reading.account import Tally
     from cellda.experiment.workflow import UNLABELLED, keep
 
-    known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group))
+    known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group, bits=bits))
     tally = Tally()
     files = image_files(unlabelled, tally)
     pool = tally.close(UNLABELLED, len(files))

@@ -18,19 +18,20 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value not in ([], {})}
 
 
-def grouped(names: Sequence[str], data: Path | None, group: str | None) -> "list[str | CellDataset]":
-    """The named datasets, loaded if the column of their groups is given.
+def with_options(names: Sequence[str], data: Path | None, **options: Any) -> "list[str | CellDataset]":
+    """The named datasets, loaded if options of their loaders are given (those that are None are not).
 
     Raises:
-        CelldaError: If one is not a table, or has no such column.
+        CelldaError: If one does not take such an option.
     """
-    if group is None:
+    options = given(**options)
+    if not options:
         return list(names)
 
     from cellda.data.root import DataRoot
 
     root = DataRoot(data)
-    return [root.load(name, group=group) for name in names]
+    return [root.load(name, **options) for name in names]
 
 
 def numbers(texts: Sequence[str], targets: Sequence[str]) -> tuple[int | None, dict[str, int]]:

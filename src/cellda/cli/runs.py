@@ -11,6 +11,7 @@ from cellda.cli.app import out, say, say_without_groups
 from cellda.cli.early import each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
+    BitsOption,
     Data,
     FramingOption,
     GroupOption,
@@ -26,7 +27,7 @@ from cellda.cli.options import (
     Target,
     Targets,
 )
-from cellda.cli.recipes import edited_recipe, given, grouped, numbers, of_targets
+from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
 
 
 def run(
@@ -38,6 +39,7 @@ def run(
     adapter: AdapterOption = None,
     framing: FramingOption = None,
     group: GroupOption = None,
+    bits: BitsOption = None,
     n: Number = None,
     draw: Annotated[
         int | None, typer.Option(min=0, help="Number of the draw; default: the recipe's.")
@@ -71,7 +73,7 @@ def run(
 
     from cellda.experiment.result import MODEL, RECORD, check_free
 
-    [aim] = grouped([target], data, group)
+    [aim] = with_options([target], data, group=group, bits=bits)
     if save is not None and (save / RECORD).exists():
         from cellda.experiment.run import Run
         from cellda.experiment.workspace import Workspace
@@ -103,6 +105,7 @@ def ablate(
     draws: Annotated[int, typer.Option(min=1, help="Number of draws.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     group: GroupOption = None,
+    bits: BitsOption = None,
     n: Numbers = [],
     protocol: ProtocolOption = None,
     settings: Settings = [],
@@ -129,7 +132,7 @@ def ablate(
     from cellda.reporting.tables.conditions import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
-    aims = grouped(target, data, group)
+    aims = with_options(target, data, group=group, bits=bits)
     study = Study.of_paper(base, aims, range(draws), range(seeds), conditions, Workspace(data, store))
     study = replace(study, n=of_targets(single, target, aims))
     predictions = study.run()

@@ -107,7 +107,7 @@ def _no_room(size: int, folder: Path, what: str, reason: str = "") -> Configurat
 
 def in_words(size: int) -> str:
     """A number of bytes with a fitting unit, as `1.4 GB`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size} bytes"

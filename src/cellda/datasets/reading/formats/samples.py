@@ -100,5 +100,5 @@ def unclear(highest: int) -> str:
     bits = next(bits for bits in (8, 10, 12, 14) if highest < 2**bits)
     return (
         f"its 16-bit values reach only {highest}, so white may be {2**bits - 1} ({bits} bits) or 65535 (16 bits); state the "
-        f"significant bits of the camera (bits={bits}) or save it with 8 bits"
+        f"significant bits of the camera (bits={bits}, --bits {bits}) or save it with 8 bits"
     )
