@@ -123,9 +123,7 @@ def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -
     def matches(picture: "Picture", patterns: list[str]) -> bool:
         path = Path(picture.name)
         return any(
-            fnmatchcase(name, one)
-            for one in patterns
-            for name in (path.name, path.as_posix(), f"/{path.as_posix()}")
+            fnmatchcase(path.name, one) or fnmatchcase(f"/{path.as_posix()}", f"*/{one}") for one in patterns
         )
 
     chosen = [
