@@ -21,8 +21,9 @@ SETTLED = 2 * 10**9
 seconds, and a file that is changed twice within a step may look the same after both."""
 
 _PIECE, _BATCH, _PART = 1 << 20, 4096, 64
-_THREADS = 8
+_THREADS = 4
 _STATE = struct.Struct("<qqqQ")
+"""Size, times of modification and change of status in nanoseconds, inode."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
         else:
             changed.append(place)
     problems = []
-    for places, read in _batches(files, changed, owner):
+    for places, read in _batches(files, states, changed, owner):
         for place, one in zip(places, read, strict=True):
             states[place], hashes[place] = one.state, one.hash
             problems += [f"{files[place]}: {one.problem}"] if one.problem else []
@@ -123,7 +124,7 @@ def _packed(found: os.stat_result) -> bytes:
 
 
 def _batches(
-    files: Sequence[str], places: Sequence[int], owner: str
+    files: Sequence[str], states: Sequence[bytes], places: Sequence[int], owner: str
 ) -> Iterator[tuple[Sequence[int], list[_Read]]]:
     """Read the files at these places in threads, which hashing and the disk leave to each other; batch by batch."""
     if not places:
@@ -133,7 +134,10 @@ def _batches(
         with progress.task(Work(Stage.HASH, owner), len(places)) as advance:
             for start in range(0, len(places), _BATCH):
                 batch = places[start : start + _BATCH]
-                parts = [[files[at] for at in batch[i : i + _PART]] for i in range(0, len(batch), _PART)]
+                parts = [
+                    [(files[at], states[at]) for at in batch[i : i + _PART]]
+                    for i in range(0, len(batch), _PART)
+                ]
                 read: list[_Read] = []
                 for part in threads.map(_read_all, parts):
                     read += part
@@ -143,27 +147,29 @@ def _batches(
         threads.shutdown(cancel_futures=True)  # so that an interruption does not wait for a whole batch
 
 
-def _read_all(files: Sequence[str]) -> list[_Read]:
-    return [_read(file) for file in files]
-
-
-def _read(file: str) -> _Read:
+def _read_all(files: Sequence[tuple[str, bytes]]) -> list[_Read]:
     now = time.time_ns()
+    return [_read(file, state, now) for file, state in files]
+
+
+def _read(file: str, state: bytes, now: int, *, again: bool = True) -> _Read:
+    """Read a file that was in this state a moment ago."""
     try:
         # Without buffers, which cost as much as reading a small file.
         opened = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            before = os.fstat(opened)
-            content = xxh3_128()
-            while piece := os.read(opened, min(_PIECE, before.st_size + 1)):
+            content, left = xxh3_128(), int.from_bytes(state[:8], "little")
+            while left > 0 and (piece := os.read(opened, min(left, _PIECE))):
                 content.update(piece)
+                left -= len(piece)
             after = os.fstat(opened)
         finally:
             os.close(opened)
     except OSError as error:
         return _Read(problem=error.strerror or str(error))
-    state = _packed(after)
-    if _packed(before) != state:
+    if (found := _packed(after)) != state:
+        if again:  # it changed since it was listed, perhaps before it was opened
+            return _read(file, found, now, again=False)
         return _Read(problem="it changed while it was read; wait until it is complete")
     # Windows has no time of the change of status: it says when the file was created.
     last = after.st_mtime_ns if os.name == "nt" else after.st_ctime_ns
