@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cellda.errors import ConfigurationError, DataError, nearest
 from cellda.evaluation.condition import FACTS
@@ -135,6 +137,7 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
             compression="zstd",
             use_dictionary=[*_TEXT, *_NUMBERS],
             use_byte_stream_split=list(PROBABILITIES),
+            write_page_checksum=True,
         )
     return target
 
@@ -159,8 +162,9 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     tables = []
     for file in files:
         try:
-            raw = pd.read_parquet(file)
-        except (OSError, ValueError) as error:
+            # What pandas adds about types is not needed, and not trusted.
+            raw = pq.read_table(file, page_checksum_verification=True).to_pandas(ignore_metadata=True)
+        except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
             raise DataError(f"'{file}' cannot be read as parquet: {error}.") from None
         tables.append(validate(raw, f"'{file}'"))
     table = pd.concat(tables, ignore_index=True)
