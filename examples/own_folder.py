@@ -38,7 +38,8 @@ def main(
     classifier = CellClassifier.load(saved / "model")
     paths = [cells.folder / path for path in cells.table["path"][:5]]
     predicted = classifier.predict(paths)
-    for path, label, flag in zip(paths, predicted.labels, predicted.flags, strict=True):
+    flags = predicted.flags or [""] * len(paths)
+    for path, label, flag in zip(paths, predicted.labels, flags, strict=True):
         print(f"{path.name}: {label}{f', but look at it: {flag}' if flag else ''}")
     return predicted.labels
 
