@@ -53,6 +53,7 @@ EDITS: dict[str, Any] = {
     "search.trials": 5,
     "search.folds": 4,
     "pool": "disjoint",
+    "twins": "drop",
     "protocol": "paper",
     "seed": 7,
     "device": "cpu",
@@ -339,10 +340,10 @@ def test_a_file_name_is_not_taken_for_yaml():
 
 
 def own_folder(root: Path, classes: dict[str, int]) -> Path:
-    for name, count in classes.items():
+    for shade, (name, count) in enumerate(classes.items()):
         (root / name).mkdir(parents=True)
         for number in range(count):
-            Image.new("RGB", (8, 8), (number, 9, 9)).save(root / name / f"{number}.png")
+            Image.new("RGB", (8, 8), (number, shade, 9)).save(root / name / f"{number}.png")
     return root
 
 

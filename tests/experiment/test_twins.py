@@ -140,3 +140,13 @@ def test_a_dataset_without_twins_is_not_touched(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert with_twins(dataset, "drop") is dataset
+
+
+def test_files_that_are_no_images_are_unreadable_and_not_twins(tmp_path: Path) -> None:
+    for name in ("seg", "mono"):
+        picture(tmp_path / name / "a.png")
+        (tmp_path / name / "empty.png").write_bytes(b"")
+        (tmp_path / name / "broken.png").write_bytes(b"broken")
+    report = check("folder", tmp_path)
+    assert report.contradictory == ()
+    assert len(report.unreadable) == 4

@@ -217,10 +217,10 @@ def test_where_there_is_no_cell_the_image_is_shown_whole(image):
 
 def folder_of_cells(root: Path) -> Path:
     """Two classes of cells in files; one file shows none."""
-    for name in ("basophil", "monocyte"):
+    for place, name in ((80, "basophil"), (81, "monocyte")):
         (root / name).mkdir(parents=True)
         for number in range(3):
-            Image.fromarray(scene(cell(80 + 15 * number, 80, 15 + 5 * number))).save(
+            Image.fromarray(scene(cell(80 + 15 * number, place, 15 + 5 * number))).save(
                 root / name / f"{number}.png"
             )
     Image.fromarray(scene(cell()[:3])).save(root / "monocyte" / "0.png")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from xxhash import xxh3_128
 
@@ -22,6 +23,10 @@ seconds, and a file that is changed twice within a step may look the same after 
 
 _PIECE, _BATCH, _PART = 1 << 20, 4096, 64
 _THREADS = 4
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_TIME = 1 if os.name == "nt" else 2
+"""Which field of a state says when a file was changed last; Windows has no time of the change of status."""
+
 _STATE = struct.Struct("<qqqQ")
 """Size, times of modification and change of status in nanoseconds, inode."""
 
@@ -56,8 +61,7 @@ class Contents:
         return [file for file, content in zip(now.files, now.hashes, strict=True) if before[file] != content]
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(NamedTuple):
     """A file that was read: its state and hash, whether they may be remembered, or what prevented it."""
 
     state: bytes = b""
@@ -155,8 +159,7 @@ def _read_all(files: Sequence[tuple[str, bytes]]) -> list[_Read]:
 def _read(file: str, state: bytes, now: int, *, again: bool = True) -> _Read:
     """Read a file that was in this state a moment ago."""
     try:
-        # Without buffers, which cost as much as reading a small file.
-        opened = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        opened = os.open(file, _FLAGS)  # without buffers, which cost as much as reading a small file
         try:
             content, left = xxh3_128(), int.from_bytes(state[:8], "little")
             while left > 0 and (piece := os.read(opened, min(left, _PIECE))):
@@ -171,6 +174,4 @@ def _read(file: str, state: bytes, now: int, *, again: bool = True) -> _Read:
         if again:  # it changed since it was listed, perhaps before it was opened
             return _read(file, found, now, again=False)
         return _Read(problem="it changed while it was read; wait until it is complete")
-    # Windows has no time of the change of status: it says when the file was created.
-    last = after.st_mtime_ns if os.name == "nt" else after.st_ctime_ns
-    return _Read(state, content.digest(), settled=now - last >= SETTLED)
+    return _Read(state, content.digest(), settled=now - _STATE.unpack(state)[_TIME] >= SETTLED)

@@ -9,6 +9,7 @@ from typing import Self
 
 import pandas as pd
 
+from cellda.datasets.reading.decode import unusable
 from cellda.datasets.reading.identical import Contradiction, contradictions, identical
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
@@ -33,8 +34,18 @@ class FileContents:
 
     @cached_property
     def contradictions(self) -> list[Contradiction]:
-        """Cells that are the same image under different classes, those of `dropped` included."""
-        return contradictions(self.table, self.dropped, {**self._dropped_pictures, **self._pictures})
+        """Cells that are the same image under different classes, those of `dropped` included.
+
+        Files that are no images, such as empty ones, are not among them: whoever reads them says so.
+        """
+        found = contradictions(self.table, self.dropped, {**self._dropped_pictures, **self._pictures})
+        files = set(self.files) if found else set()
+        return [
+            one
+            for one in found
+            if one.first[0] not in files
+            or not unusable([(self.folder / one.first[0], one.first[1])], _nothing)
+        ]
 
     @cached_property
     def without_contradictions(self) -> Self:
@@ -74,6 +85,11 @@ class FileContents:
     @property
     def full_name(self) -> str:
         """See `CellDataset.full_name`."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path:
+        """See `CellDataset.folder`."""
         raise NotImplementedError
 
     @property
@@ -117,3 +133,7 @@ class FileContents:
     def _identical(self) -> list[list[str]]:
         paths = list(self._pictures)
         return [[paths[index] for index in twins] for twins in identical(list(self._pictures.values()))]
+
+
+def _nothing(_: int) -> None:
+    """Shows no progress."""

@@ -11,6 +11,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cellda.datasets.reading.decode import Box
+
 
 def identical(pictures: Sequence[Hashable]) -> list[list[int]]:
     """Sets of equal pictures, as indices into `pictures`; those without a twin are omitted.
@@ -29,10 +31,12 @@ class Contradiction:
     """Cells that are the same image, or the same box of the same image, under different classes.
 
     Attributes:
+        first: Path and box of the first of them.
         cells: Path (and box) of each -> its published label.
         rows: Those of them that are in the dataset's table, as its rows.
     """
 
+    first: tuple[str, Box | None]
     cells: Mapping[str, str]
     rows: tuple[int, ...]
 
@@ -62,6 +66,7 @@ def contradictions(
         same[pictures[cell.path], cell.box].append(cell)
     return [
         Contradiction(
+            (found[0].path, found[0].box),
             {cell.path if cell.box is None else f"{cell.path} {cell.box}": cell.raw_label for cell in found},
             tuple(cell.row for cell in found if cell.row < len(table)),
         )
@@ -75,7 +80,7 @@ class _Cell(NamedTuple):
     path: str
     label: str | None
     raw_label: str
-    box: tuple[int, int, int, int] | None
+    box: Box | None
 
 
 def merged_groups(groups: Sequence[str], pictures: npt.NDArray[np.int64]) -> list[str]:
