@@ -26,7 +26,7 @@ class Recorder(Adapter):
     add: float = tunable(1.0, low=0.0, high=4.0)
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
-        model.seen = [*getattr(model, "seen", []), (self.name, target, context)]
+        model.recorded = [*getattr(model, "recorded", []), (self.name, target, context)]
         return model
 
     def image_passes(self, offer: Offer) -> int:
@@ -67,7 +67,7 @@ def test_the_steps_see_the_model_in_turn_and_only_what_each_declared() -> None:
         brightness_set(seed=2),
     )
     model = CellClassifier(recipe().backbone, recipe().normalizer)
-    found = chain.adapt(model, TargetView(support, pool), AdaptContext(None, 0, (source,))).seen
+    found = chain.adapt(model, TargetView(support, pool), AdaptContext(None, 0, (source,))).recorded
     assert [name for name, *_ in found] == ["recorder", "recorder_of_labels"]
     (_, first, one), (_, second, other) = found
     assert first.support.known_labels is None

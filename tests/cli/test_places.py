@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cellda.cli import app
+from cellda.cli.commands import app
 from cellda.experiment.result import RunResult
 from tiny import recipe
 

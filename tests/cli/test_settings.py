@@ -47,7 +47,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "normalizer.mask": st.sampled_from(["padding", None]),
     "sources": st.lists(st.sampled_from(["raabin", "bccd", "lisc"]), min_size=1, unique=True),
     "pool": st.sampled_from(["query", "disjoint"]),
-    "seed": st.integers(0, 2**31),
+    "seed": st.integers(0, 10**9),
 }
 
 

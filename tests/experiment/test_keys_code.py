@@ -70,8 +70,6 @@ def test_a_changed_file_makes_stale_what_runs_it(tmp_path: Path, file: str) -> N
 @pytest.mark.parametrize(
     ("file", "edits"),
     [
-        ("framing/cell.py", {"framing": "center"}),
-        ("framing/cell.py", {"framing": "none"}),
         ("normalizers/reinhard.py", {"normalizer": "identity"}),
         ("normalizers/histogram.py", {"target_normalizer": "reinhard"}),
         ("adapters/full.py", {"adapter": "head_only"}),

@@ -32,7 +32,7 @@ class Commands(TyperGroup):
             if not isinstance(error, OSError) and os_errors.number(error) is None:
                 raise
             with suppress(OSError):  # nothing is left to say it on
-                say_aside(f"cellda: {os_errors.sentence(error)}")
+                _complain(f"cellda: {os_errors.sentence(error)}")
             sys.exit(2)
 
     def make_context(self, *given: Any, **options: Any) -> Any:
@@ -48,8 +48,13 @@ class Commands(TyperGroup):
                 warnings.showwarning = _shown_by(warnings.showwarning)
                 return super().invoke(ctx)
         except CelldaError as error:
-            say_aside(f"cellda: {error}")
+            _complain(f"cellda: {error}")
             raise typer.Exit(2) from None
+
+
+def _complain(text: str) -> None:
+    """Print an error, whose parts are escaped and whose lines are kept."""
+    Console(stderr=True).print(shown(text, lines=True), markup=False, highlight=False, soft_wrap=True)
 
 
 app = typer.Typer(
