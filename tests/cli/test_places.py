@@ -40,6 +40,8 @@ NEEDED = {
     ("adapt",): [],
     ("predict",): [".", "."],
     ("table",): ["summary", "."],
+    ("store",): (),
+    ("store", "clear"): ("--all", "--dry-run"),
     ("figure",): ["query_size", "."],
 }
 """What else a command needs before its options are looked at."""
