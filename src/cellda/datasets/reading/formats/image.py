@@ -96,10 +96,12 @@ def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
     image = _open(stream, magic)
     try:
         image.load()
-    except ValueError:  # texts may follow the pixels
-        if magic != png.MAGIC:
+    except Exception as error:
+        if image.format == "TIFF":
+            image.close()  # Pillow has opened the file itself
+        if magic != png.MAGIC or not isinstance(error, ValueError):
             raise
-        image = Image.open(png.without_texts(stream))
+        image = Image.open(png.without_texts(stream))  # texts may follow the pixels
         image.load()
     if magic == png.MAGIC:
         png.check_rows(stream, image)
