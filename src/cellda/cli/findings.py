@@ -42,7 +42,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One finding, with its remedy.
 
     Attributes:
         subject: What it is.
@@ -183,7 +183,7 @@ def data(folder: Path | None) -> Iterator[Finding]:
         folder: It holds one folder per dataset name; None if there is none.
     """
     if folder is None:
-        yield Finding("data", "not looked at; give the folder of the datasets with --data")
+        yield Finding("data", "not checked; give the folder of the datasets with --data")
         return
     from cellda import datasets
 

@@ -141,17 +141,12 @@ def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -
 
 
 def _state(pictures: "list[Picture]") -> str:
-    """Digest of the pictures and of the state of their files."""
+    """Digest of the pictures and of the state of their files, by which a change since the last call is noticed."""
+    from cellda.runtime.contents import state_of
     from cellda.runtime.store import digest
 
-    def state(path: Path) -> list[int]:
-        try:
-            found = path.stat()
-        except OSError:
-            return []
-        return [found.st_size, found.st_mtime_ns]
-
-    return digest({"images": [[one.name, one.box, state(one.path) if one.path else []] for one in pictures]})
+    states = [[one.name, one.box, state_of(str(one.path)).hex() if one.path else ""] for one in pictures]
+    return digest({"images": states})
 
 
 def _refuse_unreadable(pictures: "list[Picture]") -> None:

@@ -10,7 +10,7 @@ from cellda.experiment.keys import STAGES
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
 from cellda.runtime.inventory import State, entries
-from cellda.runtime.manifest import write_whole
+from cellda.runtime.place import written
 from cellda.runtime.room import in_words
 from cellda.runtime.store import KEYS, Store, digest
 from cellda.runtime.versions import COMPUTING, versions
@@ -50,7 +50,8 @@ def announce(store: Store) -> None:
         f"{len(left)} stored results ({size}) in {store.root} are orphaned, most of them by this: {why}. They are not "
         "used any more; `cellda store clear --orphaned` removes them."
     )
-    write_whole(file, json.dumps({"digest": now}) + "\n")
+    with written(file) as part:
+        part.write_text(json.dumps({"digest": now}) + "\n", encoding="utf-8")
 
 
 def _codes() -> list[str]:

@@ -18,6 +18,7 @@ from cellda.errors import ConfigurationError
 from cellda.models.judged import has_class
 from cellda.models.results import Result
 from cellda.models.table_file import check_table
+from cellda.runtime.place import written
 from cellda.text import csv_safe, plain
 
 BOX = ("x", "y", "w", "h")
@@ -83,16 +84,12 @@ class Rows:
         self._stream.close()
         rows = [row for block in self._blocks()[1] for row in block]
         table = self._table(rows)
-        part = self.file.with_name(f"{self.file.name}.part")
-        try:
+        with written(self.file) as part:
             if self.file.suffix.lower() == ".csv":
                 safe = {name: table[name].map(csv_safe, na_action="ignore") for name in _TEXTS}
                 table.assign(**safe).to_csv(part, index=False, float_format="%.4f")
             else:
                 table.to_parquet(part, index=False)
-            part.replace(self.file)
-        finally:
-            part.unlink(missing_ok=True)
         self._partial.unlink()
         return table
 

@@ -48,7 +48,7 @@ class Contents:
     def changed(self) -> list[str]:
         """The files whose state has changed since then, and those that are gone."""
         known = zip(self.files, self.states, strict=True)
-        return [file for file, state in known if _state(file) != state]
+        return [file for file, state in known if state_of(file) != state]
 
     def differing(self, owner: str) -> list[str]:
         """The files that hold something else than then; of those whose state has changed, the bytes are compared.
@@ -87,7 +87,7 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
     """
     if not files:
         return Contents((), (), ())
-    states = [_state(file) for file in files]
+    states = [state_of(file) for file in files]
     gone = [file for file, state in zip(files, states, strict=True) if not state]
     if gone:
         raise DataError(f"{len(gone)} files of dataset '{owner}' are gone.", gone)
@@ -113,8 +113,8 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
     return Contents(files, states, hashes)
 
 
-def _state(file: str) -> bytes:
-    """The state of a file, 32 bytes; empty if there is no such file."""
+def state_of(file: str) -> bytes:
+    """Size, times of the last modification and change of status, and inode of a file, in 32 bytes; empty if there is none."""
     try:
         return _packed(os.stat(file))  # noqa: PTH116 - a Path for each file costs a second on 170,000 of them
     except OSError:

@@ -38,7 +38,10 @@ def seal(folder: Path, name: str) -> None:
     files = {file: {"bytes": stamp[0], "hash": hash_of(folder / file)} for file, stamp in _stamps(folder)}
     content = {"name": name, "files": files}
     text = json.dumps({**content, "hash": _hash(content)}, indent=2)
-    write_whole(folder / MANIFEST, text + "\n")
+    # A fixed name, which a later attempt finds and removes if this one is killed.
+    half = _half(folder / MANIFEST)
+    half.write_text(text + "\n", encoding="utf-8")
+    half.replace(folder / MANIFEST)
 
 
 def damage(folder: Path, name: str | None = None) -> str | None:
@@ -67,13 +70,6 @@ def damage(folder: Path, name: str | None = None) -> str | None:
     if problem is None:
         _sound[place] = stamps
     return problem
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a text file that is there completely or not at all."""
-    half = _half(file)
-    half.write_text(text, encoding="utf-8")
-    half.replace(file)
 
 
 def hash_of(file: Path, advance: Callable[[int], None] = lambda _bytes: None) -> str:
