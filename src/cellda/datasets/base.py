@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
 
-class CellDataset(FileContents, DataCard, ABC):
+class CellDataset(FileContents, DataCard):
     """Cells of one laboratory.
 
     A new dataset reads its published layout in `_index` (`cellda.datasets.reading.layout` helps with folders) and

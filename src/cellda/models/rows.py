@@ -138,7 +138,8 @@ class Rows:
                 return stream
             if not self._overwrite:
                 raise ConfigurationError(
-                    f"{self._partial} is an interrupted table of another prediction: its {', '.join(differing)} differ(s). "
+                    f"{self._partial} is an interrupted table of another prediction, which differs in: "
+                    f"{', '.join(differing)}. "
                     "Finish it with the command that began it, save in another file, or begin again with --overwrite."
                 )
         stream = self._partial.open("w", encoding="utf-8")

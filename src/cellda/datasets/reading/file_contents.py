@@ -1,6 +1,7 @@
 """What the files of a dataset hold: their hashes, identical images, and files that change while they are used."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import cached_property
@@ -15,7 +16,7 @@ from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
 
 
-class FileContents:
+class FileContents(ABC):
     """The part of `CellDataset` that knows what its files hold.
 
     All of it is computed when it is first needed, and stays as it is until `refresh`.
@@ -83,19 +84,19 @@ class FileContents:
             )
 
     @property
+    @abstractmethod
     def full_name(self) -> str:
         """See `CellDataset.full_name`."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def folder(self) -> Path:
         """See `CellDataset.folder`."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def files(self) -> Sequence[str]:
         """See `CellDataset.files`."""
-        raise NotImplementedError
 
     def _forget(self) -> None:
         """Forget all that follows from the table and from what files hold."""
