@@ -84,7 +84,7 @@ def clear(
 
     states = {State.ORPHANED: orphaned, State.PARTIAL: partial, State.DAMAGED: damaged}
     wanted = {state for state, asked in states.items() if asked} or set(State)
-    root, found = _entries(place or context.obj)
+    root, found = _entries(place or context.obj, verify=damaged)
     known = sorted({entry.kind for entry in found})
     if unknown := [name for name in kind if found and name not in known]:
         raise ConfigurationError(
@@ -96,7 +96,7 @@ def clear(
         if entry.state in wanted and (not kind or entry.kind in kind) and (days is None or entry.age >= days)
     ]
     if not chosen:
-        say(f"Nothing of this is in {root}.")
+        say(f"No result in {root} matches.")
         return
     out.print(_table(chosen))
     size = in_words(sum(entry.size for entry in chosen))

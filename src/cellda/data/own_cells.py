@@ -89,11 +89,14 @@ class OwnCells(CellDataset):
         """What the unlabelled images held; the labelled cells have their own."""
         return read_contents(list(map(str, self.images)), self.full_name)
 
-    def check_unchanged(self) -> None:
+    def _contents_at(self, rows: Sequence[int]) -> Contents:
+        return self._contents.at(row - self.count for row in rows if row >= self.count)
+
+    def check_unchanged(self, rows: Sequence[int]) -> None:
         """See `CellDataset.check_unchanged`."""
-        super().check_unchanged()
+        super().check_unchanged(rows)
         if self.labelled is not None:
-            self.labelled.check_unchanged()
+            self.labelled.check_unchanged([row for row in rows if row < self.count])
 
     @property
     def code(self) -> str:

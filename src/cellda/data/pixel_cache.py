@@ -159,6 +159,8 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
             for start in range(len(done) * CHUNK, total, CHUNK):
                 rows = range(start, min(start + CHUNK, total))
                 done.append(_block(dataset, rows, size, spec, stream))
+                # Before it is recorded: after an interruption, nobody could tell what the files had been.
+                dataset.check_unchanged(rows)
                 ledger.append(done[-1])
                 advance(len(rows))
         bad = [problem for block in done for problem in block["bad"]]
@@ -166,7 +168,6 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
             raise DataError(
                 f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
             )
-        dataset.check_unchanged()
     except (ConfigurationError, DataError):  # no room, or images that will be others
         file.unlink(missing_ok=True)
         ledger.keep([])

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cellda.data.pixel_cache import FRAMING, READING
 from cellda.experiment.keys import STAGES
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
-from cellda.runtime.inventory import State, entries
+from cellda.runtime.inventory import Entry, State, entries
 from cellda.runtime.place import written
 from cellda.runtime.room import in_words
 from cellda.runtime.store import KEYS, Store, digest
@@ -22,13 +23,14 @@ def orphaned(key: Mapping[str, Any]) -> str | None:
     """Why no run of today asks for the entry with this key; None if one may."""
     if key.get("keys") != KEYS:
         return "made by an earlier cellda"
-    stated = key.get("versions", {})
+    searched = key.get("search", {})
+    stated = {**key.get("versions", {}), **searched.get("versions", {})}
     changed = [
         f"{name} {was} -> {now}" for name, now in versions(*stated).items() if (was := stated[name]) != now
     ]
     if changed:
         return ", ".join(changed)
-    codes = [key.get("computing"), key.get("search", {}).get("computing")]
+    codes = [key.get("computing"), searched.get("computing")]
     return "the code of cellda has changed" if {*codes} - {*_codes(), None} else None
 
 
@@ -42,16 +44,19 @@ def announce(store: Store) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     left = [entry for entry in entries(store, orphaned) if entry.state is State.ORPHANED]
-    if not left:
-        return
+    if left:
+        _say(left, store)
+    with suppress(OSError), written(file) as part:  # if it cannot be remembered, it is said again
+        part.write_text(json.dumps({"digest": now}) + "\n", encoding="utf-8")
+
+
+def _say(left: Sequence[Entry], store: Store) -> None:
     ((why, _),) = Counter(entry.why for entry in left).most_common(1)
     size = in_words(sum(entry.size for entry in left))
     progress.note(
         f"{len(left)} stored results ({size}) in {store.root} are orphaned, most of them by this: {why}. They are not "
         "used any more; `cellda store clear --orphaned` removes them."
     )
-    with written(file) as part:
-        part.write_text(json.dumps({"digest": now}) + "\n", encoding="utf-8")
 
 
 def _codes() -> list[str]:

@@ -3,7 +3,7 @@
 import os
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +37,21 @@ class Contents:
 
     Attributes:
         files: Absolute paths.
-        states: The state of each: size, times of its last modification and change of status, inode.
+        states: The state of each: size, times of its last modification and change of status, inode; empty if the file was
+            so new that a further change might not show in it.
         hashes: The 128-bit hash (XXH3) of the bytes of each.
     """
 
     files: Sequence[str]
     states: Sequence[bytes]
     hashes: Sequence[bytes]
+
+    def at(self, places: Iterable[int]) -> "Contents":
+        """Some of the files, by their places."""
+        chosen = list(places)
+        return Contents(
+            *([column[place] for place in chosen] for column in (self.files, self.states, self.hashes))
+        )
 
     def changed(self) -> list[str]:
         """The files whose state has changed since then, and those that are gone."""
@@ -104,7 +112,7 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
     problems = []
     for places, read in _batches(files, states, changed, owner):
         for place, one in zip(places, read, strict=True):
-            states[place], hashes[place] = one.state, one.hash
+            states[place], hashes[place] = one.state if one.settled else b"", one.hash
             problems += [f"{files[place]}: {one.problem}"] if one.problem else []
         new = zip(places, read, strict=True)
         remembered.add([(files[place], one.state, one.hash) for place, one in new if one.settled])

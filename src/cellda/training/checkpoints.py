@@ -78,6 +78,7 @@ def trained_once(module: nn.Module, folder: Path, train: Callable[[], list[float
             module.load_state_dict(load_file(folder / WEIGHTS))
             module.eval()
             return list(json.loads((folder / LOSSES).read_text(encoding="utf-8")))
+        progress.note(f"The finished training in {folder} is damaged: {problem}. It is made again.")
         shutil.rmtree(folder)
     losses = train()
     folder.mkdir(parents=True)

@@ -26,6 +26,8 @@ class FileContents(ABC):
     table: pd.DataFrame
     dropped: pd.DataFrame
 
+    bits: int | None
+
     twins_left_out: int = 0
     """Number of cells that `without_contradictions` has left out."""
 
@@ -45,7 +47,7 @@ class FileContents(ABC):
             one
             for one in found
             if one.first[0] not in files
-            or not unusable([(self.folder / one.first[0], one.first[1])], _nothing)
+            or not unusable([(self.folder / one.first[0], one.first[1])], _nothing, bits=self.bits)
         ]
 
     @cached_property
@@ -67,13 +69,16 @@ class FileContents(ABC):
         if held is not None and held.changed():
             self._forget()
 
-    def check_unchanged(self) -> None:
-        """Check that files hold what the fingerprint says, after they were decoded.
+    def check_unchanged(self, rows: Sequence[int]) -> None:
+        """Check that the files of some cells hold what the fingerprint says, after they were decoded.
+
+        Args:
+            rows: Rows of the table.
 
         Raises:
             DataError: If files have changed in between; the message lists them all.
         """
-        changed = self._contents.differing(self.full_name)
+        changed = self._contents_at(rows).differing(self.full_name)
         if changed:
             raise DataError(
                 f"{len(changed)} files of dataset '{self.full_name}' changed while they were decoded.",
@@ -116,6 +121,17 @@ class FileContents(ABC):
     def _contents(self) -> Contents:
         """What `files` held."""
         return self._contents_of(self.files)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Where each of `files` stands in `_contents`."""
+        return {path: place for place, path in enumerate(self.files)}
+
+    def _contents_at(self, rows: Sequence[int]) -> Contents:
+        """What the files of some cells held; of cells that are not files of their own, all files."""
+        paths = dict.fromkeys(self.table["path"].iloc[list(rows)])
+        own = [self._numbers[path] for path in paths if path in self._numbers]
+        return self._contents.at(own) if own else self._contents
 
     @cached_property
     def _pictures(self) -> dict[str, bytes]:

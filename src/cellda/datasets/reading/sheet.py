@@ -116,7 +116,8 @@ def _text(file: Path, wanted: Sequence[str]) -> Sheet:
         text, skipped = rest, 1
     try:
         separator = max(SEPARATORS, key=lambda mark: _fits(text, mark, wanted))
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        # Strict: a quote that is never closed would swallow all later rows.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         sheet = Sheet([name.strip() for name in next(reader, [])], encoding=encoding)
     except csv.Error as error:
         raise DataError(f"The table {file} is not CSV: {error}.") from None
@@ -170,6 +171,8 @@ def _workbook(file: Path) -> Sheet:
             )
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         names = [page.title for page in book.worksheets]
+        for page in book.worksheets:
+            page.reset_dimensions()  # a file may state fewer rows than it has
         sheet = _page(book.worksheets[0].iter_rows(values_only=True)) if names else Sheet([])
         book.close()
     except DataError:

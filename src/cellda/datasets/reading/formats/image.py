@@ -37,11 +37,12 @@ def samples(stream: BinaryIO) -> Samples | Image.Image:
     found = None
     if magic.startswith(tiff.MAGIC):
         found = tiff.read(stream)
-    elif magic == png.MAGIC:
-        found = png.deep_png(stream)
     if found is not None:
         return found
     image = _loaded(stream, magic)
+    # Only now: libpng, as torchvision calls it, ends the process on a damaged file.
+    if magic == png.MAGIC and (found := png.deep_png(stream)) is not None:
+        return found
     # 16-bit grey arrives as I;16, from PGM as I, which Pillow has scaled to 16 bits.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         stated = 16 if image.format == "PPM" else None
