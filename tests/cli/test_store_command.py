@@ -112,6 +112,13 @@ def test_it_removes_what_was_asked_for_and_nothing_else(cellda_, store: Store, o
     assert not list(store.root.glob("*/*.lock"))
 
 
+def test_clearing_what_is_damaged_reads_the_files(cellda_, store: Store) -> None:
+    (entry,) = (place for place in store.root.glob("pixels/*") if len(place.name) == 16)
+    (entry / "file").write_bytes(b"x" * 1000)
+    assert cellda_("store", "--store", store.root, "clear", "--damaged", "--yes").status == 0
+    assert not entry.exists()
+
+
 def test_it_asks_before_it_removes(cellda_, store: Store, monkeypatch) -> None:
     before = names(store)
     for answer, status in ((False, 1), (True, 0)):
@@ -163,6 +170,12 @@ def test_a_change_says_once_what_is_orphaned(store: Store, capsys, monkeypatch) 
     monkeypatch.setattr(orphans, "KEYS", KEYS + 1)
     announce(store)
     assert "4 stored results" in text(capsys.readouterr().err)
+
+
+def test_a_search_is_orphaned_by_the_versions_that_only_it_has() -> None:
+    key = {"keys": KEYS, "search": {"versions": {"optuna": "1.0"}}}
+    assert "optuna 1.0 -> " in orphaned(key)
+    assert orphaned({"keys": KEYS, "search": {"versions": versions("optuna")}}) is None
 
 
 def test_an_entry_is_orphaned_by_version_code_or_format(monkeypatch) -> None:

@@ -171,6 +171,28 @@ def test_decoding_is_done_after_two_hundred_kills(tmp_path: Path, store: Store, 
     assert (kills, rows) == (200, list(range(201)))
 
 
+def test_an_image_that_was_another_while_it_was_decoded_is_not_kept(
+    cells: CellDataset, store: Store, monkeypatch
+):
+    monkeypatch.setattr(cache, "CHUNK", 2)
+    expected = cells.read(range(9), 16)
+    image = cells.folder / cells.table["path"][0]
+    content = image.read_bytes()
+    assert cells.fingerprint
+    Image.new("RGB", (20, 14), "white").save(image)
+    # The change is noticed, or the process is killed: in both cases the block is not recorded.
+    with pytest.raises(DataError, match="changed while they were decoded"):
+        cached_pixels(cells, 16, store)
+    kill_reads(monkeypatch, patience=1)
+    with suppress(DataError, Killed):
+        cached_pixels(cells, 16, store)
+    monkeypatch.undo()
+    image.write_bytes(content)
+    again = cellda.datasets.load("folder", cells.folder)
+    assert again.fingerprint == cells.fingerprint
+    assert torch.equal(cached_pixels(again, 16, store), expected)
+
+
 def test_bad_files_are_all_named_though_decoding_was_killed(cells: CellDataset, store: Store, monkeypatch):
     broken = [cells.folder / "basophil" / "1.png", cells.folder / "neutrophil" / "2.png"]
     for file in broken:

@@ -1,6 +1,7 @@
 """Tables of cells as spreadsheets and other systems write them."""
 
 import codecs
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -94,6 +95,24 @@ def test_a_workbook_is_read_and_its_other_sheets_named(root: Path):
     book.save(root / "cells.xlsx")
     with pytest.raises(DataError, match=r"row 2: the image gone\.png does not exist"):
         load("table", root / "cells.xlsx")
+
+
+def test_rows_beyond_the_range_that_a_workbook_states_are_read(root: Path):
+    book = openpyxl.Workbook()
+    for row in ("path", "label"), ("zellen/a.png", "seg"), ("b.png", "MON"):
+        book.active.append(row)
+    book.save(root / "whole.xlsx")
+    sheet = "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(root / "whole.xlsx") as whole, zipfile.ZipFile(root / "cells.xlsx", "w") as stated:
+        for name in whole.namelist():
+            stated.writestr(name, whole.read(name).replace(b"A1:B3", b"A1:B2"))
+        assert b"A1:B3" in whole.read(sheet)
+    assert len(load("table", root / "cells.xlsx")) == 2
+
+
+def test_a_quote_that_is_not_closed_is_refused(root: Path):
+    with pytest.raises(DataError, match="is not CSV: unexpected end of data"):
+        read(root, 'path,label,notes\nzellen/a.png,seg,"5 um\nb.png,MON,\n')
 
 
 def test_old_formats_say_what_to_save(root: Path):

@@ -66,7 +66,7 @@ def test_kills_change_nothing_lose_nothing_and_leave_nothing(found: dict[str, An
                 "kills": found["together"]["killed"],
                 "studies": found["together"]["well"],
                 "identical": found["together"]["identical"],
-                "made_twice": 0,
+                "made_twice": "",
                 "left_behind": len(found["together"]["left"]),
                 "killed_in": "",
             },
