@@ -110,6 +110,8 @@ def test_patterns_choose_images(cellda_, model: Path, cells: Path, tmp_path: Pat
     assert len(pd.read_csv(tmp_path / "q.csv")) == 10
     said = cellda_("predict", model, cells, "--include", "*.bmp", "--save", tmp_path / "r.csv")
     assert (said.status, (tmp_path / "r.csv").exists()) == (2, False)
+    assert "No image matches the pattern '*.bmp'" in text(said.err)
+    said = cellda_("predict", model, cells, "--exclude", "*.png", "--save", tmp_path / "r.csv")
     assert "leave none of the 17 images" in text(said.err)
 
 

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 
 import tiny
+from cellda.cli.recipes import numbers
+from cellda.errors import ConfigurationError
 from cellda.experiment.result import RunResult
 from said import text
 
@@ -149,3 +151,9 @@ def test_a_path_is_answered_before_heavy_imports(cellda_):
     ):
         said = cellda_(*arguments)
         assert (said.status, "write folder=./own." in text(said.err)) == (2, True), arguments
+
+
+def test_a_number_that_is_given_twice_is_refused() -> None:
+    for texts in (["10", "30"], ["raabin=5", "raabin=7"]):
+        with pytest.raises(ConfigurationError, match="is given twice"):
+            numbers(texts, ["raabin"])

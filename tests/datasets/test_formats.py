@@ -15,6 +15,7 @@ from cellda.data.check import check
 from cellda.data.own_cells import OwnCells
 from cellda.data.pixel_cache import WHOLE, pixels_key
 from cellda.datasets.reading.decode import decode, frame_size
+from cellda.datasets.reading.formats.samples import Samples
 from cellda.datasets.reading.formats.unusual import unusual
 from cellda.errors import ConfigurationError, DataError
 
@@ -505,3 +506,24 @@ def test_a_dataset_takes_the_bits_of_its_camera(tmp_path, rgb):
         cellda.datasets.load("folder", tmp_path / "cells", bits=12), [tmp_path / "cells/monocyte/a.tif"]
     )
     assert own.read([0, 2], 20).amax((1, 2, 3)).min() > 250
+
+
+def test_a_pgm_states_its_white_unless_that_is_the_size_of_its_samples(tmp_path):
+    values = np.linspace(0, 4095, 64).astype(">u2").tobytes()
+    (tmp_path / "stated.pgm").write_bytes(b"P5\n# camera\n8 8\n4095\n" + values)
+    assert decode(tmp_path / "stated.pgm").max() == 255
+    (tmp_path / "unclear.pgm").write_bytes(b"P5 8 8 65535\n" + values)
+    with pytest.raises(DataError, match="bits=12"):
+        decode(tmp_path / "unclear.pgm")
+    assert decode(tmp_path / "unclear.pgm", bits=12).max() == 255
+    (tmp_path / "unclear.ppm").write_bytes(b"P6 8 2 65535\n" + (values + values)[: 8 * 2 * 3 * 2])
+    with pytest.raises(DataError, match="unclear what is white"):
+        decode(tmp_path / "unclear.ppm")
+
+
+def test_alpha_has_the_bits_of_the_colours():
+    values = np.full((2, 2, 4), 4095, np.uint16)
+    values[0, 0, :3] = 0
+    shown = np.asarray(Samples(values, "RGBA").image(12))
+    assert shown[0, 0].tolist() == [0, 0, 0, 255]
+    assert shown[1, 1].tolist() == [255, 255, 255, 255]

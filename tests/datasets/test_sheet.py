@@ -115,6 +115,12 @@ def test_a_quote_that_is_not_closed_is_refused(root: Path):
         read(root, 'path,label,notes\nzellen/a.png,seg,"5 um\nb.png,MON,\n')
 
 
+def test_a_column_of_groups_without_an_entry_is_refused(root: Path):
+    rows = "path,label,patient\nzellen/a.png,seg,#REF!\nb.png,MON,\n"
+    with pytest.raises(DataError, match=r"column 'patient' of .* has no entry"):
+        read(root, rows, group="patient")
+
+
 def test_old_formats_say_what_to_save(root: Path):
     with pytest.raises(DataError, match=r"save it as \.xlsx or \.csv"):
         read(root, b"x", "cells.xls")

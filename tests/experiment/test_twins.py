@@ -130,7 +130,9 @@ def test_published_datasets_are_used_as_published_and_it_is_said(tmp_path: Path)
     with pytest.raises(DataError, match="different classes"):
         with_twins(dataset, "refuse")
     with pytest.warns(UserWarning, match="left out"):
-        assert len(with_twins(dataset, "drop")) == len(dataset) - 2
+        rest = with_twins(dataset, "drop")
+    assert len(rest) == rest.account.used == len(dataset) - 2
+    assert rest.account.found == dataset.account.found
 
 
 def test_a_dataset_without_twins_is_not_touched(tmp_path: Path) -> None:

@@ -126,6 +126,9 @@ def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -
             fnmatchcase(path.name, one) or fnmatchcase(f"/{path.as_posix()}", f"*/{one}") for one in patterns
         )
 
+    idle = [one for one in (*include, *exclude) if not any(matches(picture, [one]) for picture in pictures)]
+    if idle:
+        raise ConfigurationError(f"No image matches the pattern {', '.join(map(repr, idle))}.")
     chosen = [
         picture
         for picture in pictures

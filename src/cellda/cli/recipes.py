@@ -42,11 +42,14 @@ def numbers(texts: Sequence[str], targets: Sequence[str]) -> tuple[int | None, d
         targets: The targets as given.
 
     Raises:
-        ConfigurationError: If a text names another target.
+        ConfigurationError: If a text names another target, or two give the same number.
     """
-    shared, single = None, {}
+    shared: int | None = None
+    single: dict[str, int] = {}
     for text in texts:
         name, _, number = text.rpartition("=")
+        if name in single or (not name and shared is not None):
+            raise ConfigurationError(f"--n {text}: the number of {name or 'all targets'} is given twice.")
         if name and name not in targets:
             raise ConfigurationError(
                 f"--n {text}: '{name}' is not one of the targets; {nearest(name, targets)}"

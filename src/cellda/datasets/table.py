@@ -71,6 +71,11 @@ class Table(CellDataset):
         if problems:
             summary = f"{len(problems)} problem(s) in the table {self.file}, with images in {self.folder}."
             raise DataError(summary, problems)
+        if self.group is not None and not any(listing.groups):
+            raise DataError(
+                f"The column '{self.group}' of {self.file} has no entry. If formulas compute it, save the workbook with its "
+                "values; or give another column."
+            )
         return cell_table(listing.paths, listing.raw_labels, listing.groups, listing.boxes)
 
     def _survey(self, root: Path) -> None:

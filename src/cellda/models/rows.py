@@ -168,8 +168,10 @@ class Rows:
         return head, blocks, end
 
     def _unlock(self) -> None:
+        Path(self._lock.lock_file).unlink(
+            missing_ok=True
+        )  # while it is held: nobody can wait for a file that is gone
         self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
 def _differing(one: Any, other: dict[str, Any]) -> list[str]:

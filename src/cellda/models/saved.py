@@ -17,6 +17,7 @@ from torch import Tensor
 from cellda.errors import ConfigurationError, DataError
 from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
 from cellda.models.judged import Gaussians, Seen
+from cellda.runtime.place import written
 from cellda.text import shown
 
 WEIGHTS = "model.safetensors"
@@ -50,7 +51,8 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
     held = dict(tensors)
     if seen is not None:
         held |= {WHITENING: seen.gaussians.whitening, CENTRES: seen.gaussians.centres}
-    save_file({name: value.contiguous() for name, value in held.items()}, folder / WEIGHTS)
+    with written(folder / WEIGHTS) as part:
+        save_file({name: value.contiguous() for name, value in held.items()}, part)
     weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": _sha256(folder / WEIGHTS)}
     ranges = seen and seen.ranges.model_dump(mode="json")
     write_description(folder, {**fields, "weights": weights, "seen": ranges})

@@ -50,7 +50,9 @@ class Contents:
         """Some of the files, by their places."""
         chosen = list(places)
         return Contents(
-            *([column[place] for place in chosen] for column in (self.files, self.states, self.hashes))
+            [self.files[place] for place in chosen],
+            [self.states[place] for place in chosen],
+            [self.hashes[place] for place in chosen],
         )
 
     def changed(self) -> list[str]:

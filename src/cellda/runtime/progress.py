@@ -76,4 +76,4 @@ def note(line: str) -> None:
     """Say on standard error what a user has to know, above the bars if there are any."""
     progress = _display.get()
     console = Console(stderr=True) if progress is None else progress.console
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(shown(line), markup=False, highlight=False, soft_wrap=True)

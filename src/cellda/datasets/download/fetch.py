@@ -116,8 +116,10 @@ def _alone(work: Path, name: str) -> Iterator[None]:
     finally:
         if work.exists() and not any(work.iterdir()):
             work.rmdir()
+        Path(lock.lock_file).unlink(
+            missing_ok=True
+        )  # while it is held: nobody can wait for a file that is gone
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _fetch(source: Download, folder: Path, work: Path, record_file: Path) -> Record:

@@ -10,6 +10,9 @@ from cellda.text import shown
 OUTSIDE = "cell(s) of none of the six classes"
 """Why a cell with a known label is left out."""
 
+COPIES = "copies of images under different classes (twins='drop')"
+"""Why cells of known classes are left out."""
+
 NO_GROUPS = "no groups: images of one patient may be on both sides"
 """What is said of a dataset that does not know which cells belong together."""
 
@@ -59,8 +62,8 @@ class Account:
 
     @property
     def found(self) -> int:
-        """Number of cells found: used, or left out because of their class."""
-        return self.used + sum(self.cells_left_out.values())
+        """Number of cells found: used, or left out because of their class or as copies under several."""
+        return self.used + sum(one.count for one in self.left_out if one.what in (OUTSIDE, COPIES))
 
     @property
     def silent(self) -> bool:

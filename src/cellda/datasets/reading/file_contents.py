@@ -4,12 +4,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import pandas as pd
 
+from cellda.datasets.reading.account import COPIES, Account, LeftOut
 from cellda.datasets.reading.decode import unusable
 from cellda.datasets.reading.identical import Contradiction, contradictions, identical
 from cellda.errors import DataError
@@ -25,6 +27,7 @@ class FileContents(ABC):
     root: Path | None
     table: pd.DataFrame
     dropped: pd.DataFrame
+    account: Account
 
     bits: int | None
 
@@ -61,6 +64,13 @@ class FileContents(ABC):
         rest.twins_left_out = len(out)
         rest.table = self.table.drop(index=out).reset_index(drop=True)
         rest.dropped = pd.concat([self.dropped, self.table.loc[out].assign(label=None)], ignore_index=True)
+        copies = LeftOut(COPIES, "", len(out), tuple(self.table.loc[out, "path"]))
+        rest.account = replace(
+            self.account,
+            used=len(rest.table),
+            groups=rest.table["group"].nunique() or None,
+            left_out=(*self.account.left_out, copies),
+        )
         return rest
 
     def refresh(self) -> None:

@@ -18,8 +18,10 @@ SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)
 REQUIRED = ("path", "label")
 
-NULLS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "-", "--"})
-"""Words that stand for an empty entry, in lower case."""
+NULLS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "-", "--"}) | {
+    f"#{error}" for error in ("ref!", "value!", "name?", "div/0!", "num!", "null!")
+}
+"""Words, and errors of spreadsheets, that stand for an empty entry, in lower case."""
 LONGEST = max(map(len, NULLS))
 
 GROUPING = (

@@ -1,5 +1,6 @@
 """One image file as 8-bit RGB, upright, whatever its format; what Pillow reads without a loss is Pillow's."""
 
+import re
 from typing import BinaryIO
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import ExifTags, Image, ImageOps
 from cellda.datasets.reading.formats import jpeg, png, tiff
 from cellda.datasets.reading.formats.channels import stated_bits
 from cellda.datasets.reading.formats.opened import Unusable, bounded
-from cellda.datasets.reading.formats.samples import Samples, unclear
+from cellda.datasets.reading.formats.samples import Samples
 
 _DARK = 2**6
 """High bytes of 16-bit colours that all lie below come from values that do not tell what white is."""
@@ -45,7 +46,8 @@ def samples(stream: BinaryIO) -> Samples | Image.Image:
         return found
     # 16-bit grey arrives as I;16, from PGM as I, which Pillow has scaled to 16 bits.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        stated = 16 if image.format == "PPM" else None
+        # White is what a PGM states, unless it states only the size of its samples.
+        stated = 16 if image.format == "PPM" and _stated_white(stream) < 65535 else None
         if image.format == "TIFF":
             with tiff.tagged(stream) as file:
                 stated = stated_bits(file)
@@ -53,10 +55,11 @@ def samples(stream: BinaryIO) -> Samples | Image.Image:
     if image.mode in ("I", "F"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
         raise Unusable(f"its pixels are {kind}, which do not define white; save it with 8 or 16 bits")
-    if image.format == "JPEG2000" and _stored_bits(stream) > 8:
-        highest = max(high for _, high in _extrema(image))
-        if 0 < highest < _DARK:
-            raise Unusable(unclear(highest * 256))
+    deep = (image.format == "JPEG2000" and _stored_bits(stream) > 8) or (
+        image.format == "PPM" and image.mode == "RGB" and _stated_white(stream) == 65535
+    )
+    if deep and 0 < max(high for _, high in _extrema(image)) < _DARK:
+        raise Unusable("its 16-bit colours are so dark that it is unclear what is white; save it with 8 bits")
     return image
 
 
@@ -109,6 +112,13 @@ def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
     elif magic.startswith(jpeg.MAGIC):
         jpeg.check_blocks(stream, image)
     return image
+
+
+def _stated_white(stream: BinaryIO) -> int:
+    """The largest value that the header of a PGM or PPM file states."""
+    stream.seek(0)
+    numbers = re.match(rb"P[2356](?:\s|#[^\n]*\n)+" + rb"(\d+)(?:\s|#[^\n]*\n)+" * 3, stream.read(4096))
+    return int(numbers[3]) if numbers else 65535
 
 
 def _stored_bits(stream: BinaryIO) -> int:

@@ -68,7 +68,7 @@ class Samples:
         return image
 
     def _scaled(self, given: int | None) -> Values:
-        """8 bits of each sample; alpha fills what is stored."""
+        """8 bits of each sample; alpha has the bits of the colours, unless it reaches further."""
         colours = self.colours
         highest = int(colours.max(initial=0))
         bits = given or self.bits
@@ -84,7 +84,8 @@ class Samples:
         scaled = _to_8_bits(colours, white)
         if colours is self.values:
             return scaled
-        return np.dstack([scaled, _to_8_bits(self.values[..., -1:], 65535)])
+        alpha = self.values[..., -1:]
+        return np.dstack([scaled, _to_8_bits(alpha, white if alpha.max(initial=0) <= white else 65535)])
 
 
 def _to_8_bits(values: Values, white: int) -> Values:
