@@ -146,8 +146,8 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     if not pending:
         return
     pending[0].workspace.store.check_writable()
-    announce(pending[0].workspace.store)
     check_weights(pending)
+    announce(pending[0].workspace.store)
     workspace, said = pending[0].workspace, Console(stderr=True)
     if workspace.progress:
         said.print(estimate(pending, trainer), highlight=False)
