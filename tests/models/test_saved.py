@@ -105,7 +105,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         weights(embedding__bias=torch.zeros(127)),
         r"'embedding\.bias' has shape \(127,\) and type F32 instead of \(128,\) and F32",
     ),
-    "a type": (weights(embedding__bias=lambda value: value.half()), r"'embedding\.bias' .* type F16 instead"),
+    "a type": (weights(embedding__bias=lambda value: value.double()), r"'embedding\.bias' .* type F64 instead"),
     "a missing tensor": (weights(embedding__weight=None), r"'embedding\.weight' is missing"),
     "a surplus tensor": (weights(more=torch.zeros(2)), r"'more' is not a tensor of this model"),
     "truncated": (
@@ -274,3 +274,39 @@ def test_probabilities_that_are_not_finite_are_an_error(symmetric: bool):
         DivergedError, match=r"Predicting: the model gives NaN or infinite values for 3 of 3 images"
     ):
         model.predict(torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8))
+
+
+# --- half precision
+
+
+def test_half_precision_halves_the_file_and_loads_as_the_halved_model(tmp_path: Path):
+    whole, halved = fresh(), fresh().halved()
+    whole.save(tmp_path / "whole")
+    whole.save(tmp_path / "half", half=True)
+    sizes = {name: (tmp_path / name / saved.WEIGHTS).stat().st_size for name in ("whole", "half")}
+    assert sizes["half"] < 0.6 * sizes["whole"]
+    loaded = CellClassifier.load(tmp_path / "half")
+    images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+    for name, value in halved.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+    assert torch.equal(loaded.predict(images).probabilities, halved.predict(images).probabilities)
+    assert not torch.equal(loaded.predict(images).probabilities, whole.predict(images).probabilities)
+    assert torch.allclose(
+        loaded.predict(images).probabilities, whole.predict(images).probabilities, atol=1e-2
+    )
+
+
+def test_statistics_and_biases_keep_their_precision(tmp_path: Path):
+    whole = fresh()
+    whole.save(tmp_path, half=True)
+    held = load_file(tmp_path / saved.WEIGHTS)
+    for name, value in whole.state_dict().items():
+        if name.endswith(("running_mean", "running_var", "bias")) or name in ("mean", "std"):
+            assert torch.equal(held[name], value), name
+
+
+def test_a_folder_in_half_precision_is_saved_again_as_it_is(tmp_path: Path):
+    fresh().save(tmp_path / "first", half=True)
+    CellClassifier.load(tmp_path / "first").save(tmp_path / "second", half=True)
+    assert saved.identity(tmp_path / "first") == saved.identity(tmp_path / "second")

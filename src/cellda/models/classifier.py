@@ -199,8 +199,13 @@ class CellClassifier(nn.Module):
             images = images / 255
         return self.normalizer(images).to(memory_format=torch.channels_last)
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, half: bool = False) -> Path:
         """Write weights (safetensors) and description (`cellda.models.saved`) into `folder`, and return its path.
+
+        Args:
+            folder: It is created if it does not exist.
+            half: Whether to round the weights of layers to half precision, which halves the file; biases and statistics keep
+                theirs. What is loaded predicts as a model that was `halved`.
 
         Raises:
             ConfigurationError: If this is a copy for inference, weights are not finite, or its head cannot be loaded again.
@@ -220,8 +225,25 @@ class CellClassifier(nn.Module):
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
-        saved.write(path, fields, self.state_dict(), self.seen)
+        tensors = self.state_dict()
+        if half:
+            tensors |= {name: weight.half() for name, weight in self._layer_weights().items()}
+        saved.write(path, fields, tensors, self.seen)
         return path
+
+    @torch.no_grad()
+    def halved(self) -> Self:
+        """Round the weights of layers to half precision, in place and in their own type, and return the model.
+
+        It then is what a folder that was saved with `half` holds.
+        """
+        for weight in self._layer_weights().values():
+            weight.copy_(weight.half())
+        return self
+
+    def _layer_weights(self) -> dict[str, Tensor]:
+        """The kernels and matrices: nearly all of a model's bytes."""
+        return {name: weight for name, weight in self.named_parameters() if weight.ndim > 1}
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

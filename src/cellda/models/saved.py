@@ -1,7 +1,8 @@
 """The folder of a saved classifier: weights, and a description that says what they belong to. Everything in it is checked.
 
 The description is typed and bounded, and holds the hash of the weights and its own checksum. Names, shapes and types of the
-tensors are compared before memory is taken for them. A damaged folder is refused with what is wrong in it.
+tensors are compared before memory is taken for them. A damaged folder is refused with what is wrong in it. Tensors that a model
+holds in single precision may be stored in half precision; they are read in the model's own type.
 """
 
 import hashlib
@@ -98,7 +99,7 @@ def read_weights(
             f"{WEIGHTS} is not the file that {DESCRIPTION} was written for (its size or hash differs): it is damaged or was "
             "replaced; copy the whole folder again",
         )
-    tensors = load_file(file)
+    tensors = {name: value.to(layout[name].dtype) for name, value in load_file(file).items()}
     wrong = unsound(tensors)
     if wrong:
         refuse(folder, f"{_listed(wrong)}; save the model again from a training that did not diverge")
@@ -144,7 +145,8 @@ def _check_header(folder: Path, layout: Mapping[str, Tensor]) -> None:
             part = opened_weights.get_slice(name)
             found = (*part.get_shape(),), part.get_dtype()
             expected = tuple(layout[name].shape), _DTYPES.get(layout[name].dtype, str(layout[name].dtype))
-            if found != expected:
+            halved = expected[0], _HALF.get(layout[name].dtype)
+            if found not in (expected, halved):
                 wrong.append(
                     f"'{name}' has shape {found[0]} and type {found[1]} instead of {expected[0]} and {expected[1]}"
                 )
@@ -162,6 +164,7 @@ _DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+_HALF = {torch.float32: "F16"}
 
 
 def _listed(wrong: list[str]) -> str:
