@@ -8,14 +8,16 @@ import torch
 from torch import Generator, nn
 
 import cellda.datasets
-from cellda import Recipe
+from cellda import CellClassifier, Recipe
 from cellda.data.few_shot import draw_support
 from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
 from cellda.experiment.run import Run
 from cellda.experiment.workspace import Workspace
+from cellda.models.description import read_description
 from cellda.normalizers.identity import Identity
 from cellda.runtime.work import Stage, Work
+from cellda.source_models.card import Card, Trained
 from cellda.training.settings import Training
 
 SIDE = 32
@@ -39,6 +41,38 @@ def recipe(**edits: Any) -> Recipe:
 
 def target(variant: int = 1, per_class: int = 7) -> CellDataset:
     return cellda.datasets.load(f"synthetic/{variant}", per_class=per_class)
+
+
+def model_folder(folder: Path, *sources: CellDataset, **fields: Any) -> Path:
+    """An untrained source model in half precision, with a card that says it was trained on these datasets.
+
+    Args:
+        folder: It is created.
+        sources: By default one synthetic dataset.
+        fields: Fields of the recipe that decide the model.
+    """
+    made = recipe(**fields)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CellClassifier(made.backbone, made.normalizer, framing=made.framing)
+    trained = sources or (target(0),)
+    if model.normalizer.needs_fit:
+        model.normalizer.fit([trained[0].read(range(len(trained[0])), SIDE).float() / 255])
+    model.save(folder, half=True)
+    described = read_description(folder).weights
+    assert described is not None
+    Card(
+        summary="Untrained, for tests.",
+        recipe=made.model_dump(mode="json"),
+        sources=[Trained.on(one) for one in trained],
+        held_out={},
+        left_out={},
+        never_seen=(),
+        classes={},
+        weights=described.sha256,
+        versions={},
+    ).write(folder)
+    return folder
 
 
 def prepared(chosen: Recipe, folder: Path, aim: CellDataset | None = None) -> Run:

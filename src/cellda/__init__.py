@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cellda import framing as framing
     from cellda import normalizers as normalizers
     from cellda import presets as presets
+    from cellda import source_models as source_models
     from cellda.errors import CelldaError
     from cellda.experiment.result import RunResult
     from cellda.experiment.study import Study
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 else:  # names are imported on first use, so that `import cellda` is fast and does not load torch
     __getattr__, __dir__, _ = lazy_loader.attach(
         __name__,
-        submodules=["adapters", "datasets", "framing", "normalizers", "presets"],
+        submodules=["adapters", "datasets", "framing", "normalizers", "presets", "source_models"],
         submod_attrs={
             "errors": ["CelldaError"],
             "experiment.result": ["RunResult"],

@@ -34,7 +34,10 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"datasets": "public datasets and the user's own, one file each; reading/, download/, rendering/"},
     {"data": "draws, the pixel cache, sets of images, checks of a dataset"},
     {"models": "encoder, 128-d embedding, heads/ (one file each), checkpoints, folding of frozen BatchNorm"},
-    {"training": "the one training loop, its batches, objective and settings"},
+    {
+        "training": "the one training loop, its batches, objective and settings",
+        "source_models": "trained source models that ship with cellda, a folder each: registry, cards, how recipes name them",
+    },
     {"adapters": "what is done with the target's cells, one file each; shared bases in families/"},
     {"selection": "hyper-parameter search within the support set, selectors, folds"},
     {
@@ -153,7 +156,7 @@ def circles(found: Iterable[Arrow], files: dict[str, Path]) -> list[list[str]]:
 def drawing() -> str:
     """The rooms as docs/architecture.md shows them, from the top floor down."""
     rooms = [(name, purpose) for floor in reversed(FLOORS) for name, purpose in floor.items()]
-    return "\n".join(f"{HEIGHT[name]:>2}  {name:<12} {purpose}" for name, purpose in rooms)
+    return "\n".join(f"{HEIGHT[name]:>2}  {name:<13} {purpose}" for name, purpose in rooms)
 
 
 def drawn(document: str) -> str:

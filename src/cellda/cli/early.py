@@ -170,7 +170,7 @@ def check_file(file: Path) -> None:
     Raises:
         ConfigurationError: If it is not a recipe file, or with all problems.
     """
-    from cellda.recipe import fields_in
+    from cellda.recipe.files import fields_in
 
     fields = fields_in(file)
     try:

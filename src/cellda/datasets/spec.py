@@ -1,5 +1,7 @@
 """Which source datasets a recipe trains on."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -8,6 +10,7 @@ from cellda.datasets import registry
 from cellda.datasets.card import card
 from cellda.errors import ConfigurationError
 from cellda.plugins.options import checked_options
+from cellda.plugins.paths import anchored, options_of
 from cellda.plugins.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,3 +71,12 @@ class Source(Settings):
                 "the location of a dataset is not part of a recipe; give it as data= or --data."
             )
         return options
+
+
+def anchored_source(given: Mapping[str, Any], folder: Path) -> Any:
+    """A source in a recipe file as plain data, with relative paths among its options taken from a folder."""
+    base = given["name"].partition("/")[0]
+    options = given.get("options")
+    if base not in registry or not isinstance(options, Mapping):
+        return given
+    return {**given, "options": anchored(options, options_of(registry.get(base)), folder)}

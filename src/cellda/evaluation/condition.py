@@ -19,7 +19,8 @@ class Condition(BaseModel):
         labels_used: Number of target labels that were used before measuring.
         oracle: Whether its values were chosen by query labels, so that it is an upper bound.
         bound: Whether it is a lower or upper bound, shown in the leaderboard but not ranked.
-        source: The datasets of the source model, joined by `+` (`"barcelona+munich_2019"`); `"none"` without one.
+        source: The datasets of the source model, joined by `+` (`"barcelona+munich_2019"`), or name and digest of a trained
+            one (`"pooled:2f0c..."`); `"none"` without one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_min_length=1)

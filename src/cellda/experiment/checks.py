@@ -8,10 +8,12 @@ from cellda.adapters.base import Need, Offer, Start
 from cellda.data.spec import Twins
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError, DataError
+from cellda.experiment.known_cells import without_images
 from cellda.experiment.workspace import Workspace
 from cellda.recipe import Recipe
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
+from cellda.source_models import registry
 
 
 def search_of(recipe: Recipe) -> Search | None:
@@ -23,11 +25,20 @@ def search_of(recipe: Recipe) -> Search | None:
 
 def needs_sources(recipe: Recipe) -> bool:
     """Whether any part of a run depends on the source images."""
-    adapter = recipe.adapter
-    fitted = any(spec.build().needs_fit for spec in (recipe.normalizer, recipe.used_target_normalizer))
-    search = search_of(recipe)
-    measured = search is not None and Use.HELD_OUT_SOURCE in search.uses
-    return adapter.start is Start.SOURCE or Need.SOURCE in adapter.needs or fitted or measured
+    fitted = recipe.normalizer.build().needs_fit
+    return recipe.adapter.start is Start.SOURCE or fitted or bool(source_images_for(recipe))
+
+
+def source_images_for(recipe: Recipe) -> list[str]:
+    """What takes source images themselves, which no trained source model replaces, in words."""
+    adapter, search, target = recipe.adapter, search_of(recipe), recipe.used_target_normalizer
+    needing = [part.name for part in adapter.parts() if Need.SOURCE in part.needs]
+    found = [f"The adapter '{name}'" for name in needing]
+    if search is not None and Use.HELD_OUT_SOURCE in search.uses:
+        found.append(f"The selector '{search.selector}'")
+    if target != recipe.normalizer and target.build().needs_fit:
+        found.append(f"The target_normalizer '{target.name}'")
+    return found
 
 
 def check_search(recipe: Recipe, *, oracle: bool) -> None:
@@ -103,12 +114,19 @@ def check_classes(offer: Offer, recipe: Recipe, target: CellDataset) -> None:
 
 
 def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tuple[CellDataset, ...]:
-    """The loaded source datasets; empty if no part of the run depends on them.
+    """The loaded source datasets; empty if no part of the run depends on them, or a trained source model replaces them.
 
     Raises:
-        ConfigurationError: If they share cells with the target, or with each other.
+        ConfigurationError: If they share cells with the target, or with each other, or something takes source images that a
+            trained source model does not hold.
         DataError: If the files of a dataset are missing, or images of it have several classes.
     """
+    if recipe.source_model is not None:
+        needing = source_images_for(recipe)
+        if needing:
+            need = "needs" if len(needing) == 1 else "need"
+            raise ConfigurationError(f"{', '.join(needing)} {need} {without_images(recipe.source_model)}")
+        return ()
     if aim.full_name in [source.name for source in recipe.sources]:
         raise ConfigurationError(
             f"'{aim.full_name}' is both the target and a source, so the source model would have seen the query "
@@ -128,10 +146,7 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
             )
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
-        sources = tuple(
-            with_twins(workspace.load(source.name, **source.options), recipe.twins)
-            for source in recipe.sources
-        )
+        sources = tuple(with_twins(source, recipe.twins) for source in _loaded(recipe, workspace))
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [
         source.full_name
@@ -144,3 +159,21 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
             "source."
         )
     return sources
+
+
+def _loaded(recipe: Recipe, workspace: Workspace) -> list[CellDataset]:
+    """The source datasets; where nobody named them and they are not there, the error offers the trained models.
+
+    Raises:
+        ConfigurationError: If there is no folder for one.
+        DataError: If a folder does not hold its dataset.
+    """
+    try:
+        return [workspace.load(source.name, **source.options) for source in recipe.sources]
+    except ConfigurationError as error:
+        if "sources" in recipe.model_fields_set or not registry.names():
+            raise
+        raise ConfigurationError(
+            f"{error} Or start from a trained source model, which needs no source images: source_model= or --model "
+            f"({', '.join(registry.names())})."
+        ) from error

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from cellda.adapters.base import Start
 from cellda.experiment.run import Run
+from cellda.experiment.stages import has_source_model
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.clock import duration
 from cellda.selection.selectors.base import Use
@@ -33,8 +34,7 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
     for run in runs:
         recipe = run.recipe
         source = run.workspace.store.path("source", run.source_key)
-        made = run.workspace.store.find("source", run.source_key) is not None
-        if recipe.adapter.start is Start.SOURCE and source not in sources and not made:
+        if recipe.adapter.start is Start.SOURCE and source not in sources and not has_source_model(run):
             sources.add(source)
             largest = max(len(dataset) for dataset in run.sources) * len(run.sources)
             passes = recipe.training.epochs * largest * (1 - recipe.training.holdout)

@@ -142,7 +142,9 @@ def normalizer_key(
 
 
 def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]:
-    """Everything that the trained source model depends on."""
+    """Everything that the source model depends on; of a trained one, what it holds."""
+    if recipe.source_model is not None:
+        return {"source_model": recipe.source_model.digest}
     return {
         **normalizer_key(recipe, recipe.normalizer, sources),
         **_backbone(recipe),

@@ -1,7 +1,6 @@
 """Names of conditions, and the facts about a run."""
 
 from cellda.adapters.base import Start
-from cellda.datasets.base import CellDataset
 from cellda.evaluation.condition import NO_SOURCE, Condition
 from cellda.experiment.checks import search_of
 from cellda.experiment.run import Run
@@ -59,7 +58,7 @@ def condition_of(run: Run) -> Condition:
         labels_used=run.labels_used,
         oracle=run.oracle,
         bound=name in BOUND_NAMES,
-        source=_joined(run.sources) if recipe.adapter.start is Start.SOURCE else NO_SOURCE,
+        source=_source(run) if recipe.adapter.start is Start.SOURCE else NO_SOURCE,
     )
 
 
@@ -73,9 +72,11 @@ def source_condition(run: Run) -> Condition:
         normalizer=recipe.normalizer.name,
         n=0,
         labels_used=0,
-        source=_joined(run.sources),
+        source=_source(run),
     )
 
 
-def _joined(sources: tuple[CellDataset, ...]) -> str:
-    return "+".join(source.full_name for source in sources)
+def _source(run: Run) -> str:
+    """The source model of a run: the datasets it is trained on, or the trained one."""
+    model = run.recipe.source_model
+    return "+".join(source.full_name for source in run.sources) if model is None else model.title

@@ -72,6 +72,8 @@ class RunRecord(BaseModel):
         support_files: The support cells.
         unsupported: Classes without a support cell.
         accounts: What was found, used and left out of the target and each source, with a few examples.
+        known_to_model: Sources of the recipe's trained source model that hold cells of the target, so that the result is
+            optimistic; None if the model has no card, so that this is not known.
         unframed: Number of images of each dataset in which the framing found no cell.
         twins: Number of cells of each dataset that are copies of one image under different classes; the recipe's `twins` says
             whether they were kept or dropped.
@@ -99,6 +101,7 @@ class RunRecord(BaseModel):
     support_files: tuple[str, ...]
     unsupported: tuple[str, ...]
     accounts: tuple[Account, ...]
+    known_to_model: tuple[str, ...] | None = ()
     unframed: dict[str, int]
     twins: dict[str, int]
     selector: str | None
@@ -264,6 +267,10 @@ class RunResult:
                 )
             if account.without_groups and account.name == record.target:
                 lines.append(NO_GROUPS)
+        if record.known_to_model is None:
+            lines.append("it is not known whether the source model was trained on cells of the target")
+        elif record.known_to_model:
+            lines.append(f"optimistic: the source model has seen cells of {', '.join(record.known_to_model)}")
         for name, count in record.unframed.items():
             lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
         for name, count in record.twins.items():

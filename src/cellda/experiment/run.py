@@ -18,6 +18,7 @@ from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.experiment.checks import check_classes, check_search, search_of, sources_beside, with_twins
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
+from cellda.experiment.known_cells import warn_of_known_cells
 from cellda.experiment.workspace import Workspace
 from cellda.framing.spec import FramingSpec
 from cellda.models.timm_names import encoder_structure
@@ -72,6 +73,7 @@ class Run:
         check_search(recipe, oracle=oracle)
         aim = with_twins(workspace.load(target), recipe.twins)
         sources = sources_beside(aim, recipe, workspace)
+        warn_of_known_cells(recipe, aim)
         shot = recipe.few_shot
         draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
         if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:

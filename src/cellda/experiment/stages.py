@@ -50,23 +50,35 @@ def check_weights(runs: Iterable[Run]) -> None:
     Raises:
         UnknownNameError: If timm has no such backbone.
         ConfigurationError: If the weights cannot be obtained or do not fit.
+        DataError: If the files of a trained source model are damaged.
     """
+    runs = list(runs)
     backbones = [
         run.recipe.backbone
         for run in runs
-        if run.recipe.adapter.start is Start.PRETRAINED
-        or run.workspace.store.find("source", run.source_key) is None
+        if run.recipe.adapter.start is Start.PRETRAINED or not has_source_model(run)
     ]
+    for model in dict.fromkeys(run.recipe.source_model for run in runs):
+        if model is not None:
+            CellClassifier.load(model.folder)
     with torch.random.fork_rng():
         for backbone in dict.fromkeys(backbones):
             build_encoder(backbone)
 
 
+def has_source_model(run: Run) -> bool:
+    """Whether the source model of a run needs no training: it is in the store, or the recipe names a trained one."""
+    stored = run.workspace.store.find
+    return run.recipe.source_model is not None or stored("source", run.source_key) is not None
+
+
 def normalizer_state(run: Run, spec: NormalizerSpec) -> dict[str, Tensor]:
-    """State of a normalizer, fitted on the source images if it needs fitting."""
+    """State of a normalizer, fitted on the source images if it needs fitting; a trained source model holds that of its own."""
     module = spec.build()
     if not module.needs_fit:
         return dict(module.state_dict())
+    if run.recipe.source_model is not None:
+        return dict(CellClassifier.load(run.recipe.source_model.folder).normalizer.state_dict())
 
     def make(folder: Path) -> None:
         module.fit(_batches(run.source_sets(module)))
@@ -93,12 +105,16 @@ def fresh_model(run: Run) -> CellClassifier:
 
 
 def source_model(run: Run, trainer: Trainer) -> Path:
-    """Folder of the model trained on the sources; it is trained once for all targets, draws and adapters.
+    """Folder of the source model: the trained one that the recipe names, or else the one trained on the sources.
 
-    The folder holds the classifier, `source.json` with the accuracy on the held-out part of every source, losses and seconds,
-    and `held_out.parquet` with the predictions of those parts.
+    The latter is trained once for all targets, draws and adapters. Its folder holds the classifier, `source.json` with the
+    accuracy on the held-out part of every source, losses and seconds, and `held_out.parquet` with the predictions of those
+    parts.
     """
     recipe = run.recipe
+    if recipe.source_model is not None:
+        recipe.source_model.check_unchanged()
+        return recipe.source_model.folder
 
     def make(folder: Path) -> None:
         clock = Clock()

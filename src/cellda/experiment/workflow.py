@@ -21,6 +21,7 @@ from cellda.datasets.reading.account import Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
+from cellda.experiment.known_cells import known_to_model
 from cellda.experiment.naming import condition_of
 from cellda.experiment.orphans import announce
 from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
@@ -59,7 +60,7 @@ def run(
     keep_model: bool = True,
     progress: bool = True,
 ) -> RunResult:
-    """Train on the sources, draw the support set, adapt, predict the query set and measure.
+    """Train on the sources or take a trained source model, draw the support set, adapt, predict the query set and measure.
 
     Finished stages are taken from the store and not run again; an interrupted run resumes where it stopped.
 
@@ -196,6 +197,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
         unsupported=tuple(prepared.draw.unsupported),
         accounts=tuple(one.account.brief() for one in (prepared.target, *prepared.sources)),
+        known_to_model=known_to_model(recipe, prepared.target),
         unframed=prepared.unframed,
         twins=twins_found((prepared.target, *prepared.sources)),
         selector=None if prepared.search is None else prepared.search.selector,

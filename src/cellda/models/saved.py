@@ -1,8 +1,8 @@
 """The folder of a saved classifier: weights, and a description that says what they belong to. Everything in it is checked.
 
 The description is typed and bounded, and holds the hash of the weights and its own checksum. Names, shapes and types of the
-tensors are compared before memory is taken for them. A damaged folder is refused with what is wrong in it. Tensors that a model
-holds in single precision may be stored in half precision; they are read in the model's own type.
+tensors are compared before memory is taken for them. A damaged folder is refused with what is wrong in it. Tensors of single
+precision may be stored in half precision; they are read in the model's own type.
 """
 
 import hashlib

@@ -5,8 +5,9 @@ import importlib.util
 import inspect
 import re
 import traceback
+from collections.abc import Iterable
 from enum import Enum
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +17,28 @@ from cellda.errors import CelldaError, ConfigurationError
 def distribution(point: EntryPoint) -> str:
     """The installed package that an entry point belongs to."""
     return point.dist.name if point.dist else point.value
+
+
+def points(group: str, kind: str, taken: Iterable[str]) -> dict[str, EntryPoint]:
+    """The entry points of a group by name.
+
+    Args:
+        group: Name of the group.
+        kind: Name of a member in messages, for example `"adapter"`.
+        taken: Names of the built-in members.
+
+    Raises:
+        ConfigurationError: If a name is taken.
+    """
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        if point.name in taken or point.name in found:
+            raise ConfigurationError(
+                f"The installed package {distribution(point)} registers '{point.name}' as {kind}, but that "
+                "name is taken; uninstall the package or ask its authors for another name."
+            )
+        found[point.name] = point
+    return found
 
 
 def load(point: EntryPoint, owner: str) -> type[Any]:
@@ -68,6 +91,16 @@ def spec_file(module: str) -> Path | None:
     except Exception:  # raised by a parent package; reported when it is loaded
         return None
     return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def package_folder(package: str) -> Path | None:
+    """The folder of a package, or None if there is none; this imports the parent packages of it."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except Exception:  # raised by a parent package
+        return None
+    places = spec.submodule_search_locations if spec is not None else None
+    return Path(next(iter(places))) if places else None
 
 
 def check_member(cls: type, base: type, owner: str) -> None:

@@ -96,6 +96,8 @@ def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo])
         place = problem["loc"]
         if problem["type"] == "too_short" and any(other[: len(place)] == place for other in places - {place}):
             continue  # pydantic does not count the members that have problems themselves
+        if problem["type"] == "default_factory_not_called":
+            continue  # a default that depends on fields that have problems themselves
         where = ".".join(str(part) for part in place)
         if problem["type"] == "extra_forbidden":
             siblings = _fields_below(known, place[:-1])
@@ -108,7 +110,8 @@ def describe(error: ValidationError, owner: str, known: Mapping[str, FieldInfo])
                 f"field '{where}' must be a mapping of its fields: {fields} (got {quoted(problem['input'])})"
             )
         elif problem["type"] == "value_error":
-            lines.append(f"field '{where}': {problem['ctx']['error']}")
+            what = f"field '{where}': " if where else ""  # of the settings as a whole
+            lines.append(f"{what}{problem['ctx']['error']}")
         else:
             lines.append(f"field '{where}': {problem['msg']} (got {quoted(problem['input'])})")
     listed = "\n".join(f"- {line}" for line in lines)

@@ -1,6 +1,6 @@
 """Paths inside settings: relative ones are relative to the file in which they are written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -59,6 +59,13 @@ def _anchored(value: Any, field: FieldInfo, folder: Path) -> Any:
         elif issubclass(kind, BaseModel):
             return anchored(value, kind.model_fields, folder)
     return value
+
+
+def each(given: Any, change: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """One plug-in, or each plug-in in a list, as plain data, changed; those that are given by name stay as they are."""
+    if isinstance(given, list | tuple):
+        return [each(one, change) for one in given]
+    return change(given) if isinstance(given, Mapping) and isinstance(given.get("name"), str) else given
 
 
 def absolute(path: str, folder: Path) -> str:

@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -82,15 +82,7 @@ class Registry(Generic[T]):
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
-        points: dict[str, EntryPoint] = {}
-        for point in entry_points(group=self.package):
-            if point.name in self._files or point.name in points:
-                raise ConfigurationError(
-                    f"The installed package {loading.distribution(point)} registers '{point.name}' as {self.kind}, but that "
-                    "name is taken; uninstall the package or ask its authors for another name."
-                )
-            points[point.name] = point
-        return points
+        return loading.points(self.package, self.kind, self._files)
 
     @contextmanager
     def scratch(self) -> Iterator[None]:

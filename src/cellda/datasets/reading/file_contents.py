@@ -34,6 +34,11 @@ class FileContents(ABC):
     twins_left_out: int = 0
     """Number of cells that `without_contradictions` has left out."""
 
+    @property
+    def image_hashes(self) -> list[bytes]:
+        """Hash of the bytes of each image of the table, each path once; empty for synthetic datasets."""
+        return list(self._pictures.values())
+
     def identical_images(self) -> list[list[str]]:
         """Sets of paths whose files hold the same bytes."""
         return list(map(list, self._identical))

@@ -2,25 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import yaml
-from pydantic import Field, ValidationError, field_serializer, field_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
-from cellda import adapters, datasets
+from cellda import adapters
 from cellda.adapters.base import Adapter
 from cellda.data.spec import MOST, FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
-from cellda.errors import ConfigurationError, shortened
+from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
-from cellda.plugins.paths import anchored, options_of
 from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
+from cellda.recipe.fields import RecipeFields
+from cellda.recipe.files import fields_in, placed
 from cellda.runtime.store import digest
 from cellda.selection.settings import Search
+from cellda.source_models.spec import SourceModel
 from cellda.training.settings import SourceTraining
 
 if TYPE_CHECKING:
@@ -30,31 +32,22 @@ if TYPE_CHECKING:
     from cellda.runtime.store import Store
 
 
-Options = Mapping[str, Any]
-"""Settings, or a plug-in with its options, as plain data."""
-
-
-class RecipeFields(TypedDict, total=False):
-    """The accepted types of each field of a recipe, for type checkers and completion; `Recipe` documents the fields."""
-
-    sources: str | Options | Source | Sequence[str | Options | Source]
-    normalizer: str | Options | NormalizerSpec
-    target_normalizer: str | Options | NormalizerSpec | None
-    framing: str | Options | FramingSpec
-    backbone: Options | Backbone
-    training: Options | SourceTraining
-    few_shot: Options | FewShot
-    adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
-    search: Options | Search | None
-    pool: Literal["query", "disjoint"]
-    twins: Twins | None
-    protocol: Protocol
-    seed: int
-    device: Literal["auto", "cpu"]
-
-
 PLUGINS = frozenset({"normalizer", "target_normalizer", "framing", "adapter"})
 """Fields that hold a plug-in: a mapping that has a name replaces the plug-in and all its options."""
+
+
+PAPER = ("barcelona", "munich_2019")
+"""The paper's sources."""
+
+
+def _decided(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
+    """The default of a field that a source model decides: what the model has, or without one this value."""
+
+    def default(given: dict[str, Any]) -> Any:
+        model: SourceModel | None = given.get("source_model")
+        return value if model is None else getattr(model.description, field)
+
+    return default
 
 
 class Recipe(Settings):
@@ -66,7 +59,9 @@ class Recipe(Settings):
     `adapter="adabn+lp_ft"`).
 
     Attributes:
-        sources: Datasets that the source model is trained on.
+        source_model: A trained source model, by name (`cellda list models`) or path; None trains one on `sources`. It decides
+            `backbone`, `normalizer` and `framing`, which need not be given and cannot differ; `training` is not used.
+        sources: Datasets that the source model is trained on; empty with a trained one.
         normalizer: Stain normalizer of the source images.
         target_normalizer: Stain normalizer of the target images; None uses the sources'.
         framing: The part of every image, of sources and target, that the model sees.
@@ -89,11 +84,14 @@ class Recipe(Settings):
             nearest names.
     """
 
-    sources: tuple[Source, ...] = Field(default=("barcelona", "munich_2019"), min_length=1)  # type: ignore[arg-type]
-    normalizer: NormalizerSpec = "reinhard"  # type: ignore[assignment]
+    source_model: SourceModel | None = None
+    sources: tuple[Source, ...] = Field(
+        default_factory=lambda given: () if given.get("source_model") else PAPER
+    )
+    normalizer: NormalizerSpec = Field(default_factory=_decided("normalizer", "reinhard"))
     target_normalizer: NormalizerSpec | None = None
-    framing: FramingSpec = "none"  # type: ignore[assignment]
-    backbone: Backbone = Field(default_factory=Backbone)
+    framing: FramingSpec = Field(default_factory=_decided("framing", "none"))
+    backbone: Backbone = Field(default_factory=_decided("backbone", {}))
     training: SourceTraining = SourceTraining()
     few_shot: FewShot = FewShot()
     adapter: Adapter = "full"  # type: ignore[assignment]
@@ -125,6 +123,28 @@ class Recipe(Settings):
             raise ConfigurationError(f"Sources are listed twice: {', '.join(twice)}; list each once.")
         return sources
 
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        """There are sources or a trained source model, and nothing contradicts that model."""
+        if self.source_model is None:
+            if not self.sources:
+                raise ConfigurationError(
+                    "sources is empty: name at least one dataset, or a trained source_model."
+                )
+            return self
+        if self.sources:
+            named = ", ".join(source.name for source in self.sources)
+            raise ConfigurationError(
+                f"sources ({named}) and source_model ('{self.source_model.name}') are both given; give one of them."
+            )
+        decided = {"backbone": self.backbone, "normalizer": self.normalizer, "framing": self.framing}
+        wrong = self.source_model.contradictions(decided)
+        if wrong:
+            raise ConfigurationError(
+                "; ".join(wrong) + ". Leave out what the model decides, or train on sources instead."
+            )
+        return self
+
     @field_validator("adapter", mode="before")
     @classmethod
     def _build_adapter(cls, given: Any) -> Any:
@@ -147,14 +167,19 @@ class Recipe(Settings):
     def with_(self, **fields: Unpack[RecipeFields]) -> Self:
         """This recipe with some fields changed; nested fields may be given as mappings of the changes.
 
-        A plug-in that is given by name gets its own defaults.
+        A plug-in that is given by name gets its own defaults. A source model takes the place of sources, and the reverse;
+        fields that were never given take the defaults that go with it.
 
         >>> Recipe().with_(few_shot={"draw": 3}, seed=1).few_shot.draw
         3
         """
-        merged = self.model_dump(mode="json")
+        every = self.model_dump(mode="json")
+        merged = {name: every[name] for name in every if name in self.model_fields_set}
+        for one, other in (("sources", "source_model"), ("source_model", "sources")):
+            if fields.get(one) and other not in fields:
+                merged.pop(other, None)
         for name, value in fields.items():
-            current = merged.get(name)
+            current = every.get(name)
             another = name in PLUGINS and isinstance(value, Mapping) and "name" in value
             if isinstance(current, dict) and isinstance(value, Mapping) and not another:
                 merged[name] = {**current, **(self.adapter.implied(value) if name == "adapter" else value)}
@@ -188,7 +213,7 @@ class Recipe(Settings):
 
     def to_yaml(self) -> str:
         """Every field with its value, defaults included; paths are absolute, because a file may be moved or sent."""
-        fields = _anchored(self.model_dump(mode="json"), Path.cwd())
+        fields = placed(self.model_dump(mode="json"), type(self).model_fields, Path.cwd())
         return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -203,7 +228,7 @@ class Recipe(Settings):
         fields = fields_in(text)
         try:
             if isinstance(text, Path):
-                fields = _anchored(fields, text.expanduser().absolute().parent)
+                fields = placed(fields, cls.model_fields, text.expanduser().absolute().parent)
             return cls(**fields)
         except ConfigurationError as error:
             raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error
@@ -235,59 +260,3 @@ class Recipe(Settings):
         from cellda.experiment.workflow import adapt
 
         return adapt(self, labelled, unlabelled, data, store=store, progress=progress)
-
-
-def _anchored(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Fields of a recipe as plain data, with their relative paths taken from a folder."""
-    placed = anchored(fields, Recipe.model_fields, folder)
-    if "sources" in placed:
-        placed["sources"] = _each(placed["sources"], lambda source: _source(source, folder))
-    if "adapter" in placed:
-        placed["adapter"] = _each(placed["adapter"], lambda step: _step(step, folder))
-    return placed
-
-
-def _each(given: Any, change: Callable[[Mapping[str, Any]], Any]) -> Any:
-    """One mapping, or each mapping in a list, changed; names stay as they are."""
-    if isinstance(given, list | tuple):
-        return [_each(one, change) for one in given]
-    return change(given) if isinstance(given, Mapping) and isinstance(given.get("name"), str) else given
-
-
-def _source(given: Mapping[str, Any], folder: Path) -> Any:
-    base = given["name"].partition("/")[0]
-    options = given.get("options")
-    if base not in datasets.registry or not isinstance(options, Mapping):
-        return given
-    return {**given, "options": anchored(options, options_of(datasets.registry.get(base)), folder)}
-
-
-def _step(given: Mapping[str, Any], folder: Path) -> Any:
-    known = given["name"] in adapters.registry
-    return anchored(given, options_of(adapters.get(given["name"])), folder) if known else given
-
-
-def fields_in(text: str | Path) -> dict[str, Any]:
-    """The fields of a recipe in YAML text, or in a file given as a `Path`; their values are not checked.
-
-    Raises:
-        ConfigurationError: If it cannot be read, or is not a YAML mapping.
-    """
-    where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
-    try:
-        content = yaml.safe_load(
-            text.expanduser().read_text(encoding="utf-8") if isinstance(text, Path) else text
-        )
-    except OSError as error:
-        raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        # ValueError: not UTF-8, an impossible date, or a number of thousands of digits.
-        raise ConfigurationError(
-            f"The {where} cannot be read as YAML: {shortened(str(error), 600)}"
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(
-            f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"
-            + ("." if isinstance(text, Path) else "; a file is read with Recipe.from_yaml(Path(...)).")
-        )
-    return {str(name): value for name, value in content.items()}

@@ -1,0 +1,38 @@
+"""The accepted types of a recipe's fields."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from cellda.adapters.base import Adapter
+from cellda.data.spec import FewShot, Protocol, Twins
+from cellda.datasets.spec import Source
+from cellda.framing.spec import FramingSpec
+from cellda.models.spec import Backbone
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.selection.settings import Search
+from cellda.source_models.spec import SourceModel
+from cellda.training.settings import SourceTraining
+
+Options = Mapping[str, Any]
+"""Settings, or a plug-in with its options, as plain data."""
+
+
+class RecipeFields(TypedDict, total=False):
+    """The accepted types of each field of a recipe, for type checkers and completion; `Recipe` documents the fields."""
+
+    source_model: str | Path | Options | SourceModel | None
+    sources: str | Options | Source | Sequence[str | Options | Source]
+    normalizer: str | Options | NormalizerSpec
+    target_normalizer: str | Options | NormalizerSpec | None
+    framing: str | Options | FramingSpec
+    backbone: Options | Backbone
+    training: Options | SourceTraining
+    few_shot: Options | FewShot
+    adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
+    search: Options | Search | None
+    pool: Literal["query", "disjoint"]
+    twins: Twins | None
+    protocol: Protocol
+    seed: int
+    device: Literal["auto", "cpu"]
