@@ -17,7 +17,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.description import read_description
 from cellda.normalizers.identity import Identity
 from cellda.runtime.work import Stage, Work
-from cellda.source_models.card import Card, Trained
+from cellda.source_models.cards import Card, Trained
 from cellda.training.settings import Training
 
 SIDE = 32

@@ -51,6 +51,9 @@ RECOMMENDED: dict[str, Mapping[str, Any]] = {
 }
 """The best of the zoo (`benchmarks/results/zoo`), with 20 to 100 labelled cells and without labels."""
 
+ADAPTATION = ("adapter", "target_normalizer", "search")
+"""The fields of a preset that say how a model is adapted; what it is trained on, and how, is the source model's."""
+
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
@@ -80,6 +83,15 @@ def edits_of(name: str) -> Mapping[str, Any]:
     if name not in names():
         raise UnknownNameError(f"There is no preset '{name}'; {nearest(name, names())}")
     return {**SIZES, **TRAINING, **RECOMMENDED, **CONDITIONS}[name]
+
+
+def adaptation_of(name: str) -> Mapping[str, Any]:
+    """The recipe fields that a preset sets and that go with any trained source model.
+
+    Raises:
+        UnknownNameError: If there is no such preset; the message suggests the nearest names.
+    """
+    return {field: value for field, value in edits_of(name).items() if field in ADAPTATION}
 
 
 def summary(name: str) -> str:

@@ -88,7 +88,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         r"no dataset 'foldr'; did you mean 'folder'",
     ),
     "unlabelled": (["adapt", "--save", "x", "--unlabelled", "no.png"], r"no such file or folder: - no\.png"),
-    "model": (["predict", "no/model", "."], r"no such file or folder: - no/model"),
+    "model": (["predict", "no/model", "."], r"'no/model' is neither a source model nor a folder"),
+    "source model": (
+        ["run", *ON, "--model", "no/model"],
+        r"'no/model' is neither a source model nor a folder",
+    ),
     "images": (["predict", ".", "no.png", "nor.png"], r"no such file or folder: - no\.png - nor\.png"),
     "table": (["table", "sumary", "."], r"no table 'sumary'; did you mean 'summary'"),
     "figure": (["figure", "prr", ".", "--out", "x.png"], r"no figure 'prr'; did you mean 'pr'"),

@@ -14,7 +14,7 @@ from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.models import saved
-from cellda.source_models.card import Card
+from cellda.source_models.cards import Card
 from tiny import SIDE, model_folder, quiet, target
 from tiny import recipe as tiny
 from trees import picture

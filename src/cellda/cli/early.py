@@ -88,6 +88,18 @@ def placed(names: Iterable[str], data: Path | None) -> None:
         place(name, data)
 
 
+def known_model(text: str) -> None:
+    """Refuse a trained source model that is neither registered nor a folder.
+
+    Raises:
+        UnknownNameError: If it is neither.
+        ConfigurationError: If it is both.
+    """
+    from cellda import source_models
+
+    source_models.registry.place(text)
+
+
 def known_number(text: str) -> None:
     """Refuse a number of labelled images, given as `NUMBER` or `TARGET=NUMBER`, that is not one.
 
@@ -152,6 +164,7 @@ def check_edits(edits: Mapping[str, Any]) -> None:
     light: Any = {
         **fields(Recipe),
         "backbone": (create_model("Backbone", __base__=Settings, **fields(Backbone)), {}),
+        "source_model": (Any, None),  # a path may be relative to a recipe file
         "sources": names(datasets.registry),
         "normalizer": names(normalizers.registry),
         "target_normalizer": names(normalizers.registry),

@@ -16,6 +16,7 @@ Kind = Literal[
     "heads",
     "selectors",
     "datasets",
+    "models",
     "presets",
     "tables",
     "figures",
@@ -23,14 +24,16 @@ Kind = Literal[
 
 
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = "all") -> None:
-    """List plug-ins of every kind, presets, tables and figures with one line each."""
-    from cellda import presets
+    """List plug-ins of every kind, source models, presets, tables and figures with one line each."""
+    from cellda import presets, source_models
     from cellda.plugin import REGISTRIES
     from cellda.reporting.catalogue import FIGURES, TABLES, summaries
 
     for title, registry in REGISTRIES.items():
         if kind in ("all", title):
             _print_list(title, {name: registry.summary(name) for name in registry.names()})
+    if kind in ("all", "models"):
+        _print_list("models", {name: source_models.summary(name) for name in source_models.names()})
     if kind in ("all", "presets"):
         _print_list("presets", {name: presets.summary(name) for name in presets.names()})
     for title, kinds in (("tables", TABLES), ("figures", FIGURES)):

@@ -10,6 +10,7 @@ from cellda.cli.early import (
     existing,
     known_dataset,
     known_framing,
+    known_model,
     known_number,
     known_preset,
     writable_folder,
@@ -75,6 +76,14 @@ BitsOption = Annotated[
 ]
 Sources = Annotated[
     list[str], typer.Option("--source", help="Source dataset instead of the recipe's; may be repeated.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        callback=each(known_model),
+        help="Trained source model instead of sources: a name (see: cellda list models), or the folder of a saved model.",
+    ),
 ]
 Number = Annotated[
     int | None,

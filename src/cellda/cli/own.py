@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import say, tell
+from cellda.cli.app import say, say_aside, tell
 from cellda.cli.early import each, existing, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
@@ -14,6 +14,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    ModelOption,
     Presets,
     RecipeFile,
     Settings,
@@ -21,6 +22,7 @@ from cellda.cli.options import (
     StoreOption,
 )
 from cellda.cli.recipes import edited_recipe, given
+from cellda.cli.settings import fields
 
 
 def adapt(
@@ -40,6 +42,7 @@ def adapt(
         ),
     ] = [],
     source: Sources = [],
+    model: ModelOption = None,
     data: Data = None,
     recipe: RecipeFile = None,
     preset: Presets = [],
@@ -50,12 +53,21 @@ def adapt(
     settings: Settings = [],
     store: StoreOption = None,
 ) -> None:
-    """Train on the sources and adapt to all of your cells; nothing is measured (use `cellda run` for that)."""
+    """Adapt a source model to all of your cells; nothing is measured (use `cellda run` for that).
+
+    The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
+    are given, it is one that ships with cellda.
+    """
+    if not (model or source or data or recipe or {"sources", "source_model"} & fields(settings)):
+        model = _shipped()
     chosen = edited_recipe(
         recipe,
         preset,
         settings,
         ([labelled] if labelled else [], data),
+        labelled=labelled is not None,
+        unlabelled=bool(unlabelled),
+        source_model=model,
         sources=source,
         adapter=adapter,
         framing=framing,
@@ -75,3 +87,17 @@ def adapt(
     keep(model, chosen, save, [pool] if known is None else [known.account, pool])
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
+
+
+def _shipped() -> str | None:
+    """The trained source model that is used where nothing is said about sources; None if none is installed."""
+    from cellda import source_models
+
+    name = source_models.DEFAULT
+    if name not in source_models.registry:
+        return None
+    say_aside(
+        f"No sources are named: the trained source model '{name}' is used ({source_models.summary(name)}). Choose another "
+        "with --model (cellda list models), or train one with --source and --data."
+    )
+    return name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import say, say_aside, tell
-from cellda.cli.early import existing, writable_file
+from cellda.cli.early import each, existing, known_model, writable_file
 from cellda.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ UNREADABLE = 3
 
 def predict(
     model: Annotated[
-        Path,
-        typer.Argument(callback=existing, help="Folder of a model from `cellda adapt`, or folder of a run."),
+        str,
+        typer.Argument(
+            callback=each(known_model),
+            help="Folder of a model from `cellda adapt`, folder of a run, or a source model's name (see: cellda list models).",
+        ),
     ],
     images: Annotated[
         list[Path],
@@ -72,16 +75,17 @@ def predict(
     check_table(table_file, overwrite=overwrite)
     chosen = _chosen(_pictures(images, boxes), include, exclude)
 
+    from cellda import source_models
     from cellda.models.classifier import CellClassifier
     from cellda.models.rows import Rows
     from cellda.models.saved import identity
     from cellda.runtime.device import device_named
     from cellda.runtime.versions import versions
 
-    place = device_named(device)
-    classifier = CellClassifier.load(model).to(place)
+    place, folder = device_named(device), source_models.registry.place(model)
+    classifier = CellClassifier.load(folder).to(place)
     made_by = {
-        "model": identity(model.expanduser()),
+        "model": identity(folder),
         "images": _state(chosen),
         "device": str(place),
         "versions": versions("cellda", "numpy", "pillow", "timm", "torch", "torchvision"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellda.cli import settings
+from cellda.cli.app import say_aside
 from cellda.cli.early import check_edits, check_file, placed
 from cellda.errors import ConfigurationError, nearest
 
@@ -76,6 +77,9 @@ def edited_recipe(
     presets: Sequence[str],
     sets: Sequence[str],
     read: tuple[Sequence[str], Path | None] = ((), None),
+    *,
+    labelled: bool = True,
+    unlabelled: bool = True,
     **fields: Any,
 ) -> "Recipe":
     """The recipe of the file, or the paper's, with presets, then fields, then settings applied.
@@ -85,7 +89,10 @@ def edited_recipe(
         presets: Names of presets.
         sets: Texts of `--set`.
         read: The targets, or other datasets that the command reads, and the folder of `--data`.
-        fields: Fields of the recipe; None, and empty ones, were not given.
+        labelled: Whether there are labelled cells of the target.
+        unlabelled: Whether there are unlabelled images of it.
+        fields: Fields of the recipe; None, and empty ones, were not given. With a trained source model and neither a file nor
+            a preset nor an adapter, the model is adapted as the preset `best` does it, or `best_without_labels`.
 
     Raises:
         CelldaError: If the recipe cannot be built; names and values that are wrong on their own are refused before any heavy
@@ -93,8 +100,11 @@ def edited_recipe(
     """
     if file is not None:
         check_file(file)
-    edits = given(**fields)
-    for one in (edits, *settings.parse(sets)):
+    edits, later = given(**fields), settings.parse(sets)
+    named = presets or any(isinstance(one.get("adapter"), str | list) for one in (edits, *later))
+    if "source_model" in edits and file is None and not named:
+        edits = {**_recommended(labelled=labelled, unlabelled=unlabelled), **edits}
+    for one in (edits, *later):
         check_edits(one)
     placed(*read)
 
@@ -102,3 +112,20 @@ def edited_recipe(
 
     recipe = (Recipe.from_yaml(file) if file else Recipe()).with_preset(*presets)
     return settings.apply(recipe.with_(**edits), sets)
+
+
+def _recommended(*, labelled: bool, unlabelled: bool) -> Mapping[str, Any]:
+    """How a trained source model is adapted if nobody says how: as a preset does it, with the steps that there are images for."""
+    from cellda import adapters, presets
+    from cellda.adapters.base import Need
+
+    name = "best" if labelled else "best_without_labels"
+    edits = presets.adaptation_of(name)
+    steps = edits["adapter"]
+    kept = [step for step in steps if unlabelled or Need.UNLABELLED not in adapters.get(step).needs]
+    without = [step for step in steps if step not in kept]
+    rest = f" without {' and '.join(without)}, for which there are no unlabelled images" if without else ""
+    say_aside(
+        f"It is adapted by {'+'.join(kept)}, as in the preset {name}{rest}; choose with --adapter or --preset."
+    )
+    return {**edits, "adapter": kept}

@@ -15,6 +15,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    ModelOption,
     Number,
     Numbers,
     PoolOption,
@@ -33,6 +34,7 @@ from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_o
 def run(
     target: Target,
     source: Sources = [],
+    model: ModelOption = None,
     data: Data = None,
     recipe: RecipeFile = None,
     preset: Presets = [],
@@ -56,12 +58,13 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
+    """Train on the sources (or take --model), draw labelled cells of the target, adapt, and measure on the rest."""
     chosen = edited_recipe(
         recipe,
         preset,
         settings,
         ([target], data),
+        source_model=model,
         sources=source,
         adapter=adapter,
         framing=framing,

@@ -39,6 +39,15 @@ def parse(settings: Sequence[str]) -> list[dict[str, Any]]:
     return batches
 
 
+def fields(settings: Sequence[str]) -> set[str]:
+    """The fields of a recipe that `FIELD=VALUE` texts set, or set something in.
+
+    >>> sorted(fields(["few_shot.n=40", "seed=1"]))
+    ['few_shot', 'seed']
+    """
+    return {field for edits in parse(settings) for field in edits}
+
+
 def apply(recipe: "Recipe", settings: Sequence[str]) -> "Recipe":
     """The recipe with the settings applied in order.
 

@@ -129,8 +129,8 @@ class Run:
             )
         if run.uses_pool and not images:
             raise ConfigurationError(
-                f"The adapter '{recipe.adapter.name}', or its search, needs unlabelled images: give some, or use the preset "
-                "'best'."
+                f"The adapter '{recipe.adapter.name}', or its search, needs unlabelled images: give some, or choose "
+                "another adapter, such as 'full+tta'."
             )
         return run._checked()
 

@@ -2,16 +2,19 @@
 
 `cellda.source_models.load("pooled")` returns one, `card("pooled")` says what it was trained on and how well it does, and
 `Recipe(source_model="pooled")` adapts it. Those of cellda are subfolders of this one (`python -m benchmarks.release` makes
-them); other distributions offer theirs through entry points (`registry.SourceModels`).
+them); other distributions offer theirs through entry points (`folders.SourceModels`).
 """
 
 from typing import TYPE_CHECKING
 
-from cellda.source_models.registry import SourceModels
+from cellda.source_models.folders import SourceModels
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
-    from cellda.source_models.card import Card
+    from cellda.source_models.cards import Card
+
+DEFAULT = "pooled"
+"""The model that `cellda adapt` starts from where nothing is said about sources."""
 
 registry = SourceModels("cellda.source_models")
 names = registry.names
@@ -40,6 +43,6 @@ def card(name: str) -> "Card":
         UnknownNameError: If no model has this name; the message suggests the nearest names.
         DataError: If its card cannot be read.
     """
-    from cellda.source_models.card import Card  # listing names must not import pydantic
+    from cellda.source_models.cards import Card  # listing names must not import pydantic
 
     return Card.read(folder(name))

@@ -10,8 +10,8 @@ from cellda.errors import ConfigurationError, quoted
 from cellda.plugins.paths import absolute
 from cellda.plugins.settings import Settings
 from cellda.source_models import registry
-from cellda.source_models.card import Card
-from cellda.source_models.registry import CARD
+from cellda.source_models.cards import Card
+from cellda.source_models.folders import CARD
 from cellda.taxonomy import CLASSES
 
 if TYPE_CHECKING:

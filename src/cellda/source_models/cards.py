@@ -3,18 +3,20 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
 from cellda import datasets
-from cellda.datasets.base import CellDataset
 from cellda.datasets.card import card as data_card
 from cellda.errors import DataError
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.runtime.place import written
-from cellda.source_models.registry import CARD
+from cellda.source_models.folders import CARD
+
+if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
 
 MARK = 12
 """Hex digits of an image's hash that a card keeps."""
@@ -51,7 +53,7 @@ class Trained(Settings):
     counts: dict[str, Count]
 
     @classmethod
-    def on(cls, dataset: CellDataset) -> Self:
+    def on(cls, dataset: "CellDataset") -> Self:
         """What a card says of a dataset."""
         return cls(
             name=dataset.full_name,
@@ -64,7 +66,7 @@ class Trained(Settings):
             counts=dataset.class_counts(),
         )
 
-    def shares_cells_with(self, dataset: CellDataset) -> bool:
+    def shares_cells_with(self, dataset: "CellDataset") -> bool:
         """Whether a dataset is this one, another form of it, or holds copies of its images."""
         base = self.name.partition("/")[0]
         # The name of an own folder says nothing.
@@ -166,7 +168,7 @@ class Card(Settings):
         with written(folder / CARD) as part:
             part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
-    def sharing(self, dataset: CellDataset) -> tuple[str, ...]:
+    def sharing(self, dataset: "CellDataset") -> tuple[str, ...]:
         """The sources that a dataset shares cells with, by name."""
         return tuple(source.name for source in self.sources if source.shares_cells_with(dataset))
 
