@@ -115,7 +115,7 @@ def edited_recipe(
 
 
 def _recommended(*, labelled: bool, unlabelled: bool) -> Mapping[str, Any]:
-    """How a trained source model is adapted if nobody says how: as a preset does it, with the steps that there are images for."""
+    """How a trained source model is adapted if nobody says how: as a preset does it, with the steps that have their images."""
     from cellda import adapters, presets
     from cellda.adapters.base import Need
 

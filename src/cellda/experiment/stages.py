@@ -120,7 +120,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
         clock = Clock()
         model = fresh_model(run)
         whole = run.source_sets(model.normalizer)
-        splits = _splits(run, whole)
+        splits = source_splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
 
         def train() -> list[float]:
@@ -209,7 +209,7 @@ def _measured(
         measured[Use.QUERY_LABELS] = (replace(run.query(normalizer), known_labels=labels),)
     if Use.HELD_OUT_SOURCE in run.uses:
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
-        splits = _splits(run, sets)
+        splits = source_splits(run, sets)
         held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
         measured[Use.HELD_OUT_SOURCE] = tuple(held)
         # Cells that score trials must not be training cells of an adapter that uses the sources.
@@ -235,7 +235,7 @@ def look_back(run: Run, trainer: Trainer, model: CellClassifier) -> None:
     source: list[Cells] = []
     if run.recipe.adapter.start is Start.SOURCE:
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
-        trained = zip(sets, _splits(run, sets), strict=True)
+        trained = zip(sets, source_splits(run, sets), strict=True)
         source = [
             Cells(dataset, images.subset(rows))
             for dataset, (images, (rows, _)) in zip(run.sources, trained, strict=True)
@@ -243,7 +243,7 @@ def look_back(run: Run, trainer: Trainer, model: CellClassifier) -> None:
     model.seen = seen_in_adaptation(trainer, model, target, source)
 
 
-def _splits(run: Run, sets: Sequence[ImageSet]) -> list[tuple[list[int], list[int]]]:
+def source_splits(run: Run, sets: Sequence[ImageSet]) -> list[tuple[list[int], list[int]]]:
     """Training and held-out positions of every source."""
     training, seed = run.recipe.training, run.recipe.seed
     return [

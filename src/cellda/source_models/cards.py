@@ -85,13 +85,13 @@ class Scores(Settings):
     Attributes:
         cells: Number of cells.
         accuracy: Share of cells whose predicted class is the true one.
-        balanced_accuracy: Mean recall over the classes with at least 5 cells.
+        balanced_accuracy: Mean recall over the classes with at least 5 cells; None if no class has as many.
         ece: Expected calibration error (15 bins) of the most probable class.
     """
 
     cells: Count
     accuracy: Share
-    balanced_accuracy: Share
+    balanced_accuracy: Share | None
     ece: Share
 
 
