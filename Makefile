@@ -61,6 +61,7 @@ speed: data-given $(VENV)/.peers ## time cellda against its peers: make speed CE
 	@echo "==> Timing cellda and its peers alternately, into benchmarks/results/speed (about 45 minutes; keep the machine quiet)"
 	@CELLDA_DATA="$(CELLDA_DATA)" $(BIN)/python -m pytest benchmarks/speed -W default
 	@$(BIN)/python -m benchmarks.speed.start
+	@$(BIN)/python -m benchmarks.speed.laboratory
 	@$(BIN)/python -m benchmarks.speed.growth
 	@$(BIN)/python -m benchmarks.speed.floor --data "$(CELLDA_DATA)"
 	@$(BIN)/python -m benchmarks.speed.report
