@@ -84,7 +84,8 @@ def make(release: Release, workspace: Workspace, home: Path) -> Path:
         for name in release.left_out
         if (less := without(recipe, name)) is not None
     }
-    counts = sum(torch.bincount(part.images.labels, minlength=len(CLASSES)) for part in parts.trained)
+    labels = torch.cat([part.images.labels for part in parts.trained])
+    counts = labels.bincount(minlength=len(CLASSES)).tolist()
     with TemporaryDirectory(dir=home, prefix=".release-") as place:
         folder = model.save(Path(place) / release.name, half=True)
         weights = described(folder)[1].weights

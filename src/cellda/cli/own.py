@@ -83,8 +83,8 @@ def adapt(
     files = image_files(unlabelled, tally)
     pool = tally.close(UNLABELLED, len(files))
     tell(pool)
-    model = chosen.adapt(known, files, data, store=store)
-    keep(model, chosen, save, [pool] if known is None else [known.account, pool])
+    adapted = chosen.adapt(known, files, data, store=store)
+    keep(adapted, chosen, save, [pool] if known is None else [known.account, pool])
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
 

@@ -50,6 +50,11 @@ def _decided(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     return default
 
 
+def _sources(given: dict[str, Any]) -> Any:
+    """The paper's, or none with a trained source model."""
+    return () if given.get("source_model") else PAPER
+
+
 class Recipe(Settings):
     """Everything that a run depends on, except the target and the location of the images.
 
@@ -85,9 +90,7 @@ class Recipe(Settings):
     """
 
     source_model: SourceModel | None = None
-    sources: tuple[Source, ...] = Field(
-        default_factory=lambda given: () if given.get("source_model") else PAPER
-    )
+    sources: tuple[Source, ...] = Field(default_factory=_sources)
     normalizer: NormalizerSpec = Field(default_factory=_decided("normalizer", "reinhard"))
     target_normalizer: NormalizerSpec | None = None
     framing: FramingSpec = Field(default_factory=_decided("framing", "none"))
