@@ -19,6 +19,7 @@ SILENT = (
     "data/root.py",
     "data/spec.py",
     "datasets/card.py",
+    "datasets/spec.py",
     "datasets/reading/account.py",
     "datasets/reading/cell_table.py",
     "datasets/reading/names.py",
@@ -30,6 +31,7 @@ SILENT = (
     "experiment/checks.py",
     "experiment/estimate.py",
     "experiment/keys.py",
+    "experiment/known_cells.py",
     "experiment/naming.py",
     "experiment/orphans.py",
     "experiment/result.py",
@@ -70,6 +72,10 @@ SILENT = (
     "runtime/work.py",
     "selection/selectors/__init__.py",
     "selection/settings.py",
+    "source_models/__init__.py",
+    "source_models/cards.py",
+    "source_models/folders.py",
+    "source_models/spec.py",
     "text.py",
 )
 """What changes no result, or is covered by something else in a key: the table's rows, the drawn rows, the recipe's values."""
