@@ -110,8 +110,8 @@ def accuracy(table: Path, truth: Mapping[str, str]) -> float:
     """Share of images whose predicted class is the true one."""
     predicted = pd.read_csv(table)
     names = [Path(str(path)).name for path in predicted["path"]]
-    right = [truth[name] == label for name, label in zip(names, predicted["predicted"], strict=True)]
-    return sum(right) / len(right)
+    labels = map(str, predicted["predicted"])
+    return sum(truth[name] == label for name, label in zip(names, labels, strict=True)) / len(names)
 
 
 def _enough(target: str) -> dict[str, int]:

@@ -15,6 +15,8 @@ from cellda.plugins.settings import tunable
 assert_type(Recipe(adapter="full", sources=["barcelona"], few_shot={"n": 20}), Recipe)
 Recipe(sources="barcelona", search=None, target_normalizer=None)
 Recipe(sources=[{"name": "synthetic/0", "options": {"per_class": 6}}, "raabin"])
+Recipe(source_model="pooled", search=None)
+Recipe(source_model=Path("my_model"), adapter=("full", "tta"))
 Recipe(adapter=("adabn", "lp_ft"))
 Recipe(adapter=[{"name": "full", "epochs": 3}, "tta"], few_shot=FewShot(n=20))
 Recipe(adapter=adapters.create("full", epochs=3), protocol="paper", pool="disjoint", seed=1, device="cpu")
