@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from cellda import __version__
+from cellda.source_models.cards import Card
 from tiny import recipe as tiny
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,13 @@ def anchors(page: Path) -> set[str]:
     """What headings of a Markdown page are called in addresses."""
     headings = re.findall(r"(?m)^#+ +(.+?) *$", page.read_text(encoding="utf-8"))
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+SHIPPED = {
+    file.parent.name: Card.read(file.parent).weights
+    for file in (ROOT / "src" / "cellda" / "source_models").glob("*/card.json")
+}
+"""Source models in the package, with the hashes of their weights."""
 
 
 # --- what an index shows
@@ -172,7 +180,10 @@ def test_what_is_installed_in_a_fresh_environment_works(built: dict[str, Path], 
     ]
     assert call(scripts / "cellda", "--version") == f"cellda {__version__}\n"
     listed = call(scripts / "cellda", "list").split()
-    assert {"reinhard", "head_only", "raabin", "laptop"} <= set(listed)
+    assert {"reinhard", "head_only", "raabin", "laptop", *SHIPPED} <= set(listed)
+    for name in SHIPPED:
+        load = f"import cellda.source_models as s; s.load('{name}'); print(s.card('{name}').weights)"
+        assert call(scripts / "python", "-c", load).strip() == SHIPPED[name]
     (tmp_path / "tiny.yaml").write_text(tiny(few_shot={"n": 12}).to_yaml(), encoding="utf-8")
     said = call(
         scripts / "cellda",
