@@ -219,11 +219,10 @@ class CellDataset(FileContents, DataCard):
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for row in self.table.itertuples(index=False, name=None):
-            digest.update(repr(row).encode("utf-8", "surrogateescape"))
-        for path, content in zip(self.files, self._contents.hashes, strict=True):
-            digest.update(os.fsencode(path) + content)
+        rows = map(repr, self.table.itertuples(index=False, name=None))
+        digest = hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape"))
+        files = zip(self.files, self._contents.hashes, strict=True)
+        digest.update(b"".join(os.fsencode(path) + content for path, content in files))
         return digest.hexdigest()
 
     @cached_property
