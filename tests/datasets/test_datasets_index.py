@@ -136,4 +136,4 @@ def test_171373_images_are_indexed(tmp_path):
 
 @given(st.text(st.characters(exclude_characters="/\0"), max_size=12))
 def test_the_suffix_of_a_name_is_that_of_the_standard_library(name: str):
-    assert suffix(name) == os.path.splitext(name)[1].lower()
+    assert suffix(name) == os.path.splitext(name)[1].lower()  # noqa: PTH122
