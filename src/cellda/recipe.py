@@ -4,17 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
-import yaml
 from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from cellda import adapters, datasets
 from cellda.adapters.base import Adapter
 from cellda.data.spec import MOST, FewShot, Protocol, Twins
+from cellda.datasets.reading.text import read_text
 from cellda.datasets.spec import Source
-from cellda.errors import ConfigurationError, shortened
+from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.paths import anchored, options_of
 from cellda.plugins.settings import Settings
@@ -189,7 +190,7 @@ class Recipe(Settings):
     def to_yaml(self) -> str:
         """Every field with its value, defaults included; paths are absolute, because a file may be moved or sent."""
         fields = _anchored(self.model_dump(mode="json"), Path.cwd())
-        return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+        return yaml_text.dump(fields)
 
     @classmethod
     def from_yaml(cls, text: str | Path) -> Self:
@@ -275,16 +276,9 @@ def fields_in(text: str | Path) -> dict[str, Any]:
     """
     where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
     try:
-        content = yaml.safe_load(
-            text.expanduser().read_text(encoding="utf-8") if isinstance(text, Path) else text
-        )
-    except OSError as error:
-        raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        # ValueError: not UTF-8, an impossible date, or a number of thousands of digits.
-        raise ConfigurationError(
-            f"The {where} cannot be read as YAML: {shortened(str(error), 600)}"
-        ) from error
+        content = yaml_text.load(read_text(text.expanduser())[0] if isinstance(text, Path) else text, where)
+    except DataError as error:
+        raise ConfigurationError(f"The recipe cannot be opened. {error}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"

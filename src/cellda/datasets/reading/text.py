@@ -32,12 +32,10 @@ def read_text(file: Path) -> tuple[str, str]:
     wide = None if marked else _wide(content[:_SAMPLE])
     try:
         text, encoding = _decoded(content, marked or wide or "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"The file {file} is not text in UTF-8 or cp1252 ({error}); save it as CSV UTF-8."
-        ) from None
+    except UnicodeDecodeError:
+        raise DataError(f"The file {file} is not text in UTF-8 or cp1252; save it as UTF-8.") from None
     if "\0" in text:
-        raise DataError(f"The file {file} is not text: it holds zero bytes; save it as CSV UTF-8.")
+        raise DataError(f"The file {file} is not text: it holds zero bytes; save it as UTF-8.")
     return text, f"{encoding}, which was guessed from its zero bytes" if wide else encoding
 
 
