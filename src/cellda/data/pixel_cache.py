@@ -41,7 +41,7 @@ READING = (
 )
 """Code that every decoded image has gone through."""
 
-FRAMING = ("framing/base.py", "imaging/padding.py")
+FRAMING = ("framing/base.py", "imaging/nucleus.py", "imaging/padding.py")
 """Code that every framed image has gone through as well."""
 
 

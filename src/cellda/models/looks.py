@@ -7,11 +7,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from scipy import ndimage
 
-from cellda.framing.base import look
-from cellda.framing.cell import LEAST_AREA, LEAST_CONTRAST, otsu, violet_of
+from cellda.imaging.nucleus import LEAST_AREA, LEAST_CONTRAST, Pixels, look, opened, otsu, violet_of
 from cellda.imaging.padding import background
-
-Pixels = UInt8[np.ndarray, "h w 3"]
 
 FIELD = 4
 """Nuclei apart from each other that make an image a field of many cells."""
@@ -66,15 +63,11 @@ def nucleus_width(image: Pixels) -> float | None:
 
     It is what `framing.cell` calls a nucleus, without choosing among several.
     """
-    small, smear = look(image)
-    inside = smear[0].numpy()
-    violet = violet_of(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
+    violet, inside = violet_of(image)
     threshold, contrast = otsu(violet[inside])
     if contrast < LEAST_CONTRAST:
         return None
-    labels, count = ndimage.label(
-        ndimage.binary_opening((violet > threshold) & inside, np.ones((3, 3), bool))
-    )
+    labels, count = ndimage.label(opened(violet, threshold, inside))
     area = int(np.bincount(labels.ravel())[1:].max()) if count else 0
     return 2 * float(np.sqrt(area / np.pi)) / max(inside.shape) if area >= LEAST_AREA * inside.size else None
 
