@@ -65,9 +65,23 @@ def test_one_row_for_each_image(cellda_, model: Path, cells: Path, tmp_path: Pat
     columns = [f"p_{name}" for name in found.classes]
     np.testing.assert_allclose(table[columns].to_numpy(float), found.probabilities.numpy(), atol=6e-5)
     assert list(table.columns) == ["path", "predicted", *columns, "flag", "reason"]
+    most = np.array(found.classes)[found.probabilities.argmax(1).numpy()]
     judged = table["flag"].to_numpy() == ""
-    assert (table["predicted"].to_numpy() == np.array(found.labels))[judged].all()
+    assert (table["predicted"].to_numpy() == most)[judged].all()
     assert [name.name for name in (tmp_path / "out").iterdir()] == ["p.csv"]
+
+
+def test_the_command_and_python_give_the_same_classes(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (SIDE, SIDE), (225, 205, 215)).save(cells / "empty.png")
+    assert cellda_("predict", model, cells, "--save", tmp_path / "p.parquet").status == 0
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    found = CellClassifier.load(model).predict(cells)
+    assert found.labels == [None if pd.isna(name) else name for name in table["predicted"]]
+    assert found.flags == table["flag"].tolist()
+    assert (found.labels[-1], found.flags[-1]) == (None, "no_nucleus")
+    assert found.labels.count(None) < 6
 
 
 def test_unreadable_files_are_rows_with_a_reason_and_status_3(

@@ -63,7 +63,7 @@ RUN_BY: dict[str, set[str]] = {
     "datasets/reading/decode.py": {"pixels"},
     "datasets/reading/formats/tiff.py": {"pixels"},
     "data/pixel_cache.py": {"pixels"},
-    "framing/base.py": {"pixels", "source", "adapt", "search"},
+    "framing/base.py": {"pixels"},
     "framing/cell.py": set(),
     "imaging/nucleus.py": {
         "pixels",

@@ -61,10 +61,8 @@ TRAINING = NORMALIZING.and_(
     (
         "experiment/scoring.py",
         "experiment/seen.py",
-        "framing/base.py",
         "imaging/augment.py",
         "imaging/nucleus.py",
-        "models/batches.py",
         "models/blocks.py",
         "models/checkpoint.py",
         "models/classifier.py",

@@ -32,14 +32,14 @@ class Looks:
     """What an image looks like.
 
     Attributes:
-        side: Shorter side of the part that is shown to the network, in pixels of the image.
+        side: Shorter side of the image in pixels; None if it was resized before, so that this says nothing.
         sharpness: Logarithm to base 2 of the variance of the Laplacian of the grey image that the network sees
             (J. L. Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000).
         nucleus: Whether a nucleus was found.
         nuclei: Number of nuclei apart from each other; 1 if they were not counted.
     """
 
-    side: int
+    side: int | None
     sharpness: float
     nucleus: bool
     nuclei: int

@@ -15,7 +15,6 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from cellda.errors import ConfigurationError
-from cellda.models.judged import has_class
 from cellda.models.results import Result
 from cellda.models.table_file import check_table
 from cellda.runtime.place import written
@@ -95,13 +94,10 @@ class Rows:
 
     def _row(self, result: Result) -> dict[str, Any]:
         picture, values = result.picture, result.probabilities
-        label = None
-        if values is not None and has_class(result.flag):
-            label = self.classes[int(values.argmax())]
         return {
             "path": plain(picture.name),
             **dict(zip(BOX, picture.box or (), strict=False)),
-            "predicted": label,
+            "predicted": result.label,
             **dict(
                 zip(
                     self._columns,
