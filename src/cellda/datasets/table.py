@@ -65,7 +65,7 @@ class Table(CellDataset):
 
     def _index(self) -> pd.DataFrame:
         listing = Listing(self.folder)
-        for where, row in read_rows(self.file or self.folder, self.group, self.tally):
+        for where, row in read_rows(self.file or self.folder, self.tally, group=self.group):
             listing.add(where, row)
         problems = listing.problems()
         if problems:

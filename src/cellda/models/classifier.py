@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from cellda.datasets.reading.decode import Bits
 from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
@@ -98,7 +99,7 @@ class CellClassifier(nn.Module):
         return self.head(self.embed(images))
 
     @torch.no_grad()
-    def predict(self, images: Any) -> Prediction:
+    def predict(self, images: Any, *, bits: Bits | None = None) -> Prediction:
         """Classify raw images: framing, resize, stain normalization, network, softmax.
 
         Args:
@@ -111,6 +112,7 @@ class CellClassifier(nn.Module):
 
                 Pixels are RGB, uint8 or float in [0, 1], which are rounded to 8 bits as in files; sizes may differ. Arrays and
                 tensors that already have the network's size are not judged by their size.
+            bits: Significant bits that the camera records (10, 12 or 14), if files of 16 bits do not state them.
 
         Returns:
             Labels, probabilities and flags. The label of an image that does not show one cell is None, and a warning says how
@@ -120,7 +122,7 @@ class CellClassifier(nn.Module):
             DataError: If files cannot be read (all of them are listed), or something is not an RGB image.
             DivergedError: If the model gives probabilities that are not finite.
         """
-        found = list(chain.from_iterable(results(self.network(), pictures(images))))
+        found = list(chain.from_iterable(results(self.network(), pictures(images), bits=bits)))
         bad = [f"{result.picture.name}: {result.reason}" for result in found if result.reason]
         if bad:
             raise DataError(f"{len(bad)} of {len(found)} images cannot be used; fix or remove them.", bad)
@@ -199,7 +201,17 @@ class CellClassifier(nn.Module):
             )
         check_registered(self.head)
         path = Path(folder).expanduser()
-        fields = {
+        saved.write(path, self._fields(), self.state_dict(), self.seen)
+        return path
+
+    @property
+    def identity(self) -> str:
+        """Hash of this model as it is now: its weights, its description, and what it has seen."""
+        return saved.identity(self._fields(), self.state_dict(), self.seen)
+
+    def _fields(self) -> dict[str, Any]:
+        """The description without what follows from the weights."""
+        return {
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
@@ -208,8 +220,6 @@ class CellClassifier(nn.Module):
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
-        saved.write(path, fields, self.state_dict(), self.seen)
-        return path
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

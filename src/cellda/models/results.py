@@ -68,12 +68,15 @@ class Network:
 
 
 @torch.no_grad()
-def results(network: Network, pictures: Iterable[Picture]) -> Iterator[list[Result]]:
+def results(
+    network: Network, pictures: Iterable[Picture], *, bits: int | None = None
+) -> Iterator[list[Result]]:
     """The results of all pictures, a block at a time; a picture that cannot be read has a reason instead of probabilities.
 
     Args:
         network: What predicts them.
         pictures: What to predict; read as it is needed.
+        bits: Significant bits that the camera records, of files that are stored with 16; None takes what they state.
 
     Raises:
         DataError: If pixels in memory are not an RGB image.
@@ -81,11 +84,11 @@ def results(network: Network, pictures: Iterable[Picture]) -> Iterator[list[Resu
     """
     left = iter(pictures)
     while block := list(islice(left, network.block)):
-        yield _results(network, block)
+        yield _results(network, _Read(block, network.size, network.framing, bits))
 
 
-def _results(network: Network, block: Sequence[Picture]) -> list[Result]:
-    read, seen = _Read(block, network.size, network.framing), network.seen
+def _results(network: Network, read: "_Read") -> list[Result]:
+    block, seen = read.block, network.seen
     rows = [row for row in range(len(block)) if row not in read.reasons]
     found = [Result(picture, reason=read.reasons.get(row, "")) for row, picture in enumerate(block)]
     if rows:
@@ -106,12 +109,14 @@ class _Read:
     """The pictures of a block as the network sees them.
 
     Attributes:
+        block: The pictures.
         pixels: `(N, S, S, 3)` uint8.
         looks: What each looks like, by its number.
         reasons: Why pictures cannot be read, by their number.
     """
 
-    def __init__(self, block: Sequence[Picture], size: int, framing: Framing) -> None:
+    def __init__(self, block: Sequence[Picture], size: int, framing: Framing, bits: int | None) -> None:
+        self.block = block
         self.pixels = np.empty((len(block), size, size, 3), np.uint8)
         self.looks: dict[int, Looks] = {}
         self.reasons: dict[int, str] = {}
@@ -130,7 +135,8 @@ class _Read:
             if image.size == (size, size):  # resized for the network: it is not known how large it was
                 self.looks[row] = replace(self.looks[row], side=None)
         rows = [row for row, _ in files]
-        bad = decode_each([place for _, place in files], lambda index, image: self._add(rows[index], image))
+        places = [place for _, place in files]
+        bad = decode_each(places, lambda index, image: self._add(rows[index], image), bits=bits)
         self.reasons |= {rows[index]: reason for index, reason in bad.items()}
 
     def _add(self, row: int, image: Image.Image) -> None:
