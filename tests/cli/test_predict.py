@@ -122,7 +122,7 @@ def test_patterns_choose_images(cellda_, model: Path, cells: Path, tmp_path: Pat
     said = cellda_(
         "predict", model, cells, "--exclude", "*_mask.png", "--exclude", "011*", "--save", tmp_path / "p.csv"
     )
-    assert "left out: 6 image(s) that --include and --exclude leave out" in text(said.err)
+    assert "left out: 6 images that --include and --exclude leave out" in text(said.err)
     assert len(pd.read_csv(tmp_path / "p.csv")) == 11
     said = cellda_("predict", model, cells, "--include", "cells/00?.png", "--save", tmp_path / "q.csv")
     assert len(pd.read_csv(tmp_path / "q.csv")) == 10
@@ -197,7 +197,7 @@ def test_boxes_are_classified_each(cellda_, model: Path, cells: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("path,x,y,w\n000.png,1,1,5\n", r"lacks 1 column\(s\); it needs at least path, x, y, w, h.*no column 'h'"),
+        ("path,x,y,w\n000.png,1,1,5\n", r"lacks 1 column; it needs at least path, x, y, w, h.*no column 'h'"),
         ("path,x,y,w,h,X\n000.png,1,1,5,5,9\n", r"more than one column.*'x': the columns x, X"),
         ("path,x,y,w,h\n", r"have no rows"),
         ("path,x,y,w,h\n000.png,90,1,5,5\n", r"line 2: the box \(90, 1, 5, 5\) lies outside 000\.png of 40 x 40"),
@@ -223,9 +223,9 @@ def test_boxes_are_read_as_tables_are(cellda_, model: Path, cells: Path, tmp_pat
     rows.assign(patient=["a", "b"]).to_excel(tmp_path / "boxes.xlsx", index=False)
     said = cellda_("predict", model, cells, "--boxes", tmp_path / "boxes.xlsx", "--save", tmp_path / "p.csv")
     assert said.status == 0
-    assert "not used: 1 patient" in text(said.err)
+    assert "1 unused column: 1 patient" in text(said.err)
     assert "--group" not in said.err
-    assert "1 box(es) reach beyond the image" in text(said.err)
+    assert "1 box reaches beyond the image" in text(said.err)
     found = pd.read_csv(tmp_path / "p.csv")
     assert found[["x", "y", "w", "h"]].to_numpy().tolist() == [[1, 2, 20, 20], [30, 3, 20, 20]]
 

@@ -353,7 +353,7 @@ def test_weights_that_were_trained_with_registers_need_a_backbone_that_has_them(
 def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path):
     own = timm.create_model("test_vit", num_classes=0, img_size=64).state_dict()
     file = save_torch(own | {"norm.bias": torch.full_like(own["norm.bias"], torch.nan)}, tmp_path / "nan.pth")
-    with pytest.raises(ConfigurationError, match=r"NaN or infinite values in 1 tensors, first: norm\.bias"):
+    with pytest.raises(ConfigurationError, match=r"NaN or infinite values in 1 tensor, first: norm\.bias"):
         build_encoder(Backbone(name="test_vit", weights=str(file), image_size=64))
 
 

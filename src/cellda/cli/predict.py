@@ -11,6 +11,7 @@ from cellda.cli.app import say, say_aside, tell
 from cellda.cli.early import existing, writable_file
 from cellda.cli.options import BitsOption
 from cellda.errors import ConfigurationError, DataError
+from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +136,7 @@ def _chosen(
         wanted = (not include or matches(picture, include)) and not matches(picture, exclude)
         (chosen if wanted else left).append(picture)
     if not chosen:
-        raise DataError(f"--include and --exclude leave none of the {len(pictures)} images.")
+        raise DataError(f"--include and --exclude leave none of the {counted(len(pictures), 'image(s)')}.")
     tally.leave("image(s) that --include and --exclude leave out", "", [picture.name for picture in left])
     return chosen
 
@@ -150,7 +151,7 @@ def _refuse_unreadable(pictures: "list[Picture]", bits: int | None) -> None:
     if bad:
         problems = [f"{pictures[number].name}: {reason}" for number, reason in bad.items()]
         raise DataError(
-            f"{len(bad)} of {len(pictures)} images cannot be used; nothing was predicted (--strict).",
+            f"{len(bad)} of {counted(len(pictures), 'image(s)')} cannot be used; nothing was predicted (--strict).",
             problems,
         )
 
@@ -164,7 +165,7 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int 
 
     left, clock, said = pictures[rows.done :], Clock(), False
     if rows.done:
-        say_aside(f"Continuing after {rows.done} of {len(pictures)} images.")
+        say_aside(f"Continuing after {rows.done} of {counted(len(pictures), 'image(s)')}.")
     with progress.display(), progress.task(Work(Stage.PREDICT), len(pictures)) as advance:
         advance(rows.done)
         blocks = results(classifier.network(), left, bits=bits)
@@ -180,7 +181,8 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int 
             if not said and done < len(left):
                 seconds = clock.seconds["predict"] / done * (len(left) - done)
                 say_aside(
-                    f"{done} of {len(left)} images are predicted; the others take about {duration(seconds)}."
+                    f"{done} of {counted(len(left), 'image(s)')} {agreeing(done, '(is|are)')} predicted; the rest takes "
+                    f"about {duration(seconds)}."
                 )
                 said = True
 
@@ -198,7 +200,7 @@ def _report(table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
             "(--target table=FILE)."
         )
     bad = int((table["reason"] != "").sum())
-    say(f"Saved {len(table)} predictions in {save}" if not bad else f"Saved {len(table)} rows in {save}")
+    say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
     if bad:
-        say_aside(f"{bad} of {len(table)} images cannot be used: see the column reason.")
+        say_aside(f"{bad} of {counted(len(table), 'image(s)')} cannot be used: see the column reason.")
         raise typer.Exit(UNREADABLE)

@@ -6,7 +6,7 @@ from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.listing import SIDES, Row, box_of, read_rows
 from cellda.errors import DataError
-from cellda.text import original
+from cellda.text import counted, original
 
 COLUMNS = ("path", *SIDES)
 
@@ -35,10 +35,13 @@ def read_boxes(file: Path, tally: Tally, folder: Path | None = None) -> list[tup
         raise DataError(f"The boxes in {file} have no rows.")
     if boxes.problems:
         raise DataError(
-            f"{len(boxes.problems)} of {rows} rows of the boxes in {file} cannot be used.", boxes.problems
+            f"{len(boxes.problems)} of {counted(rows, 'row(s)')} of the boxes in {file} cannot be used.",
+            boxes.problems,
         )
     if boxes.cut:
-        tally.note(f"{boxes.cut:,} box(es) reach beyond the image: the part inside is used")
+        tally.note(
+            f"{counted(boxes.cut, '(box|boxes) (reaches|reach)')} beyond the image: the part inside is used"
+        )
     return list(boxes.found)
 
 

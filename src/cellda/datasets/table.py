@@ -10,6 +10,7 @@ from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.listing import Listing, read_rows
 from cellda.datasets.reading.survey import unnamed_images
 from cellda.errors import DataError
+from cellda.text import counted
 
 
 @register("table")
@@ -69,7 +70,7 @@ class Table(CellDataset):
             listing.add(where, row)
         problems = listing.problems()
         if problems:
-            summary = f"{len(problems)} problem(s) in the table {self.file}, with images in {self.folder}."
+            summary = f"{counted(len(problems), 'problem(s)')} in the table {self.file}, with images in {self.folder}."
             raise DataError(summary, problems)
         if self.group is not None and not any(listing.groups):
             raise DataError(

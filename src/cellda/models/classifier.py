@@ -30,6 +30,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import plan_for
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
+from cellda.text import counted
 
 
 class CellClassifier(nn.Module):
@@ -125,7 +126,9 @@ class CellClassifier(nn.Module):
         found = list(chain.from_iterable(results(self.network(), pictures(images), bits=bits)))
         bad = [f"{result.picture.name}: {result.reason}" for result in found if result.reason]
         if bad:
-            raise DataError(f"{len(bad)} of {len(found)} images cannot be used; fix or remove them.", bad)
+            raise DataError(
+                f"{len(bad)} of {counted(len(found), 'image(s)')} cannot be used; fix or remove them.", bad
+            )
         prediction = Prediction.of(found, self.classes)
         if any(prediction.flags):
             warnings.warn(f"{prediction.flagged()}; see `flags`.", stacklevel=3)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellda.models.results import Result
+from cellda.text import agreeing, counted
 
 
 @dataclass(frozen=True)
@@ -54,4 +55,4 @@ def flagged(flags: Sequence[str]) -> str:
     counts = Counter(flag for one in flags if one for flag in one.split("+"))
     total = sum(map(bool, flags))
     why = ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
-    return f"{total} of {len(flags)} images {'is' if total == 1 else 'are'} flagged ({why})"
+    return f"{total} of {counted(len(flags), 'image(s)')} {agreeing(total, '(is|are)')} flagged ({why})"

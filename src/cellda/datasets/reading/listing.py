@@ -13,6 +13,7 @@ from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.sheet import Sheet, read_sheet
 from cellda.errors import DataError, nearest, shortened
 from cellda.taxonomy import unknown_names
+from cellda.text import agreeing, counted
 
 SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)
@@ -78,7 +79,7 @@ def read_rows(
         yield where, row
     _enter(sheet, columns, tally, grouped="group" in columns or "group" not in wanted)
     for (name, word), count in (+nulls).items():
-        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {count:,} row(s)")
+        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {counted(count, 'row(s)')}")
 
 
 def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool) -> None:
@@ -91,7 +92,7 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool
     for note in sheet.notes:
         tally.note(note)
     for name in unused:
-        tally.leave("column(s) that are not used", name, [name])
+        tally.leave("unused column(s)", name, [name])
     for name in sheet.unread:
         tally.leave("sheet(s) of the workbook after the first", name, [name])
     tally.leave_unnamed("empty row(s)", sheet.empty)
@@ -102,7 +103,7 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool
     )
     if not grouped and likely:
         tally.note(
-            f"the column(s) {', '.join(likely)} may say which cells belong together: "
+            f"{agreeing(len(likely), 'the column(s)')} {', '.join(likely)} may say which cells belong together: "
             f"{' or '.join(f'--group {name}' for name in likely)} (option 'group' of the table) keeps them on one side"
         )
 
@@ -257,7 +258,7 @@ def _columns(
     missing = [name for name in required if name not in found]
     if missing:
         raise DataError(
-            f"The table {file} lacks {len(missing)} column(s); it needs at least {', '.join(required)}."
+            f"The table {file} lacks {counted(len(missing), 'column(s)')}; it needs at least {', '.join(required)}."
             + (
                 f" It was read as {sheet.encoding}; if that is wrong, save it as CSV UTF-8."
                 if sheet.encoding
