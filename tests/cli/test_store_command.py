@@ -131,7 +131,7 @@ def test_what_a_process_works_on_stays(cellda_, store: Store) -> None:
     digest = stage_digest({"n": 4})
     with FileLock(store.root / "pixels" / f"{digest}.lock"):
         said = cellda_("store", "clear", "--partial", "--yes", "--store", store.root)
-    assert "1 stay, because a process works on them" in said.out
+    assert "1 result stays, because a process works there" in said.out
     assert f"pixels/{digest}.partial" in names(store)
 
 
