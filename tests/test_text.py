@@ -19,7 +19,7 @@ from cellda.experiment.result import RunResult
 from cellda.reporting.tables.text_table import TextTable
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
-from cellda.text import cell, csv_safe, from_csv, original, plain, shown
+from cellda.text import agreeing, cell, counted, csv_safe, from_csv, original, plain, shown
 from said import text
 
 ANY = st.text(st.characters(exclude_characters="\x00", exclude_categories=()), min_size=1, max_size=20)
@@ -57,6 +57,22 @@ def test_ordinary_names_stay_as_they_are(name: str) -> None:
 
 def test_a_long_text_is_cut_in_the_middle() -> None:
     assert shown("a" * 50 + "b" * 50, limit=21) == "a" * 9 + "..." + "b" * 9
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "said"),
+    [
+        (1, "hidden file(s)", "1 hidden file"),
+        (2, "hidden file(s)", "2 hidden files"),
+        (0, "image(s) (is|are) flagged", "0 images are flagged"),
+        (1, "(box|boxes) (reaches|reach) beyond it (JPEG)", "1 box reaches beyond it (JPEG)"),
+        (12345, "(box|boxes) (reaches|reach) beyond it", "12,345 boxes reach beyond it"),
+        (1, "(it counts|each of them counts)", "1 it counts"),
+    ],
+)
+def test_words_agree_with_their_number(number: int, what: str, said: str) -> None:
+    assert counted(number, what) == said
+    assert agreeing(number, what) == said.partition(" ")[2]
 
 
 def test_errors_and_tables_and_bars_show_no_control_characters(capsys) -> None:

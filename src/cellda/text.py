@@ -24,6 +24,7 @@ _UNSAFE = re.compile(f"[{_CONTROL}]")
 _UNSAFE_BUT_LINES = re.compile(f"(?!\n)[{_CONTROL}]")
 _LOOKS_ESCAPED = re.compile(r"\\(?=u\{)")
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
+_AGREEING = re.compile(r"\(s\)|\(([\w ]+)\|([\w ]+)\)")
 _FORMULA = ("=", "+", "-", "@", "'", "＝", "＋", "－", "＠")
 
 
@@ -77,6 +78,26 @@ def from_csv(text: str) -> str:
 def original(text: str, *, csv: bool = False) -> str:
     """The name from which `plain` (with `csv`: `cell`) made a text."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), from_csv(text) if csv else text)
+
+
+def counted(number: int, what: str) -> str:
+    """A number with words that agree with it.
+
+    >>> counted(1, "image(s) (is|are) flagged")
+    '1 image is flagged'
+    >>> counted(2000, "image(s) (is|are) flagged")
+    '2,000 images are flagged'
+
+    Args:
+        number: How many.
+        what: Words that follow the number: `(s)` is added, and the second of `(is|are)` taken, unless it is 1.
+    """
+    return f"{number:,} {agreeing(number, what)}"
+
+
+def agreeing(number: int, words: str) -> str:
+    """Words that agree with a number, as in `counted`, without the number."""
+    return _AGREEING.sub(lambda found: (found[2] or "s") if number != 1 else (found[1] or ""), words)
 
 
 def _escape(found: "re.Match[str]") -> str:

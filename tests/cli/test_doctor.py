@@ -121,7 +121,7 @@ def test_datasets_are_recognised_and_what_is_wrong_is_named(cellda_, tmp_path):
     (root / "rabin").mkdir()
     (root / ".hidden").mkdir()
     found = list(findings.data(root))
-    assert told(found)["folder"] == "1 cells (1 neutrophil)"
+    assert told(found)["folder"] == "1 cell (1 neutrophil)"
     assert "raabin" in wrong(found)
     assert "raabin" in told(found)["rabin"]
     assert {one.subject for one in found} == {"folder", "raabin", "rabin"}

@@ -12,6 +12,7 @@ from cellda.experiment import orphans
 from cellda.experiment.orphans import announce, orphaned
 from cellda.runtime.store import KEYS, Store, stage_digest
 from cellda.runtime.versions import versions
+from cellda.text import counted
 from said import text
 
 
@@ -98,11 +99,11 @@ def test_it_removes_what_was_asked_for_and_nothing_else(cellda_, store: Store, o
         os.utime(place, (long_ago, long_ago))
     before = names(store)
     dry = cellda_("store", "clear", *options, "--dry-run", "--store", store.root)
-    assert f"{sum(gone.values())} results" in dry.out
+    assert counted(sum(gone.values()), "result(s)") in dry.out
     assert names(store) == before
     said = cellda_("store", "clear", *options, "--yes", "--store", store.root)
     assert said.status == 0
-    assert f"Removed {sum(gone.values())} results" in said.out
+    assert f"Removed {counted(sum(gone.values()), 'result(s)')}" in said.out
     left = names(store)
     assert {"pixels/of_the_user"} <= left < before
     assert len(before - left) == sum(gone.values())
@@ -131,7 +132,7 @@ def test_what_a_process_works_on_stays(cellda_, store: Store) -> None:
     digest = stage_digest({"n": 4})
     with FileLock(store.root / "pixels" / f"{digest}.lock"):
         said = cellda_("store", "clear", "--partial", "--yes", "--store", store.root)
-    assert "1 stay, because a process works on them" in said.out
+    assert "1 result stays, because a process works there" in said.out
     assert f"pixels/{digest}.partial" in names(store)
 
 

@@ -98,7 +98,7 @@ def test_images_that_are_not_classified_are_said(cellda_, own: Path, tmp_path: P
     )
     said = cellda_("predict", tmp_path / "model", own / "images", "--save", tmp_path / "found.csv")
     assert said.status == 0
-    assert "1 HEIC image(s), which need the package pillow-heif" in text(said.err)
+    assert "1 HEIC image, for which the package pillow-heif is needed" in text(said.err)
 
 
 def test_an_adapted_model_keeps_the_account(cellda_, own: Path, recipe_file: Path, tmp_path: Path):

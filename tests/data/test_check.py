@@ -44,7 +44,7 @@ def test_a_report_holds_all_findings(tmp_path):
         ("cell(s) of none of the six classes", "platelet", ("platelet/d.png",)),
         ("hidden folder(s)", "", (".cache",)),
         ("hidden file(s)", "", ("seg/.hidden.png",)),
-        ("file(s) that are not images by their suffix", ".txt", ("seg/notes.txt",)),
+        ("file(s) without the suffix of an image", ".txt", ("seg/notes.txt",)),
     }
     assert not report.ok
     text = printed(report)
@@ -92,7 +92,7 @@ def test_many_files_of_one_kind_are_one_line_and_all_can_be_listed(tmp_path):
     for number in range(30):
         (tmp_path / "seg" / f"{number}.xml").write_text("")
     report = check("folder", tmp_path)
-    assert "30 file(s) that are not images by their suffix: 30 .xml" in said.text(printed(report))
+    assert "30 files without the suffix of an image: 30 .xml" in said.text(printed(report))
     assert "29.xml" not in printed(report)
     every = printed(report.full())
     assert [number for number in range(30) if f"seg/{number}.xml" not in every] == []
@@ -115,7 +115,7 @@ def test_files_of_neighbours_are_not_listed(tmp_path):
     picture(tmp_path / "their_folder" / "x.png")
     report = check("table", tmp_path / "mine.csv")
     assert "their" not in printed(report.full())
-    assert "1 image(s) in the folders of its cells" in said.text(printed(report))
+    assert "1 image in the folders of its cells" in said.text(printed(report))
 
 
 def test_unreadable_boxes_are_told_apart(tmp_path):

@@ -39,11 +39,11 @@ def test_whatever_is_left_out_of_a_folder_is_counted_with_its_reason(tmp_path: P
         "cell(s) of none of the six classes|blast": 3,
         "cell(s) of none of the six classes|platelet": 3,
         "folder(s) of thumbnails or deleted files|": 5,
-        "image(s) that are not part of the layout|": 1,
+        "image(s) outside the layout|": 1,
         "file(s) of thumbnails or settings that systems keep|Thumbs.db": 1,
         "HEIC image(s)|.heic": 1,
-        "whole slide(s) or files of a microscope's own format: export the cells as PNG or TIFF|.svs": 1,
-        "file(s) that are not images by their suffix|.txt": 1,
+        "whole slide(s) or file(s) of a microscope's own format: export the cells as PNG or TIFF|.svs": 1,
+        "file(s) without the suffix of an image|.txt": 1,
         "hidden file(s)|": 1,
         "broken link(s)|": 2,
     }
@@ -77,7 +77,7 @@ def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path):
         (tmp_path / "own" / "seg" / f"up{number}").symlink_to(above)
     account = (dataset := load("folder", tmp_path / "own")).account
     assert list(dataset.table["path"]) == ["mono/a.png", "seg/p1/a.png"]
-    assert reasons(account)["link(s) to a folder above them|"] == 3
+    assert reasons(account)["link(s) to a folder above|"] == 3
 
 
 def test_a_link_to_a_folder_elsewhere_is_followed(tmp_path: Path):
@@ -167,7 +167,7 @@ def test_a_class_of_images_that_cannot_be_read_says_so(tmp_path: Path):
     (tmp_path / "seg").mkdir()
     (tmp_path / "seg" / "a.heic").write_text("x")
     with pytest.raises(
-        DataError, match=r"'seg' holds no image.*1 HEIC image\(s\), which need the package pillow-heif"
+        DataError, match=r"'seg' holds no image.*1 HEIC image, for which the package pillow-heif is needed"
     ):
         load("folder", tmp_path)
 

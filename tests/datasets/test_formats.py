@@ -18,6 +18,7 @@ from cellda.datasets.reading.decode import decode, frame_size
 from cellda.datasets.reading.formats.samples import Samples
 from cellda.datasets.reading.formats.unusual import unusual
 from cellda.errors import ConfigurationError, DataError
+from cellda.text import counted
 
 
 @pytest.fixture
@@ -478,12 +479,12 @@ def test_a_check_names_depth_used_range_and_pages(tmp_path, rgb):
         files[name] = tmp_path / name
     low, high = deep(rgb, 16).min(), deep(rgb, 16).max()
     assert unusual(files) == [
-        f"2 image(s): 16 bits stored, of which 16 are taken as significant; values from {low // 2} to {high}, the darkest "
+        f"2 images: 16 bits stored, of which 16 are taken as significant; values from {low // 2} to {high}, the darkest "
         f"image to {high // 2} (deep.tif, ...)",
-        f"1 image(s): 16 bits stored, of which 12 are taken as significant; values from {deep(rgb, 12).min()} to 4095, the "
+        f"1 image: 16 bits stored, of which 12 are taken as significant; values from {deep(rgb, 12).min()} to 4095, the "
         "darkest image to 4095 (stated.tif)",
-        "1 image(s): red, green and blue are separate planes (composite.tif)",
-        "1 image(s): 2 images in one file, of which the first is read (film.gif)",
+        "1 image: red, green and blue are separate planes (composite.tif)",
+        "1 image: 2 images in one file, of which the first is read (film.gif)",
     ]
 
 
@@ -498,7 +499,11 @@ def test_a_dataset_takes_the_bits_of_its_camera(tmp_path, rgb):
             plain.read([0], 20)
         assert told.read([0], 20)[0].max() > 250
         assert not check(plain).ok
-        assert check(told).unusual[0].startswith(f"{len(told)} image(s): 16 bits stored, of which 12")
+        assert (
+            check(told)
+            .unusual[0]
+            .startswith(f"{counted(len(told), 'image(s)')}: 16 bits stored, of which 12")
+        )
         assert pixels_key(told, 20, WHOLE) != pixels_key(plain, 20, WHOLE)
         with pytest.raises(ConfigurationError, match="bits"):
             cellda.datasets.load(name, root, bits=17)

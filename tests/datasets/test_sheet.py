@@ -88,9 +88,9 @@ def test_a_workbook_is_read_and_its_other_sheets_named(root: Path):
     dataset = load("table", root / "cells.xlsx")
     assert list(dataset.table["group"]) == ["7", None]
     assert list(dataset.table["box"]) == [(0, 1, 5, 6), None]
-    assert "1 sheet(s) of the workbook after the first" in said(dataset)
+    assert "1 sheet of the workbook after the first" in said(dataset)
     assert "remarks" in said(dataset)
-    assert "1 empty row(s)" in said(dataset)
+    assert "1 empty row" in said(dataset)
     book["Sheet"]["B2"] = "gone.png"
     book.save(root / "cells.xlsx")
     with pytest.raises(DataError, match=r"row 2: the image gone\.png does not exist"):
@@ -134,13 +134,13 @@ def test_words_for_nothing_are_empty_and_said(root: Path, word: str):
     )
     assert list(dataset.table["group"]) == ["p1", None]
     assert list(dataset.table["box"]) == [None, None]
-    assert f"'{word}' was read as an empty entry of column 'group' in 1 row(s)" in said(dataset)
+    assert f"'{word}' was read as an empty entry of column 'group' in 1 row" in said(dataset)
     with pytest.raises(DataError, match="line 2: the label is empty"):
         read(root, f"path,label\nb.png,{word}\nzellen/a.png,seg\n")
 
 
 def test_rows_shorter_than_the_header_are_said(root: Path):
-    assert "1 row(s) are shorter than the header" in said(
+    assert "1 row is shorter than the header" in said(
         read(root, "path,label,group\nb.png,MON\n\nzellen/a.png,seg,p\n")
     )
 
@@ -171,7 +171,7 @@ def test_columns_that_may_hold_groups_are_offered_and_taken(root: Path, name: st
     dataset = read(root, text)
     assert dataset.account.groups is None
     assert f"--group {name}" in said(dataset)
-    assert f"2 column(s) that are not used: 1 {name}, 1 stain" in said(dataset)
+    assert f"2 unused columns: 1 {name}, 1 stain" in said(dataset)
     assert "no groups: images of one patient may be on both sides" in said(dataset)
     taken = read(root, text, group=name.upper())
     assert list(taken.table["group"]) == ["p1", "p1"]

@@ -102,7 +102,7 @@ def test_a_file_that_changes_before_it_is_decoded_is_named_and_nothing_is_kept(
     assert dataset.fingerprint
     changed = own / "monocyte" / "3.bmp"
     invert(changed)
-    with pytest.raises(DataError, match="1 files of dataset 'folder/own' changed") as caught:
+    with pytest.raises(DataError, match="1 file of dataset 'folder/own' changed") as caught:
         cached_pixels(dataset, 32, Store(tmp_path / "store"))
     assert str(changed) in caught.value.problems[0]
     assert not list((tmp_path / "store").rglob("*.npy"))

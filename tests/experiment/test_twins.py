@@ -54,7 +54,7 @@ def test_run_adapt_and_study_refuse_them_and_say_what_to_do(own: Path, tmp_path:
         lambda: Study({"none": recipe(adapter="none")}, [target], workspace=quiet(store)).runs(),
     ):
         with pytest.raises(
-            CelldaError, match=r"2 image\(s\) of 'folder/own'.*remove.*twins='drop'.*--set"
+            CelldaError, match=r"2 images of 'folder/own'.*remove.*twins='drop'.*--set"
         ) as caught:
             work()
         assert all(twins in str(caught.value) for twins in TWINS)
@@ -73,7 +73,7 @@ def test_copies_are_left_out_or_kept_if_asked_for_which_is_said_and_recorded(
         "drop": "3 copies in the six classes are left out",
         "keep": "used as they are",
     }.items():
-        with pytest.warns(UserWarning, match=rf"2 image\(s\) of 'folder/own'.*{done}"):
+        with pytest.warns(UserWarning, match=rf"2 images of 'folder/own'.*{done}"):
             result = recipe(twins=twins).run(f"folder={own}", store=tmp_path / "store", progress=False)
         assert result.record.twins == {"folder/own": 3}
         used[twins] = {*result.record.support_files, *result.predictions["path"]}

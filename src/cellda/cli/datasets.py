@@ -9,6 +9,7 @@ from cellda.cli.app import out, say, tell
 from cellda.cli.options import BitsOption, DatasetName, DatasetPath, FramingTried, GroupOption
 from cellda.cli.recipes import given
 from cellda.errors import ConfigurationError
+from cellda.text import counted
 
 datasets_app = typer.Typer(
     no_args_is_help=False, help="Datasets: show their data cards, download them, and check your copy."
@@ -101,7 +102,9 @@ def fetch(
     if fetched.record is None:
         say(f"{fetched.path} already exists; nothing was downloaded.")
         return
-    say(f"{fetched.path} is ready; {fetched.record.bytes:,} bytes were downloaded from {fetched.record.url}")
+    say(
+        f"{fetched.path} is ready; {counted(fetched.record.bytes, 'byte(s) (was|were)')} downloaded from {fetched.record.url}"
+    )
     say(f"sha256 {fetched.record.sha256}, kept in {fetched.record_file}")
     tell(load(name, fetched.path).account)
     say(f"Check it: cellda datasets check {name} {fetched.path}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.runtime.os_errors import sentence
 from cellda.runtime.room import in_words
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.runtime.store import Store
@@ -102,7 +103,7 @@ def device() -> Iterator[Finding]:
     memory = ""
     with suppress(AttributeError, ValueError, OSError):
         memory = f", {in_words(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'))} of memory"
-    yield Finding("processor", f"{platform.machine()}, {cores} cores{memory}")
+    yield Finding("processor", f"{platform.machine()}, {counted(cores, 'core(s)')}{memory}")
     try:
         import torch
     except Exception as error:  # a broken installation raises almost anything
@@ -205,11 +206,11 @@ def data(folder: Path | None) -> Iterator[Finding]:
         counts = _counted(loaded.class_counts())
         published = loaded.published_counts
         if published and published != loaded.class_counts():
-            text = f"{len(loaded):,} cells ({counts}); published are {_counted(published)}"
+            text = f"{counted(len(loaded), 'cell(s)')} ({counts}); published are {_counted(published)}"
             remedy = f"`cellda datasets check {place.name} {place}` compares them and reads every image"
             yield Finding(place.name, text, State.NOTE, remedy)
         else:
-            yield Finding(place.name, f"{len(loaded):,} cells ({counts})")
+            yield Finding(place.name, f"{counted(len(loaded), 'cell(s)')} ({counts})")
     if not places:
         yield Finding("data", f"{folder} is empty", State.WRONG, "cellda datasets fetch NAME --data DIR")
 

@@ -28,6 +28,7 @@ from cellda.cli.options import (
     Targets,
 )
 from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
+from cellda.text import counted
 
 
 def run(
@@ -143,4 +144,4 @@ def ablate(
     say_without_groups(study.without_groups)
     if save is not None:
         write_predictions(predictions, save)
-        say(f"Saved {len(predictions)} predictions in {save}")
+        say(f"Saved {counted(len(predictions), 'prediction(s)')} in {save}")

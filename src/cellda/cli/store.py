@@ -11,6 +11,7 @@ from rich.table import Table
 from cellda.cli.app import out, say
 from cellda.cli.options import StoreOption
 from cellda.errors import ConfigurationError
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.runtime.inventory import Entry
@@ -55,7 +56,7 @@ def store(
             say(f"damaged: {entry.place} ({entry.why})")
     for why in dict.fromkeys(entry.why for entry in found if entry.state is State.ORPHANED):
         say(f"orphaned, not used any more: {why}")
-    say(f"{len(found)} results, {in_words(sum(entry.size for entry in found))} in {root}")
+    say(f"{counted(len(found), 'result(s)')}, {in_words(sum(entry.size for entry in found))} in {root}")
 
 
 @store_app.command("clear")
@@ -101,15 +102,17 @@ def clear(
     out.print(_table(chosen))
     size = in_words(sum(entry.size for entry in chosen))
     if dry_run:
-        say(f"{len(chosen)} results ({size}) would be removed from {root}.")
+        say(f"{counted(len(chosen), 'result(s)')} ({size}) would be removed from {root}.")
         return
-    if not yes and not typer.confirm(f"Remove {len(chosen)} results ({size}) from {root}?"):
+    if not yes and not typer.confirm(f"Remove {counted(len(chosen), 'result(s)')} ({size}) from {root}?"):
         say("Nothing was removed.")
         raise typer.Exit(1)
     gone = [entry for entry in chosen if remove(entry)]
-    say(f"Removed {len(gone)} results ({in_words(sum(entry.size for entry in gone))}) from {root}.")
+    say(
+        f"Removed {counted(len(gone), 'result(s)')} ({in_words(sum(entry.size for entry in gone))}) from {root}."
+    )
     if len(gone) < len(chosen):
-        say(f"{len(chosen) - len(gone)} stay, because a process works on them.")
+        say(f"{counted(len(chosen) - len(gone), 'result(s) (stays|stay)')}, because a process works there.")
 
 
 def _entries(place: Path | None, *, verify: bool = False) -> "tuple[Path, list[Entry]]":

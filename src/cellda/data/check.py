@@ -19,6 +19,7 @@ from cellda.framing import Framing
 from cellda.framing import create as create_framing
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
+from cellda.text import counted
 
 _SHOWN = 20
 _TWINS = 4
@@ -88,7 +89,9 @@ class CheckReport:
         if self.note:
             parts.append(Text(self.note))
         if self.account is not None and self.account.groups is not None:
-            parts.append(Text(f"{self.account.groups} groups (photographs, smears or patients)"))
+            parts.append(
+                Text(f"{counted(self.account.groups, 'group(s)')} (photographs, smears or patients)")
+            )
         twins = [_equal(paths, most and _TWINS) for paths in self.identical]
         for title, lines in (
             ("left out and noted", left_out),

@@ -21,6 +21,7 @@ from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
 from cellda.taxonomy import UNLABELLED
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -44,7 +45,7 @@ class OwnCells(CellDataset):
     def __init__(self, labelled: CellDataset | None, images: Sequence[Path] = ()) -> None:
         missing = [str(image) for image in images if not image.is_file()]
         if missing:
-            raise DataError(f"{len(missing)} of the unlabelled images do not exist:", missing)
+            raise DataError(f"{counted(len(missing), 'unlabelled image(s) (does|do)')} not exist:", missing)
         if labelled is None and not images:
             raise DataError("There is nothing to adapt to: give labelled cells, unlabelled images, or both.")
         self.labelled, self.images = labelled, tuple(image.resolve() for image in images)

@@ -23,6 +23,7 @@ from cellda.runtime.room import check_room, needed, reserve, taken
 from cellda.runtime.store import Store
 from cellda.runtime.versions import versions
 from cellda.runtime.work import Stage, Work
+from cellda.text import agreeing, counted
 
 KIND = "pixels"
 PIXELS = "pixels.npy"
@@ -41,7 +42,7 @@ READING = (
 )
 """Code that every decoded image has gone through."""
 
-FRAMING = ("framing/base.py", "imaging/padding.py")
+FRAMING = ("framing/base.py", "imaging/nucleus.py", "imaging/padding.py")
 """Code that every framed image has gone through as well."""
 
 
@@ -120,7 +121,9 @@ def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) ->
             bad.extend(f"{dataset.full_name}: {problem}" for problem in error.problems)
     if bad:
         raise DataError(
-            f"{len(bad)} image(s) cannot be read; fix or remove them, nothing was trained yet:", bad
+            f"{counted(len(bad), 'image(s)')} cannot be read; fix or remove {agreeing(len(bad), '(it|them)')}, nothing "
+            "was trained yet:",
+            bad,
         )
 
 
@@ -166,7 +169,8 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
         bad = [problem for block in done for problem in block["bad"]]
         if bad:
             raise DataError(
-                f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
+                f"{counted(len(bad), 'image(s)')} of {dataset.full_name} under {dataset.root} cannot be read:",
+                bad,
             )
     except (ConfigurationError, DataError):  # no room, or images that will be others
         file.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.taxonomy import CLASSES
+from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -108,7 +109,8 @@ class CellDataset(FileContents, DataCard):
         elif known < len(self.table) and groups:
             alone = len(self.table) - known
             self.tally.note(
-                f"{alone:,} of {len(self.table):,} cells have no group: each of them counts as its own"
+                f"{alone:,} of {counted(len(self.table), 'cell(s)')} {agreeing(alone, '(has|have)')} no group: "
+                f"{agreeing(alone, '(it counts|each of them counts)')} as its own"
             )
         return self.tally.close(self.full_name, len(self.table), groups or None)
 

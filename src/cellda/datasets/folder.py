@@ -15,6 +15,7 @@ from cellda.datasets.reading.names import SPLITS
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.taxonomy import fold, names_a_class, unknown_names
+from cellda.text import counted
 
 
 class ClassFolder(NamedTuple):
@@ -76,7 +77,7 @@ class Folder(CellDataset):
             raw_labels += [label] * len(images)
             groups += [patient or (image.partition("/")[0] if "/" in image else None) for image in images]
         if problems:
-            summary = f"{len(problems)} of the {len(folders)} class folders in {self.folder} cannot be used"
+            summary = f"{len(problems)} of the {counted(len(folders), 'class folder(s)')} in {self.folder} cannot be used"
             hint = self._further_down([folder.path for folder in folders if folder.label in unknown])
             raise DataError(f"{summary}; {hint}." if hint else f"{summary}.", problems)
         return cell_table(paths, raw_labels, groups)

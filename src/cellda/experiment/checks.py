@@ -12,6 +12,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.recipe import Recipe
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
+from cellda.text import agreeing, counted
 
 
 def search_of(recipe: Recipe) -> Search | None:
@@ -61,20 +62,20 @@ def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
     found = dataset.contradictions
     if not found:
         return dataset
-    count = f"{len(found)} image(s) of '{dataset.full_name}'"
+    count = f"{counted(len(found), 'image(s)')} of '{dataset.full_name}' {agreeing(len(found), '(has|have)')}"
     if (twins or ("keep" if dataset.is_published else "refuse")) == "refuse":
         raise DataError(
-            f"{count} have copies under different classes: remove the wrong copies, leave all copies out with twins='drop' "
+            f"{count} copies under different classes: remove the wrong copies, leave all copies out with twins='drop' "
             "(--set twins=drop), or use them as they are with twins='keep'.",
             list(map(str, found)),
         )
     if twins == "drop":
         rest = dataset.without_contradictions
-        done = f"their {rest.twins_left_out} copies in the six classes are left out"
+        done = counted(rest.twins_left_out, "(copy|copies) in the six classes (is|are) left out")
     else:
         rest, done = dataset, "they are used as they are; leave them out with twins='drop' (--set twins=drop)"
     example = f"{found[0]}{', ...' * (len(found) > 1)}"
-    warnings.warn(f"{count} have copies under different classes ({example}); {done}.", stacklevel=2)
+    warnings.warn(f"{count} copies under different classes ({example}); {done}.", stacklevel=2)
     return rest
 
 

@@ -41,7 +41,7 @@ from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.text import plain, shown
+from cellda.text import agreeing, counted, plain, shown
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -156,7 +156,8 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     if workspace.progress:
         for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
             said.print(
-                f"No cell was found in {count} image(s) of {shown(dataset)}; they are shown whole.",
+                f"No cell was found in {counted(count, 'image(s)')} of {shown(dataset)}, which "
+                f"{agreeing(count, '(is|are)')} shown whole.",
                 highlight=False,
             )
 

@@ -1,12 +1,13 @@
 """Rows of a prediction table, written as they are made, so that the same call continues after an interruption.
 
 While a table grows, its rows are lines of JSON in `<table>.partial`. The first line says what made them: model, images,
-settings, versions. A call with the same continues after the last whole block; another one is refused. The table itself appears
-when it is complete.
+settings, code, versions. A call with the same continues after the last whole block; another one is refused. The table itself
+appears when it is complete, and next to it `<table>.json`: the first line, and the account of what was found and left out.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -14,10 +15,10 @@ from typing import IO, Any, Self
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError
-from cellda.models.judged import has_class
 from cellda.models.results import Result
-from cellda.models.table_file import check_table
+from cellda.models.table_file import check_table, record_of
 from cellda.runtime.place import written
 from cellda.text import csv_safe, plain
 
@@ -79,9 +80,17 @@ class Rows:
         self._stream.write("".join(json.dumps(self._row(result)) + "\n" for result in results) + "\n")
         self._stream.flush()
 
-    def finish(self) -> pd.DataFrame:
-        """Write the table, remove the interrupted one, and return the table."""
+    def finish(self, account: Account) -> pd.DataFrame:
+        """Write the record and the table, remove the interrupted one, and return the table.
+
+        Args:
+            account: What was found, predicted and left out.
+        """
         self._stream.close()
+        record = {**self._head, "account": asdict(account.brief())}
+        # Before the table, so that there is never a table without its record.
+        with written(record_of(self.file)) as part:
+            part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         rows = [row for block in self._blocks()[1] for row in block]
         table = self._table(rows)
         with written(self.file) as part:
@@ -95,13 +104,10 @@ class Rows:
 
     def _row(self, result: Result) -> dict[str, Any]:
         picture, values = result.picture, result.probabilities
-        label = None
-        if values is not None and has_class(result.flag):
-            label = self.classes[int(values.argmax())]
         return {
             "path": plain(picture.name),
             **dict(zip(BOX, picture.box or (), strict=False)),
-            "predicted": label,
+            "predicted": result.label,
             **dict(
                 zip(
                     self._columns,

@@ -16,6 +16,7 @@ from cellda.runtime import progress
 from cellda.runtime.content_index import ContentIndex
 from cellda.runtime.store import Store
 from cellda.runtime.work import Stage, Work
+from cellda.text import agreeing, counted
 
 SETTLED = 2 * 10**9
 """Nanoseconds since its last change after which a file's hash is remembered. Some file systems count time in steps of two
@@ -123,9 +124,12 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
         new = zip(places, read, strict=True)
         remembered.add([(files[place], one.state, one.hash) for place, one in new if one.settled])
     if gone:
-        raise DataError(f"{len(gone)} files of dataset '{owner}' are gone.", [*gone, *problems])
+        raise DataError(
+            f"{counted(len(gone), 'file(s)')} of dataset '{owner}' {agreeing(len(gone), '(is|are)')} gone.",
+            [*gone, *problems],
+        )
     if problems:
-        raise DataError(f"{len(problems)} files of dataset '{owner}' cannot be read.", problems)
+        raise DataError(f"{counted(len(problems), 'file(s)')} of dataset '{owner}' cannot be read.", problems)
     return Contents(files, states, hashes)
 
 

@@ -10,6 +10,7 @@ import xxhash
 
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
+from cellda.text import counted
 
 MANIFEST = "manifest.json"
 WORKING = "working"
@@ -104,7 +105,7 @@ def _difference(folder: Path, name: str, stamps: dict[str, Stamp]) -> str | None
         if file not in stamps:
             return f"{file} is missing"
         if stamps[file][0] != stored["bytes"]:
-            return f"{file} has {stamps[file][0]:,} of {stored['bytes']:,} bytes"
+            return f"{file} has {stamps[file][0]:,} of {counted(stored['bytes'], 'byte(s)')}"
     total = sum(stored["bytes"] for stored in files.values())
     if total < SHOWN:
         return _changed(folder, files, lambda _bytes: None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from cellda.errors import CelldaError, ConfigurationError
+from cellda.text import counted
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a system says when a disk, a quota or the largest size of a file is reached."""
@@ -110,4 +111,4 @@ def in_words(size: int) -> str:
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
+    return counted(size, "byte(s)")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cellda.text import shown
+from cellda.text import agreeing, counted, shown
 
 OUTSIDE = "cell(s) of none of the six classes"
 """Why a cell with a known label is left out."""
@@ -25,7 +25,7 @@ class LeftOut:
     """What was found and left out for one reason.
 
     Attributes:
-        what: What it is and why, in words that follow a number: `"hidden file(s)"`.
+        what: What it is and why, in words that follow a number (`cellda.text.counted`): `"hidden file(s)"`.
         kind: The label of cells, the suffix of files, "" if there is no finer kind.
         count: How many.
         names: Their names: all of them, or examples; empty if only their number is known.
@@ -88,7 +88,12 @@ class Account:
         """A few lines for people: the cells, one line for each reason, one for each note; empty if there is nothing to say."""
         if self.silent:
             return []
-        return [f"{self.name}: {self.used:,} of {self.found:,} cells are used.", *self.details()]
+        return [self._used(), *self.details()]
+
+    def _used(self) -> str:
+        if self.used == self.found:
+            return f"{self.name}: {counted(self.used, '(is|are)')} used."
+        return f"{self.name}: {self.used:,} of {counted(self.found, 'cell(s)')} {agreeing(self.used, '(is|are)')} used."
 
     def details(self) -> list[str]:
         """The lines below the first: one for each reason, one for each note."""
@@ -142,14 +147,14 @@ class Tally:
 
 
 def _summed(what: str, ones: Sequence[LeftOut]) -> str:
-    """`36 cell(s) of none of the six classes: 20 blast, 16 platelet (such as blast/1.png)`."""
+    """`36 cells of none of the six classes: 20 blast, 16 platelet (such as blast/1.png)`."""
     total = sum(one.count for one in ones)
     kinds = sorted((one for one in ones if one.kind), key=lambda one: -one.count)
     listed = ", ".join(f"{one.count:,} {one.kind}" for one in kinds[:_KINDS])
     if len(kinds) > _KINDS:
-        listed += f" and {sum(one.count for one in kinds[_KINDS:]):,} of {len(kinds) - _KINDS} more kinds"
+        listed += f" and {sum(one.count for one in kinds[_KINDS:]):,} of {counted(len(kinds) - _KINDS, 'more kind(s)')}"
     names = [name for one in ones for name in one.names[:EXAMPLES]][:EXAMPLES]
     if len(kinds) == 1 and names == [kinds[0].kind]:
         names = []
     example = f" ({', '.join(names)}{', ...' if total > len(names) else ''})" if names else ""
-    return f"{total:,} {what}{f': {listed}' if listed else ''}{example}"
+    return f"{counted(total, what)}{f': {listed}' if listed else ''}{example}"

@@ -26,6 +26,7 @@ from cellda.datasets.reading.formats.image import decoded
 from cellda.datasets.reading.formats.image import size as upright_size
 from cellda.datasets.reading.formats.opened import Unusable, opened
 from cellda.errors import DataError
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -193,7 +194,7 @@ def _each_decoded(
     reasons = decode_each(files, use, bits=bits)
     if reasons:
         raise DataError(
-            f"{len(reasons)} of {len(files)} images cannot be used; fix or remove them.",
+            f"{len(reasons)} of {counted(len(files), 'image(s)')} cannot be used; fix or remove them.",
             [f"{files[index][0]}: {reason}" for index, reason in reasons.items()],
         )
 

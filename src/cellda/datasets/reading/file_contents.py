@@ -16,6 +16,7 @@ from cellda.datasets.reading.decode import unusable
 from cellda.datasets.reading.identical import Contradiction, contradictions, identical
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
+from cellda.text import counted
 
 
 class FileContents(ABC):
@@ -91,7 +92,7 @@ class FileContents(ABC):
         changed = self._contents_at(rows).differing(self.full_name)
         if changed:
             raise DataError(
-                f"{len(changed)} files of dataset '{self.full_name}' changed while they were decoded.",
+                f"{counted(len(changed), 'file(s)')} of dataset '{self.full_name}' changed while they were decoded.",
                 [
                     f"{file}: it changed while it was decoded; run again when it is complete"
                     for file in changed

@@ -4,7 +4,7 @@ import os
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.sheet import Sheet, read_sheet
 from cellda.errors import DataError, nearest, shortened
 from cellda.taxonomy import unknown_names
+from cellda.text import agreeing, counted
 
 SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)
@@ -40,20 +41,29 @@ Row = dict[str, str]
 """Entries of a row in `COLUMNS`, as stripped text, "" if empty."""
 
 
-def read_rows(file: Path, group: str | None, tally: Tally) -> Iterator[tuple[str, Row | str]]:
+def read_rows(
+    file: Path,
+    tally: Tally,
+    wanted: Sequence[str] = COLUMNS,
+    required: Sequence[str] = REQUIRED,
+    *,
+    group: str | None = None,
+) -> Iterator[tuple[str, Row | str]]:
     """Each row of a CSV file, Excel workbook or Parquet file: its position, and its entries or why they cannot be separated.
 
     Args:
         file: The file.
-        group: The column that holds the groups; by default `group`, if there is one.
         tally: Where it is entered what is not read, and what is assumed.
+        wanted: Columns that are read: some of `COLUMNS`.
+        required: Columns that there must be.
+        group: The column that holds the groups; by default `group`, if there is one.
 
     Raises:
         DataError: If the file cannot be read, lacks columns, or holds one twice.
     """
-    sheet = read_sheet(file, COLUMNS)
-    columns = _columns(sheet, file, group)
-    empty = dict.fromkeys(COLUMNS, "")
+    sheet = read_sheet(file, wanted)
+    columns = _columns(sheet, file, wanted, required, group)
+    empty = dict.fromkeys(wanted, "")
     nulls: Counter[tuple[str, str]] = Counter()
     for where, entries in sheet.rows:
         if isinstance(entries, str):
@@ -67,12 +77,12 @@ def read_rows(file: Path, group: str | None, tally: Tally) -> Iterator[tuple[str
             else:
                 row[name] = entry
         yield where, row
-    _enter(sheet, columns, tally)
+    _enter(sheet, columns, tally, grouped="group" in columns or "group" not in wanted)
     for (name, word), count in (+nulls).items():
-        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {count:,} row(s)")
+        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {counted(count, 'row(s)')}")
 
 
-def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally) -> None:
+def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool) -> None:
     """Enter the columns, rows and sheets that are not read, and which column may hold the groups."""
     unused = [
         name or "(without a name)" for place, name in enumerate(sheet.header) if place not in columns.values()
@@ -82,7 +92,7 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally) -> None:
     for note in sheet.notes:
         tally.note(note)
     for name in unused:
-        tally.leave("column(s) that are not used", name, [name])
+        tally.leave("unused column(s)", name, [name])
     for name in sheet.unread:
         tally.leave("sheet(s) of the workbook after the first", name, [name])
     tally.leave_unnamed("empty row(s)", sheet.empty)
@@ -91,9 +101,9 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally) -> None:
             name for word in GROUPING for name in unused if word in re.split(r"[\W_]+", name.lower())
         )
     )
-    if "group" not in columns and likely:
+    if not grouped and likely:
         tally.note(
-            f"the column(s) {', '.join(likely)} may say which cells belong together: "
+            f"{agreeing(len(likely), 'the column(s)')} {', '.join(likely)} may say which cells belong together: "
             f"{' or '.join(f'--group {name}' for name in likely)} (option 'group' of the table) keeps them on one side"
         )
 
@@ -122,7 +132,7 @@ class Listing:
             self._found.append(f"{where}: {row}")
             return
         path, label = self._relative(row["path"]), row["label"]
-        box, complaint = _box(row)
+        box, complaint = box_of(row)
         if not path:
             self._found.append(f"{where}: the path is empty")
         if not label:
@@ -208,7 +218,7 @@ class Listing:
         return [f"{_some(rows[label])}: {problem}" for label, problem in unknown.items()]
 
 
-def _box(row: Row) -> tuple[Box | None, str]:
+def box_of(row: Row) -> tuple[Box | None, str]:
     """The box of a row, and its problem ("" if none)."""
     sides = [row[side] for side in SIDES]
     if not any(sides):
@@ -232,8 +242,10 @@ def _some(places: list[str], most: int = 5) -> str:
     return ", ".join(places[:most]) + (f" and {len(places) - most} more" if len(places) > most else "")
 
 
-def _columns(sheet: Sheet, file: Path, group: str | None) -> dict[str, int]:
-    """Position of each of `COLUMNS` that a header names, in any case."""
+def _columns(
+    sheet: Sheet, file: Path, wanted: Sequence[str], required: Sequence[str], group: str | None
+) -> dict[str, int]:
+    """Position of each wanted column that a header names, in any case."""
     header, found = sheet.header, defaultdict[str, list[int]](list)
     for place, name in enumerate(header):
         found[name.lower()].append(place)
@@ -243,10 +255,10 @@ def _columns(sheet: Sheet, file: Path, group: str | None) -> dict[str, int]:
                 f"The table {file} has no column '{group}' for the groups: {nearest(group, found)}"
             )
         found["group"] = found[group.strip().lower()]
-    missing = [name for name in REQUIRED if name not in found]
+    missing = [name for name in required if name not in found]
     if missing:
         raise DataError(
-            f"The table {file} lacks {len(missing)} column(s); it needs at least {', '.join(REQUIRED)}."
+            f"The table {file} lacks {counted(len(missing), 'column(s)')}; it needs at least {', '.join(required)}."
             + (
                 f" It was read as {sheet.encoding}; if that is wrong, save it as CSV UTF-8."
                 if sheet.encoding
@@ -254,7 +266,7 @@ def _columns(sheet: Sheet, file: Path, group: str | None) -> dict[str, int]:
             ),
             [f"no column '{name}': {nearest(name, found)}" for name in missing],
         )
-    twice = [name for name in COLUMNS if len(found.get(name, ())) > 1]
+    twice = [name for name in wanted if len(found.get(name, ())) > 1]
     if twice:
         raise DataError(
             f"The table {file} has more than one column for the same entry; rename or remove all but one.",
@@ -266,4 +278,4 @@ def _columns(sheet: Sheet, file: Path, group: str | None) -> dict[str, int]:
             f"The table {file} has only {', '.join(half)} of the box columns {', '.join(SIDES)}; "
             "give all of them or none."
         )
-    return {name: found[name][0] for name in COLUMNS if name in found}
+    return {name: found[name][0] for name in wanted if name in found}

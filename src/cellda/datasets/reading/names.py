@@ -90,9 +90,9 @@ def why_left_out(name: str) -> tuple[str, str]:
     if name.startswith("."):
         return "hidden file(s)", ""
     if is_image(name):
-        return "image(s) that are not part of the layout", ""
+        return "image(s) outside the layout", ""
     if end in HEIF_SUFFIXES:
-        return "HEIC image(s), which need the package pillow-heif (pip install 'cellda[heif]')", end
+        return "HEIC image(s), for which the package pillow-heif is needed (pip install 'cellda[heif]')", end
     if end in SCAN_SUFFIXES:
-        return "whole slide(s) or files of a microscope's own format: export the cells as PNG or TIFF", end
-    return "file(s) that are not images by their suffix", end or "no suffix"
+        return "whole slide(s) or file(s) of a microscope's own format: export the cells as PNG or TIFF", end
+    return "file(s) without the suffix of an image", end or "no suffix"

@@ -13,6 +13,7 @@ from typing import Any
 from cellda.datasets.reading.names import suffix
 from cellda.datasets.reading.text import read_text
 from cellda.errors import DataError
+from cellda.text import counted
 
 SEPARATORS = ",;\t|"
 TEXTS = (".csv", ".tsv", ".txt")
@@ -66,12 +67,15 @@ class Sheet:
                 yield where, [*entries, *[""] * (width - len(entries))]
             elif any(entries[width:]):
                 quoted = f"; quote texts that contain '{separator}'" if separator else ""
-                yield where, f"{len(entries)} entries under {width} columns{quoted}"
+                yield (
+                    where,
+                    f"{counted(len(entries), '(entry|entries)')} under {counted(width, 'column(s)')}{quoted}",
+                )
             else:
                 yield where, entries
         if short:
             self.notes.append(
-                f"{short:,} row(s) are shorter than the header: what is missing was read as empty"
+                f"{counted(short, 'row(s) (is|are)')} shorter than the header: what is missing was read as empty"
             )
 
 

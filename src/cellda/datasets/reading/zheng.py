@@ -10,6 +10,7 @@ from cellda.datasets.base import cell_table
 from cellda.datasets.reading.layout import locate
 from cellda.datasets.reading.sheet import read_sheet
 from cellda.errors import DataError
+from cellda.text import counted
 
 CODES = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}
 """The class codes of the published label files, as their README defines them."""
@@ -50,5 +51,5 @@ def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) 
             problems.append(f"{line}: its image {path} does not exist")
         paths[path] = codes[cells[1]]
     if problems:
-        raise DataError(f"{len(problems)} line(s) of {file} cannot be used.", problems)
+        raise DataError(f"{counted(len(problems), 'line(s)')} of {file} cannot be used.", problems)
     return cell_table(list(paths), list(paths.values()))

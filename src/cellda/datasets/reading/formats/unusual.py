@@ -12,6 +12,7 @@ from cellda.datasets.reading.formats import jpeg, tiff
 from cellda.datasets.reading.formats.image import magic_of, samples
 from cellda.datasets.reading.formats.opened import Unusable, opened
 from cellda.datasets.reading.formats.samples import Samples
+from cellda.text import counted
 
 _BMP = b"BM"
 
@@ -85,7 +86,7 @@ def unusual(files: Mapping[str, Path], bits: int | None = None) -> list[str]:
             kinds[kind].append(name)
             ranges[kind].append(found)
     return [
-        f"{len(names)} image(s): {kind}{_range(ranges[kind])} ({names[0]}{', ...' if names[1:] else ''})"
+        f"{counted(len(names), 'image(s)')}: {kind}{_range(ranges[kind])} ({names[0]}{', ...' if names[1:] else ''})"
         for kind, names in kinds.items()
     ]
 
