@@ -19,6 +19,7 @@ from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Tally
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
+from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.identical import merged_groups
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
@@ -211,6 +212,12 @@ class CellDataset(FileContents, DataCard):
             return {}
         cells = zip(self.table["path"], self.table["box"], strict=True)
         return unusable([(self.root / path, box) for path, box in cells], advance, bits=self.bits)
+
+    def with_previews(self, indices: Sequence[int]) -> list[int]:
+        """Those of some cells whose image files also hold smaller pictures (previews), which are passed over."""
+        if self.root is None:
+            return []
+        return [row for row, (file, _) in zip(indices, self._places(indices), strict=True) if previews(file)]
 
     def _places(self, indices: Sequence[int]) -> list[tuple[Path, Box | None]]:
         """File and box of cells."""

@@ -16,6 +16,9 @@ COPIES = "copies of images under different classes (twins='drop')"
 NO_GROUPS = "no groups: images of one patient may be on both sides"
 """What is said of a dataset that does not know which cells belong together."""
 
+PREVIEWS = "image file(s) that also hold smaller pictures (previews, gain maps), which are passed over"
+"""What is said of files of which only the first picture is read."""
+
 EXAMPLES = 3
 _KINDS = 6
 
@@ -82,6 +85,14 @@ class Account:
         """The account with a few examples instead of all names, for records."""
         return replace(
             self, left_out=tuple(replace(one, names=one.names[:EXAMPLES]) for one in self.left_out)
+        )
+
+    def also(self, what: str, names: Sequence[str]) -> "Account":
+        """The account with further things that are left out, if there are any."""
+        if not names:
+            return self
+        return replace(
+            self, left_out=(*self.left_out, LeftOut(what, "", len(names), tuple(map(shown, names))))
         )
 
     def lines(self) -> list[str]:
