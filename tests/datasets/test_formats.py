@@ -473,6 +473,85 @@ def test_a_jpeg_that_ends_before_its_last_block_is_refused(tmp_path, kept):
         decode(tmp_path / "a.jpg")
 
 
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+
+
+def scans_of(data):
+    """Where the scans of a JPEG without previews begin, and where the last one ends."""
+    places = [place for place in range(len(data) - 1) if data[place : place + 2] == b"\xff\xda"]
+    return [*places, data.rindex(b"\xff\xd9")]
+
+
+def jpeg_of(mode, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(NOISE).convert(mode).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def one_scan_for_each_component():
+    """A baseline JPEG of three scans, put together from three grey ones with the same tables."""
+    parts = []
+    for component in Image.fromarray(NOISE).convert("YCbCr").split():
+        buffer = io.BytesIO()
+        component.save(buffer, "JPEG", quality=90)
+        parts.append(buffer.getvalue())
+    frame, scan = parts[0].index(b"\xff\xc0"), parts[0].index(b"\xff\xda")
+    tables = frame + 2 + int.from_bytes(parts[0][frame + 2 : frame + 4], "big")
+    sizes = parts[0][frame + 4 : frame + 9]
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    out = parts[0][:frame] + b"\xff\xc0\x00\x11" + sizes + b"\x03" + components + parts[0][tables:scan]
+    for number, part in enumerate(parts, start=1):
+        start, end = scans_of(part)
+        out += b"\xff\xda\x00\x08\x01" + bytes([number]) + part[start + 6 : end]
+    return out + b"\xff\xd9"
+
+
+SCANS = {
+    "colour": (lambda: jpeg_of("RGB", progressive=True), 10),
+    "colour in full": (lambda: jpeg_of("RGB", progressive=True, subsampling=0, quality=95), 10),
+    "grey": (lambda: jpeg_of("L", progressive=True), 6),
+    "print": (lambda: jpeg_of("CMYK", progressive=True), 18),
+    "restarts": (lambda: jpeg_of("RGB", progressive=True, restart_marker_blocks=2), 10),
+    "baseline": (one_scan_for_each_component, 3),
+}
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_a_jpeg_that_lacks_a_scan_is_refused(tmp_path, kind):
+    made, count = SCANS[kind]
+    data, file = made(), tmp_path / "a.jpg"
+    file.write_bytes(data)
+    whole = decode(file)
+    with Image.open(file) as image:
+        assert np.array_equal(whole.permute(1, 2, 0), np.asarray(image.convert("RGB")))
+    places = scans_of(data)
+    assert len(places) == count + 1
+    for place in places[1:-1]:
+        file.write_bytes(data[:place] + b"\xff\xd9")
+        with pytest.raises(DataError, match="its last scans are missing"):
+            decode(file)
+    for first, after in zip(places, places[1:], strict=False):
+        file.write_bytes(data[: (first + after) // 2] + b"\xff\xd9")
+        with pytest.raises(DataError, match="truncated"):
+            decode(file)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("side", [8, 16, 40])
+def test_a_small_jpeg_that_is_cut_within_its_last_block_is_refused(tmp_path, side, kept):
+    buffer = io.BytesIO()
+    Image.fromarray(NOISE[:side, :side]).save(buffer, "JPEG", quality=90)
+    data = buffer.getvalue()
+    start, end = scans_of(data)
+    start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    last = max(start, end - 100)
+    (tmp_path / "a.jpg").write_bytes(data)
+    decode(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(data[: int(last + kept * (end - last))] + b"\xff\xd9")
+    with pytest.raises(DataError, match="truncated"):
+        decode(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
 def test_a_jpeg_that_ends_in_mid_grey_is_whole(tmp_path, rgb, options):
     image = Image.new("RGB", (100, 90), (128, 128, 128))

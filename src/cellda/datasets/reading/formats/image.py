@@ -113,7 +113,7 @@ def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
     if magic == png.MAGIC:
         png.check_rows(stream, image)
     elif magic.startswith(jpeg.MAGIC):
-        jpeg.check_blocks(stream, image)
+        jpeg.check_complete(stream, image)
     return image
 
 
