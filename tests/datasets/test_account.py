@@ -130,7 +130,19 @@ def test_folders_of_patients_above_the_classes_are_the_groups(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "parts", [("train", "val", "test"), ("Training", "Testing"), ("fold_1", "fold_2"), ("data",)]
+    "parts",
+    [
+        ("train", "val", "test"),
+        ("Training", "Testing"),
+        ("fold_1", "fold_2"),
+        ("data",),
+        ("set_train", "set_val"),
+        ("training_set", "test_set"),
+        ("train_data", "data_a"),
+        ("myTrain", "myTST"),
+        ("HeldOut", "rest"),
+        ("part 1 hold-out", "part 2"),
+    ],
 )
 def test_classes_below_parts_of_a_dataset_are_refused_with_the_folder_to_write(tmp_path: Path, parts):
     for part in parts:
@@ -139,6 +151,30 @@ def test_classes_below_parts_of_a_dataset_are_refused_with_the_folder_to_write(t
     with pytest.raises(DataError, match=r"classes lie one level down: write folder=") as caught:
         load("folder", tmp_path)
     assert f"folder={tmp_path / parts[0]}" in str(caught.value)
+
+
+def test_parts_for_training_inside_class_folders_are_not_groups(tmp_path: Path):
+    for part in ("train", "Test_set", "val"):
+        picture(tmp_path / "seg" / part / f"{part}.png")
+        picture(tmp_path / "mono" / part / "P1" / f"{part}.png")
+        picture(tmp_path / "mono" / "P2" / part / f"{part}.png")
+    picture(tmp_path / "seg" / "plain.png")
+    picture(tmp_path / "seg" / "strain 7" / "a.png")
+    dataset = load("folder", tmp_path)
+    groups = dict(zip(dataset.table["path"], dataset.table["group"], strict=True))
+    assert {path: group for path, group in groups.items() if group is None} == {
+        f"seg/{name}": None
+        for name in ("plain.png", "train/train.png", "Test_set/Test_set.png", "val/val.png")
+    }
+    assert {group for path, group in groups.items() if path.startswith("mono")} == {"P1", "P2"}
+    assert groups["seg/strain 7/a.png"] == "strain 7"
+    assert "divide a dataset for training and testing are not taken for groups" in " ".join(
+        dataset.account.lines()
+    )
+    (tmp_path / "whole").mkdir()
+    for patient in ("P1", "P2"):
+        picture(tmp_path / "whole" / patient / "seg" / "train" / "a.png")
+    assert list(load("folder", tmp_path / "whole").table["group"]) == ["P1", "P2"]
 
 
 def test_classes_two_levels_down_are_refused_with_the_folder_of_the_patients(tmp_path: Path):

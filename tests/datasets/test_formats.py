@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -530,7 +531,7 @@ def test_a_jpeg_that_lacks_a_scan_is_refused(tmp_path, kind):
         file.write_bytes(data[:place] + b"\xff\xd9")
         with pytest.raises(DataError, match="its last scans are missing"):
             decode(file)
-    for first, after in zip(places, places[1:], strict=False):
+    for first, after in pairwise(places):
         file.write_bytes(data[: (first + after) // 2] + b"\xff\xd9")
         with pytest.raises(DataError, match="truncated"):
             decode(file)

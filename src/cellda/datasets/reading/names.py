@@ -3,6 +3,7 @@
 import os
 import re
 from functools import cache
+from itertools import pairwise
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -22,8 +23,14 @@ SCAN_SUFFIXES = frozenset(
 
 ARCHIVE_SUFFIXES = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
 
-SPLITS = re.compile(r"(train|valid|test|fold|split|holdout|hold-out)|(val|dev|eval)$", re.IGNORECASE)
-"""Beginnings of names of folders that divide a dataset for training and testing."""
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SPLITS = re.compile(
+    r"(train|test|valid|fold|split|holdout|heldout).*|evaluation|(val|dev|eval|trn|tst)(set|data)?",
+    re.IGNORECASE,
+)
+"""Words for the parts into which a dataset is divided for training and testing: `train`, `testing`, `trainset`, `val`."""
+
+_TWO_WORDS = ("holdout", "heldout")
 
 _SYSTEM_FOLDERS = re.compile(
     r"__MACOSX|@eaDir|@Recycle|@Recently-Snapshot|#recycle|#snapshot|\$RECYCLE\.BIN|RECYCLER|System Volume Information"
@@ -64,6 +71,18 @@ def is_image(name: str) -> bool:
 def is_system_folder(name: str) -> bool:
     """Whether a folder is one that systems and network drives keep for thumbnails or deleted files."""
     return _SYSTEM_FOLDERS.fullmatch(name) is not None
+
+
+@cache
+def is_split(name: str) -> bool:
+    """Whether a folder is a part of a dataset that was divided for training and testing, by any word of its name.
+
+    >>> [is_split(name) for name in ("set_train", "TestB", "fold3", "hold-out", "strain 2", "Valerie")]
+    [True, True, True, True, False, False]
+    """
+    words = _WORDS.findall(name)
+    pairs = ("".join(pair) for pair in pairwise(words))  # hold-out, held_out
+    return any(map(_SPLITS.fullmatch, words)) or any(pair.lower() in _TWO_WORDS for pair in pairs)
 
 
 def is_archive(name: str) -> bool:

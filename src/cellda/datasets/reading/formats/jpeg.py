@@ -1,7 +1,7 @@
 """JPEG: data that end too early, although the file is closed; decoders fill what is missing with grey or coarser detail.
 
-An image may be sent in several scans (T.81, G.1): of its components, of bands of coefficients, and of their bits. The headers of the
-scans tell whether any is missing; whether the last one is complete shows when bytes are added to it.
+An image may be sent in several scans (T.81, G.1): of its components, of bands of coefficients, and of their bits. The
+headers of the scans tell whether any is missing; whether the last one is complete shows when bytes are added to it.
 """
 
 import io
@@ -34,9 +34,9 @@ _NOTHING = 255
 def check_complete(stream: BinaryIO, image: Image.Image) -> None:
     """Refuse a decoded image whose scans are not all there, or whose data end before its last block.
 
-    Decoders show the missing blocks of an image of one scan in mid-grey, so another last pixel shows that none is missing, except
-    for a part of the last one. Otherwise, and in small images, bytes are added at the end of the data: a complete image does not
-    change, in an incomplete one they become blocks.
+    Decoders show the missing blocks of an image of one scan in mid-grey, so another last pixel shows that none is missing,
+    except for a part of the last one. Otherwise, and in small images, bytes are added at the end of the data: a complete image
+    does not change, in an incomplete one they become blocks.
     """
     stream.seek(0)
     data = stream.read()
