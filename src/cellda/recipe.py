@@ -11,7 +11,7 @@ from cellda import adapters, datasets
 from cellda.adapters.base import Adapter
 from cellda.data.spec import MOST, FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
-from cellda.errors import ConfigurationError, shortened
+from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
@@ -21,6 +21,7 @@ from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
 from cellda.runtime.store import digest
 from cellda.selection.settings import Search
+from cellda.text import shortened
 from cellda.training.settings import SourceTraining
 
 if TYPE_CHECKING:

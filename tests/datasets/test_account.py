@@ -302,3 +302,24 @@ def test_a_message_lists_the_first_problems_and_counts_the_others():
     assert len(error.problems) == 20_000
     assert "... and 19,900 more" in str(error)
     assert len(str(error)) < 100_000
+
+
+def test_a_tally_takes_all_that_another_one_holds(tmp_path: Path):
+    left, tally = Tally(), Tally()
+    left.leave("hidden file(s)", "", [".a"])
+    left.leave_unnamed("empty row(s)", 3)
+    left.note("the table was read as cp1252")
+    tally.leave_unnamed("empty row(s)", 1)
+    tally.take(left, tmp_path)
+    account = tally.close("all", 0)
+    assert {one.what: (one.count, one.names) for one in account.left_out} == {
+        "hidden file(s)": (1, (f"{tmp_path}/.a",)),
+        "empty row(s)": (4, ()),
+    }
+    assert account.notes == (f"{tmp_path}: the table was read as cp1252",)
+
+
+@pytest.mark.parametrize("name", ["cells.xls", "cells.ods", "cells.xlsm", "cells.TSV", "cells.txt"])
+def test_the_path_of_any_table_is_answered_with_the_dataset_to_write(name: str):
+    with pytest.raises(UnknownNameError, match=f"write table={name}"):
+        load(name)

@@ -18,7 +18,7 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
 from cellda.models.judged import Gaussians, Seen
 from cellda.runtime.place import written
-from cellda.text import shown
+from cellda.text import shortened
 
 WEIGHTS = "model.safetensors"
 WHITENING, CENTRES = "seen.whitening", "seen.centres"
@@ -166,7 +166,7 @@ _DTYPES = {
 
 def _listed(wrong: list[str]) -> str:
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    return ", ".join(shown(one, limit=300) for one in wrong[:NAMED]) + more
+    return ", ".join(shortened(one, 300) for one in wrong[:NAMED]) + more
 
 
 def _sha256(file: Path) -> str:

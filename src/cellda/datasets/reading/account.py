@@ -139,7 +139,10 @@ class Tally:
     def take(self, other: "Tally", folder: Path) -> None:
         """Enter what another tally holds, its names below a folder."""
         for key, names in other._names.items():
-            self._names[key].extend(f"{folder}/{name}" for name in names)
+            self._names[key].extend(shown(f"{folder}/{name}") for name in names)
+        for key, count in other._unnamed.items():
+            self._unnamed[key] += count
+        self._notes |= {f"{shown(folder)}: {note}": None for note in other._notes}
 
     def note(self, sentence: str) -> None:
         """Enter a sentence about what is assumed or repaired."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.sheet import Sheet, read_sheet
-from cellda.errors import DataError, nearest, shortened
+from cellda.errors import DataError, nearest
 from cellda.taxonomy import unknown_names
+from cellda.text import shortened
 
 SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)

@@ -21,6 +21,12 @@ SCAN_SUFFIXES = frozenset(
 )
 """Suffixes of whole slides and of microscopes' own formats."""
 
+TEXT_TABLES = (".csv", ".tsv", ".txt")
+PARQUETS = (".parquet", ".pq")
+WORKBOOKS = (".xlsx", ".xlsm")
+OTHER_TABLES = (".xls", ".xlsb", ".ods", ".numbers")
+"""Suffixes of tables that are to be saved in another format first."""
+
 ARCHIVE_SUFFIXES = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -83,6 +89,11 @@ def is_split(name: str) -> bool:
     words = _WORDS.findall(name)
     pairs = ("".join(pair) for pair in pairwise(words))  # hold-out, held_out
     return any(map(_SPLITS.fullmatch, words)) or any(pair.lower() in _TWO_WORDS for pair in pairs)
+
+
+def is_table(name: str) -> bool:
+    """Whether a file name denotes a table of rows, which may have to be saved in another format first."""
+    return suffix(name) in (*TEXT_TABLES, *PARQUETS, *WORKBOOKS, *OTHER_TABLES)
 
 
 def is_archive(name: str) -> bool:

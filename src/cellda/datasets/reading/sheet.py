@@ -10,14 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cellda.datasets.reading.names import suffix
+from cellda.datasets.reading.names import OTHER_TABLES, PARQUETS, TEXT_TABLES, WORKBOOKS, suffix
 from cellda.datasets.reading.text import read_text
 from cellda.errors import DataError
 
 SEPARATORS = ",;\t|"
-TEXTS = (".csv", ".tsv", ".txt")
-PARQUETS = (".parquet", ".pq")
-WORKBOOKS = (".xlsx", ".xlsm")
 
 COLUMNS = 1000
 """Columns that a table may have."""
@@ -90,14 +87,10 @@ def read_sheet(file: Path, wanted: Sequence[str]) -> Sheet:
         sheet = _parquet(file)
     elif end in WORKBOOKS:
         sheet = _workbook(file)
-    elif end in TEXTS:
+    elif end in TEXT_TABLES:
         sheet = _text(file, wanted)
     else:
-        remedy = (
-            "save it as .xlsx or .csv"
-            if end in (".xls", ".ods", ".numbers")
-            else "end it in .csv, .xlsx or .parquet"
-        )
+        remedy = "save it as .xlsx or .csv" if end in OTHER_TABLES else "end it in .csv, .xlsx or .parquet"
         raise DataError(
             f"The table {file} is neither CSV nor Parquet nor an Excel workbook by its name; {remedy}."
         )
