@@ -67,7 +67,8 @@ def pixels_key(dataset: CellDataset, size: int, framing: FramingSpec) -> dict[st
         "reader": dataset.code,
         "computing": shared_code((*READING, *FRAMING) if cuts else READING),
         "versions": versions(
-            "numpy", "pillow", "tifffile", "torch", "torchvision", *(["scipy"] if cuts else [])
+            *("numpy", "pillow", "tifffile", "torch", "torchvision", *dataset.readers),
+            *(["scipy"] if cuts else []),
         ),
     }
 

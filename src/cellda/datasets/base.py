@@ -21,6 +21,7 @@ from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, u
 from cellda.datasets.reading.file_contents import FileContents
 from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.identical import merged_groups
+from cellda.datasets.reading.names import HEIF_SUFFIXES
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
@@ -170,6 +171,12 @@ class CellDataset(FileContents, DataCard):
     def code(self) -> str:
         """Hash of the code that reads this dataset, beyond what all datasets share."""
         return f"{member_code(type(self))} {shared_code(self.helpers)}"
+
+    @cached_property
+    def readers(self) -> tuple[str, ...]:
+        """Optional packages that decode files of this dataset, for the keys of stored results."""
+        heif = any(path.lower().endswith(HEIF_SUFFIXES) for path in self.table["path"])
+        return ("pillow-heif",) if heif else ()
 
     def effective_groups(self) -> list[str]:
         """The group of each row, for splits that do not leak.

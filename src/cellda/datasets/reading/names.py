@@ -13,7 +13,7 @@ IMAGE_SUFFIXES = frozenset(
 )  # fmt: skip
 """Suffixes of file names that count as images, in lower case."""
 
-HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 """Suffixes of images that only the package pillow-heif reads."""
 
 SCAN_SUFFIXES = frozenset(
