@@ -4,6 +4,7 @@ import hashlib
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -21,6 +22,7 @@ from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, u
 from cellda.datasets.reading.file_contents import FileContents
 from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.identical import merged_groups
+from cellda.datasets.reading.listed import Listed
 from cellda.datasets.reading.names import HEIF_SUFFIXES
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
@@ -79,6 +81,7 @@ class CellDataset(FileContents, DataCard):
         self.table = cells[kept].reset_index(drop=True)
         self.dropped = cells[~kept].reset_index(drop=True)
         self.account = self._account()
+        self._listed = Listed.of(root, self.root, cells["path"])
 
     def _locate(self, root: Path) -> Path:
         """The folder in or under `root` where the published layout begins; paths are relative to it.
@@ -166,6 +169,19 @@ class CellDataset(FileContents, DataCard):
             DataError: If files of the table no longer exist or cannot be read; the message lists them all.
         """
         return self._fingerprint
+
+    def relisted(self) -> bool:
+        """Whether cells were added or removed, or have another class, group or box, since the dataset was loaded."""
+        if not self._listed.changed():
+            return False
+        again = copy(self)
+        again.tally = Tally()
+        try:
+            now = checked(again._index(), self.full_name)
+        except DataError:
+            return True
+        before = pd.concat([self.table, self.dropped])
+        return {*map(str, now.itertuples(index=False))} != {*map(str, before.itertuples(index=False))}
 
     @property
     def code(self) -> str:
