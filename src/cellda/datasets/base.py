@@ -21,6 +21,7 @@ from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
 from cellda.datasets.reading.formats.further import previews
+from cellda.datasets.reading.groups import alike
 from cellda.datasets.reading.identical import merged_groups
 from cellda.datasets.reading.listed import Listed
 from cellda.datasets.reading.names import HEIF_SUFFIXES
@@ -107,6 +108,11 @@ class CellDataset(FileContents, DataCard):
             self.tally.leave(OUTSIDE, label, self.dropped["path"][self.dropped["raw_label"] == label])
         if self.root is not None:
             self._survey(self.root)
+        if not self.is_published:
+            for names in alike(self.table["group"].dropna().unique()):
+                self.tally.note(
+                    f"groups {', '.join(map(repr, names))} may be the same, written differently: each counts as its own"
+                )
         groups, known = self.table["group"].nunique(), int(self.table["group"].notna().sum())
         if not groups and not self.synthetic:
             self.tally.note(NO_GROUPS)
