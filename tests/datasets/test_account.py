@@ -177,6 +177,24 @@ def test_parts_for_training_inside_class_folders_are_not_groups(tmp_path: Path):
     assert list(load("folder", tmp_path / "whole").table["group"]) == ["P1", "P2"]
 
 
+@pytest.mark.parametrize(
+    "masks", ["masks", "Mask", "cell_masks", "ground truth", "GT", "annotations", "overlay"]
+)
+def test_masks_in_folders_of_their_own_are_not_cells(tmp_path: Path, masks: str):
+    for name in ("seg", "mono"):
+        picture(tmp_path / name / "a.png")
+        picture(tmp_path / name / masks / "a.png")
+        picture(tmp_path / name / "P1" / masks / "b.png")
+    picture(tmp_path / "seg" / "masked man" / "b.png")
+    picture(tmp_path / "seg" / "~snapshot" / "c.png")
+    dataset = load("folder", tmp_path)
+    assert list(dataset.table["path"]) == ["mono/a.png", "seg/a.png", "seg/masked man/b.png"]
+    assert reasons(dataset.account) == {
+        "image(s) that are not part of the layout|": 4,
+        "folder(s) of thumbnails or deleted files|": 1,
+    }
+
+
 def test_classes_two_levels_down_are_refused_with_the_folder_of_the_patients(tmp_path: Path):
     for part in ("train", "test"):
         for patient in ("P1", "P2"):

@@ -12,7 +12,7 @@ from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.layout import images_below, subfolders, why_not_folder
-from cellda.datasets.reading.names import is_split
+from cellda.datasets.reading.names import is_mask_folder, is_split
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.taxonomy import fold, names_a_class, unknown_names
@@ -26,6 +26,11 @@ class ClassFolder(NamedTuple):
     patient: str | None
 
 
+def _among_masks(image: str) -> bool:
+    """Whether a path leads through a folder of masks."""
+    return "/" in image and any(map(is_mask_folder, image.split("/")[:-1]))
+
+
 @register("folder")
 class Folder(CellDataset):
     """Your own images: one folder per class, with sub-folders for patients or smears if you know them.
@@ -34,7 +39,8 @@ class Folder(CellDataset):
     the usual names: `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); put cells to leave out into `other`. The
     name of a sub-folder, or of a patient's folder above the classes, is the group of its images, the same in every class, so
     that cells of one patient are never split; other images have no group. Parts such as `train` and `test` in a class folder
-    are not groups: their cells are used together. What is not an image is left out, and `account` says so.
+    are not groups: their cells are used together. What is not an image, or lies in a folder of masks, is left out, and
+    `account` says so.
 
     Args:
         root: The folder that holds the class folders.
@@ -71,7 +77,7 @@ class Folder(CellDataset):
         groups: list[str | None] = []
         parts: dict[str, None] = {}
         for path, label, patient in folders:
-            images = images_below(self.folder / path)
+            images = [image for image in images_below(self.folder / path) if not _among_masks(image)]
             if not images and patient is None and label not in unknown and fold(label) is not None:
                 problems.append(f"'{path}' holds no image: add some or remove the folder{self._held(path)}")
             paths += [f"{path}/{image}" for image in images]

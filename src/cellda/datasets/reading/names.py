@@ -36,11 +36,13 @@ _SPLITS = re.compile(
 )
 """Words for the parts into which a dataset is divided for training and testing: `train`, `testing`, `trainset`, `val`."""
 
+_MASKS = re.compile(r"(.*[^a-z])?masks?|annotations?|ground[ _-]?truths?|gt|overlays?", re.IGNORECASE)
+
 _TWO_WORDS = ("holdout", "heldout")
 
 _SYSTEM_FOLDERS = re.compile(
     r"__MACOSX|@eaDir|@Recycle|@Recently-Snapshot|#recycle|#snapshot|\$RECYCLE\.BIN|RECYCLER|System Volume Information"
-    r"|lost\+found|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
+    r"|lost\+found|~snapshot|_gsdata_|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
     re.IGNORECASE,
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store"})
@@ -77,6 +79,11 @@ def is_image(name: str) -> bool:
 def is_system_folder(name: str) -> bool:
     """Whether a folder is one that systems and network drives keep for thumbnails or deleted files."""
     return _SYSTEM_FOLDERS.fullmatch(name) is not None
+
+
+def is_mask_folder(name: str) -> bool:
+    """Whether a folder holds masks or drawings of the images next to it, by its name."""
+    return _MASKS.fullmatch(name) is not None
 
 
 @cache
