@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from cellda.errors import UnknownNameError, shortened
+from cellda.errors import UnknownNameError
+from cellda.text import shortened
 
 CLASSES: tuple[str, ...] = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
 """Class names in the order of the class index 0..5."""

@@ -115,13 +115,14 @@ def test_exif_orientation_is_applied(tmp_path, rgb, orientation, suffix):
     assert frame_size(file) == (upright.shape[1], upright.shape[0])
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
-def test_of_animated_files_the_first_frame_counts(tmp_path, suffix):
-    frames = [Image.new("RGB", (8, 6), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])
+def test_films_are_refused_because_any_frame_may_show_the_cell(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
-    red, green, _ = decode(tmp_path / f"a.{suffix}").float().mean((1, 2)).tolist()
-    assert red > 240
-    assert green < 15
+    with pytest.raises(DataError, match=r"it holds 3 frames, .*save that one as PNG"):
+        decode(tmp_path / f"a.{suffix}")
+    frames[0].save(tmp_path / f"b.{suffix}", save_all=True)
+    assert decode(tmp_path / f"b.{suffix}")[0].float().mean() > 240
 
 
 def test_a_box_cuts_and_is_clamped_to_the_frame(tmp_path, rgb):

@@ -126,7 +126,10 @@ def test_published_datasets_are_used_as_published_and_it_is_said(tmp_path: Path)
     assert len(report.contradictory) == 1
     assert report.ok
     with pytest.warns(UserWarning, match="used as they are"):
-        assert with_twins(dataset, None) is dataset
+        kept = with_twins(dataset, None)
+    assert kept.fingerprint == dataset.fingerprint
+    assert kept.account.used == kept.account.found == dataset.account.found
+    assert "2 cell(s) are copies of one image under different classes, and are used" in kept.account.notes[-1]
     with pytest.raises(DataError, match="different classes"):
         with_twins(dataset, "refuse")
     with pytest.warns(UserWarning, match="left out"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import say, tell
+from cellda.cli.app import say
 from cellda.cli.early import each, existing, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
@@ -61,17 +61,12 @@ def adapt(
         framing=framing,
     )
 
-    from cellda.data.own_cells import image_files
-    from cellda.data.root import DataRoot
-    from cellda.datasets.reading.account import Tally
-    from cellda.experiment.workflow import UNLABELLED, keep
+    from cellda.experiment.workflow import accounted, keep
+    from cellda.experiment.workspace import Workspace
 
-    known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group, bits=bits))
-    tally = Tally()
-    files = image_files(unlabelled, tally)
-    pool = tally.close(UNLABELLED, len(files))
-    tell(pool)
-    model = chosen.adapt(known, files, data, store=store)
-    keep(model, chosen, save, [pool] if known is None else [known.account, pool])
+    workspace = Workspace(data, store)
+    known = None if labelled is None else workspace.load(labelled, **given(group=group, bits=bits))
+    model, accounts = accounted(chosen, known, unlabelled, workspace)
+    keep(model, chosen, save, accounts)
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")

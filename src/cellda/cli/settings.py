@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cellda.errors import ConfigurationError, nearest, shortened
+from cellda.errors import ConfigurationError, nearest
+from cellda.text import shortened
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe

@@ -15,6 +15,7 @@ from torch import Tensor
 from cellda.datasets.base import COLUMNS, CellDataset
 from cellda.datasets.reading.account import Account, Tally
 from cellda.datasets.reading.decode import decode_framed, decode_resized
+from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.layout import images_below, why_not_folder
 from cellda.datasets.reading.names import is_archive
 from cellda.datasets.reading.survey import survey
@@ -131,6 +132,13 @@ class OwnCells(CellDataset):
             framed.insert(0, self.labelled.framed(labelled, size, framing))
         pixels, found = zip(*framed, strict=True)
         return torch.cat(pixels), torch.cat(found)
+
+    def with_previews(self, indices: Sequence[int]) -> list[int]:
+        """See `CellDataset.with_previews`."""
+        labelled, _ = self._parted(indices)
+        found = [] if self.labelled is None else self.labelled.with_previews(labelled)
+        own = (row for row in indices if row >= self.count)
+        return [*found, *(row for row in own if previews(self.images[row - self.count]))]
 
     def _parted(self, indices: Sequence[int]) -> tuple[list[int], list[Path]]:
         """The rows of labelled cells, and the files of unlabelled images, among ascending rows."""

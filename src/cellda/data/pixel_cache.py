@@ -28,6 +28,7 @@ from cellda.text import agreeing, counted
 KIND = "pixels"
 PIXELS = "pixels.npy"
 FOUND = "found.npy"
+PREVIEWS = "previews.npy"
 WHOLE = FramingSpec(name="none")
 CHUNK = 32
 """Images between two records of what is decoded: what a kill can cost."""
@@ -67,7 +68,8 @@ def pixels_key(dataset: CellDataset, size: int, framing: FramingSpec) -> dict[st
         "reader": dataset.code,
         "computing": shared_code((*READING, *FRAMING) if cuts else READING),
         "versions": versions(
-            "numpy", "pillow", "tifffile", "torch", "torchvision", *(["scipy"] if cuts else [])
+            *("numpy", "pillow", "tifffile", "torch", "torchvision", *dataset.readers),
+            *(["scipy"] if cuts else []),
         ),
     }
 
@@ -102,6 +104,18 @@ def cached_found(dataset: CellDataset, size: int, store: Store, framing: Framing
     if not framing.build().cuts:
         return torch.ones(len(dataset), dtype=torch.bool)
     return torch.from_numpy(np.load(_cache(dataset, size, store, framing) / FOUND))
+
+
+def cached_previews(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> list[str]:
+    """The image files of a dataset that also hold smaller pictures (previews), which are passed over.
+
+    Raises:
+        DataError: If files cannot be decoded.
+    """
+    file = _cache(dataset, size, store, framing) / PREVIEWS
+    if not file.exists():
+        return []
+    return list(dict.fromkeys(dataset.table["path"].iloc[np.load(file)]))
 
 
 def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) -> None:
@@ -180,6 +194,8 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
         found = np.ones(total, dtype=bool)
         found[[row for block in done for row in block["whole"]]] = False
         np.save(folder / FOUND, found)
+    if smaller := [row for block in done for row in block["previews"]]:
+        np.save(folder / PREVIEWS, smaller)
 
 
 @contextmanager
@@ -226,4 +242,9 @@ def _block(
     stream.write(pixels)
     stream.flush()
     whole = [row for row, seen in zip(rows, found.tolist(), strict=True) if not seen]
-    return {"hash": xxhash.xxh3_128_hexdigest(pixels), "whole": whole, "bad": bad}
+    return {
+        "hash": xxhash.xxh3_128_hexdigest(pixels),
+        "whole": whole,
+        "bad": bad,
+        "previews": dataset.with_previews(rows),
+    }

@@ -1,6 +1,7 @@
 """The user's own images, one folder per class."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.layout import images_below, subfolders, why_not_folder
-from cellda.datasets.reading.names import SPLITS
+from cellda.datasets.reading.names import is_mask_folder, is_split
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.taxonomy import fold, names_a_class, unknown_names
@@ -26,6 +27,11 @@ class ClassFolder(NamedTuple):
     patient: str | None
 
 
+def _among_masks(image: str) -> bool:
+    """Whether a path leads through a folder of masks."""
+    return "/" in image and any(map(is_mask_folder, image.split("/")[:-1]))
+
+
 @register("folder")
 class Folder(CellDataset):
     """Your own images: one folder per class, with sub-folders for patients or smears if you know them.
@@ -33,8 +39,9 @@ class Folder(CellDataset):
     Layout: `<class>/<image>`, `<class>/<group>/.../<image>`, or `<patient>/<class>/.../<image>`. Class folders may have any of
     the usual names: `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); put cells to leave out into `other`. The
     name of a sub-folder, or of a patient's folder above the classes, is the group of its images, the same in every class, so
-    that cells of one patient are never split; other images have no group. What is not an image is left out, and `account`
-    says so.
+    that cells of one patient are never split; other images have no group. Parts such as `train` and `test` in a class folder
+    are not groups: their cells are used together. What is not an image, or lies in a folder of masks, is left out, and
+    `account` says so.
 
     Args:
         root: The folder that holds the class folders.
@@ -69,17 +76,29 @@ class Folder(CellDataset):
         paths: list[str] = []
         raw_labels: list[str] = []
         groups: list[str | None] = []
+        parts: dict[str, None] = {}
         for path, label, patient in folders:
-            images = images_below(self.folder / path)
+            images = [image for image in images_below(self.folder / path) if not _among_masks(image)]
             if not images and patient is None and label not in unknown and fold(label) is not None:
                 problems.append(f"'{path}' holds no image: add some or remove the folder{self._held(path)}")
             paths += [f"{path}/{image}" for image in images]
             raw_labels += [label] * len(images)
-            groups += [patient or (image.partition("/")[0] if "/" in image else None) for image in images]
+            folders_of = [image.rpartition("/")[0].split("/") for image in images]
+            parts.update(dict.fromkeys(filter(is_split, chain.from_iterable(folders_of))))
+            groups += [
+                patient or next((one for one in names if one not in parts), None) or None
+                for names in folders_of
+            ]
         if problems:
             summary = f"{len(problems)} of the {counted(len(folders), 'class folder(s)')} in {self.folder} cannot be used"
             hint = self._further_down([folder.path for folder in folders if folder.label in unknown])
             raise DataError(f"{summary}; {hint}." if hint else f"{summary}.", problems)
+        if parts:
+            named = f"{', '.join(list(parts)[:3])}{', ...' if len(parts) > 3 else ''}"
+            self.tally.note(
+                "folders that divide a dataset for training and testing are not taken for groups, and the cells in all of "
+                f"them are used ({named})"
+            )
         return cell_table(paths, raw_labels, groups)
 
     def _held(self, path: str) -> str:
@@ -101,7 +120,7 @@ class Folder(CellDataset):
             )
         if names != self._above_classes(names):
             return [ClassFolder(name, name, None) for name in names]
-        if len(names) == 1 or any(map(SPLITS.match, names)):
+        if len(names) == 1 or any(map(is_split, names)):
             raise DataError(f"{self.folder} holds no class folders; {self._down('one level', names)}.")
         self.tally.note(
             f"groups: the {len(names)} folders above the classes are taken for patients ({', '.join(names[:3])}, ...)"

@@ -77,6 +77,10 @@ class Table(CellDataset):
                 f"The column '{self.group}' of {self.file} has no entry. If formulas compute it, save the workbook with its "
                 "values; or give another column."
             )
+        if listing.rounded:
+            self.tally.note(
+                f"{listing.rounded:,} box(es) with fractions of pixels were rounded to whole ones"
+            )
         return cell_table(listing.paths, listing.raw_labels, listing.groups, listing.boxes)
 
     def _survey(self, root: Path) -> None:

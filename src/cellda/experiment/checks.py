@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Any
 
 from cellda.adapters.base import Need, Offer, Start
 from cellda.data.spec import Twins
@@ -50,6 +51,20 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
         )
 
 
+def loaded(
+    dataset: str | CellDataset, twins: Twins | None, workspace: Workspace, **options: Any
+) -> CellDataset:
+    """A dataset by name, or as it is if it is loaded, after `with_twins`; what is left out of it is said.
+
+    Raises:
+        ConfigurationError: If there is no folder for it.
+        DataError: If the folder does not hold the dataset, or images of it have several classes.
+    """
+    used = with_twins(workspace.load(dataset, **options), twins)
+    workspace.tell(used.account)
+    return used
+
+
 def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
     """A dataset, and what is done with its identical images under different classes (`Recipe.twins`).
 
@@ -73,7 +88,10 @@ def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
         rest = dataset.without_contradictions
         done = counted(rest.twins_left_out, "(copy|copies) in the six classes (is|are) left out")
     else:
-        rest, done = dataset, "they are used as they are; leave them out with twins='drop' (--set twins=drop)"
+        rest, done = (
+            dataset.with_contradictions,
+            "they are used as they are; leave them out with twins='drop' (--set twins=drop)",
+        )
     example = f"{found[0]}{', ...' * (len(found) > 1)}"
     warnings.warn(f"{count} copies under different classes ({example}); {done}.", stacklevel=2)
     return rest
@@ -130,8 +148,7 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
         sources = tuple(
-            with_twins(workspace.load(source.name, **source.options), recipe.twins)
-            for source in recipe.sources
+            loaded(source.name, recipe.twins, workspace, **source.options) for source in recipe.sources
         )
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [

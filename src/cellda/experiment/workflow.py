@@ -17,8 +17,9 @@ from cellda.data.own_cells import image_files
 from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
-from cellda.datasets.reading.account import Account, Tally
+from cellda.datasets.reading.account import PREVIEWS, Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
+from cellda.experiment.accounts import accounts_of, own_accounts, previews_of
 from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
 from cellda.experiment.naming import condition_of
@@ -112,11 +113,21 @@ def adapt(
     Raises:
         CelldaError: If the adapter needs data that are not given, or data are invalid; raised before any training.
     """
-    workspace = Workspace(data, store, progress=progress)
+    return accounted(recipe, labelled, unlabelled, Workspace(data, store, progress=progress))[0]
+
+
+def accounted(
+    recipe: Recipe,
+    labelled: str | CellDataset | None,
+    unlabelled: str | Path | Sequence[str | Path],
+    workspace: Workspace,
+) -> tuple[CellClassifier, Sequence[Account]]:
+    """As `adapt`, with the accounts of the labelled cells, if there are any, and of the unlabelled images."""
     workspace.data.refresh(labelled)
     tally = Tally()
     files = image_files(unlabelled, tally)
-    workspace.tell(tally.close(UNLABELLED, len(files)))
+    pool = tally.close(UNLABELLED, len(files))
+    workspace.tell(pool)
     with workspace.display():
         prepared = Run.own(recipe, labelled, files, workspace)
     trainer = Trainer(recipe.device)
@@ -129,7 +140,8 @@ def adapt(
         keep(model, recipe, folder / MODEL)
 
     with workspace.display():
-        return CellClassifier.load(workspace.store.build(ADAPTED, prepared.key, build) / MODEL)
+        model = CellClassifier.load(workspace.store.build(ADAPTED, prepared.key, build) / MODEL)
+        return model, own_accounts(prepared, pool)
 
 
 def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
@@ -160,6 +172,8 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
                 f"{agreeing(count, '(is|are)')} shown whole.",
                 highlight=False,
             )
+        for dataset, files in {item: None for run in pending for item in previews_of(run).items()}:
+            said.print(f"{shown(dataset)}: {len(files)} {PREVIEWS} ({shown(files[0])}).", highlight=False)
 
 
 def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
@@ -196,7 +210,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
         unsupported=tuple(prepared.draw.unsupported),
-        accounts=tuple(one.account.brief() for one in (prepared.target, *prepared.sources)),
+        accounts=tuple(account.brief() for account in accounts_of(prepared)),
         unframed=prepared.unframed,
         twins=twins_found((prepared.target, *prepared.sources)),
         selector=None if prepared.search is None else prepared.search.selector,

@@ -36,15 +36,13 @@ class Workspace:
         self._told: set[Account] = set()
 
     def load(self, dataset: str | CellDataset, **options: Any) -> CellDataset:
-        """A dataset by name with its loader's options, or as it is if it is loaded; what was left out of it is said.
+        """A dataset by name with its loader's options, or as it is if it is loaded.
 
         Raises:
             ConfigurationError: If there is no folder for it.
             DataError: If the folder does not hold the dataset.
         """
-        loaded = self.data.load(dataset, **options) if isinstance(dataset, str) else dataset
-        self.tell(loaded.account)
-        return loaded
+        return self.data.load(dataset, **options) if isinstance(dataset, str) else dataset
 
     def tell(self, account: Account) -> None:
         """Print on standard error what was left out and assumed, once, if `progress` is on and there is anything to say."""

@@ -94,6 +94,10 @@ def rgb(picture: Picture) -> Pixels:
     if isinstance(given, Image.Image):
         if given.mode != "RGB":
             raise DataError(f"{name} has the mode {given.mode}; convert it first: image.convert('RGB').")
+        if getattr(given, "is_animated", False) and given.format != "MPO":
+            raise DataError(
+                f"{name} is a film of several frames; give a copy of the one that shows the cell."
+            )
         try:
             return np.array(ImageOps.exif_transpose(given))
         except Exception as error:  # opened, but not yet read: Pillow's decoders raise almost any exception

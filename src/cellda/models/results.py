@@ -1,5 +1,6 @@
 """Predictions image by image: read, shown to the network and judged block by block, in the order of the images."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,7 +12,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from cellda.datasets.reading.account import PREVIEWS, Tally
 from cellda.datasets.reading.decode import Box, decode_each
+from cellda.datasets.reading.formats.further import previews
 from cellda.framing.base import Framing
 from cellda.models.finite import check_finite
 from cellda.models.inputs import Picture, UnreadableError, rgb
@@ -78,13 +81,20 @@ def results(
         pictures: What to predict; read as it is needed.
         bits: Significant bits that the camera records, of files that are stored with 16; None takes what they state.
 
+    Smaller pictures in image files (previews), which are passed over, are counted in a warning at the end.
+
     Raises:
         DataError: If pixels in memory are not an RGB image.
         DivergedError: If probabilities are not finite.
     """
-    left = iter(pictures)
+    left, smaller = iter(pictures), Tally()
     while block := list(islice(left, network.block)):
         yield _results(network, _Read(block, network.size, network.framing, bits))
+        smaller.leave(
+            PREVIEWS, "", (one.name for one in block if one.path is not None and previews(one.path))
+        )
+    for line in smaller.close("images", 0).details():
+        warnings.warn(line.strip(), stacklevel=2)
 
 
 def _results(network: Network, read: "_Read") -> list[Result]:

@@ -27,7 +27,7 @@ from cellda.models.description import (
 )
 from cellda.models.judged import Gaussians, Seen
 from cellda.runtime.place import written
-from cellda.text import shown
+from cellda.text import shortened
 
 WEIGHTS = "model.safetensors"
 WHITENING, CENTRES = "seen.whitening", "seen.centres"
@@ -180,7 +180,7 @@ def _ranges(seen: Seen | None) -> dict[str, Any] | None:
 
 def _listed(wrong: list[str]) -> str:
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    return ", ".join(shown(one, limit=300) for one in wrong[:NAMED]) + more
+    return ", ".join(shortened(one, 300) for one in wrong[:NAMED]) + more
 
 
 def _content(folder: Path, known: WeightsFile | None) -> bytes:

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from cellda.errors import ConfigurationError, shortened
+from cellda.errors import ConfigurationError
+from cellda.text import shortened
 
 NESTING = 50
 """Deepest nesting that is read; a recipe needs five."""

@@ -16,6 +16,9 @@ COPIES = "copies of images under different classes (twins='drop')"
 NO_GROUPS = "no groups: images of one patient may be on both sides"
 """What is said of a dataset that does not know which cells belong together."""
 
+PREVIEWS = "image file(s) that also hold smaller pictures (previews, gain maps), which are passed over"
+"""What is said of files of which only the first picture is read."""
+
 EXAMPLES = 3
 _KINDS = 6
 
@@ -84,6 +87,14 @@ class Account:
             self, left_out=tuple(replace(one, names=one.names[:EXAMPLES]) for one in self.left_out)
         )
 
+    def also(self, what: str, names: Sequence[str]) -> "Account":
+        """The account with further things that are left out, if there are any."""
+        if not names:
+            return self
+        return replace(
+            self, left_out=(*self.left_out, LeftOut(what, "", len(names), tuple(map(shown, names))))
+        )
+
     def lines(self) -> list[str]:
         """A few lines for people: the cells, one line for each reason, one for each note; empty if there is nothing to say."""
         if self.silent:
@@ -133,7 +144,10 @@ class Tally:
     def take(self, other: "Tally", folder: Path) -> None:
         """Enter what another tally holds, its names below a folder."""
         for key, names in other._names.items():
-            self._names[key].extend(f"{folder}/{name}" for name in names)
+            self._names[key].extend(shown(f"{folder}/{name}") for name in names)
+        for key, count in other._unnamed.items():
+            self._unnamed[key] += count
+        self._notes |= {f"{shown(folder)}: {note}": None for note in other._notes}
 
     def note(self, sentence: str) -> None:
         """Enter a sentence about what is assumed or repaired."""

@@ -1,10 +1,10 @@
 """Decode image files into uint8 RGB tensors, whatever a microscope, a phone or a paint program wrote.
 
 Handled: grey, palette and 16-bit images (scaled by the range that the camera used), CMYK, transparency (composited on
-white), EXIF orientation, animated files (first frame), scientific TIFF, crop boxes. Refused with a reason and the remedy:
-missing, empty, truncated and non-image files, too large and fully transparent images, pixel types without a defined white
-(float, 32-bit integer), 16-bit values whose white nobody states, channels and pages that could mean several things, boxes
-outside the image.
+white), EXIF orientation, scientific TIFF, smaller copies next to an image (passed over), crop boxes. Refused with a reason and
+the remedy: missing, empty, truncated and non-image files, too large and fully transparent images, pixel types without a
+defined white (float, 32-bit integer), 16-bit values whose white nobody states, films, channels and pages that could mean
+several things, boxes outside the image.
 """
 
 import os

@@ -74,6 +74,17 @@ class FileContents(ABC):
         )
         return rest
 
+    @cached_property
+    def with_contradictions(self) -> Self:
+        """This dataset with all its cells, and an account that says that some of them contradict each other."""
+        count = sum(len(one.rows) for one in self.contradictions)
+        if not count:
+            return self
+        noted = copy(self)
+        said = f"{count:,} cells are copies of one image under different classes, and are used; twins='drop' leaves them out"
+        noted.account = replace(self.account, notes=(*self.account.notes, said))
+        return noted
+
     def refresh(self) -> None:
         """Take notice of files that have changed since the fingerprint was computed; the table stays as it is."""
         held = self.__dict__.get("_contents")

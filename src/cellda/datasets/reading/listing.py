@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,10 +9,12 @@ from pathlib import Path
 
 from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import Box, frame_size, outside
+from cellda.datasets.reading.groups import grouping
 from cellda.datasets.reading.sheet import Sheet, read_sheet
-from cellda.errors import DataError, nearest, shortened
+from cellda.datasets.reading.workbook import UNSEEN
+from cellda.errors import DataError, nearest
 from cellda.taxonomy import unknown_names
-from cellda.text import agreeing, counted
+from cellda.text import agreeing, counted, shortened
 
 SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)
@@ -24,12 +25,6 @@ NULLS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil"
 }
 """Words, and errors of spreadsheets, that stand for an empty entry, in lower case."""
 LONGEST = max(map(len, NULLS))
-
-GROUPING = (
-    "patient", "slide", "smear", "case", "subject", "donor", "individual", "participant", "person", "animal", "specimen",
-    "sample", "film", "field", "photograph", "pid", "mrn", "patientid", "slideid", "caseid", "subjectid", "sampleid",
-)  # fmt: skip
-"""Words in names of columns that say which cells belong together, the coarsest first."""
 
 UNKNOWN = 200
 """Different unknown labels from which on the column is doubted instead of each label."""
@@ -70,6 +65,10 @@ def read_rows(
             yield where, entries
             continue
         row = empty.copy()
+        unseen = next((name for name, place in columns.items() if entries[place] in UNSEEN), None)
+        if unseen is not None:
+            yield where, f"the entry of column '{unseen}' is {UNSEEN[entries[columns[unseen]]]}"
+            continue
         for name, place in columns.items():
             entry = entries[place]
             if len(entry) <= LONGEST and entry.lower() in NULLS:
@@ -94,13 +93,9 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool
     for name in unused:
         tally.leave("unused column(s)", name, [name])
     for name in sheet.unread:
-        tally.leave("sheet(s) of the workbook after the first", name, [name])
+        tally.leave("other sheet(s) of the workbook", name, [name])
     tally.leave_unnamed("empty row(s)", sheet.empty)
-    likely = list(
-        dict.fromkeys(
-            name for word in GROUPING for name in unused if word in re.split(r"[\W_]+", name.lower())
-        )
-    )
+    likely = grouping(unused)
     if not grouped and likely:
         tally.note(
             f"{agreeing(len(likely), 'the column(s)')} {', '.join(likely)} may say which cells belong together: "
@@ -109,7 +104,7 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool
 
 
 class Listing:
-    """The cells that the rows of a table name, and the problems of those rows.
+    """The cells that the rows of a table name, the number of boxes that were rounded to whole pixels, and problems.
 
     Args:
         folder: The folder that paths are relative to.
@@ -120,6 +115,7 @@ class Listing:
         self.raw_labels: list[str] = []
         self.groups: list[str | None] = []
         self.boxes: list[Box | None] = []
+        self.rounded = 0
         self._folder = folder
         self._where: list[str] = []
         self._found: list[str] = []
@@ -149,6 +145,9 @@ class Listing:
         self.raw_labels.append(label)
         self.groups.append(row["group"] or None)
         self.boxes.append(box)
+        self.rounded += box is not None and any(
+            float(row[side]) != whole for side, whole in zip(SIDES, box, strict=True)
+        )
         self._where.append(where)
 
     def problems(self) -> list[str]:
@@ -258,7 +257,8 @@ def _columns(
     missing = [name for name in required if name not in found]
     if missing:
         raise DataError(
-            f"The table {file} lacks {counted(len(missing), 'column(s)')}; it needs at least {', '.join(required)}."
+            f"The table {file} lacks {counted(len(missing), 'column(s)')}: its first line must name at least "
+            f"{', '.join(required)}."
             + (
                 f" It was read as {sheet.encoding}; if that is wrong, save it as CSV UTF-8."
                 if sheet.encoding

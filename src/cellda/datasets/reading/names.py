@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from itertools import pairwise
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -11,7 +12,7 @@ IMAGE_SUFFIXES = frozenset(
 )  # fmt: skip
 """Suffixes of file names that count as images, in lower case."""
 
-HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 """Suffixes of images that only the package pillow-heif reads."""
 
 SCAN_SUFFIXES = frozenset(
@@ -19,14 +20,28 @@ SCAN_SUFFIXES = frozenset(
 )
 """Suffixes of whole slides and of microscopes' own formats."""
 
+TEXT_TABLES = (".csv", ".tsv", ".txt")
+PARQUETS = (".parquet", ".pq")
+WORKBOOKS = (".xlsx", ".xlsm")
+OTHER_TABLES = (".xls", ".xlsb", ".ods", ".numbers")
+"""Suffixes of tables that are to be saved in another format first."""
+
 ARCHIVE_SUFFIXES = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
 
-SPLITS = re.compile(r"(train|valid|test|fold|split|holdout|hold-out)|(val|dev|eval)$", re.IGNORECASE)
-"""Beginnings of names of folders that divide a dataset for training and testing."""
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SPLITS = re.compile(
+    r"(train|test|valid|fold|split|holdout|heldout).*|evaluation|(val|dev|eval|trn|tst)(set|data)?",
+    re.IGNORECASE,
+)
+"""Words for the parts into which a dataset is divided for training and testing: `train`, `testing`, `trainset`, `val`."""
+
+_MASKS = re.compile(r"(.*[^a-z])?masks?|annotations?|ground[ _-]?truths?|gt|overlays?", re.IGNORECASE)
+
+_TWO_WORDS = ("holdout", "heldout")
 
 _SYSTEM_FOLDERS = re.compile(
     r"__MACOSX|@eaDir|@Recycle|@Recently-Snapshot|#recycle|#snapshot|\$RECYCLE\.BIN|RECYCLER|System Volume Information"
-    r"|lost\+found|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
+    r"|lost\+found|~snapshot|_gsdata_|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
     re.IGNORECASE,
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store"})
@@ -64,6 +79,28 @@ def is_image(name: str) -> bool:
 def is_system_folder(name: str) -> bool:
     """Whether a folder is one that systems and network drives keep for thumbnails or deleted files."""
     return _SYSTEM_FOLDERS.fullmatch(name) is not None
+
+
+def is_mask_folder(name: str) -> bool:
+    """Whether a folder holds masks or drawings of the images next to it, by its name."""
+    return _MASKS.fullmatch(name) is not None
+
+
+@cache
+def is_split(name: str) -> bool:
+    """Whether a folder is a part of a dataset that was divided for training and testing, by any word of its name.
+
+    >>> [is_split(name) for name in ("set_train", "TestB", "fold3", "hold-out", "strain 2", "Valerie")]
+    [True, True, True, True, False, False]
+    """
+    words = _WORDS.findall(name)
+    pairs = ("".join(pair) for pair in pairwise(words))  # hold-out, held_out
+    return any(map(_SPLITS.fullmatch, words)) or any(pair.lower() in _TWO_WORDS for pair in pairs)
+
+
+def is_table(name: str) -> bool:
+    """Whether a file name denotes a table of rows, which may have to be saved in another format first."""
+    return suffix(name) in (*TEXT_TABLES, *PARQUETS, *WORKBOOKS, *OTHER_TABLES)
 
 
 def is_archive(name: str) -> bool:

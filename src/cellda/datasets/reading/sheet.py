@@ -2,29 +2,22 @@
 
 import csv
 import io
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cellda.datasets.reading.names import suffix
+from cellda.datasets.reading.names import OTHER_TABLES, PARQUETS, TEXT_TABLES, WORKBOOKS, suffix
 from cellda.datasets.reading.text import read_text
+from cellda.datasets.reading.workbook import UNSEEN, read_workbook
 from cellda.errors import DataError
 from cellda.text import counted
 
 SEPARATORS = ",;\t|"
-TEXTS = (".csv", ".tsv", ".txt")
-PARQUETS = (".parquet", ".pq")
-WORKBOOKS = (".xlsx", ".xlsm")
 
 COLUMNS = 1000
 """Columns that a table may have."""
-
-UNPACKED = 500_000_000
-"""Bytes to which a workbook may unpack."""
 
 _INDEX = "__index_level_"
 """What the names of unnamed indices begin with, which pandas writes as columns."""
@@ -94,14 +87,10 @@ def read_sheet(file: Path, wanted: Sequence[str]) -> Sheet:
         sheet = _parquet(file)
     elif end in WORKBOOKS:
         sheet = _workbook(file)
-    elif end in TEXTS:
+    elif end in TEXT_TABLES:
         sheet = _text(file, wanted)
     else:
-        remedy = (
-            "save it as .xlsx or .csv"
-            if end in (".xls", ".ods", ".numbers")
-            else "end it in .csv, .xlsx or .parquet"
-        )
+        remedy = "save it as .xlsx or .csv" if end in OTHER_TABLES else "end it in .csv, .xlsx or .parquet"
         raise DataError(
             f"The table {file} is neither CSV nor Parquet nor an Excel workbook by its name; {remedy}."
         )
@@ -163,39 +152,21 @@ def _parquet(file: Path) -> Sheet:
 
 
 def _workbook(file: Path) -> Sheet:
-    import openpyxl  # slow to import
-
-    try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > UNPACKED:
-            raise DataError(
-                f"The workbook {file} unpacks to {size / 1e6:,.0f} MB; at most "
-                f"{UNPACKED / 1e6:,.0f} MB are read: save it as CSV."
-            )
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        names = [page.title for page in book.worksheets]
-        for page in book.worksheets:
-            page.reset_dimensions()  # a file may state fewer rows than it has
-        sheet = _page(book.worksheets[0].iter_rows(values_only=True)) if names else Sheet([])
-        book.close()
-    except DataError:
-        raise
-    except Exception as error:  # openpyxl raises almost any exception on broken files
-        raise DataError(
-            f"The workbook {file} cannot be read ({error or type(error).__name__}); save it as CSV UTF-8."
-        ) from None
-    sheet.unread = names[1:]
-    return sheet
-
-
-def _page(rows: Iterator[tuple[Any, ...]]) -> Sheet:
-    header = [_said(value) for value in islice(next(rows, ()), COLUMNS + 1)]
+    page = read_workbook(file)
+    _, first = page.rows[0] if page.rows else (1, ())
+    header = [_said(value) for value in first[: COLUMNS + 1]]
     while header and not header[-1]:
         header.pop()
-    sheet = Sheet([name.strip() for name in header])
-    said = ((f"row {row}", [_said(value) for value in cells]) for row, cells in enumerate(rows, start=2))
-    sheet.rows = iter(list(sheet.fitted(said)))  # now, while the workbook is open
+    sheet, width = Sheet([name.strip() for name in header], unread=page.others), len(header)
+    if page.hidden:
+        sheet.notes.append(counted(page.hidden, "hidden row(s) of the sheet (is|are) read like the others"))
+
+    def said(values: Sequence[Any]) -> list[str]:
+        # Beside the columns, what looks empty is empty.
+        beside = (_said(None if value in UNSEEN else value) for value in values[width:])
+        return [*map(_said, values[:width]), *beside]
+
+    sheet.rows = sheet.fitted((f"row {row}", said(values)) for row, values in page.rows[1:])
     return sheet
 
 

@@ -8,6 +8,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from cellda.datasets.reading.formats import jpeg, png, tiff
 from cellda.datasets.reading.formats.channels import stated_bits
+from cellda.datasets.reading.formats.further import check_single
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples
 
@@ -98,6 +99,8 @@ def _open(stream: BinaryIO, magic: bytes) -> Image.Image:
 def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
     """The decoded image, all of whose rows are there."""
     image = _open(stream, magic)
+    if not magic.startswith(tiff.MAGIC):  # of which the tags have said it
+        check_single(image)
     try:
         image.load()
     except Exception as error:
@@ -110,7 +113,7 @@ def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
     if magic == png.MAGIC:
         png.check_rows(stream, image)
     elif magic.startswith(jpeg.MAGIC):
-        jpeg.check_blocks(stream, image)
+        jpeg.check_complete(stream, image)
     return image
 
 

@@ -61,9 +61,9 @@ def read(stream: BinaryIO) -> Samples | None:
         page = _first(file)
         _check_kind(page)
         order = order_of_planes(file)
+        _check_other_pages(file, 1 if order is None else len(order))
         if order is not None:
             return Samples(planes(file, order), "RGB", stated_bits(file), False, None, _orientation(page))
-        _check_other_pages(file)
         mode = _mode(page)
         _check_complete(page, stream)
         if not _needs_tifffile(page):
@@ -77,11 +77,16 @@ def read(stream: BinaryIO) -> Samples | None:
         return Samples(values, mode, stated_bits(file), inverted, palette, _orientation(page))
 
 
-def kind(stream: BinaryIO) -> tuple[int, bool, int]:
-    """Number of images in the file, whether they are planes of one, and bits of a sample."""
+def kind(stream: BinaryIO) -> tuple[bool, int]:
+    """Whether red, green and blue are pages of their own, and bits of a sample."""
     with tagged(stream) as file:
-        page = _first(file)
-        return len(file.pages), order_of_planes(file) is not None, page.bitspersample
+        return order_of_planes(file) is not None, _first(file).bitspersample
+
+
+def previews(stream: BinaryIO) -> int:
+    """Number of smaller copies of the image that the file also holds."""
+    with tagged(stream) as file:
+        return sum(bool(page.subfiletype & _REDUCED) for page in _further(file))
 
 
 def _first(file: TiffFile) -> TiffPage:
@@ -107,20 +112,30 @@ def _check_kind(page: TiffPage) -> None:
         raise Unusable(f"it holds a volume of {page.imagedepth} slices; save the slice that shows the cell")
 
 
-def _check_other_pages(file: TiffFile) -> None:
-    """Refuse further images; smaller ones that are marked as previews or masks, or have the same aspect, are passed over."""
-    first = _first(file)
-    for number in range(1, len(file.pages)):
-        page: Any = file.pages[number]
-        if getattr(page, "subfiletype", 0) & (_REDUCED | _MASK):
-            continue
-        width, height = page.imagewidth, page.imagelength
-        shrunk = width / first.imagewidth
-        if shrunk <= 0.75 and abs(height - first.imagelength * shrunk) <= 2:
-            continue
+def _check_other_pages(file: TiffFile, images: int) -> None:
+    """Refuse further images; only those that are marked as smaller copies of the first are passed over.
+
+    Args:
+        file: The file.
+        images: Number of pages that are the image.
+    """
+    if _first(file).subfiletype & _REDUCED and any(True for _ in _further(file)):
+        raise Unusable(f"its first page is a preview of another image in the file; {AS_RGB}")
+    masks = sum(bool(page.subfiletype & _MASK) for page in _further(file))
+    if masks:
+        raise Unusable(f"it holds transparency masks as further pages ({masks}); {AS_RGB}")
+    alike = sum(not page.subfiletype & _REDUCED for page in _further(file)) + 1
+    if alike != images:
         raise Unusable(
-            f"it holds {len(file.pages)} pages, and it is unclear which shows the cell, or whether they are channels; {AS_RGB}"
+            f"it holds {alike} pages, and it is unclear which shows the cell, or whether they are channels; {AS_RGB}"
         )
+
+
+def _further(file: TiffFile) -> "Iterator[Any]":
+    """The pages after the first, and those below it (SubIFD)."""
+    for number in range(1, len(file.pages)):
+        yield file.pages[number]
+    yield from _first(file).pages or ()
 
 
 def _mode(page: TiffPage) -> str:
