@@ -57,6 +57,7 @@ SILENT = (
     "runtime/contents.py",
     "runtime/inventory.py",
     "runtime/ledger.py",
+    "runtime/lock.py",
     "runtime/manifest.py",
     "runtime/memory.py",
     "runtime/os_errors.py",

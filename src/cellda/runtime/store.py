@@ -6,16 +6,16 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
+from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
 from cellda.runtime.room import is_full
 
@@ -23,18 +23,19 @@ KEY = "key.json"
 KEYS = 2
 """Part of every stage's digest: increase it by one to invalidate all stored results."""
 
+DIGITS = 16
+"""Hex digits of a digest."""
+
 PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
 """What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
 
 BUILDER = "builder.json"
-PATIENCE = 1.0
-"""Seconds after which a process that waits for another one says so."""
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """Sixteen hex digits of the SHA-256 of `content` as canonical JSON."""
+    """`DIGITS` hex digits of the SHA-256 of `content` as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def stage_digest(key: Mapping[str, Any]) -> str:
@@ -158,18 +159,13 @@ class Store:
     @contextmanager
     def _locked(self, final: Path) -> Iterator[None]:
         """Hold the lock of an entry; its file is removed at the end, unless an unfinished entry remains."""
-        file = _lock(final)
-        try:
-            lock = _acquired(file, final)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
+        partial = final.with_name(final.name + PARTIAL)
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(_lock(final), lambda: _say_waiting(final), keep=partial.exists))
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
-        finally:
-            if not final.with_name(final.name + PARTIAL).exists():
-                with suppress(OSError):  # Windows does not remove open files
-                    file.unlink()
-            lock.release()
 
     def _create(self, folder: Path) -> None:
         try:
@@ -209,20 +205,8 @@ def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path
     seal(partial, name)
 
 
-def _acquired(file: Path, final: Path) -> FileLock:
-    """The lock, once it is held; a process that waits says for whom."""
-    patience = PATIENCE
-    while True:
-        lock = FileLock(file)
-        try:
-            lock.acquire(timeout=patience)
-        except Timeout:
-            progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
-            patience = -1
-            continue
-        if file.exists():
-            return lock
-        lock.release()  # the file was removed by a process that had finished: nobody else would see this lock
+def _say_waiting(final: Path) -> None:
+    progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
 
 
 def _holder(final: Path) -> str:
