@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.runtime.os_errors import sentence
-from cellda.runtime.room import in_words
+from cellda.runtime.room import ELSEWHERE, in_words
 
 if TYPE_CHECKING:
     from cellda.runtime.store import Store
@@ -159,18 +159,17 @@ def store(place: Path | None) -> Iterator[Finding]:
     from cellda.runtime.store import Store
 
     root = Store(place).root
-    choose = "choose another folder with --store or the environment variable CELLDA_STORE"
     try:
         check_writable(root, folder=True)
         yield Finding("place", f"{root}, can be written" + ("" if root.exists() else " (not there yet)"))
     except ConfigurationError as error:
-        yield Finding("place", str(error).rstrip("."), State.WRONG, choose)
+        yield Finding("place", str(error).rstrip("."), State.WRONG, ELSEWHERE)
         if not root.is_dir():
             return
     there = next(above for above in (root.absolute(), *root.absolute().parents) if above.exists())
     free = shutil.disk_usage(there).free
     if free < SCARCE:
-        yield Finding("free room", in_words(free), State.WRONG, f"free some room, or {choose}")
+        yield Finding("free room", in_words(free), State.WRONG, f"free some room, or {ELSEWHERE}")
     else:
         yield Finding("free room", in_words(free))
     yield Finding("results", _results(Store(place)))

@@ -17,7 +17,8 @@ from cellda.errors import ConfigurationError
 from cellda.runtime import progress
 from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
-from cellda.runtime.room import is_full
+from cellda.runtime.place import try_folder
+from cellda.runtime.room import ELSEWHERE, is_full, no_room
 
 KEY = "key.json"
 KEYS = 2
@@ -123,10 +124,8 @@ class Store:
             ConfigurationError: If it cannot be written.
         """
         self._create(self.root)
-        probe = self.root / f".probe-{os.getpid()}"
         try:
-            probe.touch()
-            probe.unlink()
+            try_folder(self.root)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -149,7 +148,7 @@ class Store:
         except OSError as error:
             raise ConfigurationError(
                 f"The stored result {final} is damaged ({problem}) and cannot be set aside ({error.strerror}); remove it, or "
-                "choose another folder with store=, --store or the environment variable CELLDA_STORE."
+                f"{ELSEWHERE}."
             ) from error
         progress.note(
             f"The stored result {final} is damaged: {problem}. It is now {aside.name}, and is computed again when needed."
@@ -174,10 +173,7 @@ class Store:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> ConfigurationError:
-        return ConfigurationError(
-            f"Results cannot be stored in {self.root} ({error.strerror}); choose another folder with store=, --store or "
-            "the environment variable CELLDA_STORE."
-        )
+        return ConfigurationError(f"Results cannot be stored in {self.root} ({error.strerror}); {ELSEWHERE}.")
 
 
 def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
@@ -191,12 +187,8 @@ def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path
             builder.unlink(missing_ok=True)
             (partial / WORKING).rmdir()
             partial.rmdir()
-        if isinstance(error, Exception) and is_full(error, partial.parent):
-            raise ConfigurationError(
-                f"The disk of {partial.parent} is full, so {partial.parent.name}/{name} could not be written ({error}). Make "
-                "room (`cellda store` shows what takes it), or choose another folder with store=, --store or the environment "
-                "variable CELLDA_STORE. What is finished is kept."
-            ) from error
+        if isinstance(error, Exception) and is_full(error):
+            raise no_room(f"{partial.parent.name}/{name}", partial.parent, str(error)) from error
         raise
     builder.unlink(missing_ok=True)
     (partial / KEY).write_text(
@@ -224,8 +216,7 @@ def _damage(final: Path) -> str | None:
         return damage(final)
     except PermissionError as error:
         raise ConfigurationError(
-            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or choose another folder with "
-            "store=, --store or the environment variable CELLDA_STORE."
+            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or {ELSEWHERE}."
         ) from error
 
 
