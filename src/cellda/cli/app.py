@@ -46,10 +46,19 @@ class Commands(TyperGroup):
         try:
             with interruptible(), warnings.catch_warnings():
                 warnings.showwarning = _shown_by(warnings.showwarning)
-                return super().invoke(ctx)
+                return self._answered(ctx)
         except CelldaError as error:
             _complain(f"cellda: {error}")
             raise typer.Exit(2) from None
+
+    def _answered(self, ctx: Any) -> Any:
+        """Run the command; a question that is answered with Ctrl-C is an interruption like any other."""
+        try:
+            return super().invoke(ctx)
+        except typer.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _complain(text: str) -> None:
