@@ -35,13 +35,14 @@ summary = registry.summary
 __all__ = ["CellDataset", "get", "load", "names", "register", "registry", "summary"]
 
 
-_TABLES = (".csv", ".parquet", ".pq", ".tsv", ".xlsx")
+TABLES = (".csv", ".parquet", ".pq", ".tsv", ".xlsx")
+"""Suffixes of tables of cells."""
 
 
 def unknown(name: str) -> UnknownNameError:
     """The error that no dataset has this name; a path is answered with how to name the dataset there."""
     path = Path(name)
-    table = path.suffix.lower() in _TABLES
+    table = path.suffix.lower() in TABLES
     if table or name.startswith((".", "/", "~")) or path.is_absolute() or path.exists():
         kind = "table" if table else "folder"
         return UnknownNameError(f"'{name}' is a path, not the name of a dataset; write {kind}={name}.")
