@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from cellda.runtime.content_index import NAME
 from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.manifest import damage
 from cellda.runtime.store import DAMAGED, DIGITS, KEY, LOCK, PARTIAL, Store
@@ -84,6 +85,11 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
                 changed = max(changed, facts.st_mtime)
         found.append(Entry(place, state, size, changed, why))
     return found
+
+
+def remembered(store: Store) -> list[Path]:
+    """The files in which the hashes of images that were read before are kept; without them, images are read again."""
+    return sorted(store.root.glob(f"{NAME}*"))
 
 
 def remove(entry: Entry) -> bool:
