@@ -55,6 +55,7 @@ SILENT = (
     "runtime/clock.py",
     "runtime/content_index.py",
     "runtime/contents.py",
+    "runtime/file_hash.py",
     "runtime/inventory.py",
     "runtime/ledger.py",
     "runtime/lock.py",

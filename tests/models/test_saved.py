@@ -19,6 +19,7 @@ from cellda.models import Backbone, saved
 from cellda.models.description import DESCRIPTION
 from cellda.models.finite import DivergedError
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.runtime.file_hash import sha256_of
 from described import describe, described, first_format
 
 BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
@@ -62,7 +63,7 @@ def weights(**changes: Any) -> Damage:
 
 def rehash(folder: Path) -> None:
     file = folder / saved.WEIGHTS
-    held = {"bytes": file.stat().st_size, "sha256": saved._sha256(file)}
+    held = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
     describe(folder, described(folder) | {"weights": held})
 
 

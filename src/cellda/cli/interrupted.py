@@ -27,8 +27,9 @@ KEPT = {
 """Command -> what is kept; any other command only shows something."""
 
 PATIENCE = 1.5
-"""Seconds after which an interrupted process is ended from outside. Python interrupts between two of its own steps, and one
-step may be a large import, the gradient of a batch, or the end of threads. Whatever is stored withstands a kill."""
+"""Seconds after which an interrupted process is ended whatever it does. Python interrupts between two of its own steps, and
+one step may be the gradient of a batch; some libraries swallow the interruption while they are imported. Whatever is stored
+withstands a kill."""
 
 
 _said = threading.Event()
@@ -61,11 +62,12 @@ def guarded() -> Iterator[None]:
     try:
         yield
     finally:
-        if not interrupted.is_set():  # else the guard stays: Python waits for threads before it ends
-            signal.set_wakeup_fd(before)
-            os.close(told)
-            guard.join()
-            os.close(heard)
+        if interrupted.is_set():
+            _end()  # Python's own end waits for threads, and takes seconds once torch is loaded
+        signal.set_wakeup_fd(before)
+        os.close(told)
+        guard.join()
+        os.close(heard)
 
 
 def _end_after_interruption(heard: int, interrupted: threading.Event) -> None:
@@ -82,6 +84,7 @@ def _end_after_interruption(heard: int, interrupted: threading.Event) -> None:
 
 
 def _end() -> None:
+    """End the process at once."""
     if not _said.is_set():
         shown = b"\x1b[?25h\n" if os.isatty(2) else b""  # the cursor, which progress bars hide
         os.write(2, shown + _sentence().encode() + b"\n")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from cellda.adapters import described
 from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
@@ -39,9 +38,10 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
+from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.text import plain, shown
+from cellda.text import plain
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -148,17 +148,14 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     pending[0].workspace.store.check_writable()
     check_weights(pending)
     announce(pending[0].workspace.store)
-    workspace, said = pending[0].workspace, Console(stderr=True)
+    workspace = pending[0].workspace
     if workspace.progress:
-        said.print(estimate(pending, trainer), highlight=False)
+        note(estimate(pending, trainer))
     with workspace.display():
         decode_all(wanted for run in pending for wanted in run.images)
     if workspace.progress:
         for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
-            said.print(
-                f"No cell was found in {count} image(s) of {shown(dataset)}; they are shown whole.",
-                highlight=False,
-            )
+            note(f"No cell was found in {count} image(s) of {dataset}; they are shown whole.")
 
 
 def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:

@@ -17,6 +17,7 @@ from torch import Tensor
 from cellda.errors import ConfigurationError, DataError
 from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
 from cellda.models.judged import Gaussians, Seen
+from cellda.runtime.file_hash import sha256_of
 from cellda.runtime.place import written
 from cellda.text import shown
 
@@ -53,7 +54,7 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
         held |= {WHITENING: seen.gaussians.whitening, CENTRES: seen.gaussians.centres}
     with written(folder / WEIGHTS) as part:
         save_file({name: value.contiguous() for name, value in held.items()}, part)
-    weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": _sha256(folder / WEIGHTS)}
+    weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": sha256_of(folder / WEIGHTS)}
     ranges = seen and seen.ranges.model_dump(mode="json")
     write_description(folder, {**fields, "weights": weights, "seen": ranges})
 
@@ -92,7 +93,7 @@ def read_weights(
         layout = {**layout} | {name: torch.empty(rows, width, device="meta") for name, rows in sizes.items()}
     _check_header(folder, layout)
     known = description.weights
-    if known is not None and (file.stat().st_size, _sha256(file)) != (known.bytes, known.sha256):
+    if known is not None and (file.stat().st_size, sha256_of(file)) != (known.bytes, known.sha256):
         refuse(
             folder,
             f"{WEIGHTS} is not the file that {DESCRIPTION} was written for (its size or hash differs): it is damaged or was "
@@ -110,8 +111,8 @@ def read_weights(
 def identity(folder: Path) -> str:
     """Hash of a classifier: of its description, which holds the hash of its weights, and of the weights if it does not."""
     place, description = described(folder)
-    weights = _sha256(place / WEIGHTS) if description.weights is None else ""
-    return hashlib.sha256(f"{_sha256(place / DESCRIPTION)} {weights}".encode()).hexdigest()[:16]
+    weights = sha256_of(place / WEIGHTS) if description.weights is None else ""
+    return hashlib.sha256(f"{sha256_of(place / DESCRIPTION)} {weights}".encode()).hexdigest()[:16]
 
 
 def unsound(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -167,8 +168,3 @@ _DTYPES = {
 def _listed(wrong: list[str]) -> str:
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
     return ", ".join(shown(one, limit=300) for one in wrong[:NAMED]) + more
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
