@@ -112,10 +112,15 @@ def tell(account: "Account") -> None:
 
 def say_without_groups(targets: Sequence[str]) -> None:
     """Say of which targets the numbers may be optimistic."""
+    if targets:
+        say(without_groups_line(targets))
+
+
+def without_groups_line(targets: Sequence[str]) -> str:
+    """What is said of targets without groups."""
     from cellda.datasets.reading.account import NO_GROUPS
 
-    if targets:
-        say(f"{', '.join(targets)}: {NO_GROUPS}")
+    return f"{', '.join(targets)}: {NO_GROUPS}"
 
 
 def _print_version(wanted: bool) -> None:

@@ -20,7 +20,8 @@ from cellda.cli.options import (
     Sources,
     StoreOption,
 )
-from cellda.cli.recipes import edited_recipe, given
+from cellda.cli.recipes import edited_recipe, given, reading
+from cellda.errors import ConfigurationError
 
 
 def adapt(
@@ -66,7 +67,13 @@ def adapt(
     from cellda.datasets.reading.account import Tally
     from cellda.experiment.workflow import UNLABELLED, keep
 
-    known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group, bits=bits))
+    if labelled is None and given(group=group, bits=bits):
+        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
+    known = (
+        None
+        if labelled is None
+        else DataRoot(data).load(labelled, **reading(labelled, group=group, bits=bits))
+    )
     tally = Tally()
     files = image_files(unlabelled, tally)
     pool = tally.close(UNLABELLED, len(files))
