@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cellda.adapters
+import cellda.datasets
 from cellda.cli import findings
 from cellda.cli.findings import State, survived
 from cellda.errors import ConfigurationError
@@ -152,3 +153,29 @@ def test_whatever_stops_a_search_is_a_finding():
     found = list(survived(stopped(), "data"))
     assert found[0].text == "fine"
     assert wrong(found)["data"].startswith("/data: the disk reports an error")
+
+
+def test_whatever_lies_in_a_data_folder_is_named(tmp_path, monkeypatch):
+    cells(tmp_path / "folder" / "neutrophil")
+    cells(tmp_path / "synthetic" / "neutrophil")
+    for name in ("cells.csv", "raabin.zip", "raabin.download.json", "bccd.partial.lock"):
+        (tmp_path / name).touch()
+    for name in ("bccd.partial", "raabin"):
+        (tmp_path / name).mkdir()
+    load = cellda.datasets.load
+
+    def broken(name, *rest):
+        if name == "raabin":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(tmp_path / name))
+        return load(name, *rest)
+
+    monkeypatch.setattr(cellda.datasets, "load", broken)
+    found = {one.subject: one for one in findings.data(tmp_path)}
+    assert found.keys() == {"folder", "synthetic", "cells.csv", "raabin.zip", "bccd.partial", "raabin"}
+    assert "the disk reports an error" in found["raabin"].text
+    assert "reads no files" in found["synthetic"].text
+    assert "folder=PATH" in found["synthetic"].remedy
+    assert found["cells.csv"].remedy == f"give it as table={tmp_path / 'cells.csv'}"
+    assert "unpack" in found["raabin.zip"].remedy
+    assert "fetch" in found["bccd.partial"].remedy
+    assert found["folder"].state is State.GOOD

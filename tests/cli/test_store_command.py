@@ -142,6 +142,8 @@ def test_what_a_process_works_on_stays(cellda_, store: Store) -> None:
         ([], "Say what to remove: --older 30d"),
         (["--older", "soon"], "'soon' is not a time; write hours, days or weeks, as in 12h, 30d or 8w"),
         (["--kind", "pixel"], "No results of kind 'pixel' are in"),
+        (["--all", "--partial"], "--all stands alone, and --partial would narrow it"),
+        (["--hashes", "--older", "1d"], "--hashes stands alone, and --older would narrow it"),
     ],
 )
 def test_unclear_wishes_are_refused(cellda_, store: Store, options, answer: str) -> None:
@@ -190,3 +192,31 @@ def test_an_entry_is_orphaned_by_version_code_or_format(monkeypatch) -> None:
     assert orphaned({**known, "computing": "other"}) == "the code of cellda has changed"
     assert orphaned({**known, "search": {"computing": "other"}}) == "the code of cellda has changed"
     assert orphaned({**known, "versions": {"torch": "0.1"}}).startswith("torch 0.1 -> ")
+
+
+# --- hashes of images
+
+
+def test_the_hashes_of_images_are_shown_and_removed_alone(cellda_, store: Store) -> None:
+    (store.root / "contents.sqlite.damaged").write_bytes(b"damaged")
+    before = names(store)
+    assert "contents.sqlite: 12 bytes of hashes" in text(cellda_("store", "--store", store.root).out)
+    dry = cellda_("store", "clear", "--hashes", "--dry-run", "--store", store.root)
+    assert "(12 bytes) would be removed" in text(dry.out)
+    assert (store.root / "contents.sqlite").exists()
+    assert cellda_("store", "clear", "--hashes", "--yes", "--store", store.root).status == 0
+    assert not list(store.root.glob("contents*"))
+    assert names(store) == before
+    again = cellda_("store", "clear", "--hashes", "--yes", "--store", store.root)
+    assert "There are no hashes" in text(again.out)
+
+
+def test_options_before_and_after_clear_have_one_meaning(cellda_, store: Store, tmp_path: Path) -> None:
+    before = names(store)
+    said = cellda_("store", "--verify", "--store", store.root, "clear", "--damaged", "--yes")
+    assert said.status == 2
+    assert "--verify only shows" in text(said.err)
+    said = cellda_("store", "--store", store.root, "clear", "--all", "--yes", "--store", tmp_path)
+    assert said.status == 2
+    assert "--store is given twice" in text(said.err)
+    assert names(store) == before

@@ -1,6 +1,5 @@
 """The folder of a saved classifier: what is damaged, replaced, hostile or not finite is refused by name, and quickly."""
 
-import hashlib
 import json
 import struct
 import time
@@ -20,6 +19,7 @@ from cellda.models import Backbone, saved
 from cellda.models.description import DESCRIPTION
 from cellda.models.finite import DivergedError
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.runtime.file_hash import sha256_of
 from described import describe, described, first_format
 
 BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
@@ -63,7 +63,7 @@ def weights(**changes: Any) -> Damage:
 
 def rehash(folder: Path) -> None:
     file = folder / saved.WEIGHTS
-    held = {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    held = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
     describe(folder, described(folder) | {"weights": held})
 
 

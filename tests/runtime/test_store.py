@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cellda.errors import ConfigurationError
-from cellda.runtime import manifest, store
+from cellda.runtime import lock, manifest, store
 from cellda.runtime.store import Store
 from cellda.runtime.work import Stage, Work, watched
 
@@ -294,7 +294,7 @@ def test_who_waits_says_for_whom_and_goes_on_when_that_one_is_killed(tmp_path: P
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "building\n"
-        threading.Timer(store.PATIENCE + 0.5, holder.kill).start()
+        threading.Timer(lock.PATIENCE + 0.5, holder.kill).start()
         folder = Store(tmp_path).build("stage", KEY, write)
     said = capsys.readouterr().err
     assert f"Waiting for process {holder.pid}, which builds stage/{folder.name}." in said
@@ -321,7 +321,7 @@ def sealed_off(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(Path, "rename", refuse)
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(Path, "touch", refuse)
-    monkeypatch.setattr(store.FileLock, "acquire", refuse)
+    monkeypatch.setattr(lock.FileLock, "acquire", refuse)
     return tmp_path
 
 

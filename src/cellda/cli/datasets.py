@@ -7,7 +7,7 @@ import typer
 
 from cellda.cli.app import out, say, tell
 from cellda.cli.options import BitsOption, DatasetName, DatasetPath, FramingTried, GroupOption
-from cellda.cli.recipes import given
+from cellda.cli.recipes import reading
 from cellda.errors import ConfigurationError
 from cellda.text import counted
 
@@ -45,7 +45,7 @@ def show(
     base = name.partition("/")[0]
     found = None
     if path is not None or card(base).synthetic:
-        dataset = load(name, path, **given(group=group, bits=bits))
+        dataset = load(name, path, **reading(name, group=group, bits=bits))
         found = dataset.class_counts()
         tell(dataset.account)
     out.print(full_card(card(base), summary(base), found))
@@ -79,7 +79,7 @@ def check(
             f"Dataset '{name}' is read from files: give their path, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
-        report = check_dataset(name, path, framing=framing, **given(group=group, bits=bits))
+        report = check_dataset(name, path, framing=framing, **reading(name, group=group, bits=bits))
     out.print(report.full() if every else report)
     if not report.ok:
         raise typer.Exit(1)

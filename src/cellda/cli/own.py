@@ -20,7 +20,8 @@ from cellda.cli.options import (
     Sources,
     StoreOption,
 )
-from cellda.cli.recipes import edited_recipe, given
+from cellda.cli.recipes import edited_recipe, given, reading
+from cellda.errors import ConfigurationError
 
 
 def adapt(
@@ -64,8 +65,11 @@ def adapt(
     from cellda.experiment.workflow import accounted, keep
     from cellda.experiment.workspace import Workspace
 
+    if labelled is None and given(group=group, bits=bits):
+        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     workspace = Workspace(data, store)
-    known = None if labelled is None else workspace.load(labelled, **given(group=group, bits=bits))
+    options = {} if labelled is None else reading(labelled, group=group, bits=bits)
+    known = None if labelled is None else workspace.load(labelled, **options)
     model, accounts = accounted(chosen, known, unlabelled, workspace)
     keep(model, chosen, save, accounts)
     say(f"Saved the adapted model in {save}")

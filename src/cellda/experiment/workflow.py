@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from cellda.adapters import described
 from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
@@ -40,9 +39,10 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
+from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.text import agreeing, counted, plain, shown
+from cellda.text import agreeing, counted, plain
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -160,20 +160,19 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     pending[0].workspace.store.check_writable()
     check_weights(pending)
     announce(pending[0].workspace.store)
-    workspace, said = pending[0].workspace, Console(stderr=True)
+    workspace = pending[0].workspace
     if workspace.progress:
-        said.print(estimate(pending, trainer), highlight=False)
+        note(estimate(pending, trainer))
     with workspace.display():
         decode_all(wanted for run in pending for wanted in run.images)
     if workspace.progress:
         for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
-            said.print(
-                f"No cell was found in {counted(count, 'image(s)')} of {shown(dataset)}, which "
-                f"{agreeing(count, '(is|are)')} shown whole.",
-                highlight=False,
+            note(
+                f"No cell was found in {counted(count, 'image(s)')} of {dataset}, which {agreeing(count, '(is|are)')} shown "
+                "whole."
             )
         for dataset, files in {item: None for run in pending for item in previews_of(run).items()}:
-            said.print(f"{shown(dataset)}: {len(files)} {PREVIEWS} ({shown(files[0])}).", highlight=False)
+            note(f"{dataset}: {counted(len(files), PREVIEWS)} ({files[0]}).")
 
 
 def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:

@@ -4,8 +4,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account
@@ -49,7 +47,7 @@ class Workspace:
         if self.progress and account not in self._told:
             self._told.add(account)
             for line in account.lines():
-                Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+                bars.note(line)
 
     def display(self) -> AbstractContextManager[None]:
         """Context that shows progress bars if `progress` is on."""

@@ -7,18 +7,19 @@ appears when it is complete, and next to it `<table>.json`: the first line, and 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError
 from cellda.models.results import Result
 from cellda.models.table_file import check_table, record_of
+from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.place import written
 from cellda.text import csv_safe, plain
 
@@ -49,31 +50,28 @@ class Rows:
         self.file, self.classes = file, tuple(classes)
         check_table(file, overwrite=overwrite)
         self._partial = file.with_name(f"{file.name}.partial")
-        self._lock = FileLock(f"{self._partial}.lock")
+        self._held = ExitStack()
         self._head = {"made_by": {**made_by, "classes": list(classes)}}
         self._overwrite = overwrite
         self.done = 0
 
     def __enter__(self) -> Self:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise ConfigurationError(
-                f"Another process is writing {self.file}; wait for it, or save in another file."
-            ) from None
-        try:
-            self._stream: IO[str] = self._continued()
-        except BaseException:
-            self._unlock()
-            raise
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self._partial.with_name(f"{self._partial.name}.lock")))
+            except LockedError:
+                raise ConfigurationError(
+                    f"Another process is writing {self.file}; wait for it, or save in another file."
+                ) from None
+            self._stream: IO[str] = held.enter_context(self._continued())
+            self._held = held.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        self._unlock()
+        self._held.close()
 
     def add(self, results: Iterable[Result]) -> None:
         """Add a block of results; they are on the disk when this returns."""
@@ -172,12 +170,6 @@ class Rows:
         except ValueError:
             return None, [], 0
         return head, blocks, end
-
-    def _unlock(self) -> None:
-        Path(self._lock.lock_file).unlink(
-            missing_ok=True
-        )  # while it is held: nobody can wait for a file that is gone
-        self._lock.release()
 
 
 def _differing(one: Any, other: dict[str, Any]) -> list[str]:

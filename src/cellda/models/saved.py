@@ -26,6 +26,7 @@ from cellda.models.description import (
     write_description,
 )
 from cellda.models.judged import Gaussians, Seen
+from cellda.runtime.file_hash import sha256_of
 from cellda.runtime.place import written
 from cellda.text import shortened
 
@@ -59,9 +60,7 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
     folder.mkdir(parents=True, exist_ok=True)
     with written(folder / WEIGHTS) as part:
         save_file({name: value.contiguous() for name, value in _held(tensors, seen).items()}, part)
-        with part.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        weights = {"bytes": part.stat().st_size, "sha256": sha256}
+        weights = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
     write_description(folder, {**fields, "weights": weights, "seen": _ranges(seen)})
 
 

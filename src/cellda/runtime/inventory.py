@@ -11,12 +11,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from cellda.runtime.content_index import NAME
+from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.manifest import damage
-from cellda.runtime.store import KEY, LOCK, PARTIAL, Store
+from cellda.runtime.store import DAMAGED, DIGITS, KEY, LOCK, PARTIAL, Store
 
-_NAME = re.compile(r"(?P<digest>[0-9a-f]{16})(?P<rest>\.partial|\.damaged(\.\d+)?|\.lock)?")
+_NAME = re.compile(
+    rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(PARTIAL)}|{re.escape(DAMAGED)}(\.\d+)?|{re.escape(LOCK)})?"
+)
 
 
 class State(Enum):
@@ -85,6 +87,11 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
     return found
 
 
+def remembered(store: Store) -> list[Path]:
+    """The files in which the hashes of images that were read before are kept; without them, images are read again."""
+    return sorted(store.root.glob(f"{NAME}*"))
+
+
 def remove(entry: Entry) -> bool:
     """Remove an entry, unless a process works on it; returns whether it was removed.
 
@@ -93,23 +100,17 @@ def remove(entry: Entry) -> bool:
     """
     if not entry.place.exists():
         return True
-    final = entry.place.with_name(entry.place.name[:16])
-    file = final.with_name(final.name + LOCK)
-    lock = FileLock(file)
+    final = entry.place.with_name(entry.place.name[:DIGITS])
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        with locked(final.with_name(final.name + LOCK)):
+            # Under another name first: what is half removed must not be taken for an entry.
+            going = entry.place.with_name(final.name + PARTIAL) if entry.place == final else entry.place
+            if going != entry.place:
+                shutil.rmtree(going, ignore_errors=True)
+                entry.place.rename(going)
+            shutil.rmtree(going)
+    except LockedError:
         return False
-    try:
-        # Under another name first: what is half removed must not be taken for an entry.
-        going = entry.place.with_name(final.name + PARTIAL) if entry.place == final else entry.place
-        if going != entry.place:
-            shutil.rmtree(going, ignore_errors=True)
-            entry.place.rename(going)
-        shutil.rmtree(going)
-        file.unlink(missing_ok=True)
-    finally:
-        lock.release()
     with suppress(OSError):  # others are in it
         entry.place.parent.rmdir()
     return True

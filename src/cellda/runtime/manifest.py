@@ -9,6 +9,7 @@ from typing import Any
 import xxhash
 
 from cellda.runtime import progress
+from cellda.runtime.file_hash import hash_of
 from cellda.runtime.work import Stage, Work
 from cellda.text import counted
 
@@ -16,7 +17,6 @@ MANIFEST = "manifest.json"
 WORKING = "working"
 """Subfolder for what an unfinished stage resumes from: it is not in the manifest, and removed with the last step."""
 
-BLOCK = 2**20
 SHOWN = 2**28
 """From this many bytes on, checking shows a bar."""
 
@@ -71,21 +71,6 @@ def damage(folder: Path, name: str | None = None) -> str | None:
     if problem is None:
         _sound[place] = stamps
     return problem
-
-
-def hash_of(file: Path, advance: Callable[[int], None] = lambda _bytes: None) -> str:
-    """The content of a file as 32 hex digits (XXH3), read block by block.
-
-    Args:
-        file: The file.
-        advance: Called with the size of every block that was read.
-    """
-    state, block = xxhash.xxh3_128(), memoryview(bytearray(BLOCK))
-    with file.open("rb", buffering=0) as stream:
-        while count := stream.readinto(block):
-            state.update(block[:count])
-            advance(count)
-    return state.hexdigest()
 
 
 def _difference(folder: Path, name: str, stamps: dict[str, Stamp]) -> str | None:

@@ -39,16 +39,26 @@ def check_writable(path: str | Path, *, folder: bool = False, what: str = "") ->
         if not folder and kind is not None and stat.S_ISDIR(kind):
             raise ConfigurationError(f"{owner}{place} is a folder; give a file in it.")
         if kind is None or stat.S_ISDIR(kind):
-            _try_folder(place if kind is not None else _existing_above(place))
+            try_folder(place if kind is not None else _existing_above(place))
         elif stat.S_ISREG(kind):
             with place.open("ab"):
                 pass
-            _try_folder(place.resolve().parent)  # the file is replaced as a whole
+            try_folder(place.resolve().parent)  # the file is replaced as a whole
         elif stat.S_ISCHR(kind):
             _try_device(place)
     except OSError as error:
         raise ConfigurationError(f"{owner}{place} cannot be written: {reason(error)}.") from error
     return place
+
+
+def try_folder(folder: Path) -> None:
+    """Write a file with a block in it into a folder, and remove it.
+
+    Raises:
+        OSError: If that is not possible.
+    """
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".cellda-") as probe:
+        probe.write(_PROBE)
 
 
 @contextmanager
@@ -90,12 +100,6 @@ def _existing_above(place: Path) -> Path:
         NotADirectoryError: If it is not a folder.
     """
     return next(above for above in place.absolute().parents if _kind(above) is not None)
-
-
-def _try_folder(folder: Path) -> None:
-    """Write and remove a file, with a block in it."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".cellda-") as probe:
-        probe.write(_PROBE)
 
 
 def _try_device(device: Path) -> None:

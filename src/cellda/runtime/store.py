@@ -6,35 +6,37 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
+from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
-from cellda.runtime.room import is_full
+from cellda.runtime.place import try_folder
+from cellda.runtime.room import ELSEWHERE, is_full, no_room
 
 KEY = "key.json"
 KEYS = 2
 """Part of every stage's digest: increase it by one to invalidate all stored results."""
 
+DIGITS = 16
+"""Hex digits of a digest."""
+
 PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
 """What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
 
 BUILDER = "builder.json"
-PATIENCE = 1.0
-"""Seconds after which a process that waits for another one says so."""
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """Sixteen hex digits of the SHA-256 of `content` as canonical JSON."""
+    """`DIGITS` hex digits of the SHA-256 of `content` as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def stage_digest(key: Mapping[str, Any]) -> str:
@@ -122,10 +124,8 @@ class Store:
             ConfigurationError: If it cannot be written.
         """
         self._create(self.root)
-        probe = self.root / f".probe-{os.getpid()}"
         try:
-            probe.touch()
-            probe.unlink()
+            try_folder(self.root)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -148,7 +148,7 @@ class Store:
         except OSError as error:
             raise ConfigurationError(
                 f"The stored result {final} is damaged ({problem}) and cannot be set aside ({error.strerror}); remove it, or "
-                "choose another folder with store=, --store or the environment variable CELLDA_STORE."
+                f"{ELSEWHERE}."
             ) from error
         progress.note(
             f"The stored result {final} is damaged: {problem}. It is now {aside.name}, and is computed again when needed."
@@ -158,18 +158,13 @@ class Store:
     @contextmanager
     def _locked(self, final: Path) -> Iterator[None]:
         """Hold the lock of an entry; its file is removed at the end, unless an unfinished entry remains."""
-        file = _lock(final)
-        try:
-            lock = _acquired(file, final)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
+        partial = final.with_name(final.name + PARTIAL)
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(_lock(final), lambda: _say_waiting(final), keep=partial.exists))
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
-        finally:
-            if not final.with_name(final.name + PARTIAL).exists():
-                with suppress(OSError):  # Windows does not remove open files
-                    file.unlink()
-            lock.release()
 
     def _create(self, folder: Path) -> None:
         try:
@@ -178,10 +173,7 @@ class Store:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> ConfigurationError:
-        return ConfigurationError(
-            f"Results cannot be stored in {self.root} ({error.strerror}); choose another folder with store=, --store or "
-            "the environment variable CELLDA_STORE."
-        )
+        return ConfigurationError(f"Results cannot be stored in {self.root} ({error.strerror}); {ELSEWHERE}.")
 
 
 def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
@@ -195,12 +187,8 @@ def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path
             builder.unlink(missing_ok=True)
             (partial / WORKING).rmdir()
             partial.rmdir()
-        if isinstance(error, Exception) and is_full(error, partial.parent):
-            raise ConfigurationError(
-                f"The disk of {partial.parent} is full, so {partial.parent.name}/{name} could not be written ({error}). Make "
-                "room (`cellda store` shows what takes it), or choose another folder with store=, --store or the environment "
-                "variable CELLDA_STORE. What is finished is kept."
-            ) from error
+        if isinstance(error, Exception) and is_full(error):
+            raise no_room(f"{partial.parent.name}/{name}", partial.parent, str(error)) from error
         raise
     builder.unlink(missing_ok=True)
     (partial / KEY).write_text(
@@ -209,20 +197,8 @@ def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path
     seal(partial, name)
 
 
-def _acquired(file: Path, final: Path) -> FileLock:
-    """The lock, once it is held; a process that waits says for whom."""
-    patience = PATIENCE
-    while True:
-        lock = FileLock(file)
-        try:
-            lock.acquire(timeout=patience)
-        except Timeout:
-            progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
-            patience = -1
-            continue
-        if file.exists():
-            return lock
-        lock.release()  # the file was removed by a process that had finished: nobody else would see this lock
+def _say_waiting(final: Path) -> None:
+    progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
 
 
 def _holder(final: Path) -> str:
@@ -240,8 +216,7 @@ def _damage(final: Path) -> str | None:
         return damage(final)
     except PermissionError as error:
         raise ConfigurationError(
-            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or choose another folder with "
-            "store=, --store or the environment variable CELLDA_STORE."
+            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or {ELSEWHERE}."
         ) from error
 
 
