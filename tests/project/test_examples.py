@@ -22,6 +22,8 @@ from cellda.training.loop import Trainer
 from tiny import brightness_set, target
 from tiny import recipe as tiny
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = [{"name": "synthetic/0", "options": {"per_class": 18}}]
 """Enough for the 100 source images of `mixed_source`."""

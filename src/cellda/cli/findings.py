@@ -100,7 +100,7 @@ def versions() -> Iterator[Finding]:
 
 def device() -> Iterator[Finding]:
     """The processor, its threads and memory, and the accelerator that `device: auto` uses."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = ""
     with suppress(AttributeError, ValueError, OSError):
         memory = f", {in_words(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'))} of memory"
@@ -223,6 +223,7 @@ def _dataset(place: Path) -> Iterator[Finding]:
 def _other(place: Path) -> Iterator[Finding]:
     """What is at a place that does not have the name of a dataset; records and locks of downloads are passed over."""
     from cellda import datasets
+    from cellda.datasets.reading.names import is_table
 
     if place.name.endswith((".download.json", ".lock")):
         return
@@ -232,7 +233,7 @@ def _other(place: Path) -> Iterator[Finding]:
     elif place.is_dir():
         text = f"not the name of a dataset: {nearest(place.name, datasets.names())}"
         yield Finding(place.name, text, State.NOTE, _RENAME)
-    elif place.suffix.lower() in datasets.TABLES:
+    elif is_table(place.name):
         remedy = f"give it as table={place}"
         yield Finding(place.name, "a table, which no dataset's name stands for", State.NOTE, remedy)
     else:

@@ -9,7 +9,8 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from torch import Tensor
 
-from cellda.imaging.nucleus import Pixels, look
+from cellda.imaging.nucleus import Pixels as Pixels
+from cellda.imaging.nucleus import look
 from cellda.imaging.padding import background, find_smear
 
 Box = tuple[int, int, int, int]
