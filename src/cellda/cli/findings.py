@@ -99,7 +99,7 @@ def versions() -> Iterator[Finding]:
 
 def device() -> Iterator[Finding]:
     """The processor, its threads and memory, and the accelerator that `device: auto` uses."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = ""
     with suppress(AttributeError, ValueError, OSError):
         memory = f", {in_words(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'))} of memory"

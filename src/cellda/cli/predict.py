@@ -131,7 +131,8 @@ def _chosen(
     idle = [one for one in (*include, *exclude) if not any(matches(picture, [one]) for picture in pictures)]
     if idle:
         raise ConfigurationError(f"No image matches the pattern {', '.join(map(repr, idle))}.")
-    chosen, left = [], []
+    chosen: list[Picture] = []
+    left: list[Picture] = []
     for picture in pictures:
         wanted = (not include or matches(picture, include)) and not matches(picture, exclude)
         (chosen if wanted else left).append(picture)

@@ -173,12 +173,15 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     if twice.any():
         origin = np.repeat([str(file) for file in files], [len(t) for t in tables])
         clashes = (
-            table.loc[twice, list(RUN)].assign(file=origin[twice]).value_counts(sort=False).reset_index()
+            table.loc[twice, list(RUN)]
+            .assign(file=origin[twice])
+            .value_counts(sort=False)
+            .reset_index(name="rows")
         )
         problems = [
-            f"{counted(row.count, 'row(s)')} of condition '{row.condition}', target '{row.target}', draw {row.draw}, "
-            f"seed {row.seed}, protocol '{row.protocol}' in '{row.file}'"
-            for row in clashes.itertuples()
+            f"{counted(row['rows'], 'row(s)')} of condition '{row['condition']}', target '{row['target']}', "
+            f"draw {row['draw']}, seed {row['seed']}, protocol '{row['protocol']}' in '{row['file']}'"
+            for row in clashes.to_dict("records")
         ]
         raise DataError("Several files hold the same predictions; read only one of them.", problems)
     return table
