@@ -179,9 +179,9 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
             .reset_index(name="rows")
         )
         problems = [
-            f"{counted(row['rows'], 'row(s)')} of condition '{row['condition']}', target '{row['target']}', "
-            f"draw {row['draw']}, seed {row['seed']}, protocol '{row['protocol']}' in '{row['file']}'"
-            for row in clashes.to_dict("records")
+            f"{counted(int(str(row.rows)), 'row(s)')} of condition '{row.condition}', target '{row.target}', draw {row.draw}, "
+            f"seed {row.seed}, protocol '{row.protocol}' in '{row.file}'"
+            for row in clashes.itertuples()
         ]
         raise DataError("Several files hold the same predictions; read only one of them.", problems)
     return table

@@ -9,10 +9,10 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from torch import Tensor
 
+from cellda.imaging.nucleus import Pixels as Pixels
 from cellda.imaging.nucleus import look
 from cellda.imaging.padding import background, find_smear
 
-Pixels = UInt8[np.ndarray, "h w 3"]
 Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left; it may extend beyond the image."""
 
