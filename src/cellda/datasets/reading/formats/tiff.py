@@ -4,15 +4,18 @@ tifffile reads the tags of all files, and the samples of those that Pillow would
 Pillow decodes the rest (JPEG, LZW and fax compression of 8-bit samples), to the same pixels everywhere.
 """
 
+import ctypes
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from cellda.datasets.reading.formats.channels import AS_RGB, order_of_planes, planes, stated_bits
+from cellda.datasets.reading.formats.ending import check_rows_end
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples
 
@@ -27,10 +30,29 @@ _OWN = frozenset({1, 8, 32946})
 _EXACT = _OWN | {5, 34925, 50000}
 """Lossless compressions of 16-bit samples: also LZW, LZMA and ZSTD, where the package imagecodecs is installed."""
 _REDUCED, _MASK = 1, 4
+_JPEG = 7
+_END_OF_JPEG = b"\xff\xd9"
+_TAIL = 1024
+"""Bytes at the end of a strip or tile in which its JPEG data end; some programs pad them."""
 
 logging.getLogger("tifffile").addHandler(
     logging.NullHandler()
 )  # what is wrong with a file is in our messages
+
+
+def _silence_libtiff() -> None:
+    """Keep what libtiff says of damaged files from the terminal: Pillow raises an exception as well, which we report.
+
+    libtiff has one handler for the process, found through Pillow's extension, which is linked to it. Where libtiff is part of
+    the extension itself (Windows), its lines stay.
+    """
+    with suppress(AttributeError, OSError):
+        library = ctypes.CDLL(Image.core.__file__)  # type: ignore[attr-defined]
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+
+
+_silence_libtiff()
 
 
 @contextmanager
@@ -63,6 +85,7 @@ def read(stream: BinaryIO) -> Samples | None:
         order = order_of_planes(file)
         _check_other_pages(file, 1 if order is None else len(order))
         if order is not None:
+            _check_rows_end([file.pages[number] for number in range(len(file.pages))], stream)
             return Samples(planes(file, order), "RGB", stated_bits(file), False, None, _orientation(page))
         mode = _mode(page)
         _check_complete(page, stream)
@@ -171,7 +194,27 @@ def _check_complete(page: TiffPage, stream: BinaryIO) -> None:
         offset <= 0 or size <= 0 or offset + size > end for offset, size in parts
     ):
         raise Unusable("it is damaged or truncated (parts of its pixels are missing)")
+    if page.compression == _JPEG:
+        if page.jpegtables is not None and not page.jpegtables.rstrip(b"\0").endswith(_END_OF_JPEG):
+            raise Unusable("it is damaged or truncated (the tables of its JPEG data are missing)")
+        for offset, size in parts:
+            stream.seek(max(offset, offset + size - _TAIL))
+            if _END_OF_JPEG not in stream.read(min(size, _TAIL)):
+                raise Unusable("it is damaged or truncated (the end of its JPEG data is missing)")
+    _check_rows_end([page], stream)
     stream.seek(0)
+
+
+def _check_rows_end(pages: Sequence[Any], stream: BinaryIO) -> None:
+    """Refuse uncompressed samples that end in nothing."""
+    first = pages[0]
+    if first.compression == 1:
+        width = first.tilewidth if first.is_tiled else first.imagewidth
+        samples = first.samplesperpixel if first.planarconfig == 1 else 1
+        pieces = [
+            piece for page in pages for piece in zip(page.dataoffsets, page.databytecounts, strict=False)
+        ]
+        check_rows_end(stream, pieces, -(-width * samples * first.bitspersample // 8))
 
 
 def _needs_tifffile(page: TiffPage) -> bool:
