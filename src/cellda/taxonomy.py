@@ -191,6 +191,11 @@ def _known(key: str) -> tuple[str, str | None] | None:
     return next((_KNOWN[candidate] for candidate in candidates if candidate in _KNOWN), None)
 
 
+def is_known(name: str) -> bool:
+    """Whether `fold` knows a name, as one of the six classes or as cells that are left out."""
+    return _known(_key(name)) is not None
+
+
 def names_a_class(name: str) -> bool:
     """Whether `fold` knows a name as one of the six classes."""
     known = _known(_key(name))

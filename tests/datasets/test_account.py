@@ -38,7 +38,7 @@ def test_whatever_is_left_out_of_a_folder_is_counted_with_its_reason(tmp_path: P
     assert reasons(account) == {
         "cell(s) of none of the six classes|blast": 3,
         "cell(s) of none of the six classes|platelet": 3,
-        "folder(s) of thumbnails or deleted files|": 5,
+        "folder(s) of thumbnails|": 5,
         "image(s) outside the layout|": 1,
         "file(s) of thumbnails or settings that systems keep|Thumbs.db": 1,
         "HEIC image(s)|.heic": 1,
@@ -190,8 +190,8 @@ def test_masks_in_folders_of_their_own_are_not_cells(tmp_path: Path, masks: str)
     dataset = load("folder", tmp_path)
     assert list(dataset.table["path"]) == ["mono/a.png", "seg/a.png", "seg/masked man/b.png"]
     assert reasons(dataset.account) == {
-        "image(s) that are not part of the layout|": 4,
-        "folder(s) of thumbnails or deleted files|": 1,
+        "image(s) outside the layout|": 4,
+        "folder(s) of thumbnails|": 1,
     }
 
 

@@ -120,6 +120,11 @@ class CellDataset(FileContents, DataCard):
         groups, known = self.table["group"].nunique(), int(self.table["group"].notna().sum())
         if not groups and not self.synthetic:
             self.tally.note(NO_GROUPS)
+        elif groups == 1 and 1 < known == len(self.table) and not self.is_published:
+            [only] = self.table["group"].unique()
+            self.tally.note(
+                f"all cells are of one group, '{only}': a run keeps a group on one side, and cannot hold any of them out"
+            )
         elif known < len(self.table) and groups:
             alone = len(self.table) - known
             self.tally.note(
