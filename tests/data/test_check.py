@@ -131,3 +131,13 @@ def test_drawn_datasets_have_nothing_to_read():
     assert report.ok
     assert report.root is None
     assert set(report.counts.values()) == {2}
+
+
+def test_images_under_two_classes_are_listed_once(tmp_path):
+    for place in ("seg/a.png", "mono/a.png", "mono/c.png"):
+        picture(tmp_path / place, "red")
+    for place in ("seg/d.png", "seg/e.png"):
+        picture(tmp_path / place, "blue")
+    text = printed(check("folder", tmp_path))
+    assert text.count("mono/a.png") == 1
+    assert "kept in one group (1):\n  seg/d.png = seg/e.png" in text

@@ -1,6 +1,7 @@
 """One account of what was found, used and left out, and layouts that are refused with the remedy."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cellda.data.own_cells import image_files
 from cellda.datasets import load
 from cellda.datasets.reading.account import NO_GROUPS, Account, Tally
 from cellda.datasets.reading.names import natural
-from cellda.errors import ConfigurationError, DataError, UnknownNameError
+from cellda.errors import CelldaError, ConfigurationError, DataError, UnknownNameError
 from trees import FILES, TREES, picture
 
 
@@ -38,7 +39,7 @@ def test_whatever_is_left_out_of_a_folder_is_counted_with_its_reason(tmp_path: P
     assert reasons(account) == {
         "cell(s) of none of the six classes|blast": 3,
         "cell(s) of none of the six classes|platelet": 3,
-        "folder(s) of thumbnails or deleted files|": 5,
+        "folder(s) of thumbnails|": 5,
         "image(s) outside the layout|": 1,
         "file(s) of thumbnails or settings that systems keep|Thumbs.db": 1,
         "HEIC image(s)|.heic": 1,
@@ -190,8 +191,8 @@ def test_masks_in_folders_of_their_own_are_not_cells(tmp_path: Path, masks: str)
     dataset = load("folder", tmp_path)
     assert list(dataset.table["path"]) == ["mono/a.png", "seg/a.png", "seg/masked man/b.png"]
     assert reasons(dataset.account) == {
-        "image(s) that are not part of the layout|": 4,
-        "folder(s) of thumbnails or deleted files|": 1,
+        "image(s) outside the layout|": 4,
+        "folder(s) of thumbnails|": 1,
     }
 
 
@@ -341,3 +342,18 @@ def test_a_tally_takes_all_that_another_one_holds(tmp_path: Path):
 def test_the_path_of_any_table_is_answered_with_the_dataset_to_write(name: str):
     with pytest.raises(UnknownNameError, match=f"write table={name}"):
         load(name)
+
+
+@pytest.mark.parametrize("name", ["own.zip", "./cells.tar.gz", "/data/x.7z"])
+def test_an_archive_as_the_name_of_a_dataset_is_to_be_unpacked(name: str):
+    with pytest.raises(UnknownNameError, match=r"is an archive.*unpack it, and write folder=<the folder>"):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["folder=own2", "folder=../own2", "raabin=/data/x"])
+def test_a_source_with_a_place_is_answered_with_how_sources_are_given(name: str):
+    base, _, place = name.partition("=")
+    with pytest.raises(
+        CelldaError, match=rf"write '{base}', make {re.escape(place)} the '{base}' in a data folder"
+    ):
+        cellda.Recipe(sources=[name])

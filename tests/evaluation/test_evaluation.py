@@ -367,6 +367,8 @@ def test_metrics_serialise_and_print():
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert Metrics.model_validate_json(text).model_dump_json() == text
     printed = str(measure(run(MIXED)))
+    assert f"{len(MIXED)} cells, each its own group" in printed
+    assert f"{len(MIXED)} cells, 1 group" in str(measure(run(MIXED, groups=["s"] * len(MIXED))))
     assert "macro precision" in printed
     assert "monocyte*" in printed
     assert "accuracy" in metrics.summary

@@ -189,6 +189,8 @@ def _names_in(value: Any) -> list[str]:
 
 
 def _check_known(registry: "Registry[Any]", name: str) -> None:
+    from cellda import datasets
+
     base = name.partition("/")[0]
     if base not in registry:
-        raise registry.unknown(base)
+        raise datasets.unknown(name) if registry is datasets.registry else registry.unknown(base)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from cellda.datasets.reading.account import Tally
+from cellda.datasets.reading.box import SIDES, box_of, side_of
 from cellda.datasets.reading.decode import Box, frame_size, outside
-from cellda.datasets.reading.listing import SIDES, Row, box_of, read_rows
+from cellda.datasets.reading.listing import Row, read_rows
 from cellda.errors import DataError
 from cellda.text import counted, original
 
@@ -108,7 +109,7 @@ def _box(row: Row) -> Box:
     given = ", ".join(row[side] for side in SIDES)
     if box is None:
         raise ValueError(complaint or "the box is empty")
-    if any(float(row[side]) != value for side, value in zip(SIDES, box, strict=True)):
+    if any(side_of(row[side]) != value for side, value in zip(SIDES, box, strict=True)):
         raise ValueError(f"the box ({given}) is not made of whole numbers of pixels")
     if min(box[:2]) < 0:
         raise ValueError(

@@ -138,6 +138,8 @@ def draw_support(
             if sampled or available >= len(counts)
             else "give more cells or finer groups"
         )
+        if len(counts) == 1:
+            fewer = f"all of its cells are of one class, {next(iter(counts))}: give cells of at least 2 classes, or {fewer}"
         remedy = fewer + ' or, at the image level, for protocol="paper"' * split
         raise ConfigurationError(
             f"'{name}' cannot give {counted(size, 'support cell(s)')} in draw {draw}: "

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
@@ -21,7 +22,7 @@ from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
 from cellda.datasets.reading.formats.further import previews
-from cellda.datasets.reading.groups import alike
+from cellda.datasets.reading.groups import alike, each_its_own
 from cellda.datasets.reading.identical import merged_groups
 from cellda.datasets.reading.listed import Listed
 from cellda.datasets.reading.names import HEIF_SUFFIXES
@@ -114,9 +115,16 @@ class CellDataset(FileContents, DataCard):
                 self.tally.note(
                     f"groups {', '.join(map(repr, names))} may be the same, written differently: each counts as its own"
                 )
+            if each_its_own(Counter(self.table["group"].dropna())):
+                self.tally.note("every cell is its own group: images of one patient may be on both sides")
         groups, known = self.table["group"].nunique(), int(self.table["group"].notna().sum())
         if not groups and not self.synthetic:
             self.tally.note(NO_GROUPS)
+        elif groups == 1 and 1 < known == len(self.table) and not self.is_published:
+            [only] = self.table["group"].unique()
+            self.tally.note(
+                f"all cells are of one group, '{only}': a run keeps a group on one side, and cannot hold any of them out"
+            )
         elif known < len(self.table) and groups:
             alone = len(self.table) - known
             self.tally.note(

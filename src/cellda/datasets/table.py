@@ -79,7 +79,13 @@ class Table(CellDataset):
             )
         if listing.rounded:
             self.tally.note(
-                f"{listing.rounded:,} box(es) with fractions of pixels were rounded to whole ones"
+                counted(
+                    listing.rounded, "(box|boxes) with fractions of pixels (was|were) rounded to whole ones"
+                )
+            )
+        if listing.commas:
+            self.tally.note(
+                f"commas in the numbers of {counted(listing.commas, '(box|boxes)')} were read as decimal commas"
             )
         return cell_table(listing.paths, listing.raw_labels, listing.groups, listing.boxes)
 

@@ -94,9 +94,8 @@ class Metrics(_Record):
         )
 
     def __rich__(self) -> Group:
-        overall = Table(
-            title=f"{counted(self.n, 'cell(s)')}, {counted(self.groups, 'group(s)')}", title_justify="left"
-        )
+        groups = "each its own group" if self.groups == self.n else counted(self.groups, "group(s)")
+        overall = Table(title=f"{counted(self.n, 'cell(s)')}, {groups}", title_justify="left")
         overall.add_column("measure")
         overall.add_column("value [95 % interval]", justify="right")
         for name in MEASURES:

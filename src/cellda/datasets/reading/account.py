@@ -164,6 +164,10 @@ def _summed(what: str, ones: Sequence[LeftOut]) -> str:
     """`36 cells of none of the six classes: 20 blast, 16 platelet (such as blast/1.png)`."""
     total = sum(one.count for one in ones)
     kinds = sorted((one for one in ones if one.kind), key=lambda one: -one.count)
+    if kinds and len(kinds) == len(ones) == total and all(one.names == (one.kind,) for one in kinds):
+        # Names alone: each is its own kind.
+        more = f" and {total - _KINDS} more" if total > _KINDS else ""
+        return f"{counted(total, what)}: {', '.join(one.kind for one in kinds[:_KINDS])}{more}"
     listed = ", ".join(f"{one.count:,} {one.kind}" for one in kinds[:_KINDS])
     if len(kinds) > _KINDS:
         listed += f" and {sum(one.count for one in kinds[_KINDS:]):,} of {counted(len(kinds) - _KINDS, 'more kind(s)')}"

@@ -3,18 +3,21 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 WORDS = (
     "patient", "paciente", "slide", "objektträger", "portaobjetos", "smear", "ausstrich", "frottis", "frotis", "case", "fall",
     "cas", "caso", "subject", "sujet", "sujeto", "donor", "spender", "donneur", "donante", "proband", "individual",
     "participant", "person", "animal", "specimen", "präparat", "sample", "probe", "échantillon", "muestra", "film", "field",
-    "photograph", "pid", "mrn",
+    "photograph", "pid", "mrn", "accession", "study", "visit", "barcode", "wsi", "scan", "groups", "source image", "image id",
 )  # fmt: skip
-"""Words in names of columns that say which cells belong together, the coarsest first; some in German, French and Spanish."""
+"""Words in names of columns, and whole names, for what cells belong to, the coarsest first; also German, French, Spanish."""
 
 _LONG = 5
 """Letters from which on a word may go on: `patientennummer`, `slideid`."""
+
+MANY = 10
+"""Cells from which on it is doubted that each is of another patient."""
 
 _WHOLE = re.compile(r"(\d+)\.0+")
 _TOKENS = re.compile(r"\d+|[^\W\d_]+")
@@ -32,9 +35,19 @@ def grouping(columns: Sequence[str]) -> list[str]:
             name
             for word in WORDS
             for name, found in parts.items()
-            if any(one == word or (len(word) >= _LONG and one.startswith(word)) for one in found)
+            if " ".join(found) == word
+            or any(one == word or (len(word) >= _LONG and one.startswith(word)) for one in found)
         )
     )
+
+
+def each_its_own(cells: Mapping[str, int]) -> bool:
+    """Whether groups say nothing: there are many, and each holds one cell.
+
+    Args:
+        cells: Number of cells of each group.
+    """
+    return len(cells) >= MANY and max(cells.values()) == 1
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:

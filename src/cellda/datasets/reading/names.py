@@ -1,6 +1,7 @@
 """What the name of a file or folder says: its place in an order, whether it is an image, and why it is left out if not."""
 
 import re
+from collections.abc import Collection
 from functools import cache
 from itertools import pairwise
 
@@ -37,11 +38,21 @@ _SPLITS = re.compile(
 
 _MASKS = re.compile(r"(.*[^a-z])?masks?|annotations?|ground[ _-]?truths?|gt|overlays?", re.IGNORECASE)
 
+_CONTAINERS = re.compile(
+    r"images?|imgs?|pics?|pictures?|photos?|crops?|cells?|data|raw|originals?|bilder|fotos?|im[aá]genes|png|jpe?g|bmp|tiff?",
+    re.IGNORECASE,
+)
+_COMPANION = re.compile(
+    r"(.+?)[ ._-]+(masks?|seg|segmentation|labels?|labeled|gt|overlay|annotated|thumb|thumbnail)",
+    re.IGNORECASE,
+)
+_COPY = re.compile(r"(.+?)( \(\d+\)|( ?- ?|_| )(copy|kopie|copie|copia)( ?\(\d+\)| \d+)?)", re.IGNORECASE)
+
 _TWO_WORDS = ("holdout", "heldout")
 
 _SYSTEM_FOLDERS = re.compile(
     r"__MACOSX|@eaDir|@Recycle|@Recently-Snapshot|#recycle|#snapshot|\$RECYCLE\.BIN|RECYCLER|System Volume Information"
-    r"|lost\+found|~snapshot|_gsdata_|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
+    r"|lost\+found|~snapshot|_gsdata_|[_~]?thumb(s|nails?)?|backups?|bak|\.@__thumb|\.AppleDouble|\.Trash.*|\.Trashes|\.thumbnails|\.fseventsd|\.Spotlight-V100",
     re.IGNORECASE,
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".ds_store"})
@@ -77,8 +88,33 @@ def is_image(name: str) -> bool:
 
 
 def is_system_folder(name: str) -> bool:
-    """Whether a folder is one that systems and network drives keep for thumbnails or deleted files."""
+    """Whether a folder is one that systems and network drives keep for thumbnails or deleted files, or one of backups."""
     return _SYSTEM_FOLDERS.fullmatch(name) is not None
+
+
+def is_container(name: str) -> bool:
+    """Whether a folder's name says only that it holds images: `images`, `raw`, `Bilder`."""
+    return _CONTAINERS.fullmatch(name) is not None
+
+
+def companions(names: Collection[str]) -> list[str]:
+    """Those of the images in a folder that are masks, drawings or thumbnails of others, by their names.
+
+    >>> companions(["c0.png", "c0_mask.png", "c1_mask.png"])
+    ['c0_mask.png']
+    """
+    return _derived(names, _COMPANION)
+
+
+def copies(names: Collection[str]) -> list[str]:
+    """Those of the images in a folder that seem to be copies of others, by their names: `c0 (1).png`, `c0 - Copy.png`."""
+    return _derived(names, _COPY)
+
+
+def _derived(names: Collection[str], mark: "re.Pattern[str]") -> list[str]:
+    stems = {name.rpartition(".")[0].lower() for name in names}
+    found = ((name, mark.fullmatch(name.rpartition(".")[0])) for name in names)
+    return [name for name, parts in found if parts is not None and parts[1].lower() in stems]
 
 
 def is_mask_folder(name: str) -> bool:

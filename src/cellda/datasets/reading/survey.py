@@ -80,7 +80,7 @@ def _others(
                 path,
             )
         elif is_system_folder(name):
-            yield ("folder(s) of thumbnails or deleted files", ""), path
+            yield ("folder(s) of thumbnails, backups or deleted files", ""), path
         elif name.startswith("."):
             yield ("hidden folder(s)", ""), path
         elif here in above:

@@ -38,11 +38,13 @@ class Page:
     Attributes:
         rows: Number and values of each row.
         others: Names of the other sheets.
+        title: Its name.
         hidden: Number of rows that are hidden, by hand or by a filter.
     """
 
     rows: list[tuple[int, Sequence[Any]]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    title: str = ""
     hidden: int = 0
 
 
@@ -64,12 +66,17 @@ def read_workbook(file: Path) -> Page:
         if peculiar:
             marks = _marks(page, openpyxl.load_workbook(file)[page.title])
             hidden = sum(bool(row.hidden) for row in page.row_dimensions.values())
-            return Page(list(_marked(page.iter_rows(values_only=True), marks)), others, hidden)
+            return Page(list(_marked(page.iter_rows(values_only=True), marks)), others, page.title, hidden)
         page.reset_dimensions()  # a file may state fewer rows than it has
-        read = Page(list(enumerate(page.iter_rows(values_only=True), start=1)), others)
+        read = Page(list(enumerate(page.iter_rows(values_only=True), start=1)), others, page.title)
         book.close()
     except DataError:
         raise
+    except zipfile.BadZipFile:
+        raise DataError(
+            f"The workbook {file} cannot be read: it is not one, whatever its name says; end a CSV file in .csv, and save "
+            "others as .xlsx."
+        ) from None
     except Exception as error:  # openpyxl raises almost any exception on broken files
         raise DataError(
             f"The workbook {file} cannot be read ({error or type(error).__name__}); save it as CSV UTF-8."
