@@ -419,7 +419,21 @@ def test_an_interrupted_table_of_something_else_is_refused(
     partial.write_text("not even JSON")
     file.unlink()
     said = cellda_("predict", model, cells, "--save", file)
-    assert "an interrupted table of another prediction" in text(said.err)
+    assert "p.csv.partial exists and is not an interrupted table; remove it" in text(said.err)
+    assert partial.read_text() == "not even JSON"
+
+
+@pytest.mark.parametrize("left", ["nothing", "torn", "no rows", "torn row"])
+def test_an_interrupted_table_without_rows_does_not_stand_in_the_way(
+    cellda_, model: Path, cells: Path, tmp_path: Path, left: str
+) -> None:
+    file, partial = tmp_path / "p.csv", tmp_path / "p.csv.partial"
+    head = '{"made_by": {"model": "another"}}\n'
+    row = head + '{"path": "000.png", "pred'
+    partial.write_text({"nothing": "", "torn": head[:25], "no rows": head, "torn row": row}[left])
+    said = cellda_("predict", model, cells, "--save", file)
+    assert (said.status, len(pd.read_csv(file)), partial.exists()) == (0, 12, False)
+    assert "interrupted" not in said.err
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
