@@ -120,6 +120,17 @@ def test_clearing_what_is_damaged_reads_the_files(cellda_, store: Store) -> None
     assert not entry.exists()
 
 
+@pytest.mark.parametrize("found", ["file", "broken link"])
+def test_what_is_not_a_folder_is_shown_as_damaged_and_removed(cellda_, store: Store, found: str) -> None:
+    places = [store.path("pixels", {"number": 1}).with_name(f"{'0123' * 4}{end}") for end in ("", ".damaged")]
+    for place in places:
+        place.write_text("x") if found == "file" else place.symlink_to(store.root / "gone")
+    said = cellda_("store", "--store", store.root)
+    assert f"damaged: {places[0]} ({'it is a file' if found == 'file' else 'it is a link'}" in text(said.out)
+    assert cellda_("store", "clear", "--store", store.root, "--damaged", "--yes").status == 0
+    assert not any(place.is_symlink() or place.exists() for place in places)
+
+
 def test_it_asks_before_it_removes(cellda_, store: Store, monkeypatch) -> None:
     before = names(store)
     for answer, status in ((False, 1), (True, 0)):

@@ -199,6 +199,29 @@ def test_a_damaged_entry_is_named_set_aside_and_built_again(tmp_path: Path, caps
     assert not list(tmp_path.rglob("*.lock"))
 
 
+@pytest.mark.parametrize("found", ["file", "broken link"])
+def test_what_is_not_a_folder_is_set_aside_before_the_work(tmp_path: Path, capsys, found: str):
+    folder = Store(tmp_path).path("stage", KEY)
+    for place in (folder, folder.with_name(f"{folder.name}.partial")):
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("x") if found == "file" else place.symlink_to(tmp_path / "gone")
+    assert Store(tmp_path).find("stage", KEY) is None
+    said = capsys.readouterr().err
+    assert (
+        f"{folder} is damaged: {'it is a file' if found == 'file' else 'it is a link that leads nowhere'}"
+        in said
+    )
+    assert f"It is now {folder.name}.damaged" in said
+    assert entry(tmp_path) == folder
+    assert sorted(place.name for place in folder.parent.iterdir()) == [folder.name, f"{folder.name}.damaged"]
+
+
+def test_a_file_in_the_place_of_a_folder_of_the_store_is_named(tmp_path: Path):
+    (tmp_path / "stage").write_text("x")
+    with pytest.raises(ConfigurationError, match=rf"{tmp_path / 'stage'} is not a folder; remove it, or"):
+        entry(tmp_path)
+
+
 def test_an_entry_under_the_name_of_another_is_not_used(tmp_path: Path, capsys):
     folder = entry(tmp_path)
     other = Store(tmp_path).path("stage", {"another": "key"})

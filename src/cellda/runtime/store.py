@@ -74,7 +74,7 @@ class Store:
             ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside.
         """
         final = self.path(kind, key)
-        if not final.is_dir():
+        if not os.path.lexists(final):
             return None
         if _damage(final) is not None:
             with self._locked(final):
@@ -109,6 +109,8 @@ class Store:
         with self._locked(final):
             if not self._kept(final):
                 partial = self.partial(kind, key)
+                if misplaced(partial) is not None:
+                    partial.unlink()
                 self._create(partial / WORKING)
                 # A process that was killed between its last two steps leaves a finished folder without its name.
                 if damage(partial, final.name) is not None:
@@ -131,18 +133,13 @@ class Store:
 
     def _kept(self, final: Path) -> bool:
         """Whether a sound entry is there; a damaged one is named and set aside. The caller holds the lock."""
-        if not final.is_dir():
+        if not os.path.lexists(final):
             return False
         problem = _damage(final)
         if problem is None:
             return True
-        aside = next(
-            place
-            for number in count(1)
-            if not (
-                place := final.with_name(final.name + DAMAGED + (f".{number}" if number > 1 else ""))
-            ).exists()
-        )
+        names = (f"{final.name}{DAMAGED}{f'.{number}' if number > 1 else ''}" for number in count(1))
+        aside = next(place for name in names if not os.path.lexists(place := final.with_name(name)))
         try:
             final.rename(aside)
         except OSError as error:
@@ -169,6 +166,11 @@ class Store:
     def _create(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            blocks = next(place for place in (folder, *folder.parents) if misplaced(place) is not None)
+            raise ConfigurationError(
+                f"Results cannot be stored in {self.root}: {blocks} is not a folder; remove it, or {ELSEWHERE}."
+            ) from error
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -211,9 +213,16 @@ def _holder(final: Path) -> str:
         return "another process, which uses"
 
 
+def misplaced(place: Path) -> str | None:
+    """What lies in the place of an entry and is not a folder, in words; None if it is one, or nothing lies there."""
+    if place.is_dir() or not os.path.lexists(place):
+        return None
+    return "it is a link that leads nowhere" if place.is_symlink() and not place.exists() else "it is a file"
+
+
 def _damage(final: Path) -> str | None:
     try:
-        return damage(final)
+        return misplaced(final) or damage(final)
     except PermissionError as error:
         raise ConfigurationError(
             f"The stored result {final} cannot be read ({error.strerror}); make it readable, or {ELSEWHERE}."
