@@ -66,6 +66,18 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs names that are not UTF-8")
+@pytest.mark.parametrize(("command", "option"), writing_options())
+def test_a_place_whose_name_is_not_utf8_is_refused_before_the_work(
+    cellda_, monkeypatch, tmp_path, command, option
+):
+    monkeypatch.chdir(tmp_path)
+    said = cellda_(*command, *NEEDED[command], option, tmp_path / os.fsdecode(b"run\xff"))
+    assert said.status == 2
+    assert "cannot be used for results: its path is not valid UTF-8" in said.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_another_run_is_refused_before_the_work(cellda_, tmp_path, monkeypatch):
     folder = tmp_path / "taken"
     folder.mkdir()

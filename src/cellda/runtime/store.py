@@ -17,7 +17,7 @@ from cellda.errors import ConfigurationError
 from cellda.runtime import progress
 from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
-from cellda.runtime.place import try_folder
+from cellda.runtime.place import check_name, try_folder
 from cellda.runtime.room import ELSEWHERE, is_full, no_room
 
 KEY = "key.json"
@@ -125,6 +125,7 @@ class Store:
         Raises:
             ConfigurationError: If it cannot be written.
         """
+        check_name(self.root)
         self._create(self.root)
         try:
             try_folder(self.root)
