@@ -71,6 +71,26 @@ def check_name(place: Path, what: str = "") -> None:
         ) from None
 
 
+def check_apart(place: Path, images: Path, what: str = "") -> None:
+    """Refuse a folder for results that is, or lies in, a folder of images, where a dataset would find them.
+
+    Args:
+        place: Where results will be written.
+        images: The folder of images; a file is not one.
+        what: Who wants to write there, in messages.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    inner, outer = place.expanduser().resolve(), images.expanduser().resolve()
+    if outer.is_dir() and inner.is_relative_to(outer):
+        owner = f"{what}: " if what else ""
+        raise ConfigurationError(
+            f"{owner}{place} lies in the folder of images {images}, where results would be taken for part of the dataset; "
+            "choose a folder outside it."
+        )
+
+
 def try_folder(folder: Path) -> None:
     """Write a file with a block in it into a folder, and remove it.
 
