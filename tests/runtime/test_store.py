@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -320,7 +321,10 @@ def test_who_waits_says_for_whom_and_goes_on_when_that_one_is_killed(tmp_path: P
         threading.Timer(lock.PATIENCE + 0.5, holder.kill).start()
         folder = Store(tmp_path).build("stage", KEY, write)
     said = capsys.readouterr().err
-    assert f"Waiting for process {holder.pid}, which builds stage/{folder.name}." in said
+    assert (
+        f"Waiting for process {holder.pid} on {socket.gethostname()}, which builds stage/{folder.name}."
+        in said
+    )
     assert sorted(file.name for file in folder.iterdir()) == [
         "half",
         "key.json",
@@ -328,6 +332,30 @@ def test_who_waits_says_for_whom_and_goes_on_when_that_one_is_killed(tmp_path: P
         "result.txt",
     ]
     assert [file.name for file in folder.parent.iterdir()] == [folder.name]
+
+
+def test_who_only_uses_an_entry_is_named_as_well(tmp_path: Path, capsys):
+    folder = entry(tmp_path)
+    harm(folder / "table.csv", "flipped")
+    held = f"""
+import sys
+from pathlib import Path
+from cellda.runtime.lock import locked
+with locked(Path({str(folder) + ".lock"!r})):
+    print(flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        threading.Timer(lock.PATIENCE + 0.5, holder.stdin.close).start()
+        assert Store(tmp_path).find("stage", KEY) is None
+    named = f"Waiting for process {holder.pid} on {socket.gethostname()}, which uses stage/{folder.name}."
+    assert named in capsys.readouterr().err
+    assert [file.name for file in folder.parent.iterdir()] == [f"{folder.name}.damaged"]
 
 
 # --- stores of others

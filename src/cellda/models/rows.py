@@ -61,9 +61,9 @@ class Rows:
         with ExitStack() as held:
             try:
                 held.enter_context(locked(self._partial.with_name(f"{self._partial.name}.lock")))
-            except LockedError:
+            except LockedError as held_by:
                 raise ConfigurationError(
-                    f"Another process is writing {self.file}; wait for it, or save in another file."
+                    f"{self.file} is being written by {held_by}; wait for it, or save in another file."
                 ) from None
             self._stream: IO[str] = held.enter_context(self._continued())
             self._held = held.pop_all()

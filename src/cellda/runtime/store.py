@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -29,8 +28,6 @@ DIGITS = 16
 
 PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
 """What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
-
-BUILDER = "builder.json"
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -159,7 +156,9 @@ class Store:
         partial = final.with_name(final.name + PARTIAL)
         with ExitStack() as held:
             try:
-                held.enter_context(locked(_lock(final), lambda: _say_waiting(final), keep=partial.exists))
+                held.enter_context(
+                    locked(_lock(final), lambda holder: _say_waiting(final, holder), keep=partial.exists)
+                )
             except OSError as error:
                 raise self._unwritable(error) from error
             yield
@@ -181,37 +180,24 @@ class Store:
 
 def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
     """Build an entry in its partial folder and seal it; a partial folder that holds nothing to resume from is removed."""
-    builder = partial / BUILDER
-    builder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
     try:
         make(partial)
     except BaseException as error:
         with suppress(OSError):
-            builder.unlink(missing_ok=True)
             (partial / WORKING).rmdir()
             partial.rmdir()
         if isinstance(error, Exception) and is_full(error):
             raise no_room(f"{partial.parent.name}/{name}", partial.parent, str(error)) from error
         raise
-    builder.unlink(missing_ok=True)
     (partial / KEY).write_text(
         json.dumps(key, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
     )
     seal(partial, name)
 
 
-def _say_waiting(final: Path) -> None:
-    progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
-
-
-def _holder(final: Path) -> str:
-    """Who builds an entry, in words."""
-    try:
-        builder = json.loads((final.with_name(final.name + PARTIAL) / BUILDER).read_text(encoding="utf-8"))
-        where = "" if builder["host"] == socket.gethostname() else f" on {builder['host']}"
-        return f"process {builder['pid']}{where}, which builds"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process, which uses"
+def _say_waiting(final: Path, holder: str) -> None:
+    does = "builds" if final.with_name(final.name + PARTIAL).exists() else "uses"
+    progress.note(f"Waiting for {holder}, which {does} {final.parent.name}/{final.name}.")
 
 
 def misplaced(place: Path) -> str | None:
