@@ -197,10 +197,9 @@ def test_boxes_are_classified_each(cellda_, model: Path, cells: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("path,x,y,w\n000.png,1,1,5\n", r"lacks 1 column; it needs at least path, x, y, w, h.*no column 'h'"),
+        ("path,x,y,w\n000.png,1,1,5\n", r"lacks 1 column: its first line must name at least path, x, y, w, h.*no column 'h'"),
         ("path,x,y,w,h,X\n000.png,1,1,5,5,9\n", r"more than one column.*'x': the columns x, X"),
         ("path,x,y,w,h\n", r"have no rows"),
-        ("path,x,y,w,h\n000.png,90,1,5,5\n", r"line 2: the box \(90, 1, 5, 5\) lies outside 000\.png of 40 x 40"),
         ("path,x,y,w,h\n000.png,a,1,5,5\n", r"line 2: the box \(a, 1, 5, 5\) is not made of numbers"),
         ("path,x,y,w,h\n000.png,1.4,1,5,5\n", r"line 2: the box \(1\.4, 1, 5, 5\) is not made of whole numbers"),
         ("path,x,y,w,h\n000.png,1,-2,5,5\n", r"line 2: the box \(1, -2, 5, 5\) begins at a negative pixel"),
@@ -208,7 +207,7 @@ def test_boxes_are_classified_each(cellda_, model: Path, cells: Path, tmp_path: 
         ("path,x,y,w,h\n000.png,1,1,5,5,7\n", r"line 2: 6 entries under 5 columns"),
         ("path,x,y,w,h\n000.png,1,1,5,5\n\n./000.png,1.0,1,5,5\n", r"1 of 2 rows.*line 4: repeats the box of line 2"),
         ("path,x,y,w,h\n000.png,1,1,0,5\n", r"line 2: .* has no width or height"),
-        ("path,x,y,w,h\nno.png,1,1,5,5\n,1,1,5,5\n000.png,1\n", r"(?s)3 of 3 rows.*no\.png.*path is empty.*lacks y, w, h"),
+        ("path,x,y,w,h\n000.png,1,1,5,5\n,1,1,5,5\n000.png,1\n", r"(?s)2 of 3 rows.*path is empty.*lacks y, w, h"),
     ],
 )  # fmt: skip
 def test_bad_boxes_are_listed(cellda_, model, cells, tmp_path, rows: str, message: str) -> None:
@@ -216,6 +215,26 @@ def test_bad_boxes_are_listed(cellda_, model, cells, tmp_path, rows: str, messag
     said = cellda_("predict", model, cells, "--boxes", tmp_path / "boxes.csv", "--save", tmp_path / "p.csv")
     assert said.status == 2
     assert pd.Series([text(said.err)]).str.contains(message).all(), said.err
+
+
+def test_boxes_without_an_image_or_outside_are_rows_with_a_reason(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("path,x,y,w,h\n000.png,1,1,20,20\nno.png,1,1,5,5\n000.png,90,1,5,5\n000.png,2,2,20,20\n")
+    given = ("predict", model, cells, "--boxes", boxes, "--save", tmp_path / "p.csv")
+    said = cellda_(*given, "--strict")
+    assert (said.status, (tmp_path / "p.csv").exists()) == (2, False)
+    assert "2 of 4 images cannot be used; nothing was predicted (--strict)" in text(said.err)
+    assert cellda_(*given).status == 3
+    table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert table["reason"].tolist() == [
+        "",
+        "the file does not exist",
+        "the box (90, 1, 5, 5) lies outside the image of 40 x 40",
+        "",
+    ]
+    assert (table["p_basophil"] != "").tolist() == [True, False, False, True]
 
 
 def test_boxes_are_read_as_tables_are(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
@@ -419,16 +438,30 @@ def test_an_interrupted_table_of_something_else_is_refused(
     partial.write_text("not even JSON")
     file.unlink()
     said = cellda_("predict", model, cells, "--save", file)
-    assert "an interrupted table of another prediction" in text(said.err)
+    assert "p.csv.partial exists and is not an interrupted table; remove it" in text(said.err)
+    assert partial.read_text() == "not even JSON"
+
+
+@pytest.mark.parametrize("left", ["nothing", "torn", "no rows", "torn row"])
+def test_an_interrupted_table_without_rows_does_not_stand_in_the_way(
+    cellda_, model: Path, cells: Path, tmp_path: Path, left: str
+) -> None:
+    file, partial = tmp_path / "p.csv", tmp_path / "p.csv.partial"
+    head = '{"made_by": {"model": "another"}}\n'
+    row = head + '{"path": "000.png", "pred'
+    partial.write_text({"nothing": "", "torn": head[:25], "no rows": head, "torn row": row}[left])
+    said = cellda_("predict", model, cells, "--save", file)
+    assert (said.status, len(pd.read_csv(file)), partial.exists()) == (0, 12, False)
+    assert "interrupted" not in said.err
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
-    from filelock import FileLock
+    from cellda.runtime.lock import locked
 
-    with FileLock(tmp_path / "p.csv.partial.lock"):
+    with locked(tmp_path / "p.csv.partial.lock"):
         said = cellda_("predict", model, cells, "--save", tmp_path / "p.csv")
     assert said.status == 2
-    assert "Another process is writing" in text(said.err)
+    assert f"p.csv is being written by process {os.getpid()} on " in text(said.err)
 
 
 def test_output_that_is_not_utf8_is_escaped(model: Path, cells: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`cellda store`: what takes the room, and that nothing else than what was asked for is removed."""
 
+import errno
 import json
 import os
 import time
@@ -118,6 +119,33 @@ def test_clearing_what_is_damaged_reads_the_files(cellda_, store: Store) -> None
     (entry / "file").write_bytes(b"x" * 1000)
     assert cellda_("store", "--store", store.root, "clear", "--damaged", "--yes").status == 0
     assert not entry.exists()
+
+
+@pytest.mark.parametrize("found", ["file", "broken link"])
+def test_what_is_not_a_folder_is_shown_as_damaged_and_removed(cellda_, store: Store, found: str) -> None:
+    places = [store.path("pixels", {"number": 1}).with_name(f"{'0123' * 4}{end}") for end in ("", ".damaged")]
+    for place in places:
+        place.write_text("x") if found == "file" else place.symlink_to(store.root / "gone")
+    said = cellda_("store", "--store", store.root)
+    assert f"damaged: {places[0]} ({'it is a file' if found == 'file' else 'it is a link'}" in text(said.out)
+    assert cellda_("store", "clear", "--store", store.root, "--damaged", "--yes").status == 0
+    assert not any(place.is_symlink() or place.exists() for place in places)
+
+
+def test_a_store_that_cannot_be_written_is_shown_and_not_cleared(cellda_, store: Store, monkeypatch) -> None:
+    def refuse(_folder: Path) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("cellda.runtime.place.try_folder", refuse)
+    assert cellda_("store", "--store", store.root).status == 0
+    assert cellda_("store", "--store", store.root, "clear", "--all", "--dry-run").status == 0
+    for given in (("--store", store.root, "clear", "--all"), ("clear", "--all", "--store", store.root)):
+        said = cellda_("store", *given, "--yes")
+        assert said.status == 2
+        assert "the disk is read-only" in text(said.err)
+    (store.root / "file").touch()
+    for place in (store.root / "file", store.root / "file" / "below"):
+        assert cellda_("store", "--store", place).err.startswith(f"cellda: --store: {place}")
 
 
 def test_it_asks_before_it_removes(cellda_, store: Store, monkeypatch) -> None:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
+from cellda.datasets.reading import decode as reading
 from cellda.datasets.reading.decode import decode, decode_resized, frame_size, unusable
 from cellda.errors import DataError
 
@@ -201,6 +202,19 @@ def test_all_unusable_files_of_a_batch_are_listed_together(tmp_path, rgb):
     steps = []
     assert list(unusable(files, steps.append)) == list(range(1, len(files)))
     assert sum(steps) == len(files)
+
+
+def test_consecutive_boxes_of_one_image_are_cut_from_one_decoding(tmp_path, rgb, monkeypatch):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rgb).save(tmp_path / name)
+    boxes = [(x, 1, 5, 6) for x in range(9)]
+    files = [(tmp_path / name, box) for name in ("a.png", "b.png") for box in boxes]
+    decodings = []
+    real = reading.decoded
+    monkeypatch.setattr(reading, "decoded", lambda *given: decodings.append(1) or real(*given))
+    found = decode_resized(files, 8)
+    assert len(decodings) == 2
+    assert all(one.equal(decode_resized([file], 8)[0]) for one, file in zip(found, files, strict=True))
 
 
 def test_nothing_is_warned_about(tmp_path, monkeypatch):

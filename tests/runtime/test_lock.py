@@ -1,5 +1,6 @@
 """Locks between processes."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -26,17 +27,18 @@ def other(tmp_path: Path):
 
 
 def test_a_lock_of_another_process_is_refused_or_waited_for(tmp_path: Path, other) -> None:
-    with pytest.raises(LockedError), locked(tmp_path / "lock"):
+    name = f"process {other.pid} on {socket.gethostname()}"
+    with pytest.raises(LockedError, match=name), locked(tmp_path / "lock"):
         pass
     said = []
 
-    def waiting() -> None:
-        said.append("waiting")
+    def waiting(holder: str) -> None:
+        said.append(holder)
         threading.Timer(0.2, other.stdin.close).start()
 
     with locked(tmp_path / "lock", waiting):
-        assert said == ["waiting"]
-    assert not (tmp_path / "lock").exists()
+        assert said == [name]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_of_a_process_that_died_is_free(tmp_path: Path, other) -> None:
@@ -45,10 +47,17 @@ def test_a_lock_of_a_process_that_died_is_free(tmp_path: Path, other) -> None:
     assert (tmp_path / "lock").exists()
     with locked(tmp_path / "lock"), pytest.raises(LockedError), locked(tmp_path / "lock"):
         pass
-    assert not (tmp_path / "lock").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_holder_that_nobody_can_name_is_another_process(tmp_path: Path, other) -> None:
+    for content in ("", "[1]", '{"pid": "x", "host": "y"}'):
+        (tmp_path / "lock.holder").write_text(content)
+        with pytest.raises(LockedError, match=r"^another process$"), locked(tmp_path / "lock"):
+            pass
 
 
 def test_the_file_stays_where_it_is_still_needed(tmp_path: Path) -> None:
     with locked(tmp_path / "lock", keep=lambda: True):
         pass
-    assert (tmp_path / "lock").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["lock"]

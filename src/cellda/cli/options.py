@@ -12,6 +12,7 @@ from cellda.cli.early import (
     known_framing,
     known_number,
     known_preset,
+    readable_folder,
     writable_folder,
 )
 
@@ -105,6 +106,14 @@ StoreOption = Annotated[
         "--store",
         callback=writable_folder,
         help="Where results are stored; default: $CELLDA_STORE or the user's cache folder.",
+    ),
+]
+ShownStore = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        callback=readable_folder,
+        help="The store; default: $CELLDA_STORE or the user's cache folder.",
     ),
 ]
 AdapterOption = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say
-from cellda.cli.early import each, existing, known_dataset, writable_folder
+from cellda.cli.early import apart, each, existing, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     BitsOption,
@@ -52,11 +52,13 @@ def adapt(
     store: StoreOption = None,
 ) -> None:
     """Train on the sources and adapt to all of your cells; nothing is measured (use `cellda run` for that)."""
+    own = [labelled] if labelled else []
+    apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)
     chosen = edited_recipe(
         recipe,
         preset,
         settings,
-        ([labelled] if labelled else [], data),
+        (own, data),
         sources=source,
         adapter=adapter,
         framing=framing,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say, say_without_groups
-from cellda.cli.early import each, known_preset, writable_file, writable_folder
+from cellda.cli.early import apart, each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     BitsOption,
@@ -58,6 +58,7 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources, draw labelled cells of the target, adapt, and measure on the rest."""
+    apart({"--save": save, "--store": store}, (target, *source), data)
     chosen = edited_recipe(
         recipe,
         preset,
@@ -119,6 +120,7 @@ def ablate(
 
     Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
     """
+    apart({"--store": store}, (*target, *source), data)
     shared, single = numbers(n, target)
     base = edited_recipe(
         recipe, preset, settings, (target, data), sources=source, few_shot=given(n=shared), protocol=protocol

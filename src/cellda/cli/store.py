@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cellda.cli.app import out, say
-from cellda.cli.options import StoreOption
+from cellda.cli.options import ShownStore
 from cellda.errors import ConfigurationError
+from cellda.runtime.place import check_writable
 from cellda.text import counted
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ Kinds = Annotated[
 @store_app.callback(invoke_without_command=True)
 def store(
     context: typer.Context,
-    place: StoreOption = None,
+    place: ShownStore = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every file, and name the results that are damaged.")
     ] = False,
@@ -73,7 +74,7 @@ def store(
 @store_app.command("clear")
 def clear(
     context: typer.Context,
-    place: StoreOption = None,
+    place: ShownStore = None,
     older: Older = None,
     kind: Kinds = [],
     orphaned: Annotated[
@@ -106,6 +107,9 @@ def clear(
     from cellda.runtime.inventory import State, remove
     from cellda.runtime.room import in_words
 
+    chosen_place = place or context.obj
+    if chosen_place and not dry_run:
+        check_writable(chosen_place, folder=True, what="--store")
     states = {State.ORPHANED: orphaned, State.PARTIAL: partial, State.DAMAGED: damaged}
     wanted = {state for state, asked in states.items() if asked} or set(State)
     if hashes:

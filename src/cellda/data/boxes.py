@@ -21,8 +21,9 @@ def read_boxes(file: Path, tally: Tally, folder: Path | None = None) -> list[tup
         folder: What paths are relative to; by default the folder of the file.
 
     Raises:
-        DataError: If the file cannot be read, columns are missing or occur twice, or rows name missing images, boxes outside
-            them, or the same box twice; the message lists all of them.
+        DataError: If the file cannot be read, columns are missing or occur twice, or rows name no image, hold no box, or the
+            same one as another row; the message lists all of them. Whether there is the image, and the box lies in it, is
+            known when it is decoded.
     """
     boxes = _Boxes(folder or file.parent)
     rows = 0
@@ -63,7 +64,7 @@ class _Boxes:
         self.problems: list[str] = []
         self.cut = 0
         self._folder = folder
-        self._sizes: dict[Path, tuple[int, int] | str] = {}
+        self._sizes: dict[Path, tuple[int, int] | None] = {}
 
     def add(self, where: str, row: Row | str) -> None:
         """Add one row.
@@ -77,13 +78,12 @@ class _Boxes:
         if not path:
             raise ValueError("the path is empty")
         image = self._image(path)
-        size = self._size(image)
-        if outside(box, size):
-            raise ValueError(f"the box {box} lies outside {path} of {size[0]} x {size[1]}")
         first = self.found.setdefault((image, box), where)
         if first != where:
             raise ValueError(f"repeats the box of {first}, {path}")
-        self.cut += box[0] + box[2] > size[0] or box[1] + box[3] > size[1]
+        size = self._size(image)
+        if size is not None and not outside(box, size):
+            self.cut += box[0] + box[2] > size[0] or box[1] + box[3] > size[1]
 
     def _image(self, path: str) -> Path:
         """The image that a row names, as it is, as a table of predictions writes it, or as Windows does."""
@@ -91,16 +91,14 @@ class _Boxes:
         places = [self._folder / name for name in names]
         return next((place for place in places if place.exists()), places[0])
 
-    def _size(self, image: Path) -> tuple[int, int]:
+    def _size(self, image: Path) -> tuple[int, int] | None:
+        """The size of an image; None if it cannot be read."""
         if image not in self._sizes:
             try:
                 self._sizes[image] = frame_size(image)
-            except DataError as error:
-                self._sizes[image] = error.summary
-        size = self._sizes[image]
-        if isinstance(size, str):
-            raise ValueError(size)
-        return size
+            except DataError:
+                self._sizes[image] = None
+        return self._sizes[image]
 
 
 def _box(row: Row) -> Box:

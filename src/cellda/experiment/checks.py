@@ -8,9 +8,11 @@ from typing import Any
 from cellda.adapters.base import Need, Offer, Start
 from cellda.data.spec import Twins
 from cellda.datasets.base import CellDataset
+from cellda.datasets.table import Table
 from cellda.errors import ConfigurationError, DataError
 from cellda.experiment.workspace import Workspace
 from cellda.recipe import Recipe
+from cellda.runtime.place import check_apart
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
 from cellda.text import agreeing, counted
@@ -57,10 +59,13 @@ def loaded(
     """A dataset by name, or as it is if it is loaded, after `with_twins`; what is left out of it is said.
 
     Raises:
-        ConfigurationError: If there is no folder for it.
+        ConfigurationError: If there is no folder for it, or the store lies in it.
         DataError: If the folder does not hold the dataset, or images of it have several classes.
     """
-    used = with_twins(workspace.load(dataset, **options), twins)
+    found = workspace.load(dataset, **options)
+    if found.root is not None and not isinstance(found, Table):  # which is not searched for images
+        check_apart(workspace.store.root, found.root, "store")
+    used = with_twins(found, twins)
     workspace.tell(used.account)
     return used
 

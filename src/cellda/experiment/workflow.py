@@ -39,6 +39,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
+from cellda.runtime.place import check_apart
 from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
@@ -125,6 +126,8 @@ def accounted(
     """As `adapt`, with the accounts of the labelled cells, if there are any, and of the unlabelled images."""
     workspace.data.refresh(labelled)
     tally = Tally()
+    for one in [unlabelled] if isinstance(unlabelled, str | Path) else unlabelled:
+        check_apart(workspace.store.root, Path(one), "store")
     files = image_files(unlabelled, tally)
     pool = tally.close(UNLABELLED, len(files))
     workspace.tell(pool)

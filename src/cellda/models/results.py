@@ -90,9 +90,8 @@ def results(
     left, smaller = iter(pictures), Tally()
     while block := list(islice(left, network.block)):
         yield _results(network, _Read(block, network.size, network.framing, bits))
-        smaller.leave(
-            PREVIEWS, "", (one.name for one in block if one.path is not None and previews(one.path))
-        )
+        files = {one.path: one.name for one in block if one.path is not None}
+        smaller.leave(PREVIEWS, "", (name for path, name in files.items() if previews(path)))
     for line in smaller.close("images", 0).details():
         warnings.warn(line.strip(), stacklevel=2)
 

@@ -24,6 +24,7 @@ from cellda.runtime.place import written
 from cellda.text import csv_safe, plain
 
 BOX = ("x", "y", "w", "h")
+_BEGIN = b'{"made_by"'
 _TEXTS = ("path", "predicted", "reason")
 
 
@@ -60,9 +61,9 @@ class Rows:
         with ExitStack() as held:
             try:
                 held.enter_context(locked(self._partial.with_name(f"{self._partial.name}.lock")))
-            except LockedError:
+            except LockedError as held_by:
                 raise ConfigurationError(
-                    f"Another process is writing {self.file}; wait for it, or save in another file."
+                    f"{self.file} is being written by {held_by}; wait for it, or save in another file."
                 ) from None
             self._stream: IO[str] = held.enter_context(self._continued())
             self._held = held.pop_all()
@@ -89,7 +90,7 @@ class Rows:
         # Before the table, so that there is never a table without its record.
         with written(record_of(self.file)) as part:
             part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        rows = [row for block in self._blocks()[1] for row in block]
+        rows = [row for block in self._blocks() for row in block]
         table = self._table(rows)
         with written(self.file) as part:
             if self.file.suffix.lower() == ".csv":
@@ -130,17 +131,22 @@ class Rows:
         )
 
     def _continued(self) -> IO[str]:
-        """The interrupted table, opened behind its last whole block, or a new one."""
+        """The interrupted table, opened behind its last whole block, or a new one; one without rows holds nothing to keep."""
         if self._partial.exists():
             head, blocks, end = self._blocks_and_end()
             differing = _differing(head, self._head)
-            if not differing:
+            if blocks and not differing:
                 self.done = sum(map(len, blocks))
                 stream = self._partial.open("r+", encoding="utf-8")
                 stream.seek(end)
                 stream.truncate()
                 return stream
-            if not self._overwrite:
+            if head is None and not self._torn() and not self._overwrite:
+                raise ConfigurationError(
+                    f"{self._partial} exists and is not an interrupted table; remove it, save in another file, or replace it "
+                    "with --overwrite."
+                )
+            if blocks and not self._overwrite:
                 raise ConfigurationError(
                     f"{self._partial} is an interrupted table of another prediction, which differs in: "
                     f"{', '.join(differing)}. "
@@ -151,25 +157,44 @@ class Rows:
         stream.flush()
         return stream
 
-    def _blocks(self) -> tuple[Any, list[list[dict[str, Any]]]]:
-        head, blocks, _ = self._blocks_and_end()
-        return head, blocks
+    def _torn(self) -> bool:
+        """Whether the interrupted table ends in its first line, which is written before any row."""
+        with self._partial.open("rb") as stream:
+            content = stream.read()
+        return b"\n" not in content and content[: len(_BEGIN)] == _BEGIN[: len(content)]
+
+    def _blocks(self) -> list[list[dict[str, Any]]]:
+        return self._blocks_and_end()[1]
 
     def _blocks_and_end(self) -> tuple[Any, list[list[dict[str, Any]]], int]:
-        """The first line, the whole blocks, each of which ends in an empty line, and where they end in the file."""
+        """The first line, the whole blocks, each of which ends in an empty line, and where they end in the file.
+
+        Without a readable first line, nobody knows what made the rows: there are none.
+        """
         with self._partial.open("rb") as stream:
             content = stream.read()
         first, _, rest = content.partition(b"\n")
         blocks: list[list[dict[str, Any]]] = []
         end = len(first) + 1
-        try:
-            head = json.loads(first)
-            while (stop := rest.find(b"\n\n")) >= 0:
-                blocks.append([json.loads(line) for line in rest[:stop].splitlines()])
-                rest, end = rest[stop + 2 :], end + stop + 2
-        except ValueError:
+        head = _parsed(first)
+        if head is None:
             return None, [], 0
+        while (stop := rest.find(b"\n\n")) >= 0:
+            block = [_parsed(line) for line in rest[:stop].splitlines()]
+            if None in block:
+                break  # torn by the system: what follows is predicted again
+            blocks.append([row for row in block if row is not None])
+            rest, end = rest[stop + 2 :], end + stop + 2
         return head, blocks, end
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line of JSON; None if it is not whole."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _differing(one: Any, other: dict[str, Any]) -> list[str]:

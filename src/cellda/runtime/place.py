@@ -32,6 +32,7 @@ def check_writable(path: str | Path, *, folder: bool = False, what: str = "") ->
     """
     place = Path(path).expanduser()
     owner = f"{what}: " if what else ""
+    check_name(place, what)
     try:
         kind = _kind(place)
         if folder and kind is not None and not stat.S_ISDIR(kind):
@@ -49,6 +50,45 @@ def check_writable(path: str | Path, *, folder: bool = False, what: str = "") ->
     except OSError as error:
         raise ConfigurationError(f"{owner}{place} cannot be written: {reason(error)}.") from error
     return place
+
+
+def check_name(place: Path, what: str = "") -> None:
+    """Refuse a place for results whose path is not UTF-8: safetensors and Arrow could not read, or not write, what is there.
+
+    Args:
+        place: Where results will be written.
+        what: Who wants to write there, in messages.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    try:
+        str(place.absolute()).encode()
+    except UnicodeEncodeError:
+        owner = f"{what}: " if what else ""
+        raise ConfigurationError(
+            f"{owner}{place} cannot be used for results: its path is not valid UTF-8; choose another place or name."
+        ) from None
+
+
+def check_apart(place: Path, images: Path, what: str = "") -> None:
+    """Refuse a folder for results that is, or lies in, a folder of images, where a dataset would find them.
+
+    Args:
+        place: Where results will be written.
+        images: The folder of images; a file is not one.
+        what: Who wants to write there, in messages.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    inner, outer = place.expanduser().resolve(), images.expanduser().resolve()
+    if outer.is_dir() and inner.is_relative_to(outer):
+        owner = f"{what}: " if what else ""
+        raise ConfigurationError(
+            f"{owner}{place} lies in the folder of images {images}, where results would be taken for part of the dataset; "
+            "choose a folder outside it."
+        )
 
 
 def try_folder(folder: Path) -> None:
@@ -75,6 +115,7 @@ def written(path: Path) -> Iterator[Path]:
         yield target
         return
     target = target.resolve()  # a link stays a link
+    check_name(target)
     partial = target.with_name(f".{target.stem[:100]}.{os.getpid()}.partial{target.suffix}")
     try:
         yield partial

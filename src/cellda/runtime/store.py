@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -17,7 +16,7 @@ from cellda.errors import ConfigurationError
 from cellda.runtime import progress
 from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
-from cellda.runtime.place import try_folder
+from cellda.runtime.place import check_name, try_folder
 from cellda.runtime.room import ELSEWHERE, is_full, no_room
 
 KEY = "key.json"
@@ -29,8 +28,6 @@ DIGITS = 16
 
 PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
 """What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
-
-BUILDER = "builder.json"
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -74,7 +71,7 @@ class Store:
             ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside.
         """
         final = self.path(kind, key)
-        if not final.is_dir():
+        if not os.path.lexists(final):
             return None
         if _damage(final) is not None:
             with self._locked(final):
@@ -109,6 +106,8 @@ class Store:
         with self._locked(final):
             if not self._kept(final):
                 partial = self.partial(kind, key)
+                if misplaced(partial) is not None:
+                    partial.unlink()
                 self._create(partial / WORKING)
                 # A process that was killed between its last two steps leaves a finished folder without its name.
                 if damage(partial, final.name) is not None:
@@ -123,6 +122,7 @@ class Store:
         Raises:
             ConfigurationError: If it cannot be written.
         """
+        check_name(self.root)
         self._create(self.root)
         try:
             try_folder(self.root)
@@ -131,18 +131,13 @@ class Store:
 
     def _kept(self, final: Path) -> bool:
         """Whether a sound entry is there; a damaged one is named and set aside. The caller holds the lock."""
-        if not final.is_dir():
+        if not os.path.lexists(final):
             return False
         problem = _damage(final)
         if problem is None:
             return True
-        aside = next(
-            place
-            for number in count(1)
-            if not (
-                place := final.with_name(final.name + DAMAGED + (f".{number}" if number > 1 else ""))
-            ).exists()
-        )
+        names = (f"{final.name}{DAMAGED}{f'.{number}' if number > 1 else ''}" for number in count(1))
+        aside = next(place for name in names if not os.path.lexists(place := final.with_name(name)))
         try:
             final.rename(aside)
         except OSError as error:
@@ -161,7 +156,9 @@ class Store:
         partial = final.with_name(final.name + PARTIAL)
         with ExitStack() as held:
             try:
-                held.enter_context(locked(_lock(final), lambda: _say_waiting(final), keep=partial.exists))
+                held.enter_context(
+                    locked(_lock(final), lambda holder: _say_waiting(final, holder), keep=partial.exists)
+                )
             except OSError as error:
                 raise self._unwritable(error) from error
             yield
@@ -169,6 +166,11 @@ class Store:
     def _create(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            blocks = next(place for place in (folder, *folder.parents) if misplaced(place) is not None)
+            raise ConfigurationError(
+                f"Results cannot be stored in {self.root}: {blocks} is not a folder; remove it, or {ELSEWHERE}."
+            ) from error
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -178,42 +180,36 @@ class Store:
 
 def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
     """Build an entry in its partial folder and seal it; a partial folder that holds nothing to resume from is removed."""
-    builder = partial / BUILDER
-    builder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
     try:
         make(partial)
     except BaseException as error:
         with suppress(OSError):
-            builder.unlink(missing_ok=True)
             (partial / WORKING).rmdir()
             partial.rmdir()
         if isinstance(error, Exception) and is_full(error):
             raise no_room(f"{partial.parent.name}/{name}", partial.parent, str(error)) from error
         raise
-    builder.unlink(missing_ok=True)
     (partial / KEY).write_text(
         json.dumps(key, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
     )
     seal(partial, name)
 
 
-def _say_waiting(final: Path) -> None:
-    progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
+def _say_waiting(final: Path, holder: str) -> None:
+    does = "builds" if final.with_name(final.name + PARTIAL).exists() else "uses"
+    progress.note(f"Waiting for {holder}, which {does} {final.parent.name}/{final.name}.")
 
 
-def _holder(final: Path) -> str:
-    """Who builds an entry, in words."""
-    try:
-        builder = json.loads((final.with_name(final.name + PARTIAL) / BUILDER).read_text(encoding="utf-8"))
-        where = "" if builder["host"] == socket.gethostname() else f" on {builder['host']}"
-        return f"process {builder['pid']}{where}, which builds"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process, which uses"
+def misplaced(place: Path) -> str | None:
+    """What lies in the place of an entry and is not a folder, in words; None if it is one, or nothing lies there."""
+    if place.is_dir() or not os.path.lexists(place):
+        return None
+    return "it is a link that leads nowhere" if place.is_symlink() and not place.exists() else "it is a file"
 
 
 def _damage(final: Path) -> str | None:
     try:
-        return damage(final)
+        return misplaced(final) or damage(final)
     except PermissionError as error:
         raise ConfigurationError(
             f"The stored result {final} cannot be read ({error.strerror}); make it readable, or {ELSEWHERE}."

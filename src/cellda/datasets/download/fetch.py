@@ -107,9 +107,9 @@ def _alone(work: Path, name: str) -> Iterator[None]:
     with ExitStack() as held:
         try:
             held.enter_context(locked(work.with_name(f"{work.name}.lock")))
-        except LockedError:
+        except LockedError as held_by:
             raise ConfigurationError(
-                f"Another process is fetching dataset '{name}' into {work.parent}; wait for it."
+                f"Dataset '{name}' is being fetched into {work.parent} by {held_by}; wait for it."
             ) from None
         try:
             yield
