@@ -38,7 +38,7 @@ demo: $(VENV)/.ready ## the six conditions of the paper on synthetic cells, no d
 
 test: lint ## lint, types and tests; tests on real images skip themselves without CELLDA_DATA
 	@echo "==> Running the tests in $(WORKERS) processes"
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --durations=30
 
 test-real: data-given $(VENV)/.ready ## only the tests on real images: make test-real CELLDA_DATA=FOLDER
 	@echo "==> Running the tests on the real images in $(CELLDA_DATA)"

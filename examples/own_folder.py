@@ -12,7 +12,7 @@ from cellda import CellClassifier, Recipe
 
 def main(
     folder: Path, source: str, data: Path | None, n: int, store: Path, recipe: Recipe | None = None
-) -> list[str]:
+) -> list[str | None]:
     """Adapt a classifier to the images in `folder` and classify its first images with the saved model.
 
     Args:
@@ -24,7 +24,7 @@ def main(
         recipe: A recipe to use instead of the preset `laptop`.
 
     Returns:
-        The predicted classes of the first images.
+        The predicted classes of the first images; None for one that does not show one cell.
     """
     cells = cellda.datasets.load("folder", folder)
     print(f"{len(cells)} images: {cells.class_counts()}")
@@ -38,9 +38,8 @@ def main(
     classifier = CellClassifier.load(saved / "model")
     paths = [cells.folder / path for path in cells.table["path"][:5]]
     predicted = classifier.predict(paths)
-    flags = predicted.flags or [""] * len(paths)
-    for path, label, flag in zip(paths, predicted.labels, flags, strict=True):
-        print(f"{path.name}: {label}{f', but look at it: {flag}' if flag else ''}")
+    for path, label, flag in zip(paths, predicted.labels, predicted.flags, strict=True):
+        print(f"{path.name}: {label or 'no class'}{f', look at it: {flag}' if flag else ''}")
     return predicted.labels
 
 

@@ -309,9 +309,9 @@ def test_what_a_recipe_refuses(fields: dict[str, Any], message: str):
         (b"preset: laptop\n", r"unknown field 'preset'"),
         (b"1: 2\n", r"unknown field '1'"),
         (b"adapter: {name: full, 1: 2}\n", r"unknown field '1'"),
-        (b"a: [1\n", r"cannot be read as YAML"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", r"cannot be read as YAML"),
-        (b"\xff\xfe\x00\xd8", r"cannot be read as YAML"),
+        (b"a: [1\n", r"is not YAML in line 2"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", r"is not text: it holds zero bytes"),
+        (b"\xff\xfe\x00\xd8", r"is not text in UTF-8"),
         (b"", r"does not hold a mapping"),
         (b"- full\n", r"does not hold a mapping"),
     ],
@@ -325,7 +325,7 @@ def test_what_a_recipe_file_must_not_hold(tmp_path: Path, content: bytes, messag
 
 
 def test_a_recipe_file_that_is_not_there(tmp_path: Path):
-    with pytest.raises(ConfigurationError, match=r"no_such\.yaml cannot be opened: No such file"):
+    with pytest.raises(ConfigurationError, match=r"no_such\.yaml cannot be read: No such file"):
         Recipe.from_yaml(tmp_path / "no_such.yaml")
     with pytest.raises(ConfigurationError, match="Is a directory"):
         Recipe.from_yaml(tmp_path)

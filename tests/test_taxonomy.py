@@ -33,6 +33,33 @@ def test_known_names_fold_into_their_class(label, raw):
     assert fold(raw) == label
 
 
+IN_OTHER_LANGUAGES = {
+    "basophil": ["Basophile", "Basophiler Granulozyt", "granulocytes basophiles", "basófilos"],
+    "eosinophil": ["Eosinophiler", "polynucléaire éosinophile", "eosinófilo"],
+    "erythroblast": ["Erythroblasten", "érythroblastes", "eritroblasto", "Normoblasten"],
+    "lymphocyte": ["Lymphozyten", "Lymphozyt", "linfocitos"],
+    "monocyte": ["Monozyt", "monocitos"],
+    "neutrophil": ["neutrophile", "Segmentkernige", "Stabkerniger Neutrophiler", "neutrófilo segmentado"],
+    None: [
+        "Thrombozyten",
+        "plaquettes",
+        "eritrocitos",
+        "unklar",
+        "unclear",
+        "Myelozyt",
+        "sonstige",
+        "autres",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "raw"), [(label, raw) for label, raws in IN_OTHER_LANGUAGES.items() for raw in raws]
+)
+def test_german_french_and_spanish_names_are_known(label, raw):
+    assert fold(raw) == label
+
+
 @pytest.mark.parametrize("raw", LEFT_OUT)
 def test_cells_outside_the_study_are_known_and_left_out(raw):
     assert fold(raw) is None

@@ -19,7 +19,7 @@ from cellda.experiment.result import RunResult
 from cellda.reporting.tables.text_table import TextTable
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
-from cellda.text import cell, csv_safe, from_csv, original, plain, shown
+from cellda.text import agreeing, counted, csv_safe, from_csv, original, plain, shortened, shown
 from said import text
 
 ANY = st.text(st.characters(exclude_characters="\x00", exclude_categories=()), min_size=1, max_size=20)
@@ -31,32 +31,50 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 @given(NAMES)
 def test_every_name_comes_back(name: str) -> None:
     assert original(plain(name)) == name
-    assert original(cell(name), csv=True) == name
+    assert original(csv_safe(plain(name)), csv=True) == name
     assert from_csv(csv_safe(name)) == name
 
 
 @given(NAMES)
 def test_nothing_raw_is_shown_or_stored(name: str) -> None:
-    for safe in (shown(name), plain(name), cell(name)):
+    for safe in (shown(name), plain(name), csv_safe(plain(name))):
         assert not CONTROL.search(safe)
         safe.encode("utf-8")
-    assert not cell(name).startswith(("=", "+", "-", "@"))
+    assert not csv_safe(plain(name)).startswith(("=", "+", "-", "@"))
 
 
 @given(st.lists(NAMES, min_size=2, max_size=5, unique=True))
 def test_names_stay_apart(names: list[str]) -> None:
-    assert len({plain(name) for name in names}) == len({cell(name) for name in names}) == len(names)
+    assert (
+        len({plain(name) for name in names}) == len({csv_safe(plain(name)) for name in names}) == len(names)
+    )
 
 
 @pytest.mark.parametrize(
     "name", ["cell 1.png", "C:\\images\\a.png", "漢字.png", "é.png", "a=b.png", "\\u41.png"]
 )
 def test_ordinary_names_stay_as_they_are(name: str) -> None:
-    assert plain(name) == cell(name) == shown(name) == name
+    assert plain(name) == csv_safe(plain(name)) == shown(name) == name
 
 
 def test_a_long_text_is_cut_in_the_middle() -> None:
-    assert shown("a" * 50 + "b" * 50, limit=21) == "a" * 9 + "..." + "b" * 9
+    assert shortened("a" * 50 + "b" * 50, 21) == "a" * 11 + " ... " + "b" * 5
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "said"),
+    [
+        (1, "hidden file(s)", "1 hidden file"),
+        (2, "hidden file(s)", "2 hidden files"),
+        (0, "image(s) (is|are) flagged", "0 images are flagged"),
+        (1, "(box|boxes) (reaches|reach) beyond it (JPEG)", "1 box reaches beyond it (JPEG)"),
+        (12345, "(box|boxes) (reaches|reach) beyond it", "12,345 boxes reach beyond it"),
+        (1, "(it counts|each of them counts)", "1 it counts"),
+    ],
+)
+def test_words_agree_with_their_number(number: int, what: str, said: str) -> None:
+    assert counted(number, what) == said
+    assert agreeing(number, what) == said.partition(" ")[2]
 
 
 def test_errors_and_tables_and_bars_show_no_control_characters(capsys) -> None:

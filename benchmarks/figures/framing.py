@@ -23,7 +23,8 @@ from benchmarks.common.sampling import balanced_sample
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.decode import decode
 from cellda.framing.base import Pixels
-from cellda.framing.cell import Cell, Mask, Nucleus, find_nucleus
+from cellda.framing.cell import Cell, Nucleus, find_nucleus
+from cellda.imaging.nucleus import Mask
 from cellda.reporting.figures import contact_sheet, save_figure
 
 SHOWN, COLUMNS, SIDE, DRAWN = 36, 12, 160, 256

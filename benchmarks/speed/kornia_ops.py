@@ -1,6 +1,6 @@
 """Compare kornia with the PyTorch code of augmentation: `python -m benchmarks.speed.kornia_ops`.
 
-Every operation of `cellda.imaging.augment`, the flips and rotations of `symmetries`, the blur of `framing.cell`, and the
+Every operation of `cellda.imaging.augment`, the flips and rotations of `symmetries`, the blur of `imaging.nucleus`, and the
 blur and JPEG of synthetic cells alternate with kornia's nearest equivalent, on the same random numbers, in one process: 16
 images at 128 px, channels-last as in training, one thread. The result goes to `benchmarks/results/speed/kornia.csv`. `ratio`
 is the median over the rounds of (kornia's seconds / ours): above 1 kornia is slower. `difference` is the largest one of the
@@ -27,9 +27,9 @@ import cellda.datasets
 from benchmarks.common.options import command, command_line
 from benchmarks.speed.contest import record
 from cellda.datasets.rendering.optics import _jpeg, blurred
-from cellda.framing.cell import BLUR
 from cellda.imaging.augment import CUTOUT, degrade, random_cutout, random_dihedral, zoom
 from cellda.imaging.colour_space import KORNIA_LAB, LAB, ColourSpace, shear, unshear
+from cellda.imaging.nucleus import BLUR
 from cellda.imaging.symmetries import dihedral_views
 
 COUNT, SIDE, ROUNDS = 16, 128, 61

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-from cellda.text import shown
+from cellda.text import shortened, shown
 
 
 class CelldaError(Exception):
@@ -59,13 +59,6 @@ def quoted(value: object) -> str:
         return shortened(repr(value), 200)
     except (ValueError, RecursionError):  # a number of thousands of digits, or a trap
         return f"a {type(value).__name__} that cannot be written out"
-
-
-def shortened(text: str, most: int) -> str:
-    """A text, with its middle left out if it is longer than `most` characters."""
-    return (
-        text if len(text) <= most else f"{text[: most - most // 4 - 5]} ... {text[len(text) - most // 4 :]}"
-    )
 
 
 _LONGEST, _COMPARED = 100, 400

@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from cellda.errors import UnknownNameError, shortened
+from cellda.errors import UnknownNameError
+from cellda.text import shortened
 
 CLASSES: tuple[str, ...] = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
 """Class names in the order of the class index 0..5."""
@@ -111,8 +112,37 @@ _DROPPED: tuple[str, ...] = (
     "PLA", "platelet", "giant platelet", "platelet clump", "THO", "thrombocyte",
     "RBC", "red blood cell", "red cell", "erythrocyte", "reticulocyte",
     "KSC", "smudge cell", "smudge", "basket cell", "ART", "artefact", "artifact", "NIF", "not identifiable",
-    "unidentified", "unknown", "OTH", "other", "other cell", "mixt", "mixed", "background", "debris",
+    "unidentified", "unknown", "OTH", "other", "other cell", "mixt", "mixed", "background", "debris", "unclear",
 )  # fmt: skip
+
+_TRANSLATED: dict[str | None, tuple[str, ...]] = {
+    "basophil": (
+        "Basophiler", "Basophiler Granulozyt", "Basophile Granulozyten", "basophile", "granulocyte basophile",
+        "granulocytes basophiles", "polynucléaire basophile", "polynucléaires basophiles", "basófilo", "granulocito basófilo",
+    ),
+    "eosinophil": (
+        "Eosinophiler", "Eosinophiler Granulozyt", "Eosinophile Granulozyten", "éosinophile", "granulocyte éosinophile",
+        "granulocytes éosinophiles", "polynucléaire éosinophile", "polynucléaires éosinophiles", "eosinófilo",
+        "granulocito eosinófilo",
+    ),
+    "erythroblast": ("Erythroblasten", "Normoblasten", "érythroblaste", "normoblaste", "eritroblasto", "normoblasto"),
+    "lymphocyte": ("Lymphozyt", "Lymphozyten", "linfocito"),
+    "monocyte": ("Monozyt", "Monozyten", "monocito"),
+    "neutrophil": (
+        "Neutrophiler", "Neutrophiler Granulozyt", "Neutrophile Granulozyten", "neutrophile", "granulocyte neutrophile",
+        "granulocytes neutrophiles", "polynucléaire neutrophile", "polynucléaires neutrophiles", "neutrófilo",
+        "granulocito neutrófilo", "Stabkerniger", "Stabkernige", "stabkerniger Neutrophiler",
+        "stabkerniger neutrophiler Granulozyt", "Segmentkerniger", "Segmentkernige", "segmentkerniger Neutrophiler",
+        "segmentkerniger neutrophiler Granulozyt", "neutrophile segmenté", "neutrófilo segmentado", "neutrófilo en banda",
+    ),
+    None: (
+        "unklar", "unbekannt", "inconnu", "desconocido", "sonstige", "autre", "otro", "Blasten", "blaste", "blasto",
+        "Thrombozyt", "Thrombozyten", "plaquette", "plaqueta", "Erythrozyt", "Erythrozyten", "eritrocito", "Myelozyt",
+        "Myelozyten", "mielocito", "Metamyelozyt", "Metamyelozyten", "metamielocito", "Promyelozyt", "Promyelozyten",
+        "promielocito",
+    ),
+}  # fmt: skip
+"""Names in German, French and Spanish by their class."""
 
 
 def _key(name: str) -> str:
@@ -121,11 +151,14 @@ def _key(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", plain.lower())
 
 
-_KNOWN: dict[str, tuple[str, str | None]] = {
+_ENGLISH: dict[str, tuple[str, str | None]] = {
     **{_key(name): (name, None) for name in _DROPPED},
     **{_key(name): (name, label) for label, names in _FOLDED.items() for name in names},
 }
 """Key -> (the name as written above, its class or None)."""
+
+_KNOWN = {_key(name): (name, label) for label, names in _TRANSLATED.items() for name in names} | _ENGLISH
+"""The same for all names."""
 
 
 def fold(raw_label: str) -> str | None:
@@ -158,6 +191,11 @@ def _known(key: str) -> tuple[str, str | None] | None:
     return next((_KNOWN[candidate] for candidate in candidates if candidate in _KNOWN), None)
 
 
+def is_known(name: str) -> bool:
+    """Whether `fold` knows a name, as one of the six classes or as cells that are left out."""
+    return _known(_key(name)) is not None
+
+
 def names_a_class(name: str) -> bool:
     """Whether `fold` knows a name as one of the six classes."""
     known = _known(_key(name))
@@ -179,7 +217,7 @@ def _refusal(raw_label: str, *, suggest: bool = True) -> str:
 
 
 def _near(key: str) -> str:
-    close = difflib.get_close_matches(key, _KNOWN, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(key, _ENGLISH, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(_KNOWN[hit][0]) for hit in close)}?"
     return (

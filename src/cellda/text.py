@@ -5,7 +5,7 @@ stored raw, it could end a row, break an encoder, or run as a formula. Three fun
 
 - `shown` for people: terminals, messages, reports.
 - `plain` for stored tables and records: UTF-8 without control characters, from which `original` returns the name.
-- `cell` for CSV: `plain`, and a leading apostrophe where a spreadsheet would see a formula. `original` removes it, too.
+- `csv_safe` for CSV: a leading apostrophe where a spreadsheet would see a formula in a plain text. `original` removes it, too.
 
 Characters are escaped as `\u{1b}`, undecodable bytes as `\u{dcff}` (Python's surrogates for file names). Any other name stays
 as it is, also with a backslash in it.
@@ -24,22 +24,25 @@ _UNSAFE = re.compile(f"[{_CONTROL}]")
 _UNSAFE_BUT_LINES = re.compile(f"(?!\n)[{_CONTROL}]")
 _LOOKS_ESCAPED = re.compile(r"\\(?=u\{)")
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
+_AGREEING = re.compile(r"\(s\)|\(([\w ]+)\|([\w ]+)\)")
 _FORMULA = ("=", "+", "-", "@", "'", "＝", "＋", "－", "＠")
 
 
-def shown(text: object, *, lines: bool = False, limit: int | None = None) -> str:
+def shortened(text: str, most: int) -> str:
+    """A text, with its middle left out if it is longer than `most` characters."""
+    return (
+        text if len(text) <= most else f"{text[: most - most // 4 - 5]} ... {text[len(text) - most // 4 :]}"
+    )
+
+
+def shown(text: object, *, lines: bool = False) -> str:
     """A text for people: control characters and undecodable bytes are escaped.
 
     Args:
         text: What to show; anything else than text is converted by `str`.
         lines: Whether line ends are kept, for texts of several lines.
-        limit: Most characters; the middle of a longer text is left out.
     """
-    safe = (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_escape, str(text))
-    if limit is not None and len(safe) > limit:
-        kept = (limit - 3) // 2
-        return f"{safe[:kept]}...{safe[len(safe) - kept :]}"
-    return safe
+    return (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_escape, str(text))
 
 
 @overload
@@ -55,17 +58,12 @@ def plain(text: str | None) -> str | None:
     return None if text is None else _UNSAFE.sub(_escape, _LOOKS_ESCAPED.sub(r"\\u{5c}", text))
 
 
-def cell(text: str) -> str:
-    """A name for a cell of a CSV file that spreadsheets open: `plain`, with an apostrophe before `= + - @` and apostrophes.
+def csv_safe(text: str) -> str:
+    """A plain text for a cell of a CSV file: an apostrophe before what a spreadsheet could run as a formula.
 
-    >>> cell("=1+1.png")
+    >>> csv_safe("=1+1.png")
     "'=1+1.png"
     """
-    return csv_safe(plain(text))
-
-
-def csv_safe(text: str) -> str:
-    """A plain text for a cell of a CSV file: an apostrophe before what a spreadsheet could run as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -75,8 +73,28 @@ def from_csv(text: str) -> str:
 
 
 def original(text: str, *, csv: bool = False) -> str:
-    """The name from which `plain` (with `csv`: `cell`) made a text."""
+    """The name from which `plain` (with `csv`: and `csv_safe`) made a text."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), from_csv(text) if csv else text)
+
+
+def counted(number: int, what: str) -> str:
+    """A number with words that agree with it.
+
+    >>> counted(1, "image(s) (is|are) flagged")
+    '1 image is flagged'
+    >>> counted(2000, "image(s) (is|are) flagged")
+    '2,000 images are flagged'
+
+    Args:
+        number: How many.
+        what: Words that follow the number: `(s)` is added, and the second of `(is|are)` taken, unless it is 1.
+    """
+    return f"{number:,} {agreeing(number, what)}"
+
+
+def agreeing(number: int, words: str) -> str:
+    """Words that agree with a number, as in `counted`, without the number."""
+    return _AGREEING.sub(lambda found: (found[2] or "s") if number != 1 else (found[1] or ""), words)
 
 
 def _escape(found: "re.Match[str]") -> str:

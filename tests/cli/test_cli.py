@@ -427,6 +427,16 @@ def test_figure_is_written(cellda_, tmp_path: Path):
         assert min(image.size) > 300
 
 
+NO_GROUPS = "jiangxi_tecom, jin_woo_choi: no groups: images of one patient may be on both sides"
+
+
+def test_tables_and_figures_name_the_targets_without_groups(cellda_, tmp_path: Path):
+    some = [RESULTS, "--condition", "our_workflow"]
+    assert f"- {NO_GROUPS}" in cellda_("table", "conditions", *some, "--markdown").out.splitlines()
+    assert NO_GROUPS in text(cellda_("figure", "bars", *some, "--out", tmp_path / "figure.png").out)
+    assert "no groups" not in cellda_("table", "conditions", *some, "--target", "raabin").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cellda.adapters
+import cellda.datasets
 from cellda.cli import findings
 from cellda.cli.findings import State, survived
 from cellda.errors import ConfigurationError
@@ -121,7 +122,7 @@ def test_datasets_are_recognised_and_what_is_wrong_is_named(cellda_, tmp_path):
     (root / "rabin").mkdir()
     (root / ".hidden").mkdir()
     found = list(findings.data(root))
-    assert told(found)["folder"] == "1 cells (1 neutrophil)"
+    assert told(found)["folder"] == "1 cell (1 neutrophil)"
     assert "raabin" in wrong(found)
     assert "raabin" in told(found)["rabin"]
     assert {one.subject for one in found} == {"folder", "raabin", "rabin"}
@@ -152,3 +153,29 @@ def test_whatever_stops_a_search_is_a_finding():
     found = list(survived(stopped(), "data"))
     assert found[0].text == "fine"
     assert wrong(found)["data"].startswith("/data: the disk reports an error")
+
+
+def test_whatever_lies_in_a_data_folder_is_named(tmp_path, monkeypatch):
+    cells(tmp_path / "folder" / "neutrophil")
+    cells(tmp_path / "synthetic" / "neutrophil")
+    for name in ("cells.csv", "raabin.zip", "raabin.download.json", "bccd.partial.lock"):
+        (tmp_path / name).touch()
+    for name in ("bccd.partial", "raabin"):
+        (tmp_path / name).mkdir()
+    load = cellda.datasets.load
+
+    def broken(name, *rest):
+        if name == "raabin":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(tmp_path / name))
+        return load(name, *rest)
+
+    monkeypatch.setattr(cellda.datasets, "load", broken)
+    found = {one.subject: one for one in findings.data(tmp_path)}
+    assert found.keys() == {"folder", "synthetic", "cells.csv", "raabin.zip", "bccd.partial", "raabin"}
+    assert "the disk reports an error" in found["raabin"].text
+    assert "reads no files" in found["synthetic"].text
+    assert "folder=PATH" in found["synthetic"].remedy
+    assert found["cells.csv"].remedy == f"give it as table={tmp_path / 'cells.csv'}"
+    assert "unpack" in found["raabin.zip"].remedy
+    assert "fetch" in found["bccd.partial"].remedy
+    assert found["folder"].state is State.GOOD

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from PIL import Image
 
 from cellda.cli.commands import app
+from cellda.errors import ConfigurationError
 from cellda.experiment.result import RunResult
 from tiny import recipe
 
@@ -26,7 +28,8 @@ def writing_options():
     def walk(command, names):
         for name, inner in getattr(command, "commands", {}).items():
             walk(inner, [*names, name])
-        for option in () if names == ["doctor"] else command.params:  # which reports what it cannot write
+        # `doctor` reports what it cannot write, and `store` only shows.
+        for option in () if names[:1] in (["doctor"], ["store"]) else command.params:
             found.extend((tuple(names), name) for name in option.opts if name in WRITES)
 
     walk(typer.main.get_command(app), [])
@@ -40,8 +43,6 @@ NEEDED = {
     ("adapt",): [],
     ("predict",): [".", "."],
     ("table",): ["summary", "."],
-    ("store",): (),
-    ("store", "clear"): ("--all", "--dry-run"),
     ("figure",): ["query_size", "."],
 }
 """What else a command needs before its options are looked at."""
@@ -64,6 +65,61 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
         f"cellda: {option}: {tmp_path / 'file' / 'below'} cannot be written: a part of the path"
     )
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs names that are not UTF-8")
+@pytest.mark.parametrize(("command", "option"), writing_options())
+def test_a_place_whose_name_is_not_utf8_is_refused_before_the_work(
+    cellda_, monkeypatch, tmp_path, command, option
+):
+    monkeypatch.chdir(tmp_path)
+    said = cellda_(*command, *NEEDED[command], option, tmp_path / os.fsdecode(b"run\xff"))
+    assert said.status == 2
+    assert "cannot be used for results: its path is not valid UTF-8" in said.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder dataset of two classes."""
+    for name in ("Basophil", "Monocyte"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (40, 40), (200, 60 * number, len(name))).save(
+                tmp_path / "own" / name / f"{number}.png"
+            )
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("run", "--store"), ("run", "--save"), ("adapt", "--store"), ("adapt", "--save"), ("ablate", "--store"),
+     ("bench", "--save"), ("bench", "--store")],
+)  # fmt: skip
+def test_results_do_not_go_into_a_folder_of_images(cellda_, tmp_path, own, command, option):
+    name = "--labelled" if command == "adapt" else "--target"
+    for inner in (own, own / "Basophil", own / "new" / "folder"):
+        given = [command, name, f"folder={own}", option, inner]
+        if command == "adapt" and option == "--store":
+            given += ["--save", tmp_path / "model"]
+        said = cellda_(*given)
+        assert said.status == 2
+        assert f"{option}: {inner} lies in the folder of images {own}, where results would be" in said.err
+    if command == "adapt":
+        said = cellda_("adapt", "--unlabelled", own, "--save", own / "model")
+        assert f"--save: {own / 'model'} lies in the folder of images {own}" in said.err
+    assert sorted(file.name for file in own.iterdir()) == ["Basophil", "Monocyte"]
+
+
+def test_python_keeps_results_out_of_folders_of_images_too(tmp_path, own):
+    for call in (
+        lambda: recipe().run(f"folder={own}", store=own / "store", progress=False),
+        lambda: recipe().adapt(f"folder={own}", store=own / "store", progress=False),
+        lambda: recipe(adapter="adabn").adapt(unlabelled=own, store=own / "store", progress=False),
+    ):
+        with pytest.raises(ConfigurationError, match="lies in the folder of images"):
+            call()
+    assert sorted(file.name for file in own.iterdir()) == ["Basophil", "Monocyte"]
 
 
 def test_a_folder_of_another_run_is_refused_before_the_work(cellda_, tmp_path, monkeypatch):

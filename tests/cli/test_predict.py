@@ -1,15 +1,19 @@
 """`cellda predict`: rows as they are made, one for every image, and nothing lost."""
 
 import csv
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -65,9 +69,23 @@ def test_one_row_for_each_image(cellda_, model: Path, cells: Path, tmp_path: Pat
     columns = [f"p_{name}" for name in found.classes]
     np.testing.assert_allclose(table[columns].to_numpy(float), found.probabilities.numpy(), atol=6e-5)
     assert list(table.columns) == ["path", "predicted", *columns, "flag", "reason"]
+    most = np.array(found.classes)[found.probabilities.argmax(1).numpy()]
     judged = table["flag"].to_numpy() == ""
-    assert (table["predicted"].to_numpy() == np.array(found.labels))[judged].all()
-    assert [name.name for name in (tmp_path / "out").iterdir()] == ["p.csv"]
+    assert (table["predicted"].to_numpy() == most)[judged].all()
+    assert sorted(name.name for name in (tmp_path / "out").iterdir()) == ["p.csv", "p.csv.json"]
+
+
+def test_the_command_and_python_give_the_same_classes(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (SIDE, SIDE), (225, 205, 215)).save(cells / "empty.png")
+    assert cellda_("predict", model, cells, "--save", tmp_path / "p.parquet").status == 0
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    found = CellClassifier.load(model).predict(cells)
+    assert found.labels == [None if pd.isna(name) else name for name in table["predicted"]]
+    assert found.flags == table["flag"].tolist()
+    assert (found.labels[-1], found.flags[-1]) == (None, "no_nucleus")
+    assert found.labels.count(None) < 6
 
 
 def test_unreadable_files_are_rows_with_a_reason_and_status_3(
@@ -104,7 +122,7 @@ def test_patterns_choose_images(cellda_, model: Path, cells: Path, tmp_path: Pat
     said = cellda_(
         "predict", model, cells, "--exclude", "*_mask.png", "--exclude", "011*", "--save", tmp_path / "p.csv"
     )
-    assert "leave out 6 of 17 images" in text(said.err)
+    assert "left out: 6 images that --include and --exclude leave out" in text(said.err)
     assert len(pd.read_csv(tmp_path / "p.csv")) == 11
     said = cellda_("predict", model, cells, "--include", "cells/00?.png", "--save", tmp_path / "q.csv")
     assert len(pd.read_csv(tmp_path / "q.csv")) == 10
@@ -179,12 +197,17 @@ def test_boxes_are_classified_each(cellda_, model: Path, cells: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("path,x,y,w\n000.png,1,1,5\n", r"lack the column\(s\) h"),
+        ("path,x,y,w\n000.png,1,1,5\n", r"lacks 1 column: its first line must name at least path, x, y, w, h.*no column 'h'"),
+        ("path,x,y,w,h,X\n000.png,1,1,5,5,9\n", r"more than one column.*'x': the columns x, X"),
         ("path,x,y,w,h\n", r"have no rows"),
-        ("path,x,y,w,h\n000.png,90,1,5,5\n", r"line 2: the box \(90, 1, 5, 5\) lies outside 000\.png of 40 x 40"),
-        ("path,x,y,w,h\n000.png,a,1,5,5\n", r"line 2: the box \(a, 1, 5, 5\) is not made of four numbers"),
+        ("path,x,y,w,h\n000.png,a,1,5,5\n", r"line 2: the box \(a, 1, 5, 5\) is not made of numbers"),
+        ("path,x,y,w,h\n000.png,1.4,1,5,5\n", r"line 2: the box \(1\.4, 1, 5, 5\) is not made of whole numbers"),
+        ("path,x,y,w,h\n000.png,1,-2,5,5\n", r"line 2: the box \(1, -2, 5, 5\) begins at a negative pixel"),
+        ("path,x,y,w,h\n000.png,,,,\n", r"line 2: the box is empty"),
+        ("path,x,y,w,h\n000.png,1,1,5,5,7\n", r"line 2: 6 entries under 5 columns"),
+        ("path,x,y,w,h\n000.png,1,1,5,5\n\n./000.png,1.0,1,5,5\n", r"1 of 2 rows.*line 4: repeats the box of line 2"),
         ("path,x,y,w,h\n000.png,1,1,0,5\n", r"line 2: .* has no width or height"),
-        ("path,x,y,w,h\nno.png,1,1,5,5\n,1,1,5,5\n000.png,1\n", r"(?s)3 of 3 rows.*no\.png.*path is empty.*2 entries"),
+        ("path,x,y,w,h\n000.png,1,1,5,5\n,1,1,5,5\n000.png,1\n", r"(?s)2 of 3 rows.*path is empty.*lacks y, w, h"),
     ],
 )  # fmt: skip
 def test_bad_boxes_are_listed(cellda_, model, cells, tmp_path, rows: str, message: str) -> None:
@@ -194,10 +217,107 @@ def test_bad_boxes_are_listed(cellda_, model, cells, tmp_path, rows: str, messag
     assert pd.Series([text(said.err)]).str.contains(message).all(), said.err
 
 
+def test_boxes_without_an_image_or_outside_are_rows_with_a_reason(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("path,x,y,w,h\n000.png,1,1,20,20\nno.png,1,1,5,5\n000.png,90,1,5,5\n000.png,2,2,20,20\n")
+    given = ("predict", model, cells, "--boxes", boxes, "--save", tmp_path / "p.csv")
+    said = cellda_(*given, "--strict")
+    assert (said.status, (tmp_path / "p.csv").exists()) == (2, False)
+    assert "2 of 4 images cannot be used; nothing was predicted (--strict)" in text(said.err)
+    assert cellda_(*given).status == 3
+    table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert table["reason"].tolist() == [
+        "",
+        "the file does not exist",
+        "the box (90, 1, 5, 5) lies outside the image of 40 x 40",
+        "",
+    ]
+    assert (table["p_basophil"] != "").tolist() == [True, False, False, True]
+
+
+def test_boxes_are_read_as_tables_are(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"Path": ["000.png", "001.png"], "X": [1, 30], "Y": [2.0, 3.0], "W": 20, "H": 20})
+    rows.assign(patient=["a", "b"]).to_excel(tmp_path / "boxes.xlsx", index=False)
+    said = cellda_("predict", model, cells, "--boxes", tmp_path / "boxes.xlsx", "--save", tmp_path / "p.csv")
+    assert said.status == 0
+    assert "1 unused column: 1 patient" in text(said.err)
+    assert "--group" not in said.err
+    assert "1 box reaches beyond the image" in text(said.err)
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert found[["x", "y", "w", "h"]].to_numpy().tolist() == [[1, 2, 20, 20], [30, 3, 20, 20]]
+
+
 def test_nothing_to_predict_is_said(cellda_, model: Path, tmp_path: Path) -> None:
     said = cellda_("predict", model, "--save", tmp_path / "p.csv")
     assert said.status == 2
     assert "nothing to predict: give images" in text(said.err)
+
+
+def test_bits_are_stated_as_elsewhere(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
+    """12 bits in 16: 4095 is white if that is said, and a reason without a word."""
+    pixels = np.asarray(Image.open(cells / "000.png")).astype(np.uint16) * 16
+    tifffile.imwrite(cells / "deep.tif", pixels, photometric="rgb")
+    arguments = ["predict", model, cells, "--include", "000.png", "--include", "deep.tif"]
+    unsaid = cellda_(*arguments, "--save", tmp_path / "unsaid.csv")
+    assert unsaid.status == 3
+    assert "--bits 12" in text(pd.read_csv(tmp_path / "unsaid.csv")["reason"].iloc[1])
+    said = cellda_(*arguments, "--bits", "12", "--strict", "--save", tmp_path / "said.parquet")
+    assert said.status == 0, said.err
+    table = pd.read_parquet(tmp_path / "said.parquet")
+    columns = [name for name in table if name.startswith("p_")]
+    np.testing.assert_allclose(table[columns].iloc[1], table[columns].iloc[0], atol=0.01)
+    assert read(tmp_path / "said.parquet")["made_by"]["bits"] == 12
+    found = CellClassifier.load(model).predict([cells / "deep.tif"], bits=12)
+    np.testing.assert_allclose(found.probabilities[0], table[columns].iloc[1].to_numpy(float), atol=1e-6)
+
+
+# ------------------------------------------------------------------ the record
+
+
+def read(table: Path) -> dict[str, Any]:
+    return json.loads(table.with_name(f"{table.name}.json").read_text(encoding="utf-8"))
+
+
+def test_what_was_left_out_is_recorded_next_to_the_table(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    (cells / "notes.txt").write_text("a")
+    (cells / ".hidden.png").write_bytes(b"")
+    said = cellda_("predict", model, cells, "--exclude", "00[01].png", "--save", tmp_path / "p.csv")
+    assert said.status == 0
+    account = read(tmp_path / "p.csv")["account"]
+    assert account["used"] == 10
+    left = {one["what"].partition("(s)")[0]: (one["count"], one["names"]) for one in account["left_out"]}
+    assert left["file"] == (1, [str(cells / "notes.txt")])
+    assert left["hidden file"] == (1, [str(cells / ".hidden.png")])
+    assert left["image"] == (2, [str(cells / "000.png"), str(cells / "001.png")])
+    for count, names in left.values():
+        assert str(count) in text(said.err)
+        assert all(name in text(said.err) for name in names)
+    # A table that is replaced has the record of its own call.
+    assert (
+        cellda_("predict", model, cells / "000.png", "--overwrite", "--save", tmp_path / "p.csv").status == 0
+    )
+    assert read(tmp_path / "p.csv")["account"]["left_out"] == []
+
+
+def test_a_model_that_is_replaced_meanwhile_is_recorded_as_it_was_loaded(
+    cellda_, model: Path, cells: Path, tmp_path: Path, monkeypatch
+) -> None:
+    place, other = shutil.copytree(model, tmp_path / "model"), classifier(1)
+    assert other.identity != CellClassifier.load(place).identity
+    load = CellClassifier.load
+
+    def loaded(folder: Path) -> CellClassifier:
+        found = load(folder)
+        other.save(folder)
+        return found
+
+    monkeypatch.setattr(CellClassifier, "load", loaded)
+    assert cellda_("predict", place, cells, "--save", tmp_path / "p.csv").status == 0
+    assert read(tmp_path / "p.csv")["made_by"]["model"] == load(model).identity
 
 
 # ------------------------------------------------------------------ names
@@ -289,7 +409,10 @@ def test_a_killed_prediction_goes_on_and_ends_the_same(model: Path, cells: Path,
     assert last.returncode == 3
     assert "Continuing after 8 of 12 images" in text(last.stderr)
     assert parts.read_bytes() == whole.read_bytes()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["cells", "parts.parquet", "whole.parquet"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "cells", "parts.parquet", "parts.parquet.json", "whole.parquet", "whole.parquet.json",
+    ]  # fmt: skip
+    assert read(parts) == read(whole)
 
 
 def test_an_interrupted_table_of_something_else_is_refused(
@@ -315,16 +438,30 @@ def test_an_interrupted_table_of_something_else_is_refused(
     partial.write_text("not even JSON")
     file.unlink()
     said = cellda_("predict", model, cells, "--save", file)
-    assert "an interrupted table of another prediction" in text(said.err)
+    assert "p.csv.partial exists and is not an interrupted table; remove it" in text(said.err)
+    assert partial.read_text() == "not even JSON"
+
+
+@pytest.mark.parametrize("left", ["nothing", "torn", "no rows", "torn row"])
+def test_an_interrupted_table_without_rows_does_not_stand_in_the_way(
+    cellda_, model: Path, cells: Path, tmp_path: Path, left: str
+) -> None:
+    file, partial = tmp_path / "p.csv", tmp_path / "p.csv.partial"
+    head = '{"made_by": {"model": "another"}}\n'
+    row = head + '{"path": "000.png", "pred'
+    partial.write_text({"nothing": "", "torn": head[:25], "no rows": head, "torn row": row}[left])
+    said = cellda_("predict", model, cells, "--save", file)
+    assert (said.status, len(pd.read_csv(file)), partial.exists()) == (0, 12, False)
+    assert "interrupted" not in said.err
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
-    from filelock import FileLock
+    from cellda.runtime.lock import locked
 
-    with FileLock(tmp_path / "p.csv.partial.lock"):
+    with locked(tmp_path / "p.csv.partial.lock"):
         said = cellda_("predict", model, cells, "--save", tmp_path / "p.csv")
     assert said.status == 2
-    assert "Another process is writing" in text(said.err)
+    assert f"p.csv is being written by process {os.getpid()} on " in text(said.err)
 
 
 def test_output_that_is_not_utf8_is_escaped(model: Path, cells: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_what_is_no_setting(text: str):
 
 def test_what_is_not_yaml():
     with pytest.raises(
-        ConfigurationError, match=r"value of --set sources=\[barcelona cannot be read: expected"
+        ConfigurationError, match=r"value of --set sources=\[barcelona is not YAML in line 1: .* expected"
     ):
         settings.parse(["sources=[barcelona"])
 

@@ -1,5 +1,6 @@
 """`cellda store`: what takes the room, and that nothing else than what was asked for is removed."""
 
+import errno
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from cellda.experiment import orphans
 from cellda.experiment.orphans import announce, orphaned
 from cellda.runtime.store import KEYS, Store, stage_digest
 from cellda.runtime.versions import versions
+from cellda.text import counted
 from said import text
 
 
@@ -98,11 +100,11 @@ def test_it_removes_what_was_asked_for_and_nothing_else(cellda_, store: Store, o
         os.utime(place, (long_ago, long_ago))
     before = names(store)
     dry = cellda_("store", "clear", *options, "--dry-run", "--store", store.root)
-    assert f"{sum(gone.values())} results" in dry.out
+    assert counted(sum(gone.values()), "result(s)") in dry.out
     assert names(store) == before
     said = cellda_("store", "clear", *options, "--yes", "--store", store.root)
     assert said.status == 0
-    assert f"Removed {sum(gone.values())} results" in said.out
+    assert f"Removed {counted(sum(gone.values()), 'result(s)')}" in said.out
     left = names(store)
     assert {"pixels/of_the_user"} <= left < before
     assert len(before - left) == sum(gone.values())
@@ -119,6 +121,33 @@ def test_clearing_what_is_damaged_reads_the_files(cellda_, store: Store) -> None
     assert not entry.exists()
 
 
+@pytest.mark.parametrize("found", ["file", "broken link"])
+def test_what_is_not_a_folder_is_shown_as_damaged_and_removed(cellda_, store: Store, found: str) -> None:
+    places = [store.path("pixels", {"number": 1}).with_name(f"{'0123' * 4}{end}") for end in ("", ".damaged")]
+    for place in places:
+        place.write_text("x") if found == "file" else place.symlink_to(store.root / "gone")
+    said = cellda_("store", "--store", store.root)
+    assert f"damaged: {places[0]} ({'it is a file' if found == 'file' else 'it is a link'}" in text(said.out)
+    assert cellda_("store", "clear", "--store", store.root, "--damaged", "--yes").status == 0
+    assert not any(place.is_symlink() or place.exists() for place in places)
+
+
+def test_a_store_that_cannot_be_written_is_shown_and_not_cleared(cellda_, store: Store, monkeypatch) -> None:
+    def refuse(_folder: Path) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("cellda.runtime.place.try_folder", refuse)
+    assert cellda_("store", "--store", store.root).status == 0
+    assert cellda_("store", "--store", store.root, "clear", "--all", "--dry-run").status == 0
+    for given in (("--store", store.root, "clear", "--all"), ("clear", "--all", "--store", store.root)):
+        said = cellda_("store", *given, "--yes")
+        assert said.status == 2
+        assert "the disk is read-only" in text(said.err)
+    (store.root / "file").touch()
+    for place in (store.root / "file", store.root / "file" / "below"):
+        assert cellda_("store", "--store", place).err.startswith(f"cellda: --store: {place}")
+
+
 def test_it_asks_before_it_removes(cellda_, store: Store, monkeypatch) -> None:
     before = names(store)
     for answer, status in ((False, 1), (True, 0)):
@@ -131,7 +160,7 @@ def test_what_a_process_works_on_stays(cellda_, store: Store) -> None:
     digest = stage_digest({"n": 4})
     with FileLock(store.root / "pixels" / f"{digest}.lock"):
         said = cellda_("store", "clear", "--partial", "--yes", "--store", store.root)
-    assert "1 stay, because a process works on them" in said.out
+    assert "1 result stays, because a process works there" in said.out
     assert f"pixels/{digest}.partial" in names(store)
 
 
@@ -141,6 +170,8 @@ def test_what_a_process_works_on_stays(cellda_, store: Store) -> None:
         ([], "Say what to remove: --older 30d"),
         (["--older", "soon"], "'soon' is not a time; write hours, days or weeks, as in 12h, 30d or 8w"),
         (["--kind", "pixel"], "No results of kind 'pixel' are in"),
+        (["--all", "--partial"], "--all stands alone, and --partial would narrow it"),
+        (["--hashes", "--older", "1d"], "--hashes stands alone, and --older would narrow it"),
     ],
 )
 def test_unclear_wishes_are_refused(cellda_, store: Store, options, answer: str) -> None:
@@ -189,3 +220,31 @@ def test_an_entry_is_orphaned_by_version_code_or_format(monkeypatch) -> None:
     assert orphaned({**known, "computing": "other"}) == "the code of cellda has changed"
     assert orphaned({**known, "search": {"computing": "other"}}) == "the code of cellda has changed"
     assert orphaned({**known, "versions": {"torch": "0.1"}}).startswith("torch 0.1 -> ")
+
+
+# --- hashes of images
+
+
+def test_the_hashes_of_images_are_shown_and_removed_alone(cellda_, store: Store) -> None:
+    (store.root / "contents.sqlite.damaged").write_bytes(b"damaged")
+    before = names(store)
+    assert "contents.sqlite: 12 bytes of hashes" in text(cellda_("store", "--store", store.root).out)
+    dry = cellda_("store", "clear", "--hashes", "--dry-run", "--store", store.root)
+    assert "(12 bytes) would be removed" in text(dry.out)
+    assert (store.root / "contents.sqlite").exists()
+    assert cellda_("store", "clear", "--hashes", "--yes", "--store", store.root).status == 0
+    assert not list(store.root.glob("contents*"))
+    assert names(store) == before
+    again = cellda_("store", "clear", "--hashes", "--yes", "--store", store.root)
+    assert "There are no hashes" in text(again.out)
+
+
+def test_options_before_and_after_clear_have_one_meaning(cellda_, store: Store, tmp_path: Path) -> None:
+    before = names(store)
+    said = cellda_("store", "--verify", "--store", store.root, "clear", "--damaged", "--yes")
+    assert said.status == 2
+    assert "--verify only shows" in text(said.err)
+    said = cellda_("store", "--store", store.root, "clear", "--all", "--yes", "--store", tmp_path)
+    assert said.status == 2
+    assert "--store is given twice" in text(said.err)
+    assert names(store) == before

@@ -98,7 +98,7 @@ def test_images_that_are_not_classified_are_said(cellda_, own: Path, tmp_path: P
     )
     said = cellda_("predict", tmp_path / "model", own / "images", "--save", tmp_path / "found.csv")
     assert said.status == 0
-    assert "1 HEIC image(s), which need the package pillow-heif" in text(said.err)
+    assert "1 HEIC image, for which the package pillow-heif is needed" in text(said.err)
 
 
 def test_an_adapted_model_keeps_the_account(cellda_, own: Path, recipe_file: Path, tmp_path: Path):
@@ -157,3 +157,26 @@ def test_a_number_that_is_given_twice_is_refused() -> None:
     for texts in (["10", "30"], ["raabin=5", "raabin=7"]):
         with pytest.raises(ConfigurationError, match="is given twice"):
             numbers(texts, ["raabin"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("run", "--target", "synthetic/1", "--group", "slide"), "dataset 'synthetic' has no such option"),
+        (
+            ("datasets", "check", "folder", ".", "--group", "slide"),
+            "--group names a column of a table (table=cells.csv); dataset 'folder' has no such option. In a folder, patients "
+            "are folders above the classes.",
+        ),
+        (("datasets", "show", "raabin", ".", "--bits", "12"), "--bits is for images of your own"),
+        (("adapt", "--save", "x", "--unlabelled", ".", "--group", "slide"), "say how --labelled is read"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_options_of_another_kind_of_dataset_are_refused(
+    cellda_, arguments, answer: str, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    said = cellda_(*arguments)
+    assert said.status == 2
+    assert answer in text(said.err)

@@ -44,7 +44,7 @@ def test_a_report_holds_all_findings(tmp_path):
         ("cell(s) of none of the six classes", "platelet", ("platelet/d.png",)),
         ("hidden folder(s)", "", (".cache",)),
         ("hidden file(s)", "", ("seg/.hidden.png",)),
-        ("file(s) that are not images by their suffix", ".txt", ("seg/notes.txt",)),
+        ("file(s) without the suffix of an image", ".txt", ("seg/notes.txt",)),
     }
     assert not report.ok
     text = printed(report)
@@ -92,7 +92,7 @@ def test_many_files_of_one_kind_are_one_line_and_all_can_be_listed(tmp_path):
     for number in range(30):
         (tmp_path / "seg" / f"{number}.xml").write_text("")
     report = check("folder", tmp_path)
-    assert "30 file(s) that are not images by their suffix: 30 .xml" in said.text(printed(report))
+    assert "30 files without the suffix of an image: 30 .xml" in said.text(printed(report))
     assert "29.xml" not in printed(report)
     every = printed(report.full())
     assert [number for number in range(30) if f"seg/{number}.xml" not in every] == []
@@ -115,7 +115,7 @@ def test_files_of_neighbours_are_not_listed(tmp_path):
     picture(tmp_path / "their_folder" / "x.png")
     report = check("table", tmp_path / "mine.csv")
     assert "their" not in printed(report.full())
-    assert "1 image(s) in the folders of its cells" in said.text(printed(report))
+    assert "1 image in the folders of its cells" in said.text(printed(report))
 
 
 def test_unreadable_boxes_are_told_apart(tmp_path):
@@ -131,3 +131,13 @@ def test_drawn_datasets_have_nothing_to_read():
     assert report.ok
     assert report.root is None
     assert set(report.counts.values()) == {2}
+
+
+def test_images_under_two_classes_are_listed_once(tmp_path):
+    for place in ("seg/a.png", "mono/a.png", "mono/c.png"):
+        picture(tmp_path / place, "red")
+    for place in ("seg/d.png", "seg/e.png"):
+        picture(tmp_path / place, "blue")
+    text = printed(check("folder", tmp_path))
+    assert text.count("mono/a.png") == 1
+    assert "kept in one group (1):\n  seg/d.png = seg/e.png" in text

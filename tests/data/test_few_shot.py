@@ -254,6 +254,11 @@ def test_zero_cells_draw_nothing():
             'at the image level, for protocol="paper"',
         ),
         (grouped([("monocyte", "a"), ("monocyte", "a"), ("basophil", "b")]), {"n": 2}, "finer groups"),
+        (
+            ungrouped(basophil=6),
+            {"n": 10},
+            "of one class, basophil: give cells of at least 2 classes, or ask for n = 5",
+        ),
         (ungrouped(neutrophil=5, monocyte=5, basophil=1), {"n": 10, "kind": "random"}, ""),
     ],
 )

@@ -106,7 +106,7 @@ def test_all_broken_images_are_listed_and_nothing_is_left(cells: CellDataset, st
     for file in broken:
         file.write_bytes(b"not an image")
     cells = cellda.datasets.load("folder", cells.root)
-    with pytest.raises(DataError, match=r"2 image\(s\) of folder/cells under .* cannot be read") as caught:
+    with pytest.raises(DataError, match=r"2 images of folder/cells under .* cannot be read") as caught:
         cached_pixels(cells, 16, store)
     assert [problem.partition(": ")[0] for problem in caught.value.problems] == [str(file) for file in broken]
     assert list(store.root.rglob("*.npy")) == []
@@ -314,7 +314,7 @@ def test_broken_images_of_all_datasets_are_listed_together(tmp_path: Path, store
     for folder in folders:
         (folder / "monocyte" / "0.png").write_bytes(b"")
     wanted = [(cellda.datasets.load("folder", folder), 16, store, WHOLE) for folder in folders]
-    with pytest.raises(DataError, match=r"2 image\(s\) cannot be read.*nothing was trained") as caught:
+    with pytest.raises(DataError, match=r"2 images cannot be read.*nothing was trained") as caught:
         decode_all(wanted)
     assert all(str(folder) in problem for folder, problem in zip(folders, caught.value.problems, strict=True))
     (folders[0] / "monocyte" / "0.png").unlink()

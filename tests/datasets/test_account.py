@@ -1,6 +1,7 @@
 """One account of what was found, used and left out, and layouts that are refused with the remedy."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cellda.data.own_cells import image_files
 from cellda.datasets import load
 from cellda.datasets.reading.account import NO_GROUPS, Account, Tally
 from cellda.datasets.reading.names import natural
-from cellda.errors import ConfigurationError, DataError, UnknownNameError
+from cellda.errors import CelldaError, ConfigurationError, DataError, UnknownNameError
 from trees import FILES, TREES, picture
 
 
@@ -38,12 +39,12 @@ def test_whatever_is_left_out_of_a_folder_is_counted_with_its_reason(tmp_path: P
     assert reasons(account) == {
         "cell(s) of none of the six classes|blast": 3,
         "cell(s) of none of the six classes|platelet": 3,
-        "folder(s) of thumbnails or deleted files|": 5,
-        "image(s) that are not part of the layout|": 1,
+        "folder(s) of thumbnails|": 5,
+        "image(s) outside the layout|": 1,
         "file(s) of thumbnails or settings that systems keep|Thumbs.db": 1,
         "HEIC image(s)|.heic": 1,
-        "whole slide(s) or files of a microscope's own format: export the cells as PNG or TIFF|.svs": 1,
-        "file(s) that are not images by their suffix|.txt": 1,
+        "whole slide(s) or file(s) of a microscope's own format: export the cells as PNG or TIFF|.svs": 1,
+        "file(s) without the suffix of an image|.txt": 1,
         "hidden file(s)|": 1,
         "broken link(s)|": 2,
     }
@@ -77,7 +78,7 @@ def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path):
         (tmp_path / "own" / "seg" / f"up{number}").symlink_to(above)
     account = (dataset := load("folder", tmp_path / "own")).account
     assert list(dataset.table["path"]) == ["mono/a.png", "seg/p1/a.png"]
-    assert reasons(account)["link(s) to a folder above them|"] == 3
+    assert reasons(account)["link(s) to a folder above|"] == 3
 
 
 def test_a_link_to_a_folder_elsewhere_is_followed(tmp_path: Path):
@@ -130,7 +131,19 @@ def test_folders_of_patients_above_the_classes_are_the_groups(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "parts", [("train", "val", "test"), ("Training", "Testing"), ("fold_1", "fold_2"), ("data",)]
+    "parts",
+    [
+        ("train", "val", "test"),
+        ("Training", "Testing"),
+        ("fold_1", "fold_2"),
+        ("data",),
+        ("set_train", "set_val"),
+        ("training_set", "test_set"),
+        ("train_data", "data_a"),
+        ("myTrain", "myTST"),
+        ("HeldOut", "rest"),
+        ("part 1 hold-out", "part 2"),
+    ],
 )
 def test_classes_below_parts_of_a_dataset_are_refused_with_the_folder_to_write(tmp_path: Path, parts):
     for part in parts:
@@ -139,6 +152,48 @@ def test_classes_below_parts_of_a_dataset_are_refused_with_the_folder_to_write(t
     with pytest.raises(DataError, match=r"classes lie one level down: write folder=") as caught:
         load("folder", tmp_path)
     assert f"folder={tmp_path / parts[0]}" in str(caught.value)
+
+
+def test_parts_for_training_inside_class_folders_are_not_groups(tmp_path: Path):
+    for part in ("train", "Test_set", "val"):
+        picture(tmp_path / "seg" / part / f"{part}.png")
+        picture(tmp_path / "mono" / part / "P1" / f"{part}.png")
+        picture(tmp_path / "mono" / "P2" / part / f"{part}.png")
+    picture(tmp_path / "seg" / "plain.png")
+    picture(tmp_path / "seg" / "strain 7" / "a.png")
+    dataset = load("folder", tmp_path)
+    groups = dict(zip(dataset.table["path"], dataset.table["group"], strict=True))
+    assert {path: group for path, group in groups.items() if group is None} == {
+        f"seg/{name}": None
+        for name in ("plain.png", "train/train.png", "Test_set/Test_set.png", "val/val.png")
+    }
+    assert {group for path, group in groups.items() if path.startswith("mono")} == {"P1", "P2"}
+    assert groups["seg/strain 7/a.png"] == "strain 7"
+    assert "divide a dataset for training and testing are not taken for groups" in " ".join(
+        dataset.account.lines()
+    )
+    (tmp_path / "whole").mkdir()
+    for patient in ("P1", "P2"):
+        picture(tmp_path / "whole" / patient / "seg" / "train" / "a.png")
+    assert list(load("folder", tmp_path / "whole").table["group"]) == ["P1", "P2"]
+
+
+@pytest.mark.parametrize(
+    "masks", ["masks", "Mask", "cell_masks", "ground truth", "GT", "annotations", "overlay"]
+)
+def test_masks_in_folders_of_their_own_are_not_cells(tmp_path: Path, masks: str):
+    for name in ("seg", "mono"):
+        picture(tmp_path / name / "a.png")
+        picture(tmp_path / name / masks / "a.png")
+        picture(tmp_path / name / "P1" / masks / "b.png")
+    picture(tmp_path / "seg" / "masked man" / "b.png")
+    picture(tmp_path / "seg" / "~snapshot" / "c.png")
+    dataset = load("folder", tmp_path)
+    assert list(dataset.table["path"]) == ["mono/a.png", "seg/a.png", "seg/masked man/b.png"]
+    assert reasons(dataset.account) == {
+        "image(s) outside the layout|": 4,
+        "folder(s) of thumbnails|": 1,
+    }
 
 
 def test_classes_two_levels_down_are_refused_with_the_folder_of_the_patients(tmp_path: Path):
@@ -167,7 +222,7 @@ def test_a_class_of_images_that_cannot_be_read_says_so(tmp_path: Path):
     (tmp_path / "seg").mkdir()
     (tmp_path / "seg" / "a.heic").write_text("x")
     with pytest.raises(
-        DataError, match=r"'seg' holds no image.*1 HEIC image\(s\), which need the package pillow-heif"
+        DataError, match=r"'seg' holds no image.*1 HEIC image, for which the package pillow-heif is needed"
     ):
         load("folder", tmp_path)
 
@@ -266,3 +321,39 @@ def test_a_message_lists_the_first_problems_and_counts_the_others():
     assert len(error.problems) == 20_000
     assert "... and 19,900 more" in str(error)
     assert len(str(error)) < 100_000
+
+
+def test_a_tally_takes_all_that_another_one_holds(tmp_path: Path):
+    left, tally = Tally(), Tally()
+    left.leave("hidden file(s)", "", [".a"])
+    left.leave_unnamed("empty row(s)", 3)
+    left.note("the table was read as cp1252")
+    tally.leave_unnamed("empty row(s)", 1)
+    tally.take(left, tmp_path)
+    account = tally.close("all", 0)
+    assert {one.what: (one.count, one.names) for one in account.left_out} == {
+        "hidden file(s)": (1, (f"{tmp_path}/.a",)),
+        "empty row(s)": (4, ()),
+    }
+    assert account.notes == (f"{tmp_path}: the table was read as cp1252",)
+
+
+@pytest.mark.parametrize("name", ["cells.xls", "cells.ods", "cells.xlsm", "cells.TSV", "cells.txt"])
+def test_the_path_of_any_table_is_answered_with_the_dataset_to_write(name: str):
+    with pytest.raises(UnknownNameError, match=f"write table={name}"):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["own.zip", "./cells.tar.gz", "/data/x.7z"])
+def test_an_archive_as_the_name_of_a_dataset_is_to_be_unpacked(name: str):
+    with pytest.raises(UnknownNameError, match=r"is an archive.*unpack it, and write folder=<the folder>"):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["folder=own2", "folder=../own2", "raabin=/data/x"])
+def test_a_source_with_a_place_is_answered_with_how_sources_are_given(name: str):
+    base, _, place = name.partition("=")
+    with pytest.raises(
+        CelldaError, match=rf"write '{base}', make {re.escape(place)} the '{base}' in a data folder"
+    ):
+        cellda.Recipe(sources=[name])

@@ -135,7 +135,7 @@ def test_a_file_cut_off_or_gone_since_is_said_when_it_is_read(tmp_path):
     with pytest.raises(DataError, match=r"train_images of .*bloodmnist_64\.npz"):
         dataset.read(range(len(dataset)), 64)
     file.unlink()
-    with pytest.raises(DataError, match="are gone"):
+    with pytest.raises(DataError, match="is gone"):
         _ = dataset.fingerprint
 
 

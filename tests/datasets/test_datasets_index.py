@@ -1,11 +1,15 @@
 """Indexing decodes no image, however many there are."""
 
+import os
 import shutil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import ImageFile
 
 import cellda.datasets
+from cellda.datasets.reading.names import suffix
 from cellda.errors import DataError
 from trees import FILES, TREES, barcelona, bccd, jslh, lisc, munich_2019, munich_2021, raabin
 
@@ -128,3 +132,8 @@ def test_171373_images_are_indexed(tmp_path):
         "lymphocyte": 26_242,
         "neutrophil": 29_424,
     }
+
+
+@given(st.text(st.characters(exclude_characters="/\0"), max_size=12))
+def test_the_suffix_of_a_name_is_that_of_the_standard_library(name: str):
+    assert suffix(name) == os.path.splitext(name)[1].lower()  # noqa: PTH122

@@ -146,7 +146,7 @@ def test_table_lists_every_problem_with_its_line(tmp_path):
         line = [problem for problem in problems if problem.startswith(f"line {number}:")]
         assert len(line) == 1, number
         assert what in line[0]
-    assert "line 10, line 16: 'neutrofil' is not a known cell type; did you mean 'neutrophil'" in text
+    assert "lines 10, 16: 'neutrofil' is not a known cell type; did you mean 'neutrophil'" in text
     assert len(problems) == 13
 
 

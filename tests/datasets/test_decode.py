@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
+from cellda.datasets.reading import decode as reading
 from cellda.datasets.reading.decode import decode, decode_resized, frame_size, unusable
 from cellda.errors import DataError
 
@@ -115,13 +116,14 @@ def test_exif_orientation_is_applied(tmp_path, rgb, orientation, suffix):
     assert frame_size(file) == (upright.shape[1], upright.shape[0])
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
-def test_of_animated_files_the_first_frame_counts(tmp_path, suffix):
-    frames = [Image.new("RGB", (8, 6), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])
+def test_films_are_refused_because_any_frame_may_show_the_cell(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
-    red, green, _ = decode(tmp_path / f"a.{suffix}").float().mean((1, 2)).tolist()
-    assert red > 240
-    assert green < 15
+    with pytest.raises(DataError, match=r"it holds 3 frames, .*save that one as PNG"):
+        decode(tmp_path / f"a.{suffix}")
+    frames[0].save(tmp_path / f"b.{suffix}", save_all=True)
+    assert decode(tmp_path / f"b.{suffix}")[0].float().mean() > 240
 
 
 def test_a_box_cuts_and_is_clamped_to_the_frame(tmp_path, rgb):
@@ -200,6 +202,19 @@ def test_all_unusable_files_of_a_batch_are_listed_together(tmp_path, rgb):
     steps = []
     assert list(unusable(files, steps.append)) == list(range(1, len(files)))
     assert sum(steps) == len(files)
+
+
+def test_consecutive_boxes_of_one_image_are_cut_from_one_decoding(tmp_path, rgb, monkeypatch):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rgb).save(tmp_path / name)
+    boxes = [(x, 1, 5, 6) for x in range(9)]
+    files = [(tmp_path / name, box) for name in ("a.png", "b.png") for box in boxes]
+    decodings = []
+    real = reading.decoded
+    monkeypatch.setattr(reading, "decoded", lambda *given: decodings.append(1) or real(*given))
+    found = decode_resized(files, 8)
+    assert len(decodings) == 2
+    assert all(one.equal(decode_resized([file], 8)[0]) for one, file in zip(found, files, strict=True))
 
 
 def test_nothing_is_warned_about(tmp_path, monkeypatch):

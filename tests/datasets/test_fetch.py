@@ -225,7 +225,9 @@ def test_a_place_that_cannot_be_written_is_an_error_in_a_sentence(tecom: bytes, 
 def test_two_processes_do_not_fetch_the_same(server: Server, tecom: bytes, tmp_path: Path):
     with (
         FileLock(tmp_path / "jiangxi_tecom.partial.lock"),
-        pytest.raises(ConfigurationError, match="Another process is fetching dataset 'jiangxi_tecom'"),
+        pytest.raises(
+            ConfigurationError, match=r"'jiangxi_tecom' is being fetched into .* by another process"
+        ),
     ):
         fetch("jiangxi_tecom", tmp_path)
     assert server.answers == []

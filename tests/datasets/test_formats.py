@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from cellda.data.check import check
 from cellda.data.own_cells import OwnCells
 from cellda.data.pixel_cache import WHOLE, pixels_key
 from cellda.datasets.reading.decode import decode, frame_size
+from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.formats.samples import Samples
 from cellda.datasets.reading.formats.unusual import unusual
 from cellda.errors import ConfigurationError, DataError
+from cellda.text import counted
 
 
 @pytest.fixture
@@ -160,6 +163,74 @@ def test_previews_are_passed_over(tmp_path, rgb):
         writer.write(rgb, photometric="rgb", metadata=None)
         writer.write(np.ascontiguousarray(rgb[::2, ::2]), photometric="rgb", subfiletype=1, metadata=None)
     assert np.array_equal(shown(tmp_path / "a.tif"), rgb)
+
+
+FURTHER = {
+    "smaller": (lambda rgb: rgb[::2, ::2], {}, "2 pages.*unclear"),
+    "of another shape": (lambda rgb: rgb[:7], {}, "2 pages.*unclear"),
+    "below the first": (lambda rgb: rgb[::2, ::2], {"below": True}, "2 pages.*unclear"),
+    "a mask": (lambda rgb: rgb[..., 0], {"kind": 4}, "transparency mask"),
+    "the image of which the first is a preview": (lambda rgb: rgb, {"first": 1}, "first page is a preview"),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_pages_that_are_not_marked_as_smaller_copies_are_refused(tmp_path, rgb, name):
+    made, how, reason = FURTHER[name]
+    page = np.ascontiguousarray(made(rgb))
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(
+            rgb,
+            photometric="rgb",
+            metadata=None,
+            subfiletype=how.get("first", 0),
+            subifds=int("below" in how),
+        )
+        kind = {"subfiletype": 1} if "kind" in how else {}
+        writer.write(page, photometric="rgb" if page.ndim == 3 else "minisblack", metadata=None, **kind)
+    if "kind" in how:  # which tifffile does not write
+        data = (tmp_path / "a.tif").read_bytes()
+        marked, wanted = (struct.pack("<HHII", 254, 4, 1, kind) for kind in (1, how["kind"]))
+        assert data.count(marked) == 1
+        (tmp_path / "a.tif").write_bytes(data.replace(marked, wanted))
+    with pytest.raises(DataError, match=reason):
+        decode(tmp_path / "a.tif")
+
+
+def with_pyramid(file, rgb):
+    """Two smaller copies below the page, as OME-TIFF has them."""
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(rgb, photometric="rgb", metadata=None, subifds=2)
+        for step in (2, 4):
+            smaller = np.ascontiguousarray(rgb[::step, ::step])
+            writer.write(smaller, photometric="rgb", metadata=None, subfiletype=1)
+    return file
+
+
+def with_thumbnail(file, rgb, scale=0.5):
+    """A JPEG with a further picture, as cameras and phones write it."""
+    first = Image.fromarray(rgb)
+    other = first.resize((int(first.width * scale), int(first.height * scale)))
+    first.save(file, "MPO", save_all=True, append_images=[other], quality=95)
+    return file
+
+
+def test_a_second_picture_in_a_jpeg_is_refused_unless_it_is_smaller(tmp_path, rgb):
+    with pytest.raises(DataError, match=r"it holds 2 pictures, .*save that one as PNG"):
+        decode(with_thumbnail(tmp_path / "a.jpg", rgb, 1))
+    Image.fromarray(rgb).save(tmp_path / "plain.jpg", quality=95)
+    assert np.array_equal(shown(with_thumbnail(tmp_path / "b.jpg", rgb)), shown(tmp_path / "plain.jpg"))
+
+
+def test_smaller_copies_are_passed_over_and_counted(tmp_path, rgb):
+    files = [with_pyramid(tmp_path / "a.tif", rgb), with_thumbnail(tmp_path / "b.jpg", rgb)]
+    assert np.array_equal(shown(files[0]), rgb)
+    assert list(map(previews, files)) == [2, 1]
+    for name in ("c.jpg", "c.tif", "c.png"):
+        Image.fromarray(rgb).save(tmp_path / name)
+        assert previews(tmp_path / name) == 0
+    (tmp_path / "broken.tif").write_bytes(b"II*\0")
+    assert previews(tmp_path / "broken.tif") == 0
 
 
 # ------------------------------------------------------------------ significant bits
@@ -404,6 +475,85 @@ def test_a_jpeg_that_ends_before_its_last_block_is_refused(tmp_path, kept):
         decode(tmp_path / "a.jpg")
 
 
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+
+
+def scans_of(data):
+    """Where the scans of a JPEG without previews begin, and where the last one ends."""
+    places = [place for place in range(len(data) - 1) if data[place : place + 2] == b"\xff\xda"]
+    return [*places, data.rindex(b"\xff\xd9")]
+
+
+def jpeg_of(mode, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(NOISE).convert(mode).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def one_scan_for_each_component():
+    """A baseline JPEG of three scans, put together from three grey ones with the same tables."""
+    parts = []
+    for component in Image.fromarray(NOISE).convert("YCbCr").split():
+        buffer = io.BytesIO()
+        component.save(buffer, "JPEG", quality=90)
+        parts.append(buffer.getvalue())
+    frame, scan = parts[0].index(b"\xff\xc0"), parts[0].index(b"\xff\xda")
+    tables = frame + 2 + int.from_bytes(parts[0][frame + 2 : frame + 4], "big")
+    sizes = parts[0][frame + 4 : frame + 9]
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    out = parts[0][:frame] + b"\xff\xc0\x00\x11" + sizes + b"\x03" + components + parts[0][tables:scan]
+    for number, part in enumerate(parts, start=1):
+        start, end = scans_of(part)
+        out += b"\xff\xda\x00\x08\x01" + bytes([number]) + part[start + 6 : end]
+    return out + b"\xff\xd9"
+
+
+SCANS = {
+    "colour": (lambda: jpeg_of("RGB", progressive=True), 10),
+    "colour in full": (lambda: jpeg_of("RGB", progressive=True, subsampling=0, quality=95), 10),
+    "grey": (lambda: jpeg_of("L", progressive=True), 6),
+    "print": (lambda: jpeg_of("CMYK", progressive=True), 18),
+    "restarts": (lambda: jpeg_of("RGB", progressive=True, restart_marker_blocks=2), 10),
+    "baseline": (one_scan_for_each_component, 3),
+}
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_a_jpeg_that_lacks_a_scan_is_refused(tmp_path, kind):
+    made, count = SCANS[kind]
+    data, file = made(), tmp_path / "a.jpg"
+    file.write_bytes(data)
+    whole = decode(file)
+    with Image.open(file) as image:
+        assert np.array_equal(whole.permute(1, 2, 0), np.asarray(image.convert("RGB")))
+    places = scans_of(data)
+    assert len(places) == count + 1
+    for place in places[1:-1]:
+        file.write_bytes(data[:place] + b"\xff\xd9")
+        with pytest.raises(DataError, match="its last scans are missing"):
+            decode(file)
+    for first, after in pairwise(places):
+        file.write_bytes(data[: (first + after) // 2] + b"\xff\xd9")
+        with pytest.raises(DataError, match="truncated"):
+            decode(file)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("side", [8, 16, 40])
+def test_a_small_jpeg_that_is_cut_within_its_last_block_is_refused(tmp_path, side, kept):
+    buffer = io.BytesIO()
+    Image.fromarray(NOISE[:side, :side]).save(buffer, "JPEG", quality=90)
+    data = buffer.getvalue()
+    start, end = scans_of(data)
+    start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    last = max(start, end - 100)
+    (tmp_path / "a.jpg").write_bytes(data)
+    decode(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(data[: int(last + kept * (end - last))] + b"\xff\xd9")
+    with pytest.raises(DataError, match="truncated"):
+        decode(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
 def test_a_jpeg_that_ends_in_mid_grey_is_whole(tmp_path, rgb, options):
     image = Image.new("RGB", (100, 90), (128, 128, 128))
@@ -470,20 +620,20 @@ def test_a_check_names_depth_used_range_and_pages(tmp_path, rgb):
         ("composite.tif", rgb.transpose(2, 0, 1).copy(), {"imagej": True, "metadata": {"axes": "CYX"}}),
     ):
         files[name] = written(tmp_path / name, values, **options)
-    frames = [Image.fromarray(rgb), Image.fromarray(rgb[::-1])]
-    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
-    files["film.gif"] = tmp_path / "film.gif"
+    files["pyramid.tif"] = with_pyramid(tmp_path / "pyramid.tif", rgb)
+    files["camera.jpg"] = with_thumbnail(tmp_path / "camera.jpg", rgb)
     for name in ("plain.png", "plain.jpg", "plain.bmp"):
         Image.fromarray(rgb).save(tmp_path / name)
         files[name] = tmp_path / name
     low, high = deep(rgb, 16).min(), deep(rgb, 16).max()
     assert unusual(files) == [
-        f"2 image(s): 16 bits stored, of which 16 are taken as significant; values from {low // 2} to {high}, the darkest "
+        f"2 images: 16 bits stored, of which 16 are taken as significant; values from {low // 2} to {high}, the darkest "
         f"image to {high // 2} (deep.tif, ...)",
-        f"1 image(s): 16 bits stored, of which 12 are taken as significant; values from {deep(rgb, 12).min()} to 4095, the "
+        f"1 image: 16 bits stored, of which 12 are taken as significant; values from {deep(rgb, 12).min()} to 4095, the "
         "darkest image to 4095 (stated.tif)",
-        "1 image(s): red, green and blue are separate planes (composite.tif)",
-        "1 image(s): 2 images in one file, of which the first is read (film.gif)",
+        "1 image: red, green and blue are separate planes (composite.tif)",
+        "1 image: 2 smaller pictures in the same file, which are passed over (pyramid.tif)",
+        "1 image: 1 smaller picture in the same file, which is passed over (camera.jpg)",
     ]
 
 
@@ -498,7 +648,11 @@ def test_a_dataset_takes_the_bits_of_its_camera(tmp_path, rgb):
             plain.read([0], 20)
         assert told.read([0], 20)[0].max() > 250
         assert not check(plain).ok
-        assert check(told).unusual[0].startswith(f"{len(told)} image(s): 16 bits stored, of which 12")
+        assert (
+            check(told)
+            .unusual[0]
+            .startswith(f"{counted(len(told), 'image(s)')}: 16 bits stored, of which 12")
+        )
         assert pixels_key(told, 20, WHOLE) != pixels_key(plain, 20, WHOLE)
         with pytest.raises(ConfigurationError, match="bits"):
             cellda.datasets.load(name, root, bits=17)

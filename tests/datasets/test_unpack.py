@@ -65,7 +65,7 @@ def test_nothing_of_a_malicious_archive_is_written(trap: str, tmp_path: Path):
     archive.parent.mkdir()
     archive.write_bytes(content)
     folder.mkdir(parents=True)
-    with pytest.raises(DataError, match=r"1 of its [123] entries are unsafe") as caught:
+    with pytest.raises(DataError, match=r"1 of its (1 entry|[23] entries) is unsafe") as caught:
         unpack(archive, folder)
     assert problem in str(caught.value)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["archive", "deep", "in", "out"]

@@ -21,6 +21,7 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.bootstrap import group_counts, interval, resample
 from cellda.evaluation.compare import across_draws, compare, compare_per_image, holm, rank_biserial
 from cellda.evaluation.condition import FACTS, Condition
+from cellda.evaluation.groups import without_groups
 from cellda.evaluation.metrics import Metrics, average, measure, precision_recall_curves
 from cellda.evaluation.predictions import (
     COLUMNS,
@@ -34,6 +35,7 @@ from cellda.evaluation.predictions import (
 )
 from cellda.evaluation.rates import MEASURES
 from cellda.taxonomy import CLASSES
+from predicted import run as predicted_run
 
 CONDITION = Condition(
     name="our_workflow",
@@ -365,6 +367,8 @@ def test_metrics_serialise_and_print():
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert Metrics.model_validate_json(text).model_dump_json() == text
     printed = str(measure(run(MIXED)))
+    assert f"{len(MIXED)} cells, each its own group" in printed
+    assert f"{len(MIXED)} cells, 1 group" in str(measure(run(MIXED, groups=["s"] * len(MIXED))))
     assert "macro precision" in printed
     assert "monocyte*" in printed
     assert "accuracy" in metrics.summary
@@ -555,3 +559,18 @@ def test_across_draws_gives_mean_deviation_and_every_value():
     assert spread.loc["t0", "sd"] == pytest.approx(0.4)
     assert spread.loc["t1", "runs"] == 2
     assert np.isnan(across_draws(score_table(base=[0.5]))["sd"].iloc[0])
+
+
+def test_targets_without_groups_are_those_whose_images_are_groups_of_their_own() -> None:
+    known = predicted_run("full", "known", 0, 2.0)
+    image = known["path"]
+    tables = {
+        "known": known,
+        "one_patient_is_known": known.assign(group=image.where(image != image[5], "patient 1")),
+        "images": known.assign(group=image),
+        "boxes": known.assign(group=image, path=image + "#xywh=0,0,9,9"),
+        "twins": known.assign(group=image.where(image != image[3], image[0])),
+        "empty": known.assign(group=pd.NA),
+    }
+    table = pd.concat(one.assign(target=name) for name, one in tables.items())
+    assert without_groups(table) == ["boxes", "empty", "images", "twins"]

@@ -1,18 +1,22 @@
 """What was left out of the data is told and recorded; labelled cells that cannot be learned from are refused."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 import cellda.datasets
 from cellda import Study
 from cellda.data.few_shot import draw_support
+from cellda.datasets.reading.account import PREVIEWS
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.result import RunResult
-from cellda.experiment.workflow import keep
+from cellda.experiment.workflow import accounted, keep
 from cellda.experiment.workspace import Workspace
 from said import text
 from tiny import quiet, recipe, target
@@ -41,8 +45,8 @@ def test_a_run_tells_and_records_what_was_left_out(tmp_path: Path, messy: Path, 
     result = chosen.run(f"folder={messy}", store=tmp_path)
     told = text(capsys.readouterr().err)
     assert "24 of 28 cells are used" in told
-    assert "4 cell(s) of none of the six classes: 4 blast" in told
-    assert "1 HEIC image(s)" in told
+    assert "4 cells of none of the six classes: 4 blast" in told
+    assert "1 HEIC image," in told
     assert told.count("24 of 28") == 1
     own, source = RunResult(result.path).record.accounts
     assert (own.used, own.found, own.without_groups) == (24, 28, True)
@@ -71,7 +75,7 @@ def test_an_adaptation_tells_and_keeps_what_was_left_out(tmp_path: Path, messy: 
     model = recipe(adapter="adabn").adapt(own, messy, store=tmp_path / "store")
     told = text(capsys.readouterr().err)
     assert "24 of 28 cells are used" in told
-    assert "unlabelled images: 28 of 28 cells are used. left out: 1 HEIC image(s)" in told
+    assert "unlabelled images: 28 are used. left out: 1 HEIC image," in told
     keep(model, recipe(), tmp_path / "model", [own.account])
     [kept] = json.loads((tmp_path / "model" / "accounts.json").read_text())
     assert kept["used"] == 24
@@ -143,3 +147,63 @@ def test_a_recipe_file_with_a_number_without_end_is_refused(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"recipe\.yaml cannot be read as YAML") as caught:
         cellda.Recipe.from_yaml(file)
     assert len(str(caught.value)) < 1000
+
+
+# --- known only once images are decoded, or hashed
+
+
+def with_previews(folder: Path) -> list[str]:
+    """Write one cell of each class as TIFF with a smaller copy next to it."""
+    files = []
+    for file in sorted(folder.glob("*/*0.png")):
+        pixels = np.asarray(Image.open(file))
+        with tifffile.TiffWriter(file.with_suffix(".tif")) as writer:
+            writer.write(pixels, photometric="rgb", metadata=None)
+            writer.write(pixels[::2, ::2].copy(), photometric="rgb", metadata=None, subfiletype=1)
+        file.unlink()
+        files.append(file.with_suffix(".tif").relative_to(folder).as_posix())
+    assert files
+    return files
+
+
+def test_previews_that_are_passed_over_are_told_and_in_every_account(tmp_path: Path, capsys):
+    root = drawn(tmp_path / "own")
+    files = with_previews(root)
+    chosen, store = recipe(few_shot={"n": 6}), tmp_path / "store"
+    result = chosen.run(f"folder={root}", store=store)
+    said = f"folder/own: {len(files)} {PREVIEWS} ({files[0]})"
+    assert said in text(capsys.readouterr().err)
+
+    def counted(account):
+        return [(len(one.names), one.count) for one in account.left_out if one.what == PREVIEWS]
+
+    assert list(map(counted, result.record.accounts)) == [[(min(3, len(files)), len(files))], []]
+    for labelled in (None, f"folder={root}"):
+        for _ in range(2):  # made, and found in the store
+            workspace = Workspace(store=store, progress=False)
+            _, accounts = accounted(recipe(adapter="adabn"), labelled, root, workspace)
+            assert list(map(counted, accounts)) == [[(len(files), len(files))]] * (1 + bool(labelled))
+            assert [account.used for account in accounts] == [24] * len(accounts)
+    with pytest.warns(UserWarning, match=rf"{len(files)} image file\(s\) that also hold smaller pictures"):
+        result.model.predict(root)
+
+
+def test_the_account_says_what_was_done_with_twins(tmp_path: Path, capsys):
+    root = drawn(tmp_path / "own")
+    shutil.copy(next((root / "seg").iterdir()), root / "mono" / "copy.png")
+    told = {}
+    for twins in ("drop", "keep"):
+        with pytest.warns(UserWarning, match="copies under different classes"):
+            result = recipe(twins=twins, few_shot={"n": 6}).run(f"folder={root}", store=tmp_path / "store")
+        told[twins] = text(capsys.readouterr().err)
+        account = result.record.accounts[0]
+        assert (account.used, account.found) == ((23, 25) if twins == "drop" else (25, 25))
+        assert told[twins].count("25 cells are used") == 1
+        workspace = Workspace(store=tmp_path / "store", progress=False)
+        with pytest.warns(UserWarning, match="copies under different classes"):
+            _, accounts = accounted(recipe(adapter="adabn", twins=twins), f"folder={root}", root, workspace)
+        assert accounts[0].lines() == account.lines()
+    assert "23 of 25 cells are used" in told["drop"]
+    assert "2 copies of images under different classes (twins='drop')" in told["drop"]
+    assert "25 of 25 cells are used" in told["keep"]
+    assert "2 cell(s) are copies of one image under different classes, and are used" in told["keep"]

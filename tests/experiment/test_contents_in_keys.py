@@ -8,7 +8,9 @@ import pytest
 import cellda.datasets
 from cellda.data.own_cells import OwnCells
 from cellda.data.pixel_cache import cached_pixels
+from cellda.data.root import DataRoot
 from cellda.errors import DataError
+from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.study import Study
 from cellda.runtime.store import Store
@@ -102,9 +104,46 @@ def test_a_file_that_changes_before_it_is_decoded_is_named_and_nothing_is_kept(
     assert dataset.fingerprint
     changed = own / "monocyte" / "3.bmp"
     invert(changed)
-    with pytest.raises(DataError, match="1 files of dataset 'folder/own' changed") as caught:
+    with pytest.raises(DataError, match="1 file of dataset 'folder/own' changed") as caught:
         cached_pixels(dataset, 32, Store(tmp_path / "store"))
     assert str(changed) in caught.value.problems[0]
     assert not list((tmp_path / "store").rglob("*.npy"))
     dataset.refresh()
     assert cached_pixels(dataset, 32, Store(tmp_path / "store")).shape[0] == len(dataset)
+
+
+@pytest.mark.parametrize("where", ["neutrophil/new.bmp", "neutrophil/p1/new.bmp", "segs/new.bmp"])
+def test_a_file_that_was_added_is_another_run(tmp_path: Path, own: Path, where: str) -> None:
+    data = DataRoot(None)
+
+    def run() -> RunResult:
+        return recipe(few_shot={"n": 6}).run(f"folder={own}", data, store=tmp_path / "store", progress=False)
+
+    loaded = cellda.datasets.load("folder", own)
+    first, again = run(), run()
+    assert first.digest == again.digest
+    assert not loaded.relisted()
+    (own / "notes.txt").write_text("x")
+    assert not loaded.relisted()
+    picture(own / where, size=(32, 32))
+    other = run()
+    assert other.digest != first.digest
+    assert other.record.accounts[0].used == first.record.accounts[0].used + 1
+    with pytest.warns(UserWarning, match="holds other cells than when it was loaded; load it again"):
+        kept = recipe(few_shot={"n": 6}).run(loaded, store=tmp_path / "store", progress=False)
+    assert kept.digest == first.digest
+
+
+def test_a_row_that_was_added_to_a_table_is_seen(tmp_path: Path, own: Path) -> None:
+    file = tmp_path / "cells.csv"
+    rows = [f"own/{name}/{number}.bmp,{name}" for name in CLASSES for number in range(6)]
+    file.write_text("\n".join(["path,label", *rows]) + "\n")
+    data = DataRoot(None)
+    before = data.load(f"table={file}")
+    file.write_text(file.read_text() + "own/neutrophil/6.bmp,neutrophil\n")
+    data.refresh()
+    after = data.load(f"table={file}")
+    assert (len(before), len(after)) == (36, 37)
+    file.write_text(file.read_text().replace("6.bmp,neutrophil", "6.bmp,seg"))
+    assert after.relisted()
+    assert not cellda.datasets.load("synthetic/1").relisted()

@@ -63,7 +63,14 @@ RUN_BY: dict[str, set[str]] = {
     "datasets/reading/decode.py": {"pixels"},
     "datasets/reading/formats/tiff.py": {"pixels"},
     "data/pixel_cache.py": {"pixels"},
-    "framing/base.py": {"pixels", "source", "adapt", "search"},  # what a model has seen is measured with it
+    "framing/base.py": {"pixels"},
+    "framing/cell.py": set(),
+    "imaging/nucleus.py": {
+        "pixels",
+        "source",
+        "adapt",
+        "search",
+    },  # what a model has seen is measured with it
     "imaging/padding.py": {"pixels", "normalizer", "source", "adapt", "search"},
     "imaging/colour_space.py": {"normalizer", "source", "adapt", "search"},
     "normalizers/base.py": {"normalizer", "source", "adapt", "search"},

@@ -54,7 +54,7 @@ def test_run_adapt_and_study_refuse_them_and_say_what_to_do(own: Path, tmp_path:
         lambda: Study({"none": recipe(adapter="none")}, [target], workspace=quiet(store)).runs(),
     ):
         with pytest.raises(
-            CelldaError, match=r"2 image\(s\) of 'folder/own'.*remove.*twins='drop'.*--set"
+            CelldaError, match=r"2 images of 'folder/own'.*remove.*twins='drop'.*--set"
         ) as caught:
             work()
         assert all(twins in str(caught.value) for twins in TWINS)
@@ -73,7 +73,7 @@ def test_copies_are_left_out_or_kept_if_asked_for_which_is_said_and_recorded(
         "drop": "3 copies in the six classes are left out",
         "keep": "used as they are",
     }.items():
-        with pytest.warns(UserWarning, match=rf"2 image\(s\) of 'folder/own'.*{done}"):
+        with pytest.warns(UserWarning, match=rf"2 images of 'folder/own'.*{done}"):
             result = recipe(twins=twins).run(f"folder={own}", store=tmp_path / "store", progress=False)
         assert result.record.twins == {"folder/own": 3}
         used[twins] = {*result.record.support_files, *result.predictions["path"]}
@@ -126,7 +126,10 @@ def test_published_datasets_are_used_as_published_and_it_is_said(tmp_path: Path)
     assert len(report.contradictory) == 1
     assert report.ok
     with pytest.warns(UserWarning, match="used as they are"):
-        assert with_twins(dataset, None) is dataset
+        kept = with_twins(dataset, None)
+    assert kept.fingerprint == dataset.fingerprint
+    assert kept.account.used == kept.account.found == dataset.account.found
+    assert "2 cell(s) are copies of one image under different classes, and are used" in kept.account.notes[-1]
     with pytest.raises(DataError, match="different classes"):
         with_twins(dataset, "refuse")
     with pytest.warns(UserWarning, match="left out"):

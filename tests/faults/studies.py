@@ -19,7 +19,7 @@ import cellda.selection.search
 from cellda import Study
 from cellda.data import pixel_cache
 from cellda.experiment.workspace import Workspace
-from cellda.runtime.store import BUILDER, PARTIAL
+from cellda.runtime.store import LOCK, PARTIAL
 from tiny import SIDE, recipe, target
 
 pixel_cache.CHUNK = 8
@@ -145,7 +145,9 @@ def killed_until_done(store: Path, seed: int, patience: float, at: Counter[str])
 
 def holder(store: Path, among: set[int]) -> int | None:
     """One of these processes that is building an entry at this moment."""
-    for file in store.glob(f"*/*{PARTIAL}/{BUILDER}"):
+    for file in store.glob(f"*/*{LOCK}.holder"):
+        if not file.with_name(file.name.removesuffix(f"{LOCK}.holder") + PARTIAL).exists():
+            continue
         try:
             pid = int(pd.read_json(file, typ="series")["pid"])
         except (OSError, ValueError):

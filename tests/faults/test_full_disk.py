@@ -1,8 +1,12 @@
-"""A disk that is too small: one sentence that says what is missing, and with more room the next call goes on."""
+"""A disk that is too small: one sentence that says what is missing, and with more room the next call goes on.
+
+The disk is a small one in memory where such a disk may be mounted. Everywhere, the system's limit of the size of a file stands
+for it, which ends the same calls with the same kind of error.
+"""
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +43,22 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
             subprocess.run(["umount", place], check=True)
 
 
+@pytest.fixture
+def limit(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A folder in which no file can be larger than what was set last."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def sized(size: int) -> Path:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        return tmp_path
+
+    try:
+        yield sized
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def made(store: Path):
     chosen = recipe(
         adapter={"name": "full", "epochs": 1}, search={"trials": 2, "folds": 2}, training={"epochs": 2}
@@ -67,20 +87,38 @@ SIZES = [
 
 @pytest.mark.parametrize("sizes", SIZES)
 def test_wherever_the_disk_fills_the_next_call_goes_on(disk, expected, sizes: range) -> None:
-    refused = []
-    for size in sizes:
-        store = disk(size)
-        try:
-            found = made(store)
-            break
-        except CelldaError as error:
-            refused.append(str(error))
-    assert refused
-    assert all("is full" in said or "There is no room" in said for said in refused)
-    found = made(disk(50_000_000))
-    assert expected.equals(found)
-    assert not [place for place in store.glob("*/*") if place.suffix]
+    refused = refused_until_done(disk, sizes, expected)
     counts.write(
         "full_disk",
         [{"disks": len(refused) + 1, "refused_in_a_sentence": len(refused), "identical_with_more_room": 1}],
     )
+
+
+LIMITS = [
+    pytest.param([8_000, 100_000, 400_000], id="short"),
+    pytest.param(
+        [*range(4_100, 20_000, 1_000), *range(20_000, 800_000, 40_000)], id="long", marks=pytest.mark.faults
+    ),
+]
+
+
+@pytest.mark.parametrize("sizes", LIMITS)
+def test_whichever_file_becomes_too_large_the_next_call_goes_on(limit, expected, sizes: list[int]) -> None:
+    refused_until_done(limit, sizes, expected)
+
+
+def refused_until_done(sized: Callable[[int], Path], sizes: Sequence[int], expected) -> list[str]:
+    """Make the run in a place that grows until it has room; the sentences before that, one for each size."""
+    refused = []
+    for size in sizes:
+        try:
+            made(sized(size))
+            break
+        except CelldaError as error:
+            refused.append(str(error))
+    assert refused
+    assert all("There is no room" in said for said in refused)
+    store = sized(50_000_000)
+    assert expected.equals(made(store))
+    assert not [place for place in store.glob("*/*") if place.suffix]
+    return refused

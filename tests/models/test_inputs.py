@@ -1,5 +1,6 @@
 """What `predict` takes: the same cells in every form give the same prediction, and what is no RGB image is refused."""
 
+import copy
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+import cellda.datasets
 from cellda import CellClassifier
 from cellda.errors import DataError
 from cellda.models import Backbone
+from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 
 
@@ -74,6 +77,35 @@ def test_one_image_is_a_batch_of_one(model: CellClassifier, folder: Path) -> Non
     for one in (files(folder)[2], str(files(folder)[2]), Image.open(files(folder)[2]), whole, whole[None]):
         torch.testing.assert_close(model.predict(one).probabilities, wanted)
     assert model.predict(np.stack([whole, whole])).probabilities.shape == (2, 6)
+
+
+def test_a_tensor_is_predicted_and_judged_like_its_files(model: CellClassifier, tmp_path: Path) -> None:
+    drawn = cellda.datasets.load("synthetic/1", per_class=1).read(range(6), 50)
+    raw = torch.cat([drawn, torch.full((1, 3, 50, 50), 220, dtype=torch.uint8)])
+    places = [tmp_path / f"{number}.png" for number in range(len(raw))]
+    for place, pixels in zip(places, raw, strict=True):
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(place)
+    wanted = model.predict(places)
+    assert (wanted.labels[-1], wanted.flags[-1]) == (None, "no_nucleus")
+    assert None not in wanted.labels[:3]
+    for given in (raw, raw / 255, raw.double() / 255, raw.permute(0, 2, 3, 1).numpy()):
+        found = model.predict(given)
+        assert (found.labels, found.flags) == (wanted.labels, wanted.flags)
+        assert torch.equal(found.probabilities, wanted.probabilities)
+    assert model.predict((raw / 255).bfloat16()).flags[-1] == "no_nucleus"
+
+
+def test_pixels_in_the_networks_size_are_not_judged_by_it(model: CellClassifier, tmp_path: Path) -> None:
+    """They were resized for the network; a file of that size was not."""
+    drawn = cellda.datasets.load("synthetic/1", per_class=1)
+    clouds = torch.randn(30, 128, generator=torch.Generator().manual_seed(0))
+    other = copy.deepcopy(model)
+    other.seen = seen_of(clouds, torch.arange(30) % 3, torch.ones(30, dtype=torch.bool), [3.0], [100, 200])
+    small, smaller = (drawn.read(range(2), side) for side in (32, 30))
+    assert not any("size" in flag for flag in other.predict(small).flags)
+    assert all("size" in flag for flag in other.predict(smaller).flags)
+    Image.fromarray(small[0].permute(1, 2, 0).numpy()).save(tmp_path / "small.png")
+    assert "size" in other.predict(tmp_path / "small.png").flags[0]
 
 
 def test_a_photograph_that_was_turned_is_turned_in_memory_too(model: CellClassifier, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
-from torchvision.transforms.v2.functional import resize
 
 from cellda import CellClassifier
 from cellda.datasets.reading.decode import decode_resized
@@ -117,11 +117,15 @@ def test_any_timm_backbone_fits(name: str):
 @torch.no_grad()
 def test_predict_is_resize_normalize_network_softmax(model: CellClassifier):
     raw = pictures(side=48)
-    sized = resize(raw, [32, 32], antialias=True)
+    shown = [Image.fromarray(one.permute(1, 2, 0).numpy()).resize((32, 32), 2) for one in raw]
+    sized = torch.stack([torch.tensor(np.asarray(one)).permute(2, 0, 1) for one in shown])
     expected = model(model.normalizer(sized / 255)).softmax(1)
     found = model.predict(raw)
     torch.testing.assert_close(found.probabilities, expected, rtol=0, atol=1e-6)
-    assert found.labels == [CLASSES[index] for index in expected.argmax(1).tolist()]
+    most = [CLASSES[index] for index in expected.argmax(1).tolist()]
+    assert found.labels == [
+        None if "no_nucleus" in flag else label for label, flag in zip(most, found.flags, strict=True)
+    ]
     assert found.classes == CLASSES
     torch.testing.assert_close(found.probabilities.sum(1), torch.ones(5))
 
@@ -175,7 +179,6 @@ def test_predict_on_files(model: CellClassifier, files: list[Path]):
     expected = model.predict(decoded)
     for given in (files, [str(path) for path in files]):
         found = model.predict(given)
-        assert found.labels == expected.labels
         torch.testing.assert_close(found.probabilities, expected.probabilities)
     for one in (files[2], str(files[2])):
         torch.testing.assert_close(model.predict(one).probabilities, expected.probabilities[2:3])
@@ -200,7 +203,7 @@ def test_all_broken_files_are_in_one_error(model: CellClassifier, files: list[Pa
         (torch.zeros(3, 32, 32, dtype=torch.uint8), r"got \(3, 32, 32\)"),
         (torch.rand(2, 1, 32, 32), r"got \(2, 1, 32, 32\)"),
         (torch.zeros(2, 4, 32, 32, dtype=torch.uint8), r"got \(2, 4, 32, 32\)"),
-        (torch.zeros(2, 3, 32, 32, dtype=torch.int64), r"got torch.int64"),
+        (torch.zeros(2, 3, 32, 32, dtype=torch.int64), r"Image 0 holds int64"),
         (pictures(2).float(), r"must lie in \[0, 1\]; got values from"),
         (-torch.rand(2, 3, 32, 32), r"must lie in \[0, 1\]"),
         (torch.full((2, 3, 32, 32), torch.nan), r"must lie in \[0, 1\]"),
@@ -350,7 +353,7 @@ def test_weights_that_were_trained_with_registers_need_a_backbone_that_has_them(
 def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path):
     own = timm.create_model("test_vit", num_classes=0, img_size=64).state_dict()
     file = save_torch(own | {"norm.bias": torch.full_like(own["norm.bias"], torch.nan)}, tmp_path / "nan.pth")
-    with pytest.raises(ConfigurationError, match=r"NaN or infinite values in 1 tensors, first: norm\.bias"):
+    with pytest.raises(ConfigurationError, match=r"NaN or infinite values in 1 tensor, first: norm\.bias"):
         build_encoder(Backbone(name="test_vit", weights=str(file), image_size=64))
 
 
@@ -445,7 +448,7 @@ def test_loading_needs_no_pretrained_weights(tmp_path: Path, model: CellClassifi
         timm, "create_model", lambda *a, **k: (asked.append(k.get("pretrained")), create(*a, **k))[1]
     )
     assert CellClassifier.load(tmp_path).predict(pictures(1)).labels == model.predict(pictures(1)).labels
-    assert set(asked) == {False}
+    assert asked == [False, False]  # the layout that the file is compared with, and the model
 
 
 def test_a_fitted_normalizer_goes_with_the_model(tmp_path: Path, model: CellClassifier):

@@ -23,7 +23,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "presets": "named edits of a recipe, as data",
     },
     {
-        "imaging": "pure tensor functions: padding, colour spaces, augmentation, symmetries",
+        "imaging": "pure functions on images: padding, colour spaces, augmentation, symmetries, nuclei",
         "evaluation": "stored predictions -> numbers: measures, intervals, significance",
     },
     {

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cellda.runtime.device import CPU, DevicePlan, plan_for
+from cellda.errors import ConfigurationError
+from cellda.runtime.device import CPU, DevicePlan, device_named, plan_for
 from cellda.training import loop
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import PREDICTING, Trainer
@@ -31,6 +32,16 @@ def test_each_device_has_its_plan(monkeypatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, able=able: able)
         assert plan_for(torch.device("cuda:1")) == (modern if able else old)
     assert plan_for(torch.device("mps")) == DevicePlan()
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: None)
+    with pytest.raises(ConfigurationError, match=r"There is no device 'gpu' here; use one .* has: cpu\.$"):
+        device_named("gpu")
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    with pytest.raises(ConfigurationError, match=r"has: cpu, cuda, cuda:0, cuda:1\.$"):
+        device_named("gpu")
 
 
 def test_a_gpu_gets_its_plan(monkeypatch) -> None:

@@ -11,6 +11,7 @@ from cellda.errors import ConfigurationError
 from cellda.runtime import place
 from cellda.runtime.os_errors import number, reason, sentence
 from cellda.runtime.place import check_writable, written
+from cellda.runtime.store import Store
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and /dev/full")
 
@@ -118,6 +119,13 @@ def test_numbers_that_libraries_quote_are_understood():
 
 
 # ------------------------------------------------------------------ written whole or not at all
+
+
+def test_a_name_that_libraries_could_not_read_is_refused(tmp_path):
+    odd = tmp_path / os.fsdecode(b"odd\xff")
+    for writes in (lambda: Store(odd).check_writable(), lambda: written(odd / "a.parquet").__enter__()):
+        with pytest.raises(ConfigurationError, match="not valid UTF-8; choose another place or name"):
+            writes()
 
 
 def test_a_file_appears_whole(tmp_path):

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -79,3 +81,55 @@ def test_sizes_are_in_words():
         "2.3 MB",
         "25.8 GB",
     ]
+
+
+WRITERS = """
+import resource, signal, sys
+from pathlib import Path
+import numpy, pandas, torch
+from safetensors.torch import save_file
+from cellda.runtime.room import is_full
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+values, folder = numpy.random.rand(60_000), Path(sys.argv[1])
+tensor, table = torch.from_numpy(values), pandas.DataFrame({"a": values})
+for name, write in {
+    "torch": lambda file: torch.save(tensor, file),
+    "torch, a stream": lambda file: torch.save(tensor, file.open("wb", buffering=0)),
+    "safetensors": lambda file: save_file({"a": tensor}, file),
+    "numpy": lambda file: numpy.save(file, values),
+    "pandas": lambda file: table.to_csv(file),
+    "arrow": lambda file: table.to_parquet(file),
+    "python": lambda file: file.write_bytes(bytes(200_000)),
+}.items():
+    try:
+        write(folder / "file.npy")
+        print(name, "wrote it")
+    except Exception as error:
+        if not is_full(error):
+            print(name, repr(error))
+"""
+
+
+def test_what_every_library_says_of_too_little_room_is_understood(tmp_path: Path):
+    pytest.importorskip("resource")
+    said = subprocess.run(
+        [sys.executable, "-c", WRITERS, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (said.stdout, said.returncode) == ("", 0), said.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError(errno.EIO, "Input/output error"),
+        ValueError("a fault of the code: no space left in the list"),
+        RuntimeError("PytorchStreamReader failed reading zip archive"),
+        ConfigurationError("There is no adapter of this name: File too large"),
+    ],
+    ids=repr,
+)
+def test_another_error_on_a_full_disk_stays_what_it_is(error: Exception, monkeypatch):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _place: Usage(10**9, 10**9, 0))
+    assert not room.is_full(error)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from cellda.errors import ConfigurationError
-from cellda.runtime import manifest, store
+from cellda.runtime import lock, manifest, store
 from cellda.runtime.store import Store
 from cellda.runtime.work import Stage, Work, watched
 
@@ -199,6 +200,29 @@ def test_a_damaged_entry_is_named_set_aside_and_built_again(tmp_path: Path, caps
     assert not list(tmp_path.rglob("*.lock"))
 
 
+@pytest.mark.parametrize("found", ["file", "broken link"])
+def test_what_is_not_a_folder_is_set_aside_before_the_work(tmp_path: Path, capsys, found: str):
+    folder = Store(tmp_path).path("stage", KEY)
+    for place in (folder, folder.with_name(f"{folder.name}.partial")):
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("x") if found == "file" else place.symlink_to(tmp_path / "gone")
+    assert Store(tmp_path).find("stage", KEY) is None
+    said = capsys.readouterr().err
+    assert (
+        f"{folder} is damaged: {'it is a file' if found == 'file' else 'it is a link that leads nowhere'}"
+        in said
+    )
+    assert f"It is now {folder.name}.damaged" in said
+    assert entry(tmp_path) == folder
+    assert sorted(place.name for place in folder.parent.iterdir()) == [folder.name, f"{folder.name}.damaged"]
+
+
+def test_a_file_in_the_place_of_a_folder_of_the_store_is_named(tmp_path: Path):
+    (tmp_path / "stage").write_text("x")
+    with pytest.raises(ConfigurationError, match=rf"{tmp_path / 'stage'} is not a folder; remove it, or"):
+        entry(tmp_path)
+
+
 def test_an_entry_under_the_name_of_another_is_not_used(tmp_path: Path, capsys):
     folder = entry(tmp_path)
     other = Store(tmp_path).path("stage", {"another": "key"})
@@ -294,10 +318,13 @@ def test_who_waits_says_for_whom_and_goes_on_when_that_one_is_killed(tmp_path: P
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "building\n"
-        threading.Timer(store.PATIENCE + 0.5, holder.kill).start()
+        threading.Timer(lock.PATIENCE + 0.5, holder.kill).start()
         folder = Store(tmp_path).build("stage", KEY, write)
     said = capsys.readouterr().err
-    assert f"Waiting for process {holder.pid}, which builds stage/{folder.name}." in said
+    assert (
+        f"Waiting for process {holder.pid} on {socket.gethostname()}, which builds stage/{folder.name}."
+        in said
+    )
     assert sorted(file.name for file in folder.iterdir()) == [
         "half",
         "key.json",
@@ -305,6 +332,30 @@ def test_who_waits_says_for_whom_and_goes_on_when_that_one_is_killed(tmp_path: P
         "result.txt",
     ]
     assert [file.name for file in folder.parent.iterdir()] == [folder.name]
+
+
+def test_who_only_uses_an_entry_is_named_as_well(tmp_path: Path, capsys):
+    folder = entry(tmp_path)
+    harm(folder / "table.csv", "flipped")
+    held = f"""
+import sys
+from pathlib import Path
+from cellda.runtime.lock import locked
+with locked(Path({str(folder) + ".lock"!r})):
+    print(flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        threading.Timer(lock.PATIENCE + 0.5, holder.stdin.close).start()
+        assert Store(tmp_path).find("stage", KEY) is None
+    named = f"Waiting for process {holder.pid} on {socket.gethostname()}, which uses stage/{folder.name}."
+    assert named in capsys.readouterr().err
+    assert [file.name for file in folder.parent.iterdir()] == [f"{folder.name}.damaged"]
 
 
 # --- stores of others
@@ -321,7 +372,7 @@ def sealed_off(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(Path, "rename", refuse)
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(Path, "touch", refuse)
-    monkeypatch.setattr(store.FileLock, "acquire", refuse)
+    monkeypatch.setattr(lock.FileLock, "acquire", refuse)
     return tmp_path
 
 

@@ -177,7 +177,7 @@ def test_the_unchanged_model_predicts_what_it_predicts_alone(folder: Path, tmp_p
         alone = model.for_inference().probabilities(pixels[rows])
     columns = [name for name in result.predictions if name.startswith("p_")]
     assert torch.allclose(torch.tensor(result.predictions[columns].to_numpy()).float(), alone, atol=1e-5)
-    assert set(result.predictions["source"]) == {f"mine:{saved.identity(folder)}"}
+    assert set(result.predictions["source"]) == {f"mine:{saved.folder_digest(folder)}"}
 
 
 def test_adapting_starts_from_the_model_and_trains_no_source(folder: Path, tmp_path: Path):
@@ -187,7 +187,7 @@ def test_adapting_starts_from_the_model_and_trains_no_source(folder: Path, tmp_p
     pd.testing.assert_frame_equal(trained.predictions, again.predictions)
     assert not trained.predictions["p_monocyte"].equals(unchanged.predictions["p_monocyte"])
     assert not (tmp_path / "source").exists()
-    assert trained.recipe.source_model.digest == saved.identity(folder)
+    assert trained.recipe.source_model.digest == saved.folder_digest(folder)
 
 
 def test_own_cells_are_adapted_to_without_any_source(folder: Path, tmp_path: Path):

@@ -46,10 +46,19 @@ class Commands(TyperGroup):
         try:
             with interruptible(), warnings.catch_warnings():
                 warnings.showwarning = _shown_by(warnings.showwarning)
-                return super().invoke(ctx)
+                return self._answered(ctx)
         except CelldaError as error:
             _complain(f"cellda: {error}")
             raise typer.Exit(2) from None
+
+    def _answered(self, ctx: Any) -> Any:
+        """Run the command; a question that is answered with Ctrl-C is an interruption like any other."""
+        try:
+            return super().invoke(ctx)
+        except typer.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _complain(text: str) -> None:
@@ -103,10 +112,15 @@ def tell(account: "Account") -> None:
 
 def say_without_groups(targets: Sequence[str]) -> None:
     """Say of which targets the numbers may be optimistic."""
+    if targets:
+        say(without_groups_line(targets))
+
+
+def without_groups_line(targets: Sequence[str]) -> str:
+    """What is said of targets without groups."""
     from cellda.datasets.reading.account import NO_GROUPS
 
-    if targets:
-        say(f"{', '.join(targets)}: {NO_GROUPS}")
+    return f"{', '.join(targets)}: {NO_GROUPS}"
 
 
 def _print_version(wanted: bool) -> None:

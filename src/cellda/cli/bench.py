@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import out, say, say_without_groups
-from cellda.cli.early import check_edits, check_file, existing, writable_folder
+from cellda.cli.early import apart, check_edits, check_file, existing, writable_folder
 from cellda.cli.options import (
     BitsOption,
     Data,
@@ -85,6 +85,7 @@ def bench(
     for file in files.values():
         check_file(file)
     _check_adapters([*adapter, *without])
+    apart({"--save": save, "--store": store}, (*target, *source), data)
     shared, single = numbers(n, target)
     base = edited_recipe(
         recipe,

@@ -7,8 +7,9 @@ import typer
 
 from cellda.cli.app import out, say, tell
 from cellda.cli.options import BitsOption, DatasetName, DatasetPath, FramingTried, GroupOption
-from cellda.cli.recipes import given
+from cellda.cli.recipes import reading
 from cellda.errors import ConfigurationError
+from cellda.text import counted
 
 datasets_app = typer.Typer(
     no_args_is_help=False, help="Datasets: show their data cards, download them, and check your copy."
@@ -44,7 +45,7 @@ def show(
     base = name.partition("/")[0]
     found = None
     if path is not None or card(base).synthetic:
-        dataset = load(name, path, **given(group=group, bits=bits))
+        dataset = load(name, path, **reading(name, group=group, bits=bits))
         found = dataset.class_counts()
         tell(dataset.account)
     out.print(full_card(card(base), summary(base), found))
@@ -78,7 +79,7 @@ def check(
             f"Dataset '{name}' is read from files: give their path, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
-        report = check_dataset(name, path, framing=framing, **given(group=group, bits=bits))
+        report = check_dataset(name, path, framing=framing, **reading(name, group=group, bits=bits))
     out.print(report.full() if every else report)
     if not report.ok:
         raise typer.Exit(1)
@@ -101,7 +102,9 @@ def fetch(
     if fetched.record is None:
         say(f"{fetched.path} already exists; nothing was downloaded.")
         return
-    say(f"{fetched.path} is ready; {fetched.record.bytes:,} bytes were downloaded from {fetched.record.url}")
+    say(
+        f"{fetched.path} is ready; {counted(fetched.record.bytes, 'byte(s) (was|were)')} downloaded from {fetched.record.url}"
+    )
     say(f"sha256 {fetched.record.sha256}, kept in {fetched.record_file}")
     tell(load(name, fetched.path).account)
     say(f"Check it: cellda datasets check {name} {fetched.path}")

@@ -11,6 +11,7 @@ from cellda.cli import findings
 from cellda.cli.app import out, say
 from cellda.cli.early import existing
 from cellda.cli.findings import State
+from cellda.text import counted
 
 _STYLES = {State.GOOD: "green", State.NOTE: "yellow", State.WRONG: "red"}
 
@@ -50,6 +51,8 @@ def doctor(
             wrong += finding.state is State.WRONG
         out.print(table)
         out.print()
-    say(f"{wrong} thing(s) are wrong; see above for what to do." if wrong else "All is well.")
+    say(
+        f"{counted(wrong, 'thing(s) (is|are)')} wrong; see above for what to do." if wrong else "All is well."
+    )
     if wrong:
         raise typer.Exit(1)

@@ -5,13 +5,15 @@ The recipe repeats these checks and makes more; but building one imports torch a
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cellda.errors import ConfigurationError, DataError
-from cellda.runtime.place import check_writable
+from cellda.runtime.os_errors import reason
+from cellda.runtime.place import check_apart, check_writable
 
 if TYPE_CHECKING:
     from cellda.plugins.registry import Registry
@@ -58,6 +60,50 @@ def writable_folder(option: typer.CallbackParam, place: Path | None) -> Path | N
         ConfigurationError: If files cannot be written there.
     """
     return None if place is None else check_writable(place, folder=True, what=option.opts[0])
+
+
+def readable_folder(option: typer.CallbackParam, place: Path | None) -> Path | None:
+    """The callback of an option that takes a folder to show; it need not exist.
+
+    Raises:
+        ConfigurationError: If something else lies there, or it cannot be reached.
+    """
+    if place is None:
+        return None
+    folder = place.expanduser()
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigurationError(f"{option.opts[0]}: {folder} is a file; give a folder.")
+        folder.stat()
+    except FileNotFoundError:
+        return folder
+    except OSError as error:
+        raise ConfigurationError(f"{option.opts[0]}: {folder} cannot be read: {reason(error)}.") from error
+    return folder
+
+
+def apart(places: Mapping[str, Path | None], names: Iterable[str], data: Path | None, *folders: Path) -> None:
+    """Refuse folders for results that lie in a folder of images, where a dataset would find them.
+
+    Args:
+        places: Option -> the folder that it names, if it was given.
+        names: Datasets, given as in `known_dataset`; those that are nowhere are passed over.
+        data: The folder of `--data`.
+        folders: Further folders of images.
+
+    Raises:
+        ConfigurationError: If one does; the message names both.
+    """
+    from cellda.data.place import place
+
+    found = list(folders)
+    for name in names:
+        with suppress(ConfigurationError):
+            found += filter(None, [place(name, data)])
+    for option, given in places.items():
+        for images in found:
+            if given is not None:
+                check_apart(given, images, what=option)
 
 
 def known_dataset(text: str) -> None:
@@ -202,6 +248,8 @@ def _names_in(value: Any) -> list[str]:
 
 
 def _check_known(registry: "Registry[Any]", name: str) -> None:
+    from cellda import datasets
+
     base = name.partition("/")[0]
     if base not in registry:
-        raise registry.unknown(base)
+        raise datasets.unknown(name) if registry is datasets.registry else registry.unknown(base)

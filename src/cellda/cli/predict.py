@@ -9,11 +9,14 @@ import typer
 
 from cellda.cli.app import say, say_aside, tell
 from cellda.cli.early import each, existing, known_model, writable_file
+from cellda.cli.options import BitsOption
 from cellda.errors import ConfigurationError, DataError
+from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellda.datasets.reading.account import Tally
     from cellda.models.classifier import CellClassifier
     from cellda.models.inputs import Picture
     from cellda.models.rows import Rows
@@ -42,8 +45,8 @@ def predict(
         typer.Option(
             dir_okay=False,
             callback=existing,
-            help="Classify these parts of images: a CSV file with path,x,y,w,h, one row per cell. Paths are relative to "
-            "IMAGES if this is one folder, else to the file.",
+            help="Classify these parts of images: a table (.csv, .xlsx, .parquet) with path,x,y,w,h, one row per cell. Paths "
+            "are relative to IMAGES if this is one folder, else to the file.",
         ),
     ] = None,
     include: Annotated[
@@ -58,6 +61,7 @@ def predict(
             metavar="PATTERN", help="No images whose name or path matches (*_mask.png); may be repeated."
         ),
     ] = [],
+    bits: BitsOption = None,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, ...")] = "auto",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all images if one of them cannot be read.")
@@ -68,40 +72,39 @@ def predict(
 
     An image that cannot be read has a reason instead of a class, and the exit status is 3. The column flag says which images
     cannot be judged (docs/judging.md). Rows are kept as they are made: after an interruption, the same command continues.
+    Next to the table, FILE.json records what was found and left out, and the model, code and versions that made the table.
     """
     from cellda.models.table_file import check_table
 
     table_file = save.expanduser()
     check_table(table_file, overwrite=overwrite)
-    chosen = _chosen(_pictures(images, boxes), include, exclude)
+
+    from cellda.datasets.reading.account import Tally
+
+    tally = Tally()
+    chosen = _chosen(_pictures(images, boxes, tally), include, exclude, tally)
+    account = tally.close("images" if boxes is None else "boxes", len(chosen))
+    tell(account)
 
     from cellda import source_models
     from cellda.models.classifier import CellClassifier
+    from cellda.models.made_by import made_by
     from cellda.models.rows import Rows
-    from cellda.models.saved import identity
     from cellda.runtime.device import device_named
-    from cellda.runtime.versions import versions
 
-    place, folder = device_named(device), source_models.registry.place(model)
-    classifier = CellClassifier.load(folder).to(place)
-    made_by = {
-        "model": identity(folder),
-        "images": _state(chosen),
-        "device": str(place),
-        "versions": versions("cellda", "numpy", "pillow", "timm", "torch", "torchvision"),
-    }
+    classifier = CellClassifier.load(source_models.registry.place(model)).to(device_named(device))
+    made = made_by(classifier, chosen, bits)
     if strict:
-        _refuse_unreadable(chosen)
-    with Rows(table_file, made_by, classifier.classes, overwrite=overwrite) as rows:
-        _predict(classifier, chosen, rows)
-        table = rows.finish()
+        _refuse_unreadable(chosen, bits)
+    with Rows(table_file, made, classifier.classes, overwrite=overwrite) as rows:
+        _predict(classifier, chosen, bits, rows)
+        table = rows.finish(account)
     _report(table, classifier.classes, save)
 
 
-def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
+def _pictures(images: Sequence[Path], boxes: Path | None, tally: "Tally") -> "list[Picture]":
     from cellda.data.boxes import read_boxes
     from cellda.data.own_cells import image_files
-    from cellda.datasets.reading.account import Tally
     from cellda.models.inputs import Picture
 
     if boxes is not None:
@@ -110,19 +113,18 @@ def _pictures(images: Sequence[Path], boxes: Path | None) -> "list[Picture]":
             raise ConfigurationError(
                 "With --boxes, give no images, or the one folder that its paths are relative to."
             )
-        return [Picture(str(path), path, box) for path, box in read_boxes(boxes.expanduser(), folder)]
+        return [Picture(str(path), path, box) for path, box in read_boxes(boxes.expanduser(), tally, folder)]
     if not images:
         raise ConfigurationError(
             "There is nothing to predict: give images, folders of images, or --boxes FILE."
         )
-    tally = Tally()
-    files = image_files(images, tally)
-    tell(tally.close("images", len(files)))
-    return [Picture(str(path), path) for path in files]
+    return [Picture(str(path), path) for path in image_files(images, tally)]
 
 
-def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -> "list[Picture]":
-    """The pictures that the patterns leave; how many they leave out is said."""
+def _chosen(
+    pictures: "list[Picture]", include: list[str], exclude: list[str], tally: "Tally"
+) -> "list[Picture]":
+    """The pictures that the patterns leave; those that they leave out are entered."""
 
     def matches(picture: "Picture", patterns: list[str]) -> bool:
         path = Path(picture.name)
@@ -133,45 +135,33 @@ def _chosen(pictures: "list[Picture]", include: list[str], exclude: list[str]) -
     idle = [one for one in (*include, *exclude) if not any(matches(picture, [one]) for picture in pictures)]
     if idle:
         raise ConfigurationError(f"No image matches the pattern {', '.join(map(repr, idle))}.")
-    chosen = [
-        picture
-        for picture in pictures
-        if (not include or matches(picture, include)) and not matches(picture, exclude)
-    ]
+    chosen: list[Picture] = []
+    left: list[Picture] = []
+    for picture in pictures:
+        wanted = (not include or matches(picture, include)) and not matches(picture, exclude)
+        (chosen if wanted else left).append(picture)
     if not chosen:
-        raise DataError(f"--include and --exclude leave none of the {len(pictures)} images.")
-    if len(chosen) < len(pictures):
-        say_aside(
-            f"--include and --exclude leave out {len(pictures) - len(chosen)} of {len(pictures)} images."
-        )
+        raise DataError(f"--include and --exclude leave none of the {counted(len(pictures), 'image(s)')}.")
+    tally.leave("image(s) that --include and --exclude leave out", "", [picture.name for picture in left])
     return chosen
 
 
-def _state(pictures: "list[Picture]") -> str:
-    """Digest of the pictures and of the state of their files, by which a change since the last call is noticed."""
-    from cellda.runtime.contents import state_of
-    from cellda.runtime.store import digest
-
-    states = [[one.name, one.box, state_of(str(one.path)).hex() if one.path else ""] for one in pictures]
-    return digest({"images": states})
-
-
-def _refuse_unreadable(pictures: "list[Picture]") -> None:
+def _refuse_unreadable(pictures: "list[Picture]", bits: int | None) -> None:
     from cellda.datasets.reading.decode import unusable
     from cellda.runtime import progress
     from cellda.runtime.work import Stage, Work
 
     with progress.display(), progress.task(Work(Stage.DECODE), len(pictures)) as advance:
-        bad = unusable([(one.path, one.box) for one in pictures if one.path], advance)
+        bad = unusable([(one.path, one.box) for one in pictures if one.path], advance, bits=bits)
     if bad:
         problems = [f"{pictures[number].name}: {reason}" for number, reason in bad.items()]
         raise DataError(
-            f"{len(bad)} of {len(pictures)} images cannot be used; nothing was predicted (--strict).",
+            f"{len(bad)} of {counted(len(pictures), 'image(s)')} cannot be used; nothing was predicted (--strict).",
             problems,
         )
 
 
-def _predict(classifier: "CellClassifier", pictures: "list[Picture]", rows: "Rows") -> None:
+def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int | None, rows: "Rows") -> None:
     """Add the rows that are still missing."""
     from cellda.models.results import results
     from cellda.runtime import progress
@@ -180,10 +170,10 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", rows: "Row
 
     left, clock, said = pictures[rows.done :], Clock(), False
     if rows.done:
-        say_aside(f"Continuing after {rows.done} of {len(pictures)} images.")
+        say_aside(f"Continuing after {rows.done} of {counted(len(pictures), 'image(s)')}.")
     with progress.display(), progress.task(Work(Stage.PREDICT), len(pictures)) as advance:
         advance(rows.done)
-        blocks = results(classifier.network(), left)
+        blocks = results(classifier.network(), left, bits=bits)
         done = 0
         while True:
             with clock.stage("predict"):
@@ -196,7 +186,8 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", rows: "Row
             if not said and done < len(left):
                 seconds = clock.seconds["predict"] / done * (len(left) - done)
                 say_aside(
-                    f"{done} of {len(left)} images are predicted; the others take about {duration(seconds)}."
+                    f"{done} of {counted(len(left), 'image(s)')} {agreeing(done, '(is|are)')} predicted; the rest takes "
+                    f"about {duration(seconds)}."
                 )
                 said = True
 
@@ -214,7 +205,7 @@ def _report(table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
             "(--target table=FILE)."
         )
     bad = int((table["reason"] != "").sum())
-    say(f"Saved {len(table)} predictions in {save}" if not bad else f"Saved {len(table)} rows in {save}")
+    say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
     if bad:
-        say_aside(f"{bad} of {len(table)} images cannot be used: see the column reason.")
+        say_aside(f"{bad} of {counted(len(table), 'image(s)')} cannot be used: see the column reason.")
         raise typer.Exit(UNREADABLE)

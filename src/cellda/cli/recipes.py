@@ -19,20 +19,59 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value not in ([], {})}
 
 
-def with_options(names: Sequence[str], data: Path | None, **options: Any) -> "list[str | CellDataset]":
-    """The named datasets, loaded if options of their loaders are given (those that are None are not).
+_WHAT = {
+    "group": "--group names a column of a table (table=cells.csv)",
+    "bits": "--bits is for images of your own (folder=PATH, table=cells.csv)",
+}
+"""What is said of an option of loaders that a dataset does not have."""
+
+
+def reading(name: str, *, group: str | None, bits: int | None) -> dict[str, Any]:
+    """The options with which a dataset is read, of those that the user gave.
+
+    Args:
+        name: The dataset, as `NAME`, `NAME/VARIANT` or `NAME=PATH`.
+        group: Of `--group`.
+        bits: Of `--bits`.
+
+    Raises:
+        ConfigurationError: If its loader does not have such an option.
+    """
+    options = given(group=group, bits=bits)
+    base = name.partition("=")[0].partition("/")[0]
+    if options:
+        from inspect import signature
+
+        from cellda.datasets import get
+
+        taken = signature(get(base)).parameters
+        for option in options:
+            if option not in taken:
+                own = (
+                    " In a folder, patients are folders above the classes."
+                    if (option, base) == ("group", "folder")
+                    else ""
+                )
+                raise ConfigurationError(f"{_WHAT[option]}; dataset '{base}' has no such option.{own}")
+    return options
+
+
+def with_options(
+    names: Sequence[str], data: Path | None, *, group: str | None, bits: int | None
+) -> "list[str | CellDataset]":
+    """The named datasets, loaded if options of their loaders are given.
 
     Raises:
         CelldaError: If one does not take such an option.
     """
-    options = given(**options)
-    if not options:
+    options = [reading(name, group=group, bits=bits) for name in names]
+    if not any(options):
         return list(names)
 
     from cellda.data.root import DataRoot
 
     root = DataRoot(data)
-    return [root.load(name, **options) for name in names]
+    return [root.load(name, **own) for name, own in zip(names, options, strict=True)]
 
 
 def numbers(texts: Sequence[str], targets: Sequence[str]) -> tuple[int | None, dict[str, int]]:

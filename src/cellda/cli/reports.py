@@ -1,11 +1,12 @@
 """`cellda table` and `cellda figure`: tables and figures from stored predictions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import out, say
+from cellda.cli.app import out, say, say_without_groups, without_groups_line
 from cellda.cli.early import writable_file
 from cellda.cli.options import Aims, Main, Predictions, Protocol, Shown
 from cellda.presets import OURS
@@ -14,6 +15,8 @@ from cellda.runtime.place import written
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cellda.reporting.tables.text_table import TextTable
 
 
 def _table(kind: str) -> str:
@@ -43,7 +46,7 @@ def table(
 ) -> None:
     """Print a table computed from stored predictions, one for each protocol."""
     rows = _rows(predictions, protocol, target, condition)
-    made = [TABLES[kind](part, main) for _, part in rows.groupby("protocol", sort=True)]
+    made = [_noted(TABLES[kind](part, main), part) for _, part in rows.groupby("protocol", sort=True)]
     for one in made:
         if markdown:
             typer.echo(one.to_markdown())
@@ -73,6 +76,22 @@ def figure(
 
     rows = _rows(predictions, protocol, target, condition)
     say(f"Saved {save_figure(FIGURES[kind](rows, main), file)}")
+    say_without_groups(_without_groups(rows))
+
+
+def _noted(made: "TextTable", rows: "pd.DataFrame") -> "TextTable":
+    """A table with a note on the targets whose numbers may be optimistic."""
+    targets = _without_groups(rows)
+    return replace(made, notes=(*made.notes, without_groups_line(targets))) if targets else made
+
+
+def _without_groups(rows: "pd.DataFrame") -> list[str]:
+    """The targets without groups; rendered cells are independent of each other."""
+    from cellda.datasets import registry
+    from cellda.evaluation.groups import without_groups
+
+    names = ((target, target.partition("/")[0]) for target in without_groups(rows))
+    return [target for target, base in names if not (base in registry and registry.get(base).synthetic)]
 
 
 def _rows(

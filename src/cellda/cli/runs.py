@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import out, say, say_without_groups
-from cellda.cli.early import each, known_preset, writable_file, writable_folder
+from cellda.cli.early import apart, each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     BitsOption,
@@ -29,6 +29,7 @@ from cellda.cli.options import (
     Targets,
 )
 from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
+from cellda.text import counted
 
 
 def run(
@@ -59,6 +60,7 @@ def run(
     ] = None,
 ) -> None:
     """Train on the sources (or take --model), draw labelled cells of the target, adapt, and measure on the rest."""
+    apart({"--save": save, "--store": store}, (target, *source), data)
     chosen = edited_recipe(
         recipe,
         preset,
@@ -121,6 +123,7 @@ def ablate(
 
     Every condition sets `adapter` and `target_normalizer`. Draws and seeds are numbered from 0.
     """
+    apart({"--store": store}, (*target, *source), data)
     shared, single = numbers(n, target)
     base = edited_recipe(
         recipe, preset, settings, (target, data), sources=source, few_shot=given(n=shared), protocol=protocol
@@ -146,4 +149,4 @@ def ablate(
     say_without_groups(study.without_groups)
     if save is not None:
         write_predictions(predictions, save)
-        say(f"Saved {len(predictions)} predictions in {save}")
+        say(f"Saved {counted(len(predictions), 'prediction(s)')} in {save}")

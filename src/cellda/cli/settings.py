@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cellda.errors import ConfigurationError, nearest, shortened
+from cellda.errors import ConfigurationError, nearest
+from cellda.text import shortened
 
 if TYPE_CHECKING:
     from cellda.recipe import Recipe
@@ -67,7 +68,7 @@ def apply(recipe: "Recipe", settings: Sequence[str]) -> "Recipe":
 
 def _read(text: str) -> tuple[list[str], Any]:
     """The parts of the path, and the value as YAML reads it."""
-    import yaml
+    from cellda.plugins import yaml_text  # PyYAML takes a while to import
 
     path, equals, value = text.partition("=")
     parts = path.strip().split(".")
@@ -76,17 +77,7 @@ def _read(text: str) -> tuple[list[str], Any]:
             f"--set takes FIELD=VALUE, such as few_shot.n=40 or search=null; got '{shortened(text, 200)}'. The "
             "fields are those of a recipe file, joined by dots."
         )
-    try:
-        return parts, yaml.safe_load(value)
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # a date with a thirteenth month is a ValueError
-        reason = getattr(error, "problem", None) or "it is not valid YAML"
-        raise ConfigurationError(
-            f"The value of --set {shortened(text, 200)} cannot be read: {reason}."
-        ) from error
+    return parts, yaml_text.load(value, f"value of --set {shortened(text, 200)}")
 
 
 def _place(edits: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -1,6 +1,6 @@
 """Check a dataset before it is used: counts, unreadable files, what is left out, identical images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from cellda.framing import Framing
 from cellda.framing import create as create_framing
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
+from cellda.text import counted
 
 _SHOWN = 20
 _TWINS = 4
@@ -79,6 +80,10 @@ class CheckReport:
         every = [] if self.account is None else [*self.account.every(), *self.account.notes]
         return self._shown(every, None)
 
+    def _contradicts(self, paths: Sequence[str]) -> bool:
+        """Whether identical images are listed as contradictory, too."""
+        return any(all(f"{path} ('" in one for path in paths) for one in self.contradictory)
+
     def _shown(self, left_out: list[str], most: int | None) -> RenderableType:
         parts: list[RenderableType] = [
             Text(f"{self.name}: {self.root or 'synthetic, no folder'}", style="bold")
@@ -88,8 +93,10 @@ class CheckReport:
         if self.note:
             parts.append(Text(self.note))
         if self.account is not None and self.account.groups is not None:
-            parts.append(Text(f"{self.account.groups} groups (photographs, smears or patients)"))
-        twins = [_equal(paths, most and _TWINS) for paths in self.identical]
+            parts.append(
+                Text(f"{counted(self.account.groups, 'group(s)')} (photographs, smears or patients)")
+            )
+        twins = [_equal(paths, most and _TWINS) for paths in self.identical if not self._contradicts(paths)]
         for title, lines in (
             ("left out and noted", left_out),
             ("byte-identical images, kept in one group", twins),

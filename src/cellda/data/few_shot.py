@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cellda.data.spec import Kind, Protocol
 from cellda.errors import ConfigurationError
+from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
@@ -102,12 +103,14 @@ def draw_support(
     sampled = kind in ("random", "all")
     if size > 0 and len(dataset) <= len(counts) and not sampled:
         raise ConfigurationError(
-            f"'{name}' holds {len(dataset)} cells of {len(counts)} classes, too few for any n: one of each class is drawn, "
+            f"'{name}' holds {counted(len(dataset), 'cell(s)')} of {counted(len(counts), '(class|classes)')}, too few for "
+            "any n: one of each class is drawn, "
             f"and at least one must be left to measure. Give at least {len(counts) + 1} cells, better many more."
         )
     if size < 0 or (0 < size < len(counts) and not sampled):
         raise ConfigurationError(
-            f"{size} support cells cannot be divided among the {len(counts)} classes of '{name}'; ask for n = "
+            f"{counted(size, 'support cell(s)')} cannot be divided among the {counted(len(counts), '(class|classes)')} of "
+            f"'{name}'; ask for n = "
             f'{len(counts)} or more, or for kind="random".'
         )
 
@@ -135,9 +138,11 @@ def draw_support(
             if sampled or available >= len(counts)
             else "give more cells or finer groups"
         )
+        if len(counts) == 1:
+            fewer = f"all of its cells are of one class, {next(iter(counts))}: give cells of at least 2 classes, or {fewer}"
         remedy = fewer + ' or, at the image level, for protocol="paper"' * split
         raise ConfigurationError(
-            f"'{name}' cannot give {size} support cells in draw {draw}: "
+            f"'{name}' cannot give {counted(size, 'support cell(s)')} in draw {draw}: "
             f"there are {available}{where}; {remedy}."
         )
 
@@ -153,8 +158,8 @@ def draw_support(
     held_back = ~side if split else ~np.isin(codes, codes[drawn])
     if not held_back.any():
         raise ConfigurationError(
-            f"Nothing of '{name}' is left to measure in draw {draw}, because the {size} support cells "
-            "cover every group; ask for a smaller n."
+            f"Nothing of '{name}' is left to measure in draw {draw}, because the {counted(size, 'support cell(s)')} "
+            f"{agreeing(size, '(covers|cover)')} every group; ask for a smaller n."
         )
     return Draw(
         n=size,

@@ -15,12 +15,14 @@ from torch import Tensor
 from cellda.datasets.base import COLUMNS, CellDataset
 from cellda.datasets.reading.account import Account, Tally
 from cellda.datasets.reading.decode import decode_framed, decode_resized
+from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.layout import images_below, why_not_folder
 from cellda.datasets.reading.names import is_archive
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
 from cellda.taxonomy import UNLABELLED
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -44,7 +46,7 @@ class OwnCells(CellDataset):
     def __init__(self, labelled: CellDataset | None, images: Sequence[Path] = ()) -> None:
         missing = [str(image) for image in images if not image.is_file()]
         if missing:
-            raise DataError(f"{len(missing)} of the unlabelled images do not exist:", missing)
+            raise DataError(f"{counted(len(missing), 'unlabelled image(s) (does|do)')} not exist:", missing)
         if labelled is None and not images:
             raise DataError("There is nothing to adapt to: give labelled cells, unlabelled images, or both.")
         self.labelled, self.images = labelled, tuple(image.resolve() for image in images)
@@ -130,6 +132,13 @@ class OwnCells(CellDataset):
             framed.insert(0, self.labelled.framed(labelled, size, framing))
         pixels, found = zip(*framed, strict=True)
         return torch.cat(pixels), torch.cat(found)
+
+    def with_previews(self, indices: Sequence[int]) -> list[int]:
+        """See `CellDataset.with_previews`."""
+        labelled, _ = self._parted(indices)
+        found = [] if self.labelled is None else self.labelled.with_previews(labelled)
+        own = (row for row in indices if row >= self.count)
+        return [*found, *(row for row in own if previews(self.images[row - self.count]))]
 
     def _parted(self, indices: Sequence[int]) -> tuple[list[int], list[Path]]:
         """The rows of labelled cells, and the files of unlabelled images, among ascending rows."""

@@ -23,10 +23,12 @@ from cellda.runtime.room import check_room, needed, reserve, taken
 from cellda.runtime.store import Store
 from cellda.runtime.versions import versions
 from cellda.runtime.work import Stage, Work
+from cellda.text import agreeing, counted
 
 KIND = "pixels"
 PIXELS = "pixels.npy"
 FOUND = "found.npy"
+PREVIEWS = "previews.npy"
 WHOLE = FramingSpec(name="none")
 CHUNK = 32
 """Images between two records of what is decoded: what a kill can cost."""
@@ -41,7 +43,7 @@ READING = (
 )
 """Code that every decoded image has gone through."""
 
-FRAMING = ("framing/base.py", "imaging/padding.py")
+FRAMING = ("framing/base.py", "imaging/nucleus.py", "imaging/padding.py")
 """Code that every framed image has gone through as well."""
 
 
@@ -66,7 +68,8 @@ def pixels_key(dataset: CellDataset, size: int, framing: FramingSpec) -> dict[st
         "reader": dataset.code,
         "computing": shared_code((*READING, *FRAMING) if cuts else READING),
         "versions": versions(
-            "numpy", "pillow", "tifffile", "torch", "torchvision", *(["scipy"] if cuts else [])
+            *("numpy", "pillow", "tifffile", "torch", "torchvision", *dataset.readers),
+            *(["scipy"] if cuts else []),
         ),
     }
 
@@ -103,6 +106,18 @@ def cached_found(dataset: CellDataset, size: int, store: Store, framing: Framing
     return torch.from_numpy(np.load(_cache(dataset, size, store, framing) / FOUND))
 
 
+def cached_previews(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> list[str]:
+    """The image files of a dataset that also hold smaller pictures (previews), which are passed over.
+
+    Raises:
+        DataError: If files cannot be decoded.
+    """
+    file = _cache(dataset, size, store, framing) / PREVIEWS
+    if not file.exists():
+        return []
+    return list(dict.fromkeys(dataset.table["path"].iloc[np.load(file)]))
+
+
 def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) -> None:
     """Decode all images of some datasets into their stores, so that bad files are known before any training.
 
@@ -120,7 +135,9 @@ def decode_all(wanted: Iterable[tuple[CellDataset, int, Store, FramingSpec]]) ->
             bad.extend(f"{dataset.full_name}: {problem}" for problem in error.problems)
     if bad:
         raise DataError(
-            f"{len(bad)} image(s) cannot be read; fix or remove them, nothing was trained yet:", bad
+            f"{counted(len(bad), 'image(s)')} cannot be read; fix or remove {agreeing(len(bad), '(it|them)')}, nothing "
+            "was trained yet:",
+            bad,
         )
 
 
@@ -166,7 +183,8 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
         bad = [problem for block in done for problem in block["bad"]]
         if bad:
             raise DataError(
-                f"{len(bad)} image(s) of {dataset.full_name} under {dataset.root} cannot be read:", bad
+                f"{counted(len(bad), 'image(s)')} of {dataset.full_name} under {dataset.root} cannot be read:",
+                bad,
             )
     except (ConfigurationError, DataError):  # no room, or images that will be others
         file.unlink(missing_ok=True)
@@ -176,6 +194,8 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
         found = np.ones(total, dtype=bool)
         found[[row for block in done for row in block["whole"]]] = False
         np.save(folder / FOUND, found)
+    if smaller := [row for block in done for row in block["previews"]]:
+        np.save(folder / PREVIEWS, smaller)
 
 
 @contextmanager
@@ -222,4 +242,9 @@ def _block(
     stream.write(pixels)
     stream.flush()
     whole = [row for row, seen in zip(rows, found.tolist(), strict=True) if not seen]
-    return {"hash": xxhash.xxh3_128_hexdigest(pixels), "whole": whole, "bad": bad}
+    return {
+        "hash": xxhash.xxh3_128_hexdigest(pixels),
+        "whole": whole,
+        "bad": bad,
+        "previews": dataset.with_previews(rows),
+    }

@@ -1,5 +1,6 @@
 """The folder that holds one folder per dataset."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,23 @@ class DataRoot:
     def refresh(self, *others: str | CellDataset | None) -> None:
         """Take notice of files that have changed since datasets were loaded; called when runs are prepared.
 
+        A dataset to which cells were added, or from which they were removed, is loaded again when it is next asked for.
+
         Args:
-            others: Datasets that were loaded elsewhere; names are passed over.
+            others: Datasets that were loaded elsewhere, whose table stays as it is: if there are other cells now, it is said.
+                Names are passed over.
         """
-        for dataset in (*self._loaded.values(), *others):
-            if isinstance(dataset, CellDataset):
+        for key, dataset in list(self._loaded.items()):
+            if dataset.relisted():
+                del self._loaded[key]
+            else:
                 dataset.refresh()
+        for other in others:
+            if not isinstance(other, CellDataset):
+                continue
+            if other.relisted():
+                warnings.warn(
+                    f"'{other.full_name}' holds other cells than when it was loaded; load it again to use them.",
+                    stacklevel=3,
+                )
+            other.refresh()

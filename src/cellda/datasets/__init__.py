@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
+from cellda.datasets.reading.names import is_archive, is_table
 from cellda.errors import UnknownNameError
 from cellda.plugins.registry import Registry
 
@@ -35,13 +36,21 @@ summary = registry.summary
 __all__ = ["CellDataset", "get", "load", "names", "register", "registry", "summary"]
 
 
-_TABLES = (".csv", ".parquet", ".pq", ".tsv", ".xlsx")
-
-
 def unknown(name: str) -> UnknownNameError:
     """The error that no dataset has this name; a path is answered with how to name the dataset there."""
+    base, given, place = name.partition("=")
+    if given and base in registry:
+        return UnknownNameError(
+            f"'{name}' names a place, which only targets and labelled cells may; a source is given by its name alone: write "
+            f"'{base}', make {place} the '{base}' in a data folder (move it there, or link it), and give that with data= or "
+            "--data."
+        )
     path = Path(name)
-    table = path.suffix.lower() in _TABLES
+    if is_archive(path.name):
+        return UnknownNameError(
+            f"'{name}' is an archive, not the name of a dataset; unpack it, and write folder=<the folder>."
+        )
+    table = is_table(path.name)
     if table or name.startswith((".", "/", "~")) or path.is_absolute() or path.exists():
         kind = "table" if table else "folder"
         return UnknownNameError(f"'{name}' is a path, not the name of a dataset; write {kind}={name}.")

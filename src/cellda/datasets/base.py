@@ -3,7 +3,9 @@
 import hashlib
 import os
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -19,11 +21,16 @@ from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Tally
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
 from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
+from cellda.datasets.reading.formats.further import previews
+from cellda.datasets.reading.groups import alike, each_its_own
 from cellda.datasets.reading.identical import merged_groups
+from cellda.datasets.reading.listed import Listed
+from cellda.datasets.reading.names import HEIF_SUFFIXES
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.taxonomy import CLASSES
+from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -77,6 +84,7 @@ class CellDataset(FileContents, DataCard):
         self.table = cells[kept].reset_index(drop=True)
         self.dropped = cells[~kept].reset_index(drop=True)
         self.account = self._account()
+        self._listed = Listed.of(root, self.root, cells["path"])
 
     def _locate(self, root: Path) -> Path:
         """The folder in or under `root` where the published layout begins; paths are relative to it.
@@ -102,13 +110,26 @@ class CellDataset(FileContents, DataCard):
             self.tally.leave(OUTSIDE, label, self.dropped["path"][self.dropped["raw_label"] == label])
         if self.root is not None:
             self._survey(self.root)
+        if not self.is_published:
+            for names in alike(self.table["group"].dropna().unique()):
+                self.tally.note(
+                    f"groups {', '.join(map(repr, names))} may be the same, written differently: each counts as its own"
+                )
+            if each_its_own(Counter(self.table["group"].dropna())):
+                self.tally.note("every cell is its own group: images of one patient may be on both sides")
         groups, known = self.table["group"].nunique(), int(self.table["group"].notna().sum())
         if not groups and not self.synthetic:
             self.tally.note(NO_GROUPS)
+        elif groups == 1 and 1 < known == len(self.table) and not self.is_published:
+            [only] = self.table["group"].unique()
+            self.tally.note(
+                f"all cells are of one group, '{only}': a run keeps a group on one side, and cannot hold any of them out"
+            )
         elif known < len(self.table) and groups:
             alone = len(self.table) - known
             self.tally.note(
-                f"{alone:,} of {len(self.table):,} cells have no group: each of them counts as its own"
+                f"{alone:,} of {counted(len(self.table), 'cell(s)')} {agreeing(alone, '(has|have)')} no group: "
+                f"{agreeing(alone, '(it counts|each of them counts)')} as its own"
             )
         return self.tally.close(self.full_name, len(self.table), groups or None)
 
@@ -165,10 +186,29 @@ class CellDataset(FileContents, DataCard):
         """
         return self._fingerprint
 
+    def relisted(self) -> bool:
+        """Whether cells were added or removed, or have another class, group or box, since the dataset was loaded."""
+        if not self._listed.changed():
+            return False
+        again = copy(self)
+        again.tally = Tally()
+        try:
+            now = checked(again._index(), self.full_name)
+        except DataError:
+            return True
+        before = pd.concat([self.table, self.dropped])
+        return {*map(str, now.itertuples(index=False))} != {*map(str, before.itertuples(index=False))}
+
     @property
     def code(self) -> str:
         """Hash of the code that reads this dataset, beyond what all datasets share."""
         return f"{member_code(type(self))} {shared_code(self.helpers)}"
+
+    @cached_property
+    def readers(self) -> tuple[str, ...]:
+        """Optional packages that decode files of this dataset, for the keys of stored results."""
+        heif = any(path.lower().endswith(HEIF_SUFFIXES) for path in self.table["path"])
+        return ("pillow-heif",) if heif else ()
 
     def effective_groups(self) -> list[str]:
         """The group of each row, for splits that do not leak.
@@ -212,6 +252,12 @@ class CellDataset(FileContents, DataCard):
         cells = zip(self.table["path"], self.table["box"], strict=True)
         return unusable([(self.root / path, box) for path, box in cells], advance, bits=self.bits)
 
+    def with_previews(self, indices: Sequence[int]) -> list[int]:
+        """Those of some cells whose image files also hold smaller pictures (previews), which are passed over."""
+        if self.root is None:
+            return []
+        return [row for row, (file, _) in zip(indices, self._places(indices), strict=True) if previews(file)]
+
     def _places(self, indices: Sequence[int]) -> list[tuple[Path, Box | None]]:
         """File and box of cells."""
         rows = self.table.iloc[list(indices)]
@@ -219,11 +265,10 @@ class CellDataset(FileContents, DataCard):
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for row in self.table.itertuples(index=False, name=None):
-            digest.update(repr(row).encode("utf-8", "surrogateescape"))
-        for path, content in zip(self.files, self._contents.hashes, strict=True):
-            digest.update(os.fsencode(path) + content)
+        rows = map(repr, self.table.itertuples(index=False, name=None))
+        digest = hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape"))
+        files = zip(self.files, self._contents.hashes, strict=True)
+        digest.update(b"".join(os.fsencode(path) + content for path, content in files))
         return digest.hexdigest()
 
     @cached_property

@@ -20,6 +20,7 @@ from cellda.datasets.reading.layout import existing_folder, not_published
 from cellda.datasets.reading.npz import NpzRows
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -121,7 +122,8 @@ class Bloodmnist(CellDataset):
                 )
             if len(found) != len(images) or not np.isin(found, range(len(LABELS))).all():
                 problems.append(
-                    f"{split}_labels holds {len(found)} labels for {len(images)} images, or others than 0 to 7"
+                    f"{split}_labels holds {counted(len(found), 'label(s)')} for {counted(len(images), 'image(s)')}, or "
+                    "others than 0 to 7"
                 )
                 continue
             paths += [f"{self.file.name}#{split}={row}" for row in range(len(images))]

@@ -7,7 +7,6 @@ import pandas as pd
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading import zheng
-from cellda.datasets.reading.survey import survey
 
 
 @register("cellavision_blog")
@@ -33,5 +32,4 @@ class CellavisionBlog(CellDataset):
         return zheng.labelled_cells(self.folder, 2)
 
     def _survey(self, root: Path) -> None:
-        """What lies in the folder of its images; the other dataset of the download is a neighbour."""
-        survey(self.tally, root, ["Dataset 2"], self.table["path"])
+        zheng.survey_images(self.tally, root, 2, self.table["path"])

@@ -1,6 +1,8 @@
 """The user's own images, one folder per class."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,12 +11,14 @@ import pandas as pd
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.account import Tally
+from cellda.datasets.reading.class_folders import above_classes, further_down, is_astray, without_group
 from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.layout import images_below, subfolders, why_not_folder
-from cellda.datasets.reading.names import SPLITS
+from cellda.datasets.reading.names import companions, copies, is_mask_folder, is_split
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
-from cellda.taxonomy import fold, names_a_class, unknown_names
+from cellda.taxonomy import fold, unknown_names
+from cellda.text import agreeing, counted
 
 
 class ClassFolder(NamedTuple):
@@ -25,6 +29,31 @@ class ClassFolder(NamedTuple):
     patient: str | None
 
 
+def _among_masks(image: str) -> bool:
+    """Whether a path leads through a folder of masks."""
+    return "/" in image and any(map(is_mask_folder, image.split("/")[:-1]))
+
+
+def _derived(images: Sequence[str], find: Callable[[Collection[str]], list[str]]) -> set[str]:
+    """Those of the images that `find` picks by name among all in their folder."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        folder, slash, name = image.rpartition("/")
+        names[folder + slash].append(name)
+    return {f"{folder}{name}" for folder, inside in names.items() for name in find(inside)}
+
+
+def _astray(path: str, name: str, label: str) -> str:
+    return (
+        f"'{path}' holds a folder '{name}' of other cells ({fold(name) or 'left out'}, not {fold(label)}): move it next to "
+        f"'{path}', or rename it if it is of a patient or smear"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+
+
 @register("folder")
 class Folder(CellDataset):
     """Your own images: one folder per class, with sub-folders for patients or smears if you know them.
@@ -32,8 +61,9 @@ class Folder(CellDataset):
     Layout: `<class>/<image>`, `<class>/<group>/.../<image>`, or `<patient>/<class>/.../<image>`. Class folders may have any of
     the usual names: `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); put cells to leave out into `other`. The
     name of a sub-folder, or of a patient's folder above the classes, is the group of its images, the same in every class, so
-    that cells of one patient are never split; other images have no group. What is not an image is left out, and `account`
-    says so.
+    that cells of one patient are never split; other images have no group. Parts such as `train` and `test` in a class folder
+    are not groups: their cells are used together. What is not an image, or lies in a folder of masks, is left out, and
+    `account` says so.
 
     Args:
         root: The folder that holds the class folders.
@@ -68,18 +98,69 @@ class Folder(CellDataset):
         paths: list[str] = []
         raw_labels: list[str] = []
         groups: list[str | None] = []
+        ungrouped: dict[str, None] = {}
+        self._companions: list[str] = []
         for path, label, patient in folders:
-            images = images_below(self.folder / path)
-            if not images and patient is None and label not in unknown and fold(label) is not None:
-                problems.append(f"'{path}' holds no image: add some or remove the folder{self._held(path)}")
+            images = self._cells(path)
+            if label not in unknown:
+                if not images and patient is None and fold(label) is not None:
+                    problems.append(
+                        f"'{path}' holds no image: add some or remove the folder{self._held(path)}"
+                    )
+                inside = dict.fromkeys(chain.from_iterable(image.split("/")[:-1] for image in images))
+                problems += [_astray(path, name, label) for name in inside if is_astray(name, label)]
+                ungrouped |= {name: None for name in inside if without_group(name, label)}
             paths += [f"{path}/{image}" for image in images]
             raw_labels += [label] * len(images)
-            groups += [patient or (image.partition("/")[0] if "/" in image else None) for image in images]
+            groups += [
+                patient or next((one for one in image.split("/")[:-1] if one not in ungrouped), None)
+                for image in images
+            ]
         if problems:
-            summary = f"{len(problems)} of the {len(folders)} class folders in {self.folder} cannot be used"
-            hint = self._further_down([folder.path for folder in folders if folder.label in unknown])
-            raise DataError(f"{summary}; {hint}." if hint else f"{summary}.", problems)
+            raise self._refusal(folders, unknown, problems)
+        self._note(paths, ungrouped)
         return cell_table(paths, raw_labels, groups)
+
+    def _cells(self, path: str) -> list[str]:
+        """The images in and below a class folder that are cells; masks and thumbnails next to them are kept apart."""
+        images = [image for image in images_below(self.folder / path) if not _among_masks(image)]
+        beside = _derived(images, companions)
+        self._companions += [f"{path}/{image}" for image in images if image in beside]
+        return [image for image in images if image not in beside]
+
+    def _refusal(
+        self, folders: Sequence[ClassFolder], unknown: Mapping[str, str], problems: Sequence[str]
+    ) -> DataError:
+        """The error that class folders cannot be used; folders above the classes are answered with what to write."""
+        hint = further_down(self.folder, [folder.path for folder in folders if folder.label in unknown])
+        if hint and all(folder.label in unknown for folder in folders):
+            return DataError(f"{self.folder} holds no class folders; {hint}.")
+        of = counted(len(folders), "class folder(s)")
+        summary = f"{counted(len(problems), 'problem(s)')} with the {of} in {self.folder}"
+        return DataError(f"{summary}; {hint}." if hint else f"{summary}.", problems)
+
+    def _note(self, paths: Sequence[str], ungrouped: Collection[str]) -> None:
+        """Enter what was assumed of names, and the masks and thumbnails."""
+        self.tally.leave("mask(s), drawing(s) or thumbnail(s) next to their images", "", self._companions)
+        parts = [name for name in ungrouped if is_split(name)]
+        if parts:
+            self.tally.note(
+                "folders that divide a dataset for training and testing are not taken for groups, and the cells in all of "
+                f"them are used ({_some(parts)})"
+            )
+        others = [name for name in ungrouped if name not in parts]
+        if others:
+            self.tally.note(f"folders in class folders that are not taken for groups: {_some(others)}")
+        twice = _derived(paths, copies)
+        if twice:
+            self.tally.note(
+                f"{counted(len(twice), 'image(s)')} may be {agreeing(len(twice), '(a copy|copies)')} of others by "
+                f"name ({_some(sorted(twice))}): identical ones stay in one group, others count as further cells"
+            )
+
+    def _survey(self, root: Path) -> None:
+        known = [*self.table["path"], *self.dropped["path"], *self._companions]
+        survey(self.tally, root, [""], known, self.also_read)
 
     def _held(self, path: str) -> str:
         """What a folder without images holds."""
@@ -98,41 +179,16 @@ class Folder(CellDataset):
             raise DataError(
                 f"{self.folder} holds no folders; put the images of each class into a folder named after it."
             )
-        if names != self._above_classes(names):
+        if names != above_classes(self.folder, names):
             return [ClassFolder(name, name, None) for name in names]
-        if len(names) == 1 or any(map(SPLITS.match, names)):
-            raise DataError(f"{self.folder} holds no class folders; {self._down('one level', names)}.")
+        if len(names) == 1 or any(map(is_split, names)):
+            raise DataError(f"{self.folder} holds no class folders; {further_down(self.folder, names)}.")
         self.tally.note(
-            f"groups: the {len(names)} folders above the classes are taken for patients ({', '.join(names[:3])}, ...)"
+            f"groups: the {len(names)} folders above the classes are taken for patients ({_some(names)}); if they are not, "
+            f"give one of them alone (folder={self.folder / names[0]}), or put all cells of a class in one folder"
         )
         return [
             ClassFolder(f"{name}/{below}", below, name)
             for name in names
             for below in subfolders(self.folder / name)
         ]
-
-    def _above_classes(self, names: Sequence[str]) -> list[str]:
-        """Those of the folders that are not classes, and hold folders of classes."""
-        unknown = unknown_names(names)
-        return [
-            name
-            for name in names
-            if name in unknown and any(map(names_a_class, subfolders(self.folder / name)))
-        ]
-
-    def _further_down(self, names: Sequence[str]) -> str:
-        """Where the classes lie if they lie further down; "" if not."""
-        above = self._above_classes(names)
-        if above:
-            return self._down("one level", above)
-        found = []
-        for name in names:
-            holding = self._above_classes([f"{name}/{below}" for below in subfolders(self.folder / name)])
-            # Several are the folders of patients, which can be read from the folder above them.
-            found += [name] if len(holding) > 1 else holding
-        return self._down("two levels", found) if found else ""
-
-    def _down(self, levels: str, folders: Sequence[str]) -> str:
-        """Where the classes lie, and how to name that folder."""
-        places = " or ".join(f"folder={self.folder / name}" for name in folders[:3])
-        return f"the classes lie {levels} down: write {places}"

@@ -8,7 +8,6 @@ import pandas as pd
 from cellda.datasets import register
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading import zheng
-from cellda.datasets.reading.survey import survey
 
 SWAPPED = {**zheng.CODES, "2": zheng.CODES["3"], "3": zheng.CODES["2"]}
 
@@ -60,5 +59,4 @@ class JiangxiTecom(CellDataset):
         return zheng.labelled_cells(self.folder, 1, SWAPPED if self.variant == "authors" else zheng.CODES)
 
     def _survey(self, root: Path) -> None:
-        """What lies in the folder of its images; the other dataset of the download is a neighbour."""
-        survey(self.tally, root, ["Dataset 1"], self.table["path"])
+        zheng.survey_images(self.tally, root, 1, self.table["path"])

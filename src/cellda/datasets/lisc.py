@@ -12,6 +12,7 @@ from cellda.datasets.reading.decode import decode, frame_size
 from cellda.datasets.reading.layout import class_images, locate, named
 from cellda.datasets.reading.window import window
 from cellda.errors import DataError
+from cellda.text import agreeing, counted
 
 FOLDERS = ("Baso", "eosi", "lymp", "mixt", "mono", "neut")
 FIELDS = "Main Dataset"
@@ -64,7 +65,8 @@ class Lisc(CellDataset):
                 problems.append(error.summary)
         if problems:
             raise DataError(
-                f"{len(problems)} field(s) in {self.folder} have no usable mask, so their cells cannot be located.",
+                f"{counted(len(problems), 'field(s)')} in {self.folder} {agreeing(len(problems), '(has|have)')} no usable "
+                "mask, so their cells cannot be located.",
                 problems,
             )
         return cell_table(paths, raw_labels, paths, boxes)

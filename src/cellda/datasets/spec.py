@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cellda.datasets import registry
+from cellda.datasets import registry, unknown
 from cellda.datasets.card import card
 from cellda.errors import ConfigurationError
 from cellda.plugins.options import checked_options
@@ -45,7 +45,7 @@ class Source(Settings):
     @classmethod
     def _known(cls, name: str) -> str:
         if name.partition("/")[0] not in registry:
-            raise registry.unknown(name)
+            raise unknown(name)
         return name
 
     @model_validator(mode="after")

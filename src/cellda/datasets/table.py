@@ -10,6 +10,7 @@ from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.listing import Listing, read_rows
 from cellda.datasets.reading.survey import unnamed_images
 from cellda.errors import DataError
+from cellda.text import counted
 
 
 @register("table")
@@ -65,16 +66,26 @@ class Table(CellDataset):
 
     def _index(self) -> pd.DataFrame:
         listing = Listing(self.folder)
-        for where, row in read_rows(self.file or self.folder, self.group, self.tally):
+        for where, row in read_rows(self.file or self.folder, self.tally, group=self.group):
             listing.add(where, row)
         problems = listing.problems()
         if problems:
-            summary = f"{len(problems)} problem(s) in the table {self.file}, with images in {self.folder}."
+            summary = f"{counted(len(problems), 'problem(s)')} in the table {self.file}, with images in {self.folder}."
             raise DataError(summary, problems)
         if self.group is not None and not any(listing.groups):
             raise DataError(
                 f"The column '{self.group}' of {self.file} has no entry. If formulas compute it, save the workbook with its "
                 "values; or give another column."
+            )
+        if listing.rounded:
+            self.tally.note(
+                counted(
+                    listing.rounded, "(box|boxes) with fractions of pixels (was|were) rounded to whole ones"
+                )
+            )
+        if listing.commas:
+            self.tally.note(
+                f"commas in the numbers of {counted(listing.commas, '(box|boxes)')} were read as decimal commas"
             )
         return cell_table(listing.paths, listing.raw_labels, listing.groups, listing.boxes)
 

@@ -10,6 +10,7 @@ from scipy.stats import rankdata, wilcoxon
 
 from cellda.errors import ConfigurationError, nearest
 from cellda.evaluation.predictions import single
+from cellda.text import counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -147,7 +148,7 @@ def _family(
     if not twice.empty:
         first = ", ".join(f"{name} {twice.iloc[0][name]}" for name in ["condition", *key])
         raise ConfigurationError(
-            f"{len(twice)} scores are given twice, the first for {first}; give each run once."
+            f"{counted(len(twice), 'score(s) (is|are)')} given twice, the first for {first}; give each run once."
         )
     wide = table.set_index([*key, "condition"])[measure].unstack("condition")  # noqa: PD010 - one value each
 
@@ -188,7 +189,9 @@ def _test(
         # Zeros are dropped beforehand (Wilcoxon's own rule), which keeps the exact test for few pairs.
         statistic, p = map(float, wilcoxon(differences[differences != 0]))
         if moved < 6:
-            notes.append(f"with {moved} differing pairs p cannot fall below {2.0 ** (1 - moved):.3g}")
+            notes.append(
+                f"with {counted(moved, 'differing pair(s)')} p cannot fall below {2.0 ** (1 - moved):.3g}"
+            )
     return Comparison(
         condition=condition,
         baseline=baseline,

@@ -24,6 +24,7 @@ from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resam
 from cellda.evaluation.predictions import RUN, class_indices, probabilities
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
 from cellda.taxonomy import CLASSES
+from cellda.text import counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -89,11 +90,12 @@ class Metrics(_Record):
         return (
             f"accuracy {self.accuracy}, macro precision {self.macro_precision}, "
             f"macro recall {self.macro_recall}, macro F1 {self.macro_f1} "
-            f"on {self.n} cells of {self.groups} groups (95 % intervals)"
+            f"on {counted(self.n, 'cell(s)')} of {counted(self.groups, 'group(s)')} (95 % intervals)"
         )
 
     def __rich__(self) -> Group:
-        overall = Table(title=f"{self.n} cells, {self.groups} groups", title_justify="left")
+        groups = "each its own group" if self.groups == self.n else counted(self.groups, "group(s)")
+        overall = Table(title=f"{counted(self.n, 'cell(s)')}, {groups}", title_justify="left")
         overall.add_column("measure")
         overall.add_column("value [95 % interval]", justify="right")
         for name in MEASURES:

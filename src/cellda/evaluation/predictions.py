@@ -13,6 +13,7 @@ from cellda.errors import ConfigurationError, DataError, nearest
 from cellda.evaluation.condition import FACTS
 from cellda.runtime.place import written
 from cellda.taxonomy import CLASSES
+from cellda.text import agreeing, counted
 
 RUN = ("condition", "target", "draw", "seed", "protocol")
 """Columns that name a run; `seed` is the source model's."""
@@ -85,7 +86,7 @@ def _absent(missing: Sequence[str], frame: pd.DataFrame) -> list[str]:
     ]
     if facts:
         problems.append(
-            f"the facts of the condition are columns, and {', '.join(facts)} {'is' if len(facts) == 1 else 'are'} missing: "
+            f"the facts of the condition are columns, and {', '.join(facts)} {agreeing(len(facts), '(is|are)')} missing: "
             "add them with `table.assign(**Condition(...).columns())` (cellda.evaluation.condition; docs/reporting.md, "
             '"Your own predictions"), or make the runs again'
         )
@@ -172,10 +173,13 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     if twice.any():
         origin = np.repeat([str(file) for file in files], [len(t) for t in tables])
         clashes = (
-            table.loc[twice, list(RUN)].assign(file=origin[twice]).value_counts(sort=False).reset_index()
+            table.loc[twice, list(RUN)]
+            .assign(file=origin[twice])
+            .value_counts(sort=False)
+            .reset_index(name="rows")
         )
         problems = [
-            f"{row.count} rows of condition '{row.condition}', target '{row.target}', draw {row.draw}, "
+            f"{counted(int(str(row.rows)), 'row(s)')} of condition '{row.condition}', target '{row.target}', draw {row.draw}, "
             f"seed {row.seed}, protocol '{row.protocol}' in '{row.file}'"
             for row in clashes.itertuples()
         ]

@@ -3,17 +3,21 @@
 import warnings
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Any
 
 from cellda.adapters.base import Need, Offer, Start
 from cellda.data.spec import Twins
 from cellda.datasets.base import CellDataset
+from cellda.datasets.table import Table
 from cellda.errors import ConfigurationError, DataError
 from cellda.experiment.known_cells import without_images
 from cellda.experiment.workspace import Workspace
 from cellda.recipe import Recipe
+from cellda.runtime.place import check_apart
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
 from cellda.source_models import registry
+from cellda.text import agreeing, counted
 
 
 def search_of(recipe: Recipe) -> Search | None:
@@ -60,6 +64,23 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
         )
 
 
+def loaded(
+    dataset: str | CellDataset, twins: Twins | None, workspace: Workspace, **options: Any
+) -> CellDataset:
+    """A dataset by name, or as it is if it is loaded, after `with_twins`; what is left out of it is said.
+
+    Raises:
+        ConfigurationError: If there is no folder for it, or the store lies in it.
+        DataError: If the folder does not hold the dataset, or images of it have several classes.
+    """
+    found = workspace.load(dataset, **options)
+    if found.root is not None and not isinstance(found, Table):  # which is not searched for images
+        check_apart(workspace.store.root, found.root, "store")
+    used = with_twins(found, twins)
+    workspace.tell(used.account)
+    return used
+
+
 def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
     """A dataset, and what is done with its identical images under different classes (`Recipe.twins`).
 
@@ -72,20 +93,23 @@ def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
     found = dataset.contradictions
     if not found:
         return dataset
-    count = f"{len(found)} image(s) of '{dataset.full_name}'"
+    count = f"{counted(len(found), 'image(s)')} of '{dataset.full_name}' {agreeing(len(found), '(has|have)')}"
     if (twins or ("keep" if dataset.is_published else "refuse")) == "refuse":
         raise DataError(
-            f"{count} have copies under different classes: remove the wrong copies, leave all copies out with twins='drop' "
+            f"{count} copies under different classes: remove the wrong copies, leave all copies out with twins='drop' "
             "(--set twins=drop), or use them as they are with twins='keep'.",
             list(map(str, found)),
         )
     if twins == "drop":
         rest = dataset.without_contradictions
-        done = f"their {rest.twins_left_out} copies in the six classes are left out"
+        done = counted(rest.twins_left_out, "(copy|copies) in the six classes (is|are) left out")
     else:
-        rest, done = dataset, "they are used as they are; leave them out with twins='drop' (--set twins=drop)"
+        rest, done = (
+            dataset.with_contradictions,
+            "they are used as they are; leave them out with twins='drop' (--set twins=drop)",
+        )
     example = f"{found[0]}{', ...' * (len(found) > 1)}"
-    warnings.warn(f"{count} have copies under different classes ({example}); {done}.", stacklevel=2)
+    warnings.warn(f"{count} copies under different classes ({example}); {done}.", stacklevel=2)
     return rest
 
 
@@ -146,7 +170,7 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
             )
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
-        sources = tuple(with_twins(source, recipe.twins) for source in _loaded(recipe, workspace))
+        sources = tuple(loaded(source, recipe.twins, workspace) for source in _found(recipe, workspace))
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [
         source.full_name
@@ -161,7 +185,7 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
     return sources
 
 
-def _loaded(recipe: Recipe, workspace: Workspace) -> list[CellDataset]:
+def _found(recipe: Recipe, workspace: Workspace) -> list[CellDataset]:
     """The source datasets; where nobody named them and they are not there, the error offers the trained models.
 
     Raises:

@@ -61,10 +61,8 @@ TRAINING = NORMALIZING.and_(
     (
         "experiment/scoring.py",
         "experiment/seen.py",
-        "framing/base.py",
-        "framing/cell.py",
         "imaging/augment.py",
-        "models/batches.py",
+        "imaging/nucleus.py",
         "models/blocks.py",
         "models/checkpoint.py",
         "models/classifier.py",

@@ -15,6 +15,7 @@ from cellda.runtime.place import written
 from cellda.runtime.room import in_words
 from cellda.runtime.store import KEYS, Store, digest
 from cellda.runtime.versions import COMPUTING, versions
+from cellda.text import agreeing, counted
 
 SAID = "orphans_said.json"
 
@@ -54,8 +55,10 @@ def _say(left: Sequence[Entry], store: Store) -> None:
     ((why, _),) = Counter(entry.why for entry in left).most_common(1)
     size = in_words(sum(entry.size for entry in left))
     progress.note(
-        f"{len(left)} stored results ({size}) in {store.root} are orphaned, most of them by this: {why}. They are not "
-        "used any more; `cellda store clear --orphaned` removes them."
+        f"{counted(len(left), 'stored result(s)')} ({size}) in {store.root} {agreeing(len(left), '(is|are)')} orphaned, "
+        "mostly by "
+        f"this: {why}. Nothing uses {agreeing(len(left), '(it|them)')} any more; `cellda store clear --orphaned` removes "
+        f"{agreeing(len(left), '(it|them)')}."
     )
 
 

@@ -21,7 +21,7 @@ from cellda.evaluation.predictions import RUN, read_predictions, write_predictio
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
 from cellda.runtime.place import check_writable
-from cellda.text import shown
+from cellda.text import agreeing, counted, shown
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -256,14 +256,15 @@ class RunResult:
         record = self.record
         lines = [
             f"{record.condition} on {record.target}, draw {record.draw}, protocol {record.protocol}, run {self.digest}",
-            f"{self.labels_used} target labels used; {len(self.predictions)} query images",
+            f"{counted(self.labels_used, 'target label(s)')} used; {counted(len(self.predictions), 'query image(s)')}",
         ]
         if record.unsupported:
             lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
         for account in record.accounts:
             if account.used < account.found:
                 lines.append(
-                    f"{account.used:,} of {account.found:,} cells of {account.name} are used (record.json: accounts)"
+                    f"{account.used:,} of {counted(account.found, 'cell(s)')} of {account.name} "
+                    f"{agreeing(account.used, '(is|are)')} used (record.json: accounts)"
                 )
             if account.without_groups and account.name == record.target:
                 lines.append(NO_GROUPS)
@@ -272,11 +273,14 @@ class RunResult:
         elif record.known_to_model:
             lines.append(f"optimistic: the source model has seen cells of {', '.join(record.known_to_model)}")
         for name, count in record.unframed.items():
-            lines.append(f"no cell was found in {count} image(s) of {name}; they are shown whole")
+            lines.append(
+                f"no cell was found in {counted(count, 'image(s)')} of {name}, which {agreeing(count, '(is|are)')} shown whole"
+            )
         for name, count in record.twins.items():
             done = "left out" if record.recipe.get("twins") == "drop" else "used"
             lines.append(
-                f"{count} cell(s) of {name} are copies of one image under different classes; they are {done}"
+                f"{counted(count, 'cell(s)')} of {name} with copies under different classes "
+                f"{agreeing(count, '(was|were)')} {done}"
             )
         return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
 

@@ -16,7 +16,7 @@ from cellda.data.pixel_cache import cached_found, cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.checks import check_classes, check_search, search_of, sources_beside, with_twins
+from cellda.experiment.checks import check_classes, check_search, loaded, search_of, sources_beside
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.known_cells import warn_of_known_cells
 from cellda.experiment.workspace import Workspace
@@ -71,7 +71,7 @@ class Run:
             DataError: If a dataset's layout is not the published one, or images of it have several classes.
         """
         check_search(recipe, oracle=oracle)
-        aim = with_twins(workspace.load(target), recipe.twins)
+        aim = loaded(target, recipe.twins, workspace)
         sources = sources_beside(aim, recipe, workspace)
         warn_of_known_cells(recipe, aim)
         shot = recipe.few_shot
@@ -106,7 +106,7 @@ class Run:
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
         check_search(recipe, oracle=False)
-        known = None if labelled is None else with_twins(workspace.load(labelled), recipe.twins)
+        known = None if labelled is None else loaded(labelled, recipe.twins, workspace)
         aim = OwnCells(known, images)
         sources = sources_beside(aim if known is None else known, recipe, workspace)
         rows = range(len(aim))

@@ -1,7 +1,6 @@
 """What a trained or adapted model has seen, measured on its training cells and stored with it (`cellda.models.judged`)."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from torch import Tensor
 from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.decode import frame_size
-from cellda.errors import DataError
 from cellda.models.classifier import CellClassifier
 from cellda.models.judged import Seen, seen_of
 from cellda.models.looks import sharpness
@@ -22,10 +20,6 @@ STORED = 600
 """Most cells of a kind that are measured: enough for the 1 % quantile, and a few seconds on a CPU."""
 STORED_AFTER = 180
 """The same for source cells after an adaptation, which is often shorter than the training."""
-
-
-GROUPS = 1000
-"""More than any model's classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +54,21 @@ class Cells:
         return [sharpness(one) for one in pixels]
 
     def sides(self) -> list[int]:
-        """Shorter side of each in pixels, from the headers of the files; without those that are not image files."""
+        """Shorter side of each in pixels, from the headers of the files; without cells that have no image file of their own.
+
+        Those are rendered, or stored together in one array.
+
+        Raises:
+            DataError: If an image file cannot be read any more.
+        """
         table = self.dataset.table.iloc[self.images.rows.tolist()]
         sides = []
         for path, box in zip(table["path"], table["box"], strict=True):
+            file = Path(self.dataset.root or "/") / path
             if box is not None:
                 sides.append(min(box[2:]))
-            elif self.dataset.root is not None or Path(path).is_absolute():
-                with suppress(DataError):  # decoded from an archive
-                    sides.append(min(frame_size(Path(self.dataset.root or "/") / path)))
+            elif file.is_file():
+                sides.append(min(frame_size(file)))
         return sides
 
 
@@ -118,11 +118,13 @@ def seen_in_adaptation(
 
 
 def _seen(embeddings: Tensor, judged: Tensor, cells: Sequence[Cells]) -> Seen:
-    groups = [part.groups() + GROUPS * number for number, part in enumerate(cells)]
+    kinds = [part.groups() for part in cells]
+    owners = [torch.full_like(kind, number) for number, kind in enumerate(kinds)]
+    # A class of one dataset is another group than the same class of another.
+    pairs = torch.stack((torch.cat(owners), torch.cat(kinds)))
+    groups = torch.unique(pairs, dim=1, return_inverse=True)[1]
     sharpness = [value for part in cells for value in part.sharpness()]
-    return seen_of(
-        embeddings, torch.cat(groups), judged, sharpness, [side for part in cells for side in part.sides()]
-    )
+    return seen_of(embeddings, groups, judged, sharpness, [side for part in cells for side in part.sides()])
 
 
 def _embedded(trainer: Trainer, model: CellClassifier, cells: Sequence[Cells]) -> Tensor:

@@ -31,6 +31,7 @@ from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds
 from cellda.selection.search import search
 from cellda.selection.selectors.base import Use
+from cellda.text import counted
 from cellda.training.batches import Mix
 from cellda.training.checkpoints import trained_once
 from cellda.training.examples import ImageExamples
@@ -265,7 +266,8 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
     if np.bincount(labels).max() < number or len(np.unique(groups)) < 2:
         raise ConfigurationError(
             f"Holding out {share} of the source '{name}' needs a class with at least {number} images, and at "
-            f"least 2 groups; it has {len(labels)} images in {len(np.unique(groups))} group(s). Set training.holdout=0."
+            f"least 2 groups; it has {counted(len(labels), 'image(s)')} in {counted(len(np.unique(groups)), 'group(s)')}. "
+            "Set training.holdout=0."
         )
     train, held = group_folds(labels, groups, number, seed)[0]
     return train.tolist(), held.tolist()

@@ -22,6 +22,7 @@ from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
 from cellda.runtime.work import Stage, Work
+from cellda.text import counted
 from cellda.training.loop import Trainer
 
 
@@ -136,7 +137,7 @@ class Study:
         passes = run.recipe.adapter.image_passes(run.offer)
         if self.cap is not None and passes > self.cap and condition not in BOUNDS:
             raise ConfigurationError(
-                f"'{condition}' passes {passes:,} images through the backbone on {run.target.full_name}, "
+                f"'{condition}' passes {counted(passes, 'image(s)')} through the backbone on {run.target.full_name}, "
                 f"{passes - self.cap:,} more than the cap of {self.cap:,} for all conditions; give it fewer epochs or images, "
                 "or raise the cap."
             )
@@ -194,7 +195,8 @@ class Study:
                 advance(1)
         if failed:
             raise CelldaError(
-                f"{len(failed)} of {len(runs)} runs failed; without them, the conditions of the table would not be "
+                f"{len(failed)} of {counted(len(runs), 'run(s)')} failed; without them, the conditions of the table would "
+                "not be "
                 "comparable. The other runs are stored and will be reused; leave these conditions out, or fix them:\n"
                 + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
             ) from next(iter(failed.values()))

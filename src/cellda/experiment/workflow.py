@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from cellda.adapters import described
 from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
@@ -17,8 +16,9 @@ from cellda.data.own_cells import image_files
 from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
-from cellda.datasets.reading.account import Account, Tally
+from cellda.datasets.reading.account import PREVIEWS, Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
+from cellda.experiment.accounts import accounts_of, own_accounts, previews_of
 from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
 from cellda.experiment.known_cells import known_to_model
@@ -40,9 +40,11 @@ from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
+from cellda.runtime.place import check_apart
+from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.text import plain, shown
+from cellda.text import agreeing, counted, plain
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -113,11 +115,23 @@ def adapt(
     Raises:
         CelldaError: If the adapter needs data that are not given, or data are invalid; raised before any training.
     """
-    workspace = Workspace(data, store, progress=progress)
+    return accounted(recipe, labelled, unlabelled, Workspace(data, store, progress=progress))[0]
+
+
+def accounted(
+    recipe: Recipe,
+    labelled: str | CellDataset | None,
+    unlabelled: str | Path | Sequence[str | Path],
+    workspace: Workspace,
+) -> tuple[CellClassifier, Sequence[Account]]:
+    """As `adapt`, with the accounts of the labelled cells, if there are any, and of the unlabelled images."""
     workspace.data.refresh(labelled)
     tally = Tally()
+    for one in [unlabelled] if isinstance(unlabelled, str | Path) else unlabelled:
+        check_apart(workspace.store.root, Path(one), "store")
     files = image_files(unlabelled, tally)
-    workspace.tell(tally.close(UNLABELLED, len(files)))
+    pool = tally.close(UNLABELLED, len(files))
+    workspace.tell(pool)
     with workspace.display():
         prepared = Run.own(recipe, labelled, files, workspace)
     trainer = Trainer(recipe.device)
@@ -130,7 +144,8 @@ def adapt(
         keep(model, recipe, folder / MODEL)
 
     with workspace.display():
-        return CellClassifier.load(workspace.store.build(ADAPTED, prepared.key, build) / MODEL)
+        model = CellClassifier.load(workspace.store.build(ADAPTED, prepared.key, build) / MODEL)
+        return model, own_accounts(prepared, pool)
 
 
 def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
@@ -149,17 +164,19 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     pending[0].workspace.store.check_writable()
     check_weights(pending)
     announce(pending[0].workspace.store)
-    workspace, said = pending[0].workspace, Console(stderr=True)
+    workspace = pending[0].workspace
     if workspace.progress:
-        said.print(estimate(pending, trainer), highlight=False)
+        note(estimate(pending, trainer))
     with workspace.display():
         decode_all(wanted for run in pending for wanted in run.images)
     if workspace.progress:
         for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
-            said.print(
-                f"No cell was found in {count} image(s) of {shown(dataset)}; they are shown whole.",
-                highlight=False,
+            note(
+                f"No cell was found in {counted(count, 'image(s)')} of {dataset}, which {agreeing(count, '(is|are)')} shown "
+                "whole."
             )
+        for dataset, files in {item: None for run in pending for item in previews_of(run).items()}:
+            note(f"{dataset}: {counted(len(files), PREVIEWS)} ({files[0]}).")
 
 
 def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
@@ -196,7 +213,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
         unsupported=tuple(prepared.draw.unsupported),
-        accounts=tuple(one.account.brief() for one in (prepared.target, *prepared.sources)),
+        accounts=tuple(account.brief() for account in accounts_of(prepared)),
         known_to_model=known_to_model(recipe, prepared.target),
         unframed=prepared.unframed,
         twins=twins_found((prepared.target, *prepared.sources)),

@@ -4,8 +4,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account
@@ -36,22 +34,20 @@ class Workspace:
         self._told: set[Account] = set()
 
     def load(self, dataset: str | CellDataset, **options: Any) -> CellDataset:
-        """A dataset by name with its loader's options, or as it is if it is loaded; what was left out of it is said.
+        """A dataset by name with its loader's options, or as it is if it is loaded.
 
         Raises:
             ConfigurationError: If there is no folder for it.
             DataError: If the folder does not hold the dataset.
         """
-        loaded = self.data.load(dataset, **options) if isinstance(dataset, str) else dataset
-        self.tell(loaded.account)
-        return loaded
+        return self.data.load(dataset, **options) if isinstance(dataset, str) else dataset
 
     def tell(self, account: Account) -> None:
         """Print on standard error what was left out and assumed, once, if `progress` is on and there is anything to say."""
         if self.progress and account not in self._told:
             self._told.add(account)
             for line in account.lines():
-                Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+                bars.note(line)
 
     def display(self) -> AbstractContextManager[None]:
         """Context that shows progress bars if `progress` is on."""

@@ -5,18 +5,16 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 from torch import Tensor
 
+from cellda.imaging.nucleus import Pixels as Pixels
+from cellda.imaging.nucleus import look
 from cellda.imaging.padding import background, find_smear
 
-Pixels = UInt8[np.ndarray, "h w 3"]
 Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left; it may extend beyond the image."""
-
-LOOK = 96
-"""Pixels of the longer side of the small copy that framings examine: nuclei stay 10 px wide, granules vanish."""
 
 
 class Framing(ABC):
@@ -87,14 +85,3 @@ def cut(image: Pixels, box: Box) -> Pixels:
     out = np.full((height, width, 3), empty, np.uint8)
     out[top - y : top - y + inside.shape[0], left - x : left - x + inside.shape[1]] = inside
     return out
-
-
-def look(image: Pixels) -> tuple[Float[Tensor, "1 3 h w"], Bool[Tensor, "1 h w"]]:
-    """A small copy of an image in [0, 1], and a mask of its smear: true outside black padding."""
-    height, width = image.shape[:2]
-    share = min(1.0, LOOK / max(height, width))
-    size = max(1, round(width * share)), max(1, round(height * share))
-    resized = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    small = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
-    smear = find_smear(small)
-    return small, torch.ones_like(small[:, 0], dtype=torch.bool) if smear is None else smear

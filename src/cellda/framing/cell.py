@@ -12,18 +12,9 @@ from pydantic import Field
 from scipy import ndimage
 
 from cellda.framing import register
-from cellda.framing.base import Box, Framing, Pixels, look
-from cellda.imaging.padding import background
+from cellda.framing.base import Box, Framing, Pixels
+from cellda.imaging.nucleus import LEAST_AREA, LEAST_CONTRAST, Mask, Plane, opened, otsu, violet_of
 
-Plane = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
-BLUR = 1.5
-"""Standard deviation of the smoothing, in pixels of the small copy: it removes granules and camera noise and keeps lobes."""
-LEAST_CONTRAST = 0.15
-"""A nucleus is more violet than the rest by at least this optical density; empty smears and red cells are not."""
-LEAST_AREA = 0.008
-"""A nucleus fills at least this share of the frame; platelets and specks are smaller."""
 MOST_WIDTH = 0.8
 """As a share of the frame's shorter side. A wider region is not a nucleus but everything stained; it is divided again."""
 CORE = 0.6
@@ -77,18 +68,13 @@ class Cell(Framing):
 def find_nucleus(image: Pixels) -> Nucleus | None:
     """Find the nucleus of the cell in the middle, or None if nothing in the image is as violet as one.
 
-    Colours are expressed relative to the image's own empty smear, and smoothed. Nuclei absorb green and transmit blue; red
-    cells absorb both, so the difference of the two optical densities distinguishes them in every Romanowsky stain. Otsu's
-    threshold divides this difference, and touching nuclei are separated at their waist. The large, central part is chosen
-    and its lobes are joined to it.
+    Otsu's threshold divides the image by how violet it is (`cellda.imaging.nucleus`), and touching nuclei are separated at
+    their waist. The large, central part is chosen and its lobes are joined to it.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
     """
-    small, smear = look(image)
-    inside = smear[0].numpy()
-    violet = violet_of(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
-    mask = _nucleus(violet, inside)
+    mask = _nucleus(*violet_of(image))
     if mask is None:
         return None
     (y, x), diameter = _centre_and_diameter(mask)
@@ -97,39 +83,18 @@ def find_nucleus(image: Pixels) -> Nucleus | None:
     return Nucleus(centre, diameter * float(np.sqrt(scale[0] * scale[1])), mask)
 
 
-def violet_of(rgb: Plane, empty: Plane, inside: Mask) -> Plane:
-    """Optical density in green minus that in blue, relative to the empty smear, of the smoothed image."""
-    planes = []
-    for plane, light in zip(rgb[1:], empty[1:], strict=True):
-        smooth = ndimage.gaussian_filter(np.where(inside, plane, light), BLUR)
-        planes.append(-np.log(np.maximum(smooth, 1 / 255) / max(light, 1 / 255)))
-    return np.asarray(planes[0] - planes[1])
-
-
 def _nucleus(violet: Plane, inside: Mask) -> Mask | None:
     threshold, contrast = otsu(violet[inside])
     if contrast < LEAST_CONTRAST:
         return None
     while True:
-        stained = ndimage.binary_opening((violet > threshold) & inside, np.ones((3, 3), bool))
+        stained = opened(violet, threshold, inside)
         mask = _central(stained)
         if mask is None or _centre_and_diameter(mask)[1] <= MOST_WIDTH * min(mask.shape):
             return mask
         threshold, contrast = otsu(violet[stained])
         if contrast < LEAST_CONTRAST:
             return mask
-
-
-def otsu(values: Plane) -> tuple[float, float]:
-    """Otsu's threshold (1979), and the distance between the means of the two classes."""
-    counts, edges = np.histogram(values, 128)
-    centres = (edges[1:] + edges[:-1]) / 2
-    low = np.cumsum(counts)[:-1]
-    high = counts.sum() - low
-    sums = np.cumsum(counts * centres)
-    apart = (sums[-1] - sums[:-1]) / np.maximum(high, 1) - sums[:-1] / np.maximum(low, 1)
-    best = int(np.argmax(low * high * apart**2))
-    return float(edges[best + 1]), float(apart[best])
 
 
 def _central(stained: Mask) -> Mask | None:

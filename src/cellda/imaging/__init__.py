@@ -1,1 +1,1 @@
-"""Pure tensor functions on `(B, 3, H, W)` images."""
+"""Pure functions on images: tensors `(B, 3, H, W)`, or arrays of one image."""

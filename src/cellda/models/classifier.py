@@ -10,16 +10,14 @@ import torch
 from jaxtyping import Float, Shaped
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import resize
 
+from cellda.datasets.reading.decode import Bits
 from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
 from cellda.models import heads, saved
-from cellda.models.batches import batches_of_images
 from cellda.models.description import Description, refuse
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
-from cellda.models.finite import check_finite
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.heads.saving import check_known, check_registered, session_heads
@@ -32,6 +30,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import plan_for
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
+from cellda.text import counted
 
 
 class CellClassifier(nn.Module):
@@ -101,7 +100,7 @@ class CellClassifier(nn.Module):
         return self.head(self.embed(images))
 
     @torch.no_grad()
-    def predict(self, images: Any) -> Prediction:
+    def predict(self, images: Any, *, bits: Bits | None = None) -> Prediction:
         """Classify raw images: framing, resize, stain normalization, network, softmax.
 
         Args:
@@ -110,24 +109,28 @@ class CellClassifier(nn.Module):
                 - a folder, with all images in and below it; a pattern (`"cells/*.png"`); the path of a file;
                 - paths, Pillow images, arrays `(H, W, 3)` or tensors `(3, H, W)`, in a sequence or from a generator;
                 - one Pillow image, or one array `(H, W, 3)` or `(N, H, W, 3)`;
-                - a tensor `(N, 3, H, W)`, which is resized as it is and not judged.
+                - a tensor `(N, 3, H, W)`.
 
-                Pixels are RGB, uint8 or float in [0, 1]; sizes may differ.
+                Pixels are RGB, uint8 or float in [0, 1], which are rounded to 8 bits as in files; sizes may differ. Arrays and
+                tensors that already have the network's size are not judged by their size.
+            bits: Significant bits that the camera records (10, 12 or 14), if files of 16 bits do not state them.
+
+        Returns:
+            Labels, probabilities and flags. The label of an image that does not show one cell is None, and a warning says how
+            many images are flagged.
 
         Raises:
             DataError: If files cannot be read (all of them are listed), or something is not an RGB image.
             DivergedError: If the model gives probabilities that are not finite.
         """
-        if isinstance(images, Tensor):
-            return Prediction.of(self._probabilities(images), self.classes)
-        found = list(chain.from_iterable(results(self.network(), pictures(images))))
+        found = list(chain.from_iterable(results(self.network(), pictures(images), bits=bits)))
         bad = [f"{result.picture.name}: {result.reason}" for result in found if result.reason]
         if bad:
-            raise DataError(f"{len(bad)} of {len(found)} images cannot be used; fix or remove them.", bad)
-        known = [result.probabilities for result in found if result.probabilities is not None]
-        probabilities = torch.stack(known) if known else torch.empty(0, len(self.classes))
-        prediction = Prediction.of(probabilities, self.classes, [result.flag for result in found])
-        if any(prediction.flags or ()):
+            raise DataError(
+                f"{len(bad)} of {counted(len(found), 'image(s)')} cannot be used; fix or remove them.", bad
+            )
+        prediction = Prediction.of(found, self.classes)
+        if any(prediction.flags):
             warnings.warn(f"{prediction.flagged()}; see `flags`.", stacklevel=3)
         return prediction
 
@@ -140,19 +143,9 @@ class CellClassifier(nn.Module):
             return embeddings.float().cpu(), quick.head(embeddings).softmax(1).float().cpu()
 
         at_once = plan_for(self.mean.device).inference_batch
-        return Network(applied, self.backbone.image_size, self.framing_spec.build(), at_once, self.seen)
-
-    def _probabilities(self, images: Shaped[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
-        size, at_once = self.backbone.image_size, plan_for(self.mean.device).inference_batch
-        # One block, filled batch by batch: the memory of many small results would not be returned.
-        probabilities, done = torch.empty(len(images), len(self.classes)), 0
-        quick = self.for_inference()
-        for pixels in batches_of_images(images, size, at_once, self.framing_spec.build()):
-            fitting = tuple(pixels.shape[-2:]) == (size, size)
-            resized = pixels if fitting else resize(pixels, [size, size], antialias=True)
-            probabilities[done : done + len(pixels)] = quick.probabilities(resized)
-            done += len(pixels)
-        return check_finite(probabilities, "Predicting")
+        return Network(
+            applied, self.classes, self.backbone.image_size, self.framing_spec.build(), at_once, self.seen
+        )
 
     def for_inference(self) -> Self:
         """A copy that predicts as fast as possible: in evaluation mode, with BatchNorm folded into the convolutions.
@@ -216,7 +209,20 @@ class CellClassifier(nn.Module):
             )
         check_registered(self.head)
         path = Path(folder).expanduser()
-        fields = {
+        tensors = self.state_dict()
+        if half:
+            tensors |= {name: weight.half() for name, weight in self._layer_weights().items()}
+        saved.write(path, self._fields(), tensors, self.seen)
+        return path
+
+    @property
+    def identity(self) -> str:
+        """Hash of this model as it is now: its weights, its description, and what it has seen."""
+        return saved.identity(self._fields(), self.state_dict(), self.seen)
+
+    def _fields(self) -> dict[str, Any]:
+        """The description without what follows from the weights."""
+        return {
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
             "normalizer": self.normalizer_spec.model_dump(mode="json"),
@@ -225,11 +231,6 @@ class CellClassifier(nn.Module):
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
         }
-        tensors = self.state_dict()
-        if half:
-            tensors |= {name: weight.half() for name, weight in self._layer_weights().items()}
-        saved.write(path, fields, tensors, self.seen)
-        return path
 
     @torch.no_grad()
     def halved(self) -> Self:

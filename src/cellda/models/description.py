@@ -16,7 +16,7 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
-from cellda.text import plain, shown
+from cellda.text import plain, shortened
 
 DESCRIPTION = "classifier.json"
 
@@ -120,7 +120,7 @@ def read_description(folder: Path) -> Description:
         description = Description.model_validate(content)
     except ValidationError as error:
         said = describe(error, f"the classifier in {folder}", Description.model_fields)
-        lines = "\n".join(shown(line, limit=300) for line in said.splitlines()[:20])
+        lines = "\n".join(shortened(line, 300) for line in said.splitlines()[:20])
         refuse(folder, f"{lines}\nIt may need a package that is not installed here, or a newer cellda")
     if description.format == 1:
         warnings.warn(
@@ -142,7 +142,7 @@ def refuse(folder: Path, reason: object) -> NoReturn:
     Raises:
         DataError: Always.
     """
-    said = shown(reason, lines=True, limit=4000).rstrip(".")
+    said = str(reason).rstrip(".")
     raise DataError(f"The classifier in {folder} could not be read: {said}.")
 
 
@@ -182,7 +182,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name, value in pairs:
         if name in content:
-            raise ValueError(f"the field '{shown(name, limit=100)}' is given twice")
+            raise ValueError(f"the field '{shortened(name, 100)}' is given twice")
         content[name] = value
     return content
 
@@ -194,5 +194,5 @@ def _no_number(text: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        _no_number(shown(text, limit=50))
+        _no_number(shortened(text, 50))
     return value

@@ -14,6 +14,7 @@ from cellda.errors import ConfigurationError
 from cellda.models.checkpoint import for_encoder, read_state
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import PACKAGED
+from cellda.text import agreeing, counted
 
 REGISTERS = ("reg_token", "register_tokens")
 """Extra tokens of some vision transformers: a model that was trained with them gives other outputs without them."""
@@ -99,9 +100,8 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
     if wrong:
         held = "" if own.keys() & state.keys() else f"; the file holds {', '.join(list(state)[:3]) or 'none'}"
         raise ConfigurationError(
-            f"The weights in {origin} do not fit the encoder; {len(wrong)} of {len(own)} tensors differ, first: "
-            + "; ".join(wrong[:3])
-            + held
+            f"The weights in {origin} do not fit the encoder; {len(wrong)} of {counted(len(own), 'tensor(s)')} "
+            f"{agreeing(len(wrong), '(differs|differ)')}, first: " + "; ".join(wrong[:3]) + held
         )
     parts = {name.partition(".")[0] for name in own}
     surplus = [
@@ -115,7 +115,8 @@ def _load(encoder: nn.Module, state: dict[str, Tensor], origin: str, *, ordered:
     spoilt = [name for name in own if not state[name].isfinite().all()]
     if spoilt:
         raise ConfigurationError(
-            f"The weights in {origin} hold NaN or infinite values in {len(spoilt)} tensors, first: {'; '.join(spoilt[:3])}; "
+            f"The weights in {origin} hold NaN or infinite values in {counted(len(spoilt), 'tensor(s)')}, first: "
+            f"{'; '.join(spoilt[:3])}; "
             "choose an earlier checkpoint of that training run."
         )
     encoder.load_state_dict({name: state[name] for name in own})  # without heads

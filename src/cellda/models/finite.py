@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from cellda.errors import CelldaError
+from cellda.text import counted
 
 
 class DivergedError(CelldaError):
@@ -25,7 +26,8 @@ def check_finite(values: Tensor, what: str) -> Tensor:
         wrong = (~values.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
         if wrong:
             raise DivergedError(
-                f"{what}: the model gives NaN or infinite values for {len(wrong)} of {len(values)} images, first for "
+                f"{what}: the model gives NaN or infinite values for {len(wrong)} of {counted(len(values), 'image(s)')}, "
+                "first for "
                 f"number {wrong[0] + 1}: its weights are damaged or its training diverged. Train it again with a lower "
                 "learning rate, or use another model."
             )

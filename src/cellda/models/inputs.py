@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -71,7 +72,9 @@ def pictures(given: Any) -> Iterable[Picture]:
     if isinstance(given, Image.Image):
         return [Picture.of(given, 0)]
     if isinstance(given, np.ndarray):
-        return [Picture.of(one, number) for number, one in enumerate(_images_of(given))]
+        given = _images_of(given)
+    elif isinstance(given, Tensor):
+        given = _images_in(given)
     if isinstance(given, Iterable):
         return (Picture.of(one, number) for number, one in enumerate(given))
     raise DataError(
@@ -91,6 +94,10 @@ def rgb(picture: Picture) -> Pixels:
     if isinstance(given, Image.Image):
         if given.mode != "RGB":
             raise DataError(f"{name} has the mode {given.mode}; convert it first: image.convert('RGB').")
+        if getattr(given, "is_animated", False) and given.format != "MPO":
+            raise DataError(
+                f"{name} is a film of several frames; give a copy of the one that shows the cell."
+            )
         try:
             return np.array(ImageOps.exif_transpose(given))
         except Exception as error:  # opened, but not yet read: Pillow's decoders raise almost any exception
@@ -98,7 +105,9 @@ def rgb(picture: Picture) -> Pixels:
     if isinstance(given, Tensor):
         if given.ndim != 3 or given.shape[0] != 3:
             raise DataError(f"{name} is a tensor {tuple(given.shape)}; a tensor has the shape (3, H, W).")
-        given = given.detach().cpu().permute(1, 2, 0).numpy()
+        given = given.detach().cpu().permute(1, 2, 0)
+        # numpy does not know bfloat16
+        given = (given.float() if given.dtype == torch.bfloat16 else given).numpy()
     return _bytes(_checked(np.asarray(given), name), name)
 
 
@@ -122,6 +131,14 @@ def _images_of(given: "np.ndarray[Any, Any]") -> "Iterator[np.ndarray[Any, Any]]
             )
         return iter(given)
     return iter([given])
+
+
+def _images_in(given: Tensor) -> Iterator[Tensor]:
+    """The images of one tensor."""
+    if given.ndim != 4 or given.shape[1] != 3:
+        one = ": for one image, give image[None]" if given.ndim == 3 and len(given) == 3 else ""
+        raise DataError(f"A tensor of RGB images has the shape (N, 3, H, W); got {tuple(given.shape)}{one}.")
+    return iter(given.detach().cpu())
 
 
 def _checked(image: "np.ndarray[Any, Any]", name: str) -> "np.ndarray[Any, Any]":

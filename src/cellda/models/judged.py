@@ -135,7 +135,7 @@ class Seen:
         low, high = ranges.sharpness
         low, high = low - OCTAVE, high + OCTAVE
         wrong = {
-            Flag.SIZE: not smallest / ZOOM <= looks.side <= largest * ZOOM,
+            Flag.SIZE: looks.side is not None and not smallest / ZOOM <= looks.side <= largest * ZOOM,
             Flag.SHARPNESS: not low <= looks.sharpness <= high,
             Flag.UNLIKE: distance > ranges.distance,
         }

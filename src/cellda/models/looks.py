@@ -7,11 +7,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from scipy import ndimage
 
-from cellda.framing.base import look
-from cellda.framing.cell import LEAST_AREA, LEAST_CONTRAST, otsu, violet_of
+from cellda.imaging.nucleus import LEAST_AREA, LEAST_CONTRAST, Pixels, look, opened, otsu, violet_of
 from cellda.imaging.padding import background
-
-Pixels = UInt8[np.ndarray, "h w 3"]
 
 FIELD = 4
 """Nuclei apart from each other that make an image a field of many cells."""
@@ -35,14 +32,14 @@ class Looks:
     """What an image looks like.
 
     Attributes:
-        side: Shorter side of the part that is shown to the network, in pixels of the image.
+        side: Shorter side of the image in pixels; None if it was resized before, so that this says nothing.
         sharpness: Logarithm to base 2 of the variance of the Laplacian of the grey image that the network sees
             (J. L. Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000).
         nucleus: Whether a nucleus was found.
         nuclei: Number of nuclei apart from each other; 1 if they were not counted.
     """
 
-    side: int
+    side: int | None
     sharpness: float
     nucleus: bool
     nuclei: int
@@ -66,15 +63,11 @@ def nucleus_width(image: Pixels) -> float | None:
 
     It is what `framing.cell` calls a nucleus, without choosing among several.
     """
-    small, smear = look(image)
-    inside = smear[0].numpy()
-    violet = violet_of(small[0].double().numpy(), background(small, smear)[0].double().numpy(), inside)
+    violet, inside = violet_of(image)
     threshold, contrast = otsu(violet[inside])
     if contrast < LEAST_CONTRAST:
         return None
-    labels, count = ndimage.label(
-        ndimage.binary_opening((violet > threshold) & inside, np.ones((3, 3), bool))
-    )
+    labels, count = ndimage.label(opened(violet, threshold, inside))
     area = int(np.bincount(labels.ravel())[1:].max()) if count else 0
     return 2 * float(np.sqrt(area / np.pi)) / max(inside.shape) if area >= LEAST_AREA * inside.size else None
 

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from cellda.models.results import Result
+from cellda.text import agreeing, counted
 
 
 @dataclass(frozen=True)
@@ -14,32 +18,32 @@ class Prediction:
     """Predictions of a classifier for N images.
 
     Attributes:
-        labels: The most probable class of each image, also of those that are flagged.
+        labels: The most probable class of each image; None for an image that does not show one cell (flagged `field` or
+            `no_nucleus`).
         probabilities: `(N, classes)`, rows sum to 1.
         classes: Class names in column order.
-        flags: Why an image cannot be judged (`cellda.models.judged`), empty if nothing speaks against its class; None if the
-            images were given as one tensor, which is not judged.
+        flags: Why each image cannot be judged (`cellda.models.judged`); empty if nothing speaks against its class.
     """
 
-    labels: list[str]
+    labels: list[str | None]
     probabilities: Float[Tensor, "n classes"]
     classes: tuple[str, ...]
-    flags: list[str] | None = None
+    flags: list[str]
 
     @classmethod
-    def of(
-        cls,
-        probabilities: Float[Tensor, "n classes"],
-        classes: tuple[str, ...],
-        flags: list[str] | None = None,
-    ) -> Self:
-        """The predictions with these probabilities."""
-        labels = [classes[index] for index in probabilities.argmax(1).tolist()]
-        return cls(labels, probabilities, classes, flags)
+    def of(cls, results: Sequence[Result], classes: tuple[str, ...]) -> Self:
+        """The predictions of images, all of which could be read."""
+        known = [result.probabilities for result in results if result.probabilities is not None]
+        return cls(
+            [result.label for result in results],
+            torch.stack(known) if known else torch.empty(0, len(classes)),
+            classes,
+            [result.flag for result in results],
+        )
 
     def flagged(self) -> str:
         """How many images are flagged, and why."""
-        return flagged(self.flags or [])
+        return flagged(self.flags)
 
 
 def flagged(flags: Sequence[str]) -> str:
@@ -51,4 +55,4 @@ def flagged(flags: Sequence[str]) -> str:
     counts = Counter(flag for one in flags if one for flag in one.split("+"))
     total = sum(map(bool, flags))
     why = ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
-    return f"{total} of {len(flags)} images {'is' if total == 1 else 'are'} flagged ({why})"
+    return f"{total} of {counted(len(flags), 'image(s)')} {agreeing(total, '(is|are)')} flagged ({why})"

@@ -1,7 +1,8 @@
 """Predictions image by image: read, shown to the network and judged block by block, in the order of the images."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from cellda.datasets.reading.account import PREVIEWS, Tally
 from cellda.datasets.reading.decode import Box, decode_each
+from cellda.datasets.reading.formats.further import previews
 from cellda.framing.base import Framing
 from cellda.models.finite import check_finite
 from cellda.models.inputs import Picture, UnreadableError, rgb
-from cellda.models.judged import Seen, flags_of
+from cellda.models.judged import Seen, flags_of, has_class
 from cellda.models.looks import Looks, look_at
 
 DECODED_AT_ONCE = 256
@@ -30,12 +33,14 @@ class Result:
         picture: The image.
         probabilities: `(classes,)`, float32; None if it cannot be read.
         flag: Why it cannot be judged (`cellda.models.judged`); empty if nothing speaks against its class.
+        label: Its most probable class; None if it cannot be read, or its flag says that it does not show one cell.
         reason: Why it cannot be read; empty if it was read.
     """
 
     picture: Picture
     probabilities: Float[Tensor, " classes"] | None = None
     flag: str = ""
+    label: str | None = None
     reason: str = ""
 
 
@@ -45,6 +50,7 @@ class Network:
 
     Attributes:
         applied: From a batch of raw pixels in the network's size to embeddings and probabilities, both on the CPU.
+        classes: Names of the classes, in the order of the probabilities.
         size: Side of the network's input in pixels.
         framing: The part of an image that is shown to the network.
         at_once: Images predicted together.
@@ -52,6 +58,7 @@ class Network:
     """
 
     applied: Callable[[Tensor], tuple[Tensor, Tensor]]
+    classes: tuple[str, ...]
     size: int
     framing: Framing
     at_once: int
@@ -64,24 +71,33 @@ class Network:
 
 
 @torch.no_grad()
-def results(network: Network, pictures: Iterable[Picture]) -> Iterator[list[Result]]:
+def results(
+    network: Network, pictures: Iterable[Picture], *, bits: int | None = None
+) -> Iterator[list[Result]]:
     """The results of all pictures, a block at a time; a picture that cannot be read has a reason instead of probabilities.
 
     Args:
         network: What predicts them.
         pictures: What to predict; read as it is needed.
+        bits: Significant bits that the camera records, of files that are stored with 16; None takes what they state.
+
+    Smaller pictures in image files (previews), which are passed over, are counted in a warning at the end.
 
     Raises:
         DataError: If pixels in memory are not an RGB image.
         DivergedError: If probabilities are not finite.
     """
-    left = iter(pictures)
+    left, smaller = iter(pictures), Tally()
     while block := list(islice(left, network.block)):
-        yield _results(network, block)
+        yield _results(network, _Read(block, network.size, network.framing, bits))
+        files = {one.path: one.name for one in block if one.path is not None}
+        smaller.leave(PREVIEWS, "", (name for path, name in files.items() if previews(path)))
+    for line in smaller.close("images", 0).details():
+        warnings.warn(line.strip(), stacklevel=2)
 
 
-def _results(network: Network, block: Sequence[Picture]) -> list[Result]:
-    read, seen = _Read(block, network.size, network.framing), network.seen
+def _results(network: Network, read: "_Read") -> list[Result]:
+    block, seen = read.block, network.seen
     rows = [row for row in range(len(block)) if row not in read.reasons]
     found = [Result(picture, reason=read.reasons.get(row, "")) for row, picture in enumerate(block)]
     if rows:
@@ -92,7 +108,9 @@ def _results(network: Network, block: Sequence[Picture]) -> list[Result]:
         check_finite(probabilities, "Predicting")
         far = seen.gaussians.distances(embeddings) if seen else torch.zeros(len(rows))
         for row, values, distance in zip(rows, probabilities, far.tolist(), strict=True):
-            found[row] = Result(block[row], values, flags_of(read.looks[row], seen, distance))
+            flag = flags_of(read.looks[row], seen, distance)
+            label = network.classes[int(values.argmax())] if has_class(flag) else None
+            found[row] = Result(block[row], values, flag, label)
     return found
 
 
@@ -100,12 +118,14 @@ class _Read:
     """The pictures of a block as the network sees them.
 
     Attributes:
+        block: The pictures.
         pixels: `(N, S, S, 3)` uint8.
         looks: What each looks like, by its number.
         reasons: Why pictures cannot be read, by their number.
     """
 
-    def __init__(self, block: Sequence[Picture], size: int, framing: Framing) -> None:
+    def __init__(self, block: Sequence[Picture], size: int, framing: Framing, bits: int | None) -> None:
+        self.block = block
         self.pixels = np.empty((len(block), size, size, 3), np.uint8)
         self.looks: dict[int, Looks] = {}
         self.reasons: dict[int, str] = {}
@@ -116,11 +136,16 @@ class _Read:
                 files.append((row, (picture.path, picture.box)))
                 continue
             try:
-                self._add(row, Image.fromarray(rgb(picture)))
+                image = Image.fromarray(rgb(picture))
             except UnreadableError as error:
                 self.reasons[row] = str(error)
+                continue
+            self._add(row, image)
+            if image.size == (size, size):  # resized for the network: it is not known how large it was
+                self.looks[row] = replace(self.looks[row], side=None)
         rows = [row for row, _ in files]
-        bad = decode_each([place for _, place in files], lambda index, image: self._add(rows[index], image))
+        places = [place for _, place in files]
+        bad = decode_each(places, lambda index, image: self._add(rows[index], image), bits=bits)
         self.reasons |= {rows[index]: reason for index, reason in bad.items()}
 
     def _add(self, row: int, image: Image.Image) -> None:

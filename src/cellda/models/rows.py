@@ -1,27 +1,30 @@
 """Rows of a prediction table, written as they are made, so that the same call continues after an interruption.
 
 While a table grows, its rows are lines of JSON in `<table>.partial`. The first line says what made them: model, images,
-settings, versions. A call with the same continues after the last whole block; another one is refused. The table itself appears
-when it is complete.
+settings, code, versions. A call with the same continues after the last whole block; another one is refused. The table itself
+appears when it is complete, and next to it `<table>.json`: the first line, and the account of what was found and left out.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
+from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError
-from cellda.models.judged import has_class
 from cellda.models.results import Result
-from cellda.models.table_file import check_table
+from cellda.models.table_file import check_table, record_of
+from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.place import written
 from cellda.text import csv_safe, plain
 
 BOX = ("x", "y", "w", "h")
+_BEGIN = b'{"made_by"'
 _TEXTS = ("path", "predicted", "reason")
 
 
@@ -48,41 +51,46 @@ class Rows:
         self.file, self.classes = file, tuple(classes)
         check_table(file, overwrite=overwrite)
         self._partial = file.with_name(f"{file.name}.partial")
-        self._lock = FileLock(f"{self._partial}.lock")
+        self._held = ExitStack()
         self._head = {"made_by": {**made_by, "classes": list(classes)}}
         self._overwrite = overwrite
         self.done = 0
 
     def __enter__(self) -> Self:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise ConfigurationError(
-                f"Another process is writing {self.file}; wait for it, or save in another file."
-            ) from None
-        try:
-            self._stream: IO[str] = self._continued()
-        except BaseException:
-            self._unlock()
-            raise
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self._partial.with_name(f"{self._partial.name}.lock")))
+            except LockedError as held_by:
+                raise ConfigurationError(
+                    f"{self.file} is being written by {held_by}; wait for it, or save in another file."
+                ) from None
+            self._stream: IO[str] = held.enter_context(self._continued())
+            self._held = held.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        self._unlock()
+        self._held.close()
 
     def add(self, results: Iterable[Result]) -> None:
         """Add a block of results; they are on the disk when this returns."""
         self._stream.write("".join(json.dumps(self._row(result)) + "\n" for result in results) + "\n")
         self._stream.flush()
 
-    def finish(self) -> pd.DataFrame:
-        """Write the table, remove the interrupted one, and return the table."""
+    def finish(self, account: Account) -> pd.DataFrame:
+        """Write the record and the table, remove the interrupted one, and return the table.
+
+        Args:
+            account: What was found, predicted and left out.
+        """
         self._stream.close()
-        rows = [row for block in self._blocks()[1] for row in block]
+        record = {**self._head, "account": asdict(account.brief())}
+        # Before the table, so that there is never a table without its record.
+        with written(record_of(self.file)) as part:
+            part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        rows = [row for block in self._blocks() for row in block]
         table = self._table(rows)
         with written(self.file) as part:
             if self.file.suffix.lower() == ".csv":
@@ -95,13 +103,10 @@ class Rows:
 
     def _row(self, result: Result) -> dict[str, Any]:
         picture, values = result.picture, result.probabilities
-        label = None
-        if values is not None and has_class(result.flag):
-            label = self.classes[int(values.argmax())]
         return {
             "path": plain(picture.name),
             **dict(zip(BOX, picture.box or (), strict=False)),
-            "predicted": label,
+            "predicted": result.label,
             **dict(
                 zip(
                     self._columns,
@@ -126,17 +131,22 @@ class Rows:
         )
 
     def _continued(self) -> IO[str]:
-        """The interrupted table, opened behind its last whole block, or a new one."""
+        """The interrupted table, opened behind its last whole block, or a new one; one without rows holds nothing to keep."""
         if self._partial.exists():
             head, blocks, end = self._blocks_and_end()
             differing = _differing(head, self._head)
-            if not differing:
+            if blocks and not differing:
                 self.done = sum(map(len, blocks))
                 stream = self._partial.open("r+", encoding="utf-8")
                 stream.seek(end)
                 stream.truncate()
                 return stream
-            if not self._overwrite:
+            if head is None and not self._torn() and not self._overwrite:
+                raise ConfigurationError(
+                    f"{self._partial} exists and is not an interrupted table; remove it, save in another file, or replace it "
+                    "with --overwrite."
+                )
+            if blocks and not self._overwrite:
                 raise ConfigurationError(
                     f"{self._partial} is an interrupted table of another prediction, which differs in: "
                     f"{', '.join(differing)}. "
@@ -147,31 +157,44 @@ class Rows:
         stream.flush()
         return stream
 
-    def _blocks(self) -> tuple[Any, list[list[dict[str, Any]]]]:
-        head, blocks, _ = self._blocks_and_end()
-        return head, blocks
+    def _torn(self) -> bool:
+        """Whether the interrupted table ends in its first line, which is written before any row."""
+        with self._partial.open("rb") as stream:
+            content = stream.read()
+        return b"\n" not in content and content[: len(_BEGIN)] == _BEGIN[: len(content)]
+
+    def _blocks(self) -> list[list[dict[str, Any]]]:
+        return self._blocks_and_end()[1]
 
     def _blocks_and_end(self) -> tuple[Any, list[list[dict[str, Any]]], int]:
-        """The first line, the whole blocks, each of which ends in an empty line, and where they end in the file."""
+        """The first line, the whole blocks, each of which ends in an empty line, and where they end in the file.
+
+        Without a readable first line, nobody knows what made the rows: there are none.
+        """
         with self._partial.open("rb") as stream:
             content = stream.read()
         first, _, rest = content.partition(b"\n")
         blocks: list[list[dict[str, Any]]] = []
         end = len(first) + 1
-        try:
-            head = json.loads(first)
-            while (stop := rest.find(b"\n\n")) >= 0:
-                blocks.append([json.loads(line) for line in rest[:stop].splitlines()])
-                rest, end = rest[stop + 2 :], end + stop + 2
-        except ValueError:
+        head = _parsed(first)
+        if head is None:
             return None, [], 0
+        while (stop := rest.find(b"\n\n")) >= 0:
+            block = [_parsed(line) for line in rest[:stop].splitlines()]
+            if None in block:
+                break  # torn by the system: what follows is predicted again
+            blocks.append([row for row in block if row is not None])
+            rest, end = rest[stop + 2 :], end + stop + 2
         return head, blocks, end
 
-    def _unlock(self) -> None:
-        Path(self._lock.lock_file).unlink(
-            missing_ok=True
-        )  # while it is held: nobody can wait for a file that is gone
-        self._lock.release()
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line of JSON; None if it is not whole."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _differing(one: Any, other: dict[str, Any]) -> list[str]:

@@ -6,20 +6,30 @@ precision may be stored in half precision; they are read in the model's own type
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
+from xxhash import xxh3_128
 
 from cellda.errors import ConfigurationError, DataError
-from cellda.models.description import DESCRIPTION, Description, read_description, refuse, write_description
+from cellda.models.description import (
+    DESCRIPTION,
+    Description,
+    WeightsFile,
+    read_description,
+    refuse,
+    write_description,
+)
 from cellda.models.judged import Gaussians, Seen
+from cellda.runtime.file_hash import sha256_of
 from cellda.runtime.place import written
-from cellda.text import shown
+from cellda.text import shortened
 
 WEIGHTS = "model.safetensors"
 WHITENING, CENTRES = "seen.whitening", "seen.centres"
@@ -49,14 +59,20 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
             f"This model cannot be saved, because its training diverged: {_listed(wrong)}. Try a lower learning rate."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    held = dict(tensors)
-    if seen is not None:
-        held |= {WHITENING: seen.gaussians.whitening, CENTRES: seen.gaussians.centres}
     with written(folder / WEIGHTS) as part:
-        save_file({name: value.contiguous() for name, value in held.items()}, part)
-    weights = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": _sha256(folder / WEIGHTS)}
-    ranges = seen and seen.ranges.model_dump(mode="json")
-    write_description(folder, {**fields, "weights": weights, "seen": ranges})
+        save_file({name: value.contiguous() for name, value in _held(tensors, seen).items()}, part)
+        weights = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
+    write_description(folder, {**fields, "weights": weights, "seen": _ranges(seen)})
+
+
+def identity(fields: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Seen | None) -> str:
+    """Hash of a classifier as it is in memory; the arguments are those of `write`."""
+    text = json.dumps({**fields, "seen": _ranges(seen)}, sort_keys=True)
+    content = xxh3_128(text.encode())
+    for name, value in sorted(_held(tensors, seen).items()):
+        content.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        content.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return content.hexdigest()
 
 
 def described(folder: Path) -> tuple[Path, Description]:
@@ -73,6 +89,16 @@ def described(folder: Path) -> tuple[Path, Description]:
     return place, read_description(place)
 
 
+def folder_digest(folder: Path) -> str:
+    """Hash of a saved classifier: of its description, which holds the hash of its weights, and of the weights if it does not.
+
+    It takes no reading of the weights; that these are the described ones is checked when they are read.
+    """
+    place, description = described(folder)
+    weights = sha256_of(place / WEIGHTS) if description.weights is None else ""
+    return hashlib.sha256(f"{sha256_of(place / DESCRIPTION)} {weights}".encode()).hexdigest()[:16]
+
+
 def read_weights(
     folder: Path, description: Description, layout: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], Seen | None]:
@@ -86,33 +112,20 @@ def read_weights(
     Raises:
         DataError: If the file is damaged or belongs to another model, or values are not those of a trained model.
     """
-    file, ranges = folder / WEIGHTS, description.seen
+    ranges = description.seen
     if ranges is not None:
         width = description.backbone.embedding
         sizes = {WHITENING: width, CENTRES: ranges.centres}
         layout = {**layout} | {name: torch.empty(rows, width, device="meta") for name, rows in sizes.items()}
     _check_header(folder, layout)
-    known = description.weights
-    if known is not None and (file.stat().st_size, _sha256(file)) != (known.bytes, known.sha256):
-        refuse(
-            folder,
-            f"{WEIGHTS} is not the file that {DESCRIPTION} was written for (its size or hash differs): it is damaged or was "
-            "replaced; copy the whole folder again",
-        )
-    tensors = {name: value.to(layout[name].dtype) for name, value in load_file(file).items()}
+    content = load(_content(folder, description.weights))
+    tensors = {name: value.to(layout[name].dtype) for name, value in content.items()}
     wrong = unsound(tensors)
     if wrong:
         refuse(folder, f"{_listed(wrong)}; save the model again from a training that did not diverge")
     if ranges is None:
         return tensors, None
     return tensors, Seen(ranges, Gaussians(tensors.pop(WHITENING), tensors.pop(CENTRES)))
-
-
-def identity(folder: Path) -> str:
-    """Hash of a classifier: of its description, which holds the hash of its weights, and of the weights if it does not."""
-    place, description = described(folder)
-    weights = _sha256(place / WEIGHTS) if description.weights is None else ""
-    return hashlib.sha256(f"{_sha256(place / DESCRIPTION)} {weights}".encode()).hexdigest()[:16]
 
 
 def unsound(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -167,11 +180,32 @@ _DTYPES = {
 _HALF = {torch.float32: "F16"}
 
 
+def _held(tensors: Mapping[str, Tensor], seen: Seen | None) -> dict[str, Tensor]:
+    """All tensors of the weights file."""
+    if seen is None:
+        return dict(tensors)
+    return {**tensors, WHITENING: seen.gaussians.whitening, CENTRES: seen.gaussians.centres}
+
+
+def _ranges(seen: Seen | None) -> dict[str, Any] | None:
+    return None if seen is None else seen.ranges.model_dump(mode="json")
+
+
 def _listed(wrong: list[str]) -> str:
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    return ", ".join(shown(one, limit=300) for one in wrong[:NAMED]) + more
+    return ", ".join(shortened(one, 300) for one in wrong[:NAMED]) + more
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def _content(folder: Path, known: WeightsFile | None) -> bytes:
+    """The weights file, read once, so that what is compared with the description is what is used."""
+    file = folder / WEIGHTS
+    if known is None:
+        return file.read_bytes()
+    content = file.read_bytes() if file.stat().st_size == known.bytes else b""  # it could take any memory
+    if hashlib.sha256(content).hexdigest() != known.sha256:
+        refuse(
+            folder,
+            f"{WEIGHTS} is not the file that {DESCRIPTION} was written for (its size or hash differs): it is damaged or was "
+            "replaced; copy the whole folder again",
+        )
+    return content

@@ -1,6 +1,5 @@
 """The backbone of a recipe and the source of its weights."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -8,6 +7,7 @@ from pydantic import Field, model_validator
 
 from cellda.plugins.paths import Place
 from cellda.plugins.settings import Settings
+from cellda.runtime.file_hash import sha256_of
 
 NAMED = ("timm", "packaged", "none")
 """Values of `weights` that are not a path."""
@@ -43,5 +43,4 @@ class Backbone(Settings):
         file = Path(self.weights).expanduser()
         if self.weights in NAMED or not file.is_file():
             return None
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+        return sha256_of(file)[:16]

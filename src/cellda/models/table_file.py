@@ -1,10 +1,15 @@
-"""The file of a table of predictions, checked before the work and without imports that take time."""
+"""The files of a table of predictions, checked before the work and without imports that take time."""
 
 from pathlib import Path
 
 from cellda.errors import ConfigurationError
 
 SUFFIXES = (".csv", ".parquet")
+
+
+def record_of(file: Path) -> Path:
+    """Where it is recorded what made a table and what was left out; the record is part of the table and replaced with it."""
+    return file.with_name(f"{file.name}.json")
 
 
 def check_table(file: Path, *, overwrite: bool) -> None:

@@ -11,8 +11,13 @@ from pydantic.fields import FieldInfo
 
 from cellda.errors import ConfigurationError, nearest, quoted
 from cellda.plugins.loading import located
+from cellda.plugins.settings import Checked
 
 T = TypeVar("T")
+
+
+class _Options(Checked):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
 @cache
@@ -43,7 +48,7 @@ def options_model(cls: type) -> type[BaseModel]:
         fields[name] = (hints[name], default)
     return create_model(
         f"{cls.__name__}Options",
-        __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
+        __base__=_Options,
         **fields,
     )
 

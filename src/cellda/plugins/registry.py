@@ -15,8 +15,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from cellda.errors import ConfigurationError, UnknownNameError, nearest, shortened
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.plugins import loading, source
+from cellda.text import shortened
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)

@@ -1,11 +1,24 @@
 """The base of every settings class: frozen, strict about names, with search ranges declared with the fields."""
 
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
-class Settings(BaseModel):
+class Checked(BaseModel):
+    """Fields of numbers take no truth values: pydantic reads `n: true` as 1."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError(f"it is a number, not {str(value).lower()}")
+        return value
+
+
+class Settings(Checked):
     """Immutable settings; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-import yaml
 from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
 from cellda import adapters
@@ -15,6 +14,7 @@ from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
@@ -217,7 +217,7 @@ class Recipe(Settings):
     def to_yaml(self) -> str:
         """Every field with its value, defaults included; paths are absolute, because a file may be moved or sent."""
         fields = placed(self.model_dump(mode="json"), type(self).model_fields, Path.cwd())
-        return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+        return yaml_text.dump(fields)
 
     @classmethod
     def from_yaml(cls, text: str | Path) -> Self:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic.fields import FieldInfo
 
 from cellda import adapters
+from cellda.datasets.reading.text import read_text
 from cellda.datasets.spec import anchored_source
-from cellda.errors import ConfigurationError, shortened
+from cellda.errors import ConfigurationError, DataError
+from cellda.plugins import yaml_text
 from cellda.plugins.paths import anchored, each, options_of
 from cellda.source_models.spec import anchored as anchored_model
 
@@ -45,16 +46,9 @@ def fields_in(text: str | Path) -> dict[str, Any]:
     """
     where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
     try:
-        content = yaml.safe_load(
-            text.expanduser().read_text(encoding="utf-8") if isinstance(text, Path) else text
-        )
-    except OSError as error:
-        raise ConfigurationError(f"The {where} cannot be opened: {error.strerror}.") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        # ValueError: not UTF-8, an impossible date, or a number of thousands of digits.
-        raise ConfigurationError(
-            f"The {where} cannot be read as YAML: {shortened(str(error), 600)}"
-        ) from error
+        content = yaml_text.load(read_text(text.expanduser())[0] if isinstance(text, Path) else text, where)
+    except DataError as error:
+        raise ConfigurationError(f"The recipe cannot be opened. {error}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"The {where} does not hold a mapping of recipe fields to values, such as Recipe().to_yaml() writes"

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from cellda.errors import ConfigurationError
 from cellda.evaluation.ranks import Ranking
 from cellda.reporting.figures import blank_figure
+from cellda.text import counted
 
 _ROW = 0.2
 """Inches between two names, and between two bars."""
@@ -54,7 +55,7 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
     axes.text(
         count,
         2.5,
-        f"mean rank over {ranking.blocks} blocks",
+        f"mean rank over {counted(ranking.blocks, 'block(s)')}",
         ha="right",
         va="bottom",
         fontsize=8,

@@ -54,6 +54,8 @@ class ContentIndex:
 
     def find(self, files: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
         """State and hash of those files that are known."""
+        if not self.file.exists():
+            return {}
         folders: dict[str, dict[bytes, str]] = defaultdict(dict)
         for file in files:
             folder, _, name = file.rpartition(os.sep)
@@ -69,7 +71,7 @@ class ContentIndex:
                     if name in names:
                         found[names[name]] = _checked(there, name, entry)
 
-        return found if self.file.exists() and self._try(find) else {}
+        return found if self._try(find) else {}
 
     def add(self, read: Iterable[tuple[str, bytes, bytes]]) -> None:
         """Remember path, state and hash of files."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from xxhash import xxh3_128
+from xxhash import xxh3_128, xxh3_128_digest
 
 from cellda.errors import DataError
 from cellda.runtime import progress
 from cellda.runtime.content_index import ContentIndex
 from cellda.runtime.store import Store
 from cellda.runtime.work import Stage, Work
+from cellda.text import agreeing, counted
 
 SETTLED = 2 * 10**9
 """Nanoseconds since its last change after which a file's hash is remembered. Some file systems count time in steps of two
@@ -23,6 +24,7 @@ seconds, and a file that is changed twice within a step may look the same after 
 
 _PIECE, _BATCH, _PART = 1 << 20, 4096, 64
 _THREADS = 4
+_UNKNOWN = b"", b""
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _TIME = 1 if os.name == "nt" else 2
 """Which field of a state says when a file was changed last; Windows has no time of the change of status."""
@@ -80,6 +82,9 @@ class _Read(NamedTuple):
     problem: str = ""
 
 
+_GONE = _Read(problem="it is gone")
+
+
 def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -> Contents:
     """Hash files, of which only those are read that have changed since they were last hashed, by whatever process.
 
@@ -97,29 +102,34 @@ def read_contents(files: Sequence[str], owner: str, index: Path | None = None) -
     """
     if not files:
         return Contents((), (), ())
-    states = [state_of(file) for file in files]
-    gone = [file for file, state in zip(files, states, strict=True) if not state]
-    if gone:
-        raise DataError(f"{len(gone)} files of dataset '{owner}' are gone.", gone)
     remembered = ContentIndex(index or Store().root)
     known = remembered.find(files)
-    hashes = [b""] * len(files)
+    states, hashes = [b""] * len(files), [b""] * len(files)
     changed = []
-    for place, (file, state) in enumerate(zip(files, states, strict=True)):
-        before, content = known.get(file, (b"", b""))
-        if before == state:
-            hashes[place] = content
+    for place, file in enumerate(files):
+        before, content = known.get(file, _UNKNOWN)
+        if before and before == state_of(file):
+            states[place], hashes[place] = before, content
         else:
             changed.append(place)
-    problems = []
-    for places, read in _batches(files, states, changed, owner):
+    problems: list[str] = []
+    gone: list[str] = []
+    for places, read in _batches(files, changed, owner):
         for place, one in zip(places, read, strict=True):
             states[place], hashes[place] = one.state if one.settled else b"", one.hash
-            problems += [f"{files[place]}: {one.problem}"] if one.problem else []
+            if one is _GONE:
+                gone.append(files[place])
+            elif one.problem:
+                problems.append(f"{files[place]}: {one.problem}")
         new = zip(places, read, strict=True)
         remembered.add([(files[place], one.state, one.hash) for place, one in new if one.settled])
+    if gone:
+        raise DataError(
+            f"{counted(len(gone), 'file(s)')} of dataset '{owner}' {agreeing(len(gone), '(is|are)')} gone.",
+            [*gone, *problems],
+        )
     if problems:
-        raise DataError(f"{len(problems)} files of dataset '{owner}' cannot be read.", problems)
+        raise DataError(f"{counted(len(problems), 'file(s)')} of dataset '{owner}' cannot be read.", problems)
     return Contents(files, states, hashes)
 
 
@@ -138,7 +148,7 @@ def _packed(found: os.stat_result) -> bytes:
 
 
 def _batches(
-    files: Sequence[str], states: Sequence[bytes], places: Sequence[int], owner: str
+    files: Sequence[str], places: Sequence[int], owner: str
 ) -> Iterator[tuple[Sequence[int], list[_Read]]]:
     """Read the files at these places in threads, which hashing and the disk leave to each other; batch by batch."""
     if not places:
@@ -148,10 +158,7 @@ def _batches(
         with progress.task(Work(Stage.HASH, owner), len(places)) as advance:
             for start in range(0, len(places), _BATCH):
                 batch = places[start : start + _BATCH]
-                parts = [
-                    [(files[at], states[at]) for at in batch[i : i + _PART]]
-                    for i in range(0, len(batch), _PART)
-                ]
+                parts = [[files[at] for at in batch[i : i + _PART]] for i in range(0, len(batch), _PART)]
                 read: list[_Read] = []
                 for part in threads.map(_read_all, parts):
                     read += part
@@ -161,27 +168,39 @@ def _batches(
         threads.shutdown(cancel_futures=True)  # so that an interruption does not wait for a whole batch
 
 
-def _read_all(files: Sequence[tuple[str, bytes]]) -> list[_Read]:
+def _read_all(files: Sequence[str]) -> list[_Read]:
     now = time.time_ns()
-    return [_read(file, state, now) for file, state in files]
+    return [_read(file, now) for file in files]
 
 
-def _read(file: str, state: bytes, now: int, *, again: bool = True) -> _Read:
-    """Read a file that was in this state a moment ago."""
+def _read(file: str, now: int, *, again: bool = True) -> _Read:
+    """Read a file; once more if it changes meanwhile."""
     try:
         opened = os.open(file, _FLAGS)  # without buffers, which cost as much as reading a small file
         try:
-            content, left = xxh3_128(), int.from_bytes(state[:8], "little")
-            while left > 0 and (piece := os.read(opened, min(left, _PIECE))):
-                content.update(piece)
-                left -= len(piece)
-            after = os.fstat(opened)
+            before = os.fstat(opened)
+            content = _hash(opened, before.st_size)
+            state, after = _packed(before), _packed(os.fstat(opened))
         finally:
             os.close(opened)
+    except FileNotFoundError:
+        return _GONE
     except OSError as error:
         return _Read(problem=error.strerror or str(error))
-    if (found := _packed(after)) != state:
-        if again:  # it changed since it was listed, perhaps before it was opened
-            return _read(file, found, now, again=False)
-        return _Read(problem="it changed while it was read; wait until it is complete")
-    return _Read(state, content.digest(), settled=now - _STATE.unpack(state)[_TIME] >= SETTLED)
+    if after == state:
+        return _Read(state, content, settled=now - _STATE.unpack(state)[_TIME] >= SETTLED)
+    if again:
+        return _read(file, now, again=False)
+    return _Read(problem="it changed while it was read; wait until it is complete")
+
+
+def _hash(opened: int, size: int) -> bytes:
+    """The hash of the first `size` bytes of an open file."""
+    if size <= _PIECE and len(whole := os.read(opened, size)) == size:
+        return xxh3_128_digest(whole)
+    os.lseek(opened, 0, os.SEEK_SET)
+    content = xxh3_128()
+    while size > 0 and (piece := os.read(opened, min(size, _PIECE))):
+        content.update(piece)
+        size -= len(piece)
+    return content.digest()

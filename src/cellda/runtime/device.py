@@ -77,7 +77,20 @@ def device_named(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ConfigurationError(f"There is no device '{name}' here ({reason}); use auto or cpu.") from None
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigurationError(
+            f"There is no device '{name}' here; use one that this machine has: {', '.join(_devices())}."
+        ) from None
     return device
+
+
+def _devices() -> list[str]:
+    """Names of the devices of this machine, the CPU first."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is None:
+        return ["cpu"]
+    return [
+        "cpu",
+        found.type,
+        *(f"{found.type}:{number}" for number in range(torch.accelerator.device_count())),
+    ]

@@ -1,6 +1,7 @@
 """What lies in a store: every entry with its size, age and state; and the removal of those that are not wanted."""
 
 import json
+import os
 import re
 import shutil
 import time
@@ -11,12 +12,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from cellda.runtime.content_index import NAME
+from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.manifest import damage
-from cellda.runtime.store import KEY, LOCK, PARTIAL, Store
+from cellda.runtime.store import DAMAGED, DIGITS, KEY, LOCK, PARTIAL, Store, misplaced
 
-_NAME = re.compile(r"(?P<digest>[0-9a-f]{16})(?P<rest>\.partial|\.damaged(\.\d+)?|\.lock)?")
+_NAME = re.compile(
+    rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(PARTIAL)}|{re.escape(DAMAGED)}(\.\d+)?|{re.escape(LOCK)})?"
+)
 
 
 class State(Enum):
@@ -33,7 +36,7 @@ class Entry:
     """One entry of a store.
 
     Attributes:
-        place: Its folder.
+        place: Its folder, or what lies in its place.
         state: What has become of it.
         size: Bytes of its files.
         changed: When it was changed last, in seconds since 1970.
@@ -72,7 +75,8 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
     found = []
     for place in sorted(store.root.glob("*/*")):
         name = _NAME.fullmatch(place.name)
-        if name is None or name["rest"] == LOCK or place.is_symlink() or not place.is_dir():
+        linked = place.is_symlink() and place.exists()  # to what somebody else keeps
+        if name is None or name["rest"] == LOCK or linked:
             continue
         state, why = _state(place, name["rest"] or "", orphaned, verify)
         size, changed = 0, 0.0
@@ -85,31 +89,33 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
     return found
 
 
+def remembered(store: Store) -> list[Path]:
+    """The files in which the hashes of images that were read before are kept; without them, images are read again."""
+    return sorted(store.root.glob(f"{NAME}*"))
+
+
 def remove(entry: Entry) -> bool:
     """Remove an entry, unless a process works on it; returns whether it was removed.
 
     Raises:
         OSError: If it may not be removed.
     """
-    if not entry.place.exists():
+    if not os.path.lexists(entry.place):
         return True
-    final = entry.place.with_name(entry.place.name[:16])
-    file = final.with_name(final.name + LOCK)
-    lock = FileLock(file)
+    final = entry.place.with_name(entry.place.name[:DIGITS])
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        with locked(final.with_name(final.name + LOCK)):
+            # Under another name first: what is half removed must not be taken for an entry.
+            going = entry.place.with_name(final.name + PARTIAL) if entry.place == final else entry.place
+            if misplaced(entry.place):
+                entry.place.unlink()
+                return True
+            if going != entry.place:
+                shutil.rmtree(going, ignore_errors=True)
+                entry.place.rename(going)
+            shutil.rmtree(going)
+    except LockedError:
         return False
-    try:
-        # Under another name first: what is half removed must not be taken for an entry.
-        going = entry.place.with_name(final.name + PARTIAL) if entry.place == final else entry.place
-        if going != entry.place:
-            shutil.rmtree(going, ignore_errors=True)
-            entry.place.rename(going)
-        shutil.rmtree(going)
-        file.unlink(missing_ok=True)
-    finally:
-        lock.release()
     with suppress(OSError):  # others are in it
         entry.place.parent.rmdir()
     return True
@@ -120,6 +126,9 @@ def _state(place: Path, rest: str, orphaned: Orphaned, verify: bool) -> tuple[St
         return State.PARTIAL, ""
     if rest:
         return State.DAMAGED, "set aside"
+    not_folder = misplaced(place)
+    if not_folder:
+        return State.DAMAGED, not_folder
     try:
         key = json.loads((place / KEY).read_text(encoding="utf-8"))
         why = orphaned(key)

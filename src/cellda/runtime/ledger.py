@@ -7,6 +7,7 @@ from typing import Any
 import xxhash
 
 from cellda.runtime import progress
+from cellda.text import counted
 
 
 class Ledger:
@@ -30,7 +31,8 @@ class Ledger:
             stated, _, text = line.partition(b" ")
             if stated != _hash(text, len(found)):
                 progress.note(
-                    f"{self.file} is damaged after {len(found)} of {len(lines)} steps; the others are done again."
+                    f"{self.file} is damaged after {len(found)} of {counted(len(lines), 'step(s)')}; the others are done "
+                    "again."
                 )
                 break
             found.append(json.loads(text))

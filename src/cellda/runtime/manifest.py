@@ -9,13 +9,14 @@ from typing import Any
 import xxhash
 
 from cellda.runtime import progress
+from cellda.runtime.file_hash import hash_of
 from cellda.runtime.work import Stage, Work
+from cellda.text import counted
 
 MANIFEST = "manifest.json"
 WORKING = "working"
 """Subfolder for what an unfinished stage resumes from: it is not in the manifest, and removed with the last step."""
 
-BLOCK = 2**20
 SHOWN = 2**28
 """From this many bytes on, checking shows a bar."""
 
@@ -72,21 +73,6 @@ def damage(folder: Path, name: str | None = None) -> str | None:
     return problem
 
 
-def hash_of(file: Path, advance: Callable[[int], None] = lambda _bytes: None) -> str:
-    """The content of a file as 32 hex digits (XXH3), read block by block.
-
-    Args:
-        file: The file.
-        advance: Called with the size of every block that was read.
-    """
-    state, block = xxhash.xxh3_128(), memoryview(bytearray(BLOCK))
-    with file.open("rb", buffering=0) as stream:
-        while count := stream.readinto(block):
-            state.update(block[:count])
-            advance(count)
-    return state.hexdigest()
-
-
 def _difference(folder: Path, name: str, stamps: dict[str, Stamp]) -> str | None:
     if MANIFEST not in stamps:
         return f"{MANIFEST} is missing"
@@ -104,7 +90,7 @@ def _difference(folder: Path, name: str, stamps: dict[str, Stamp]) -> str | None
         if file not in stamps:
             return f"{file} is missing"
         if stamps[file][0] != stored["bytes"]:
-            return f"{file} has {stamps[file][0]:,} of {stored['bytes']:,} bytes"
+            return f"{file} has {stamps[file][0]:,} of {counted(stored['bytes'], 'byte(s)')}"
     total = sum(stored["bytes"] for stored in files.values())
     if total < SHOWN:
         return _changed(folder, files, lambda _bytes: None)

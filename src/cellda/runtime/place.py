@@ -32,6 +32,7 @@ def check_writable(path: str | Path, *, folder: bool = False, what: str = "") ->
     """
     place = Path(path).expanduser()
     owner = f"{what}: " if what else ""
+    check_name(place, what)
     try:
         kind = _kind(place)
         if folder and kind is not None and not stat.S_ISDIR(kind):
@@ -39,16 +40,65 @@ def check_writable(path: str | Path, *, folder: bool = False, what: str = "") ->
         if not folder and kind is not None and stat.S_ISDIR(kind):
             raise ConfigurationError(f"{owner}{place} is a folder; give a file in it.")
         if kind is None or stat.S_ISDIR(kind):
-            _try_folder(place if kind is not None else _existing_above(place))
+            try_folder(place if kind is not None else _existing_above(place))
         elif stat.S_ISREG(kind):
             with place.open("ab"):
                 pass
-            _try_folder(place.resolve().parent)  # the file is replaced as a whole
+            try_folder(place.resolve().parent)  # the file is replaced as a whole
         elif stat.S_ISCHR(kind):
             _try_device(place)
     except OSError as error:
         raise ConfigurationError(f"{owner}{place} cannot be written: {reason(error)}.") from error
     return place
+
+
+def check_name(place: Path, what: str = "") -> None:
+    """Refuse a place for results whose path is not UTF-8: safetensors and Arrow could not read, or not write, what is there.
+
+    Args:
+        place: Where results will be written.
+        what: Who wants to write there, in messages.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    try:
+        str(place.absolute()).encode()
+    except UnicodeEncodeError:
+        owner = f"{what}: " if what else ""
+        raise ConfigurationError(
+            f"{owner}{place} cannot be used for results: its path is not valid UTF-8; choose another place or name."
+        ) from None
+
+
+def check_apart(place: Path, images: Path, what: str = "") -> None:
+    """Refuse a folder for results that is, or lies in, a folder of images, where a dataset would find them.
+
+    Args:
+        place: Where results will be written.
+        images: The folder of images; a file is not one.
+        what: Who wants to write there, in messages.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    inner, outer = place.expanduser().resolve(), images.expanduser().resolve()
+    if outer.is_dir() and inner.is_relative_to(outer):
+        owner = f"{what}: " if what else ""
+        raise ConfigurationError(
+            f"{owner}{place} lies in the folder of images {images}, where results would be taken for part of the dataset; "
+            "choose a folder outside it."
+        )
+
+
+def try_folder(folder: Path) -> None:
+    """Write a file with a block in it into a folder, and remove it.
+
+    Raises:
+        OSError: If that is not possible.
+    """
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".cellda-") as probe:
+        probe.write(_PROBE)
 
 
 @contextmanager
@@ -65,6 +115,7 @@ def written(path: Path) -> Iterator[Path]:
         yield target
         return
     target = target.resolve()  # a link stays a link
+    check_name(target)
     partial = target.with_name(f".{target.stem[:100]}.{os.getpid()}.partial{target.suffix}")
     try:
         yield partial
@@ -90,12 +141,6 @@ def _existing_above(place: Path) -> Path:
         NotADirectoryError: If it is not a folder.
     """
     return next(above for above in place.absolute().parents if _kind(above) is not None)
-
-
-def _try_folder(folder: Path) -> None:
-    """Write and remove a file, with a block in it."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".cellda-") as probe:
-        probe.write(_PROBE)
 
 
 def _try_device(device: Path) -> None:

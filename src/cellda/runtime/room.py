@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,19 @@ from pathlib import Path
 from typing import IO
 
 from cellda.errors import CelldaError, ConfigurationError
+from cellda.runtime.os_errors import number
+from cellda.text import counted
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a system says when a disk, a quota or the largest size of a file is reached."""
 
+ELSEWHERE = "choose another folder with store=, --store or the environment variable CELLDA_STORE"
+"""The remedy for every store that cannot be used."""
 
-ALMOST = 2**16
-"""A disk with less room in bytes is full."""
+_CUT = re.compile(
+    r"unexpected pos \d+ vs \d+|iostream error|PytorchStreamWriter failed|requested and \d+ written"
+)
+"""What torch and numpy say of a file that could be written in part; they do not say why."""
 
 
 def reserve(stream: IO[bytes], size: int) -> None:
@@ -57,18 +64,15 @@ def needed(size: int, folder: Path, what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise _no_room(size, folder, what, f"{error.strerror}") from error
+        raise no_room(what, folder, str(error.strerror), size) from error
 
 
-def is_full(error: Exception, folder: Path) -> bool:
-    """Whether an error was raised for want of room; safetensors and torch raise others than `OSError`."""
+def is_full(error: Exception) -> bool:
+    """Whether an error was raised for want of room, by the system or by a library that writes files."""
     if isinstance(error, CelldaError):
         return False
-    if isinstance(error, OSError):
-        return error.errno in FULL
-    said = str(error)
-    full = any(os.strerror(number) in said for number in FULL)
-    return full or (folder.exists() and shutil.disk_usage(folder).free < ALMOST)
+    found = number(error)
+    return found in FULL if found is not None else _CUT.search(str(error)) is not None
 
 
 def check_room(size: int, folder: Path, what: str) -> None:
@@ -84,7 +88,7 @@ def check_room(size: int, folder: Path, what: str) -> None:
     """
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if size > shutil.disk_usage(there).free:
-        raise _no_room(size, there, what)
+        raise no_room(what, there, size=size)
 
 
 def taken(file: Path) -> int:
@@ -95,13 +99,21 @@ def taken(file: Path) -> int:
     return getattr(facts, "st_blocks", 0) * 512
 
 
-def _no_room(size: int, folder: Path, what: str, reason: str = "") -> ConfigurationError:
+def no_room(what: str, folder: Path, reason: str = "", size: int = 0) -> ConfigurationError:
+    """The error that there is no room for something.
+
+    Args:
+        what: What needs the room.
+        folder: An existing folder in which it is written.
+        reason: What the system says.
+        size: Number of bytes that it takes; 0 if that is not known.
+    """
     free = shutil.disk_usage(folder).free
-    missing = f"{in_words(size - free)} more are needed" if size > free else reason
+    takes = f"{in_words(size)} are written, and " if size else ""
+    why = f"{in_words(size - free)} more are needed" if size > free else reason
     return ConfigurationError(
-        f"There is no room for {what}: {in_words(size)} are written, and {in_words(free)} are free in {folder} ({missing}). "
-        "Make room (`cellda store` shows what takes it), or choose another folder with store=, --store or the environment "
-        "variable CELLDA_STORE."
+        f"There is no room for {what}: {takes}{in_words(free)} are free in {folder} ({why}). Make room (`cellda store` shows "
+        f"what takes it), or {ELSEWHERE}. What is finished is kept."
     )
 
 
@@ -110,4 +122,4 @@ def in_words(size: int) -> str:
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
+    return counted(size, "byte(s)")

@@ -4,37 +4,36 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
+from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
-from cellda.runtime.room import is_full
+from cellda.runtime.place import check_name, try_folder
+from cellda.runtime.room import ELSEWHERE, is_full, no_room
 
 KEY = "key.json"
 KEYS = 2
 """Part of every stage's digest: increase it by one to invalidate all stored results."""
 
+DIGITS = 16
+"""Hex digits of a digest."""
+
 PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
 """What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
 
-BUILDER = "builder.json"
-PATIENCE = 1.0
-"""Seconds after which a process that waits for another one says so."""
-
 
 def digest(content: Mapping[str, Any]) -> str:
-    """Sixteen hex digits of the SHA-256 of `content` as canonical JSON."""
+    """`DIGITS` hex digits of the SHA-256 of `content` as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def stage_digest(key: Mapping[str, Any]) -> str:
@@ -72,7 +71,7 @@ class Store:
             ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside.
         """
         final = self.path(kind, key)
-        if not final.is_dir():
+        if not os.path.lexists(final):
             return None
         if _damage(final) is not None:
             with self._locked(final):
@@ -107,6 +106,8 @@ class Store:
         with self._locked(final):
             if not self._kept(final):
                 partial = self.partial(kind, key)
+                if misplaced(partial) is not None:
+                    partial.unlink()
                 self._create(partial / WORKING)
                 # A process that was killed between its last two steps leaves a finished folder without its name.
                 if damage(partial, final.name) is not None:
@@ -121,34 +122,28 @@ class Store:
         Raises:
             ConfigurationError: If it cannot be written.
         """
+        check_name(self.root)
         self._create(self.root)
-        probe = self.root / f".probe-{os.getpid()}"
         try:
-            probe.touch()
-            probe.unlink()
+            try_folder(self.root)
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _kept(self, final: Path) -> bool:
         """Whether a sound entry is there; a damaged one is named and set aside. The caller holds the lock."""
-        if not final.is_dir():
+        if not os.path.lexists(final):
             return False
         problem = _damage(final)
         if problem is None:
             return True
-        aside = next(
-            place
-            for number in count(1)
-            if not (
-                place := final.with_name(final.name + DAMAGED + (f".{number}" if number > 1 else ""))
-            ).exists()
-        )
+        names = (f"{final.name}{DAMAGED}{f'.{number}' if number > 1 else ''}" for number in count(1))
+        aside = next(place for name in names if not os.path.lexists(place := final.with_name(name)))
         try:
             final.rename(aside)
         except OSError as error:
             raise ConfigurationError(
                 f"The stored result {final} is damaged ({problem}) and cannot be set aside ({error.strerror}); remove it, or "
-                "choose another folder with store=, --store or the environment variable CELLDA_STORE."
+                f"{ELSEWHERE}."
             ) from error
         progress.note(
             f"The stored result {final} is damaged: {problem}. It is now {aside.name}, and is computed again when needed."
@@ -158,90 +153,66 @@ class Store:
     @contextmanager
     def _locked(self, final: Path) -> Iterator[None]:
         """Hold the lock of an entry; its file is removed at the end, unless an unfinished entry remains."""
-        file = _lock(final)
-        try:
-            lock = _acquired(file, final)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
+        partial = final.with_name(final.name + PARTIAL)
+        with ExitStack() as held:
+            try:
+                held.enter_context(
+                    locked(_lock(final), lambda holder: _say_waiting(final, holder), keep=partial.exists)
+                )
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
-        finally:
-            if not final.with_name(final.name + PARTIAL).exists():
-                with suppress(OSError):  # Windows does not remove open files
-                    file.unlink()
-            lock.release()
 
     def _create(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            blocks = next(place for place in (folder, *folder.parents) if misplaced(place) is not None)
+            raise ConfigurationError(
+                f"Results cannot be stored in {self.root}: {blocks} is not a folder; remove it, or {ELSEWHERE}."
+            ) from error
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> ConfigurationError:
-        return ConfigurationError(
-            f"Results cannot be stored in {self.root} ({error.strerror}); choose another folder with store=, --store or "
-            "the environment variable CELLDA_STORE."
-        )
+        return ConfigurationError(f"Results cannot be stored in {self.root} ({error.strerror}); {ELSEWHERE}.")
 
 
 def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
     """Build an entry in its partial folder and seal it; a partial folder that holds nothing to resume from is removed."""
-    builder = partial / BUILDER
-    builder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
     try:
         make(partial)
     except BaseException as error:
         with suppress(OSError):
-            builder.unlink(missing_ok=True)
             (partial / WORKING).rmdir()
             partial.rmdir()
-        if isinstance(error, Exception) and is_full(error, partial.parent):
-            raise ConfigurationError(
-                f"The disk of {partial.parent} is full, so {partial.parent.name}/{name} could not be written ({error}). Make "
-                "room (`cellda store` shows what takes it), or choose another folder with store=, --store or the environment "
-                "variable CELLDA_STORE. What is finished is kept."
-            ) from error
+        if isinstance(error, Exception) and is_full(error):
+            raise no_room(f"{partial.parent.name}/{name}", partial.parent, str(error)) from error
         raise
-    builder.unlink(missing_ok=True)
     (partial / KEY).write_text(
         json.dumps(key, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
     )
     seal(partial, name)
 
 
-def _acquired(file: Path, final: Path) -> FileLock:
-    """The lock, once it is held; a process that waits says for whom."""
-    patience = PATIENCE
-    while True:
-        lock = FileLock(file)
-        try:
-            lock.acquire(timeout=patience)
-        except Timeout:
-            progress.note(f"Waiting for {_holder(final)} {final.parent.name}/{final.name}.")
-            patience = -1
-            continue
-        if file.exists():
-            return lock
-        lock.release()  # the file was removed by a process that had finished: nobody else would see this lock
+def _say_waiting(final: Path, holder: str) -> None:
+    does = "builds" if final.with_name(final.name + PARTIAL).exists() else "uses"
+    progress.note(f"Waiting for {holder}, which {does} {final.parent.name}/{final.name}.")
 
 
-def _holder(final: Path) -> str:
-    """Who builds an entry, in words."""
-    try:
-        builder = json.loads((final.with_name(final.name + PARTIAL) / BUILDER).read_text(encoding="utf-8"))
-        where = "" if builder["host"] == socket.gethostname() else f" on {builder['host']}"
-        return f"process {builder['pid']}{where}, which builds"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process, which uses"
+def misplaced(place: Path) -> str | None:
+    """What lies in the place of an entry and is not a folder, in words; None if it is one, or nothing lies there."""
+    if place.is_dir() or not os.path.lexists(place):
+        return None
+    return "it is a link that leads nowhere" if place.is_symlink() and not place.exists() else "it is a file"
 
 
 def _damage(final: Path) -> str | None:
     try:
-        return damage(final)
+        return misplaced(final) or damage(final)
     except PermissionError as error:
         raise ConfigurationError(
-            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or choose another folder with "
-            "store=, --store or the environment variable CELLDA_STORE."
+            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or {ELSEWHERE}."
         ) from error
 
 

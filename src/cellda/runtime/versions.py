@@ -11,6 +11,7 @@ COMPUTING = (
     "optuna",
     "peft",
     "pillow",
+    "pillow-heif",
     "scikit-learn",
     "scipy",
     "tifffile",

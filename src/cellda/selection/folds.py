@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cellda.errors import ConfigurationError
+from cellda.text import counted
 
 
 def support_folds(
@@ -35,7 +36,8 @@ def support_folds(
     if len(scored) == 0 or len(np.unique(group_of[scored])) < folds:
         raise ConfigurationError(
             f"A search with {folds} folds needs a class with at least {folds} support images in at least {folds} groups; the "
-            f"support set has {len(labels)} images in {len(np.unique(group_of))} groups. Label more cells, or set search=None."
+            f"support set has {counted(len(labels), 'image(s)')} in {counted(len(np.unique(group_of)), 'group(s)')}. "
+            "Label more cells, or set search=None."
         )
     held_out = [scored[held] for _, held in group_folds(labels[scored], group_of[scored], folds, seed)]
     kept = set(group_of[always])

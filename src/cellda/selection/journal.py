@@ -11,8 +11,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from cellda.runtime import progress
+from cellda.runtime.file_hash import hash_of
 from cellda.runtime.ledger import Ledger
-from cellda.runtime.manifest import hash_of
 
 STUDY, TRIALS = "study.log", "study.ledger"
 

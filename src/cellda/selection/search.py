@@ -26,6 +26,7 @@ from cellda.selection.journal import Journal
 from cellda.selection.selectors import create
 from cellda.selection.selectors.base import Evidence, Use
 from cellda.selection.settings import Search
+from cellda.text import counted
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -110,7 +111,8 @@ def search(
             advance(1)
     if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
         raise CelldaError(
-            f"None of the {settings.trials} trials of the search for '{adapter.name}' could be trained: the loss was not "
+            f"None of the {counted(settings.trials, 'trial(s)')} of the search for '{adapter.name}' could be trained: the "
+            "loss was not "
             "finite in any of them. Check the images and the adapter's own values, which are the first trial."
         )
     best = adapter.tuned(study.best_params)

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from cellda.errors import ConfigurationError, UnknownNameError, nearest, shortened
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.plugins import loading
+from cellda.text import shortened
 
 CARD = "card.json"
 """The machine-readable card in the folder of a registered model."""

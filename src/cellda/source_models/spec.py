@@ -38,7 +38,7 @@ class SourceModel(Settings):
         if isinstance(given, str | Path):
             given = {"name": str(given)}
         if isinstance(given, dict) and isinstance(given.get("name"), str) and given.get("digest") is None:
-            given = {**given, "digest": _identity(given["name"])}
+            given = {**given, "digest": _digest(given["name"])}
         return given
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class SourceModel(Settings):
         Raises:
             ConfigurationError: If its description or weights are others.
         """
-        found = _identity(self.name)
+        found = _digest(self.name)
         if found != self.digest:
             raise ConfigurationError(
                 f"the source model '{self.name}' is not the stated one: its digest is {found}, not {self.digest}. Use the "
@@ -129,7 +129,7 @@ def anchored(given: Any, folder: Path) -> Any:
     return absolute(given, folder) if isinstance(given, str) and given not in registry else given
 
 
-def _identity(name: str) -> str:
-    from cellda.models.saved import identity  # imports torch, which importing a recipe must not
+def _digest(name: str) -> str:
+    from cellda.models.saved import folder_digest  # imports torch, which importing a recipe must not
 
-    return identity(registry.place(name))
+    return folder_digest(registry.place(name))

@@ -8,6 +8,8 @@ import torch
 from torch import Generator
 from torch.utils.data import Sampler
 
+from cellda.text import counted
+
 REPEATS = 20
 """A source that is repeated more often than this in an epoch triggers a warning."""
 
@@ -55,7 +57,8 @@ class Batches(Sampler[list[int]]):
             if longest > REPEATS * length:
                 name = mix.names[index] if mix.names else f"set {index}"
                 warnings.warn(
-                    f"'{name}' has only {length} images and is repeated {longest / length:.0f} times per epoch to "
+                    f"'{name}' has only {counted(length, 'image(s)')} and is repeated {longest / length:.0f} times per "
+                    "epoch to "
                     f"match the {longest} of the largest source; leave it out, or expect it to be memorised.",
                     UserWarning,
                     stacklevel=2,

@@ -3,20 +3,20 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import pooch
 import requests
-from filelock import FileLock, Timeout
 
 from cellda.datasets import load
 from cellda.datasets.download.places import Archive, ByHand, Download, Place, place
 from cellda.datasets.download.transfer import ResumingDownloader, reason
 from cellda.datasets.download.unpack import unpack
 from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.work import Stage, Work
 
 
@@ -104,22 +104,18 @@ def fetch(name: str, root: str | Path) -> Fetched:
 def _alone(work: Path, name: str) -> Iterator[None]:
     """Create `work` and lock it against other processes; afterwards, remove it if it is empty."""
     work.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{work}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ConfigurationError(
-            f"Another process is fetching dataset '{name}' into {work.parent}; wait for it."
-        ) from error
-    try:
-        yield
-    finally:
-        if work.exists() and not any(work.iterdir()):
-            work.rmdir()
-        Path(lock.lock_file).unlink(
-            missing_ok=True
-        )  # while it is held: nobody can wait for a file that is gone
-        lock.release()
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(work.with_name(f"{work.name}.lock")))
+        except LockedError as held_by:
+            raise ConfigurationError(
+                f"Dataset '{name}' is being fetched into {work.parent} by {held_by}; wait for it."
+            ) from None
+        try:
+            yield
+        finally:
+            if work.exists() and not any(work.iterdir()):
+                work.rmdir()
 
 
 def _fetch(source: Download, folder: Path, work: Path, record_file: Path) -> Record:

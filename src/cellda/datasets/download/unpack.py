@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
+from cellda.text import agreeing, counted
 
 _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
@@ -70,7 +71,8 @@ def unpack(archive: Path, folder: Path, inner: str | None = None) -> None:
             problems = _problems(entries)
             if problems:
                 raise DataError(
-                    f"{archive.name} is not unpacked: {len(problems)} of its {len(entries)} entries are unsafe.",
+                    f"{archive.name} is not unpacked: {len(problems)} of its {counted(len(entries), '(entry|entries)')} "
+                    f"{agreeing(len(problems), '(is|are)')} unsafe.",
                     problems,
                 )
             files = [entry for entry in entries if entry.kind == "file"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cellda.text import shown
+from cellda.text import agreeing, counted, shown
 
 OUTSIDE = "cell(s) of none of the six classes"
 """Why a cell with a known label is left out."""
@@ -16,6 +16,9 @@ COPIES = "copies of images under different classes (twins='drop')"
 NO_GROUPS = "no groups: images of one patient may be on both sides"
 """What is said of a dataset that does not know which cells belong together."""
 
+PREVIEWS = "image file(s) that also hold smaller pictures (previews, gain maps), which are passed over"
+"""What is said of files of which only the first picture is read."""
+
 EXAMPLES = 3
 _KINDS = 6
 
@@ -25,7 +28,7 @@ class LeftOut:
     """What was found and left out for one reason.
 
     Attributes:
-        what: What it is and why, in words that follow a number: `"hidden file(s)"`.
+        what: What it is and why, in words that follow a number (`cellda.text.counted`): `"hidden file(s)"`.
         kind: The label of cells, the suffix of files, "" if there is no finer kind.
         count: How many.
         names: Their names: all of them, or examples; empty if only their number is known.
@@ -84,11 +87,24 @@ class Account:
             self, left_out=tuple(replace(one, names=one.names[:EXAMPLES]) for one in self.left_out)
         )
 
+    def also(self, what: str, names: Sequence[str]) -> "Account":
+        """The account with further things that are left out, if there are any."""
+        if not names:
+            return self
+        return replace(
+            self, left_out=(*self.left_out, LeftOut(what, "", len(names), tuple(map(shown, names))))
+        )
+
     def lines(self) -> list[str]:
         """A few lines for people: the cells, one line for each reason, one for each note; empty if there is nothing to say."""
         if self.silent:
             return []
-        return [f"{self.name}: {self.used:,} of {self.found:,} cells are used.", *self.details()]
+        return [self._used(), *self.details()]
+
+    def _used(self) -> str:
+        if self.used == self.found:
+            return f"{self.name}: {counted(self.used, '(is|are)')} used."
+        return f"{self.name}: {self.used:,} of {counted(self.found, 'cell(s)')} {agreeing(self.used, '(is|are)')} used."
 
     def details(self) -> list[str]:
         """The lines below the first: one for each reason, one for each note."""
@@ -128,7 +144,10 @@ class Tally:
     def take(self, other: "Tally", folder: Path) -> None:
         """Enter what another tally holds, its names below a folder."""
         for key, names in other._names.items():
-            self._names[key].extend(f"{folder}/{name}" for name in names)
+            self._names[key].extend(shown(f"{folder}/{name}") for name in names)
+        for key, count in other._unnamed.items():
+            self._unnamed[key] += count
+        self._notes |= {f"{shown(folder)}: {note}": None for note in other._notes}
 
     def note(self, sentence: str) -> None:
         """Enter a sentence about what is assumed or repaired."""
@@ -142,14 +161,18 @@ class Tally:
 
 
 def _summed(what: str, ones: Sequence[LeftOut]) -> str:
-    """`36 cell(s) of none of the six classes: 20 blast, 16 platelet (such as blast/1.png)`."""
+    """`36 cells of none of the six classes: 20 blast, 16 platelet (such as blast/1.png)`."""
     total = sum(one.count for one in ones)
     kinds = sorted((one for one in ones if one.kind), key=lambda one: -one.count)
+    if kinds and len(kinds) == len(ones) == total and all(one.names == (one.kind,) for one in kinds):
+        # Names alone: each is its own kind.
+        more = f" and {total - _KINDS} more" if total > _KINDS else ""
+        return f"{counted(total, what)}: {', '.join(one.kind for one in kinds[:_KINDS])}{more}"
     listed = ", ".join(f"{one.count:,} {one.kind}" for one in kinds[:_KINDS])
     if len(kinds) > _KINDS:
-        listed += f" and {sum(one.count for one in kinds[_KINDS:]):,} of {len(kinds) - _KINDS} more kinds"
+        listed += f" and {sum(one.count for one in kinds[_KINDS:]):,} of {counted(len(kinds) - _KINDS, 'more kind(s)')}"
     names = [name for one in ones for name in one.names[:EXAMPLES]][:EXAMPLES]
     if len(kinds) == 1 and names == [kinds[0].kind]:
         names = []
     example = f" ({', '.join(names)}{', ...' if total > len(names) else ''})" if names else ""
-    return f"{total:,} {what}{f': {listed}' if listed else ''}{example}"
+    return f"{counted(total, what)}{f': {listed}' if listed else ''}{example}"

@@ -8,7 +8,7 @@ import pandas as pd
 from cellda.datasets.reading.decode import Box
 from cellda.errors import DataError
 from cellda.taxonomy import CLASSES, fold, unknown_names
-from cellda.text import plain
+from cellda.text import agreeing, counted, plain
 
 COLUMNS = ("path", "label", "raw_label", "group", "box")
 """Columns of a dataset's table, in order."""
@@ -34,7 +34,8 @@ def cell_table(
     problems = unknown_names(raw_labels)
     if problems:
         raise DataError(
-            f"{len(problems)} class name(s) are unknown; rename them to a known cell type.",
+            f"{counted(len(problems), 'class name(s) (is|are)')} unknown; rename {agreeing(len(problems), '(it|them)')} "
+            "to a known cell type.",
             list(problems.values()),
         )
     classes = {raw_label: fold(raw_label) for raw_label in set(raw_labels)}
@@ -109,7 +110,7 @@ def checked(table: pd.DataFrame, owner: str) -> pd.DataFrame:
             columns["box"][row] = tuple(int(side) for side in box)
     problems += _repeated(columns["path"], columns["box"])
     if problems:
-        raise DataError(f"The table of {owner} has {len(problems)} problem(s).", problems)
+        raise DataError(f"The table of {owner} has {counted(len(problems), 'problem(s)')}.", problems)
     return _frame(columns)
 
 

@@ -1,10 +1,10 @@
 """Decode image files into uint8 RGB tensors, whatever a microscope, a phone or a paint program wrote.
 
 Handled: grey, palette and 16-bit images (scaled by the range that the camera used), CMYK, transparency (composited on
-white), EXIF orientation, animated files (first frame), scientific TIFF, crop boxes. Refused with a reason and the remedy:
-missing, empty, truncated and non-image files, too large and fully transparent images, pixel types without a defined white
-(float, 32-bit integer), 16-bit values whose white nobody states, channels and pages that could mean several things, boxes
-outside the image.
+white), EXIF orientation, scientific TIFF, smaller copies next to an image (passed over), crop boxes. Refused with a reason and
+the remedy: missing, empty, truncated and non-image files, too large and fully transparent images, pixel types without a
+defined white (float, 32-bit integer), 16-bit values whose white nobody states, films, channels and pages that could mean
+several things, boxes outside the image.
 """
 
 import os
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ from cellda.datasets.reading.formats.image import decoded
 from cellda.datasets.reading.formats.image import size as upright_size
 from cellda.datasets.reading.formats.opened import Unusable, opened
 from cellda.errors import DataError
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.framing.base import Framing
@@ -55,7 +57,7 @@ def decode(path: Path, box: Box | None = None, *, bits: int | None = None) -> UI
     """
     try:
         with _quiet():
-            pixels = np.array(_rgb(path, box, bits))
+            pixels = np.array(_part(_upright(path, bits), box))
     except Unusable as error:
         raise DataError(f"The image {path} cannot be used: {error}.") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
@@ -121,18 +123,10 @@ def unusable(
 
     Args:
         files: Path and crop box (or None) of each image.
-        advance: Called with 1 after each image, from the calling thread.
+        advance: Called with the number of images after each file, from the calling thread.
         bits: See `decode_resized`.
     """
-
-    def why(index: int) -> str | None:
-        try:
-            _rgb(*files[index], bits)
-        except Unusable as error:
-            return str(error)
-        return None
-
-    return _threaded(why, len(files), advance)
+    return decode_each(files, lambda _index, _image: None, bits=bits, advance=advance)
 
 
 def frame_size(path: Path) -> tuple[int, int]:
@@ -159,27 +153,45 @@ def decode_each(
     use: Callable[[int, Image.Image], None],
     *,
     bits: int | None = None,
+    advance: Callable[[int], None] = lambda _count: None,
 ) -> dict[int, str]:
     """Call `use` with the index of every image and the decoded RGB image, in several threads.
+
+    A file of which consecutive boxes are asked for is decoded once.
 
     Args:
         files: Path and crop box (or None) of each image.
         use: Called in the thread that decoded the image.
         bits: See `decode_resized`.
+        advance: Called with the number of images after each file, from the calling thread.
 
     Returns:
         Why images cannot be used: index into `files` -> reason.
     """
+    groups = [list(indices) for _, indices in groupby(range(len(files)), key=lambda index: files[index][0])]
 
-    def job(index: int) -> str | None:
+    def job(indices: list[int]) -> dict[int, str]:
         try:
-            image = _rgb(*files[index], bits)
+            upright = _upright(files[indices[0]][0], bits)
         except Unusable as error:
-            return str(error)
-        use(index, image)
-        return None
+            return dict.fromkeys(indices, str(error))
+        reasons = {}
+        for index in indices:
+            try:
+                part = _part(upright, files[index][1])
+            except Unusable as error:
+                reasons[index] = str(error)
+            else:
+                use(index, part)
+        return reasons
 
-    return _threaded(job, len(files))
+    reasons: dict[int, str] = {}
+    # Pillow decodes without the GIL.
+    with _quiet(), ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        for indices, found in zip(groups, pool.map(job, groups), strict=True):
+            reasons |= found
+            advance(len(indices))
+    return reasons
 
 
 def _each_decoded(
@@ -193,22 +205,9 @@ def _each_decoded(
     reasons = decode_each(files, use, bits=bits)
     if reasons:
         raise DataError(
-            f"{len(reasons)} of {len(files)} images cannot be used; fix or remove them.",
+            f"{len(reasons)} of {counted(len(files), 'image(s)')} cannot be used; fix or remove them.",
             [f"{files[index][0]}: {reason}" for index, reason in reasons.items()],
         )
-
-
-def _threaded(
-    job: Callable[[int], str | None], count: int, advance: Callable[[int], None] = lambda _steps: None
-) -> dict[int, str]:
-    """Run `job` on every index in a bounded pool (Pillow decodes without the GIL); return its reasons, by index."""
-    reasons = {}
-    with _quiet(), ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        for index, reason in enumerate(pool.map(job, range(count))):
-            if reason is not None:
-                reasons[index] = reason
-            advance(1)
-    return reasons
 
 
 @contextmanager
@@ -219,10 +218,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _rgb(path: Path, box: Box | None, bits: int | None) -> Image.Image:
-    """The decoded, upright, cropped image in mode RGB."""
+def _upright(path: Path, bits: int | None) -> Image.Image:
+    """The decoded, upright image in mode RGB."""
     with opened(path) as stream:
-        upright = decoded(stream, bits)
+        return decoded(stream, bits)
+
+
+def _part(upright: Image.Image, box: Box | None) -> Image.Image:
+    """The part of an image inside a box; all of it without one."""
     if box is None:
         return upright
     if outside(box, upright.size):

@@ -10,6 +10,7 @@ from cellda.datasets.reading.decode import Box, frame_size
 from cellda.datasets.reading.layout import files_below, images_below
 from cellda.datasets.reading.text import read_text
 from cellda.errors import DataError
+from cellda.text import counted
 
 SIBLINGS = {"Annotations": "JPEGImages", "labels": "images"}
 """Folders of annotations, and the sibling folder that holds the images if they are kept apart."""
@@ -77,7 +78,7 @@ def marked_cells(root: Path) -> list[Marked]:
         ) as error:
             problems.append(f"{path}: {error}")
     if problems:
-        raise DataError(f"{len(problems)} annotation file(s) in {root} cannot be used.", problems)
+        raise DataError(f"{counted(len(problems), 'annotation file(s)')} in {root} cannot be used.", problems)
     return list(cells)
 
 

@@ -16,6 +16,7 @@ from cellda.datasets.reading.decode import unusable
 from cellda.datasets.reading.identical import Contradiction, contradictions, identical
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
+from cellda.text import counted
 
 
 class FileContents(ABC):
@@ -78,6 +79,17 @@ class FileContents(ABC):
         )
         return rest
 
+    @cached_property
+    def with_contradictions(self) -> Self:
+        """This dataset with all its cells, and an account that says that some of them contradict each other."""
+        count = sum(len(one.rows) for one in self.contradictions)
+        if not count:
+            return self
+        noted = copy(self)
+        said = f"{count:,} cells are copies of one image under different classes, and are used; twins='drop' leaves them out"
+        noted.account = replace(self.account, notes=(*self.account.notes, said))
+        return noted
+
     def refresh(self) -> None:
         """Take notice of files that have changed since the fingerprint was computed; the table stays as it is."""
         held = self.__dict__.get("_contents")
@@ -96,7 +108,7 @@ class FileContents(ABC):
         changed = self._contents_at(rows).differing(self.full_name)
         if changed:
             raise DataError(
-                f"{len(changed)} files of dataset '{self.full_name}' changed while they were decoded.",
+                f"{counted(len(changed), 'file(s)')} of dataset '{self.full_name}' changed while they were decoded.",
                 [
                     f"{file}: it changed while it was decoded; run again when it is complete"
                     for file in changed

@@ -2,77 +2,111 @@
 
 import os
 import posixpath
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cellda.datasets.reading.account import Tally
+from cellda.datasets.reading.box import SIDES, box_of, side_of
+from cellda.datasets.reading.columns import columns_of
 from cellda.datasets.reading.decode import Box, frame_size, outside
+from cellda.datasets.reading.groups import each_its_own, grouping
 from cellda.datasets.reading.sheet import Sheet, read_sheet
-from cellda.errors import DataError, nearest, shortened
+from cellda.datasets.reading.workbook import UNSEEN
+from cellda.errors import DataError
 from cellda.taxonomy import unknown_names
+from cellda.text import agreeing, counted, shortened
 
-SIDES = ("x", "y", "w", "h")
 COLUMNS = ("path", "label", "group", *SIDES)
 REQUIRED = ("path", "label")
 
-NULLS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "-", "--"}) | {
-    f"#{error}" for error in ("ref!", "value!", "name?", "div/0!", "num!", "null!")
-}
+NULLS = frozenset(
+    {
+        "",
+        "na",
+        "n/a",
+        "n.a.",
+        "k.a.",
+        "k. a.",
+        "#n/a",
+        "<na>",
+        "nan",
+        "null",
+        "none",
+        "nil",
+        "-",
+        "--",
+        "?",
+        "??",
+    }
+) | {f"#{error}" for error in ("ref!", "value!", "name?", "div/0!", "num!", "null!")}
 """Words, and errors of spreadsheets, that stand for an empty entry, in lower case."""
 LONGEST = max(map(len, NULLS))
 
-GROUPING = (
-    "patient", "slide", "smear", "case", "subject", "donor", "individual", "participant", "person", "animal", "specimen",
-    "sample", "film", "field", "photograph", "pid", "mrn", "patientid", "slideid", "caseid", "subjectid", "sampleid",
-)  # fmt: skip
-"""Words in names of columns that say which cells belong together, the coarsest first."""
+EACH = 20
+"""Problems of one kind that are described each."""
 
 UNKNOWN = 200
 """Different unknown labels from which on the column is doubted instead of each label."""
-
-FARTHEST = 1e9
-"""Pixels beyond which the side of a box is a mistake."""
 
 Row = dict[str, str]
 """Entries of a row in `COLUMNS`, as stripped text, "" if empty."""
 
 
-def read_rows(file: Path, group: str | None, tally: Tally) -> Iterator[tuple[str, Row | str]]:
+def read_rows(
+    file: Path,
+    tally: Tally,
+    wanted: Sequence[str] = COLUMNS,
+    required: Sequence[str] = REQUIRED,
+    *,
+    group: str | None = None,
+) -> Iterator[tuple[str, Row | str]]:
     """Each row of a CSV file, Excel workbook or Parquet file: its position, and its entries or why they cannot be separated.
 
     Args:
         file: The file.
-        group: The column that holds the groups; by default `group`, if there is one.
         tally: Where it is entered what is not read, and what is assumed.
+        wanted: Columns that are read: some of `COLUMNS`.
+        required: Columns that there must be.
+        group: The column that holds the groups; by default `group`, if there is one.
 
     Raises:
         DataError: If the file cannot be read, lacks columns, or holds one twice.
     """
-    sheet = read_sheet(file, COLUMNS)
-    columns = _columns(sheet, file, group)
-    empty = dict.fromkeys(COLUMNS, "")
+    sheet = read_sheet(file, wanted)
+    columns = columns_of(sheet, file, wanted, required, group)
+    empty = dict.fromkeys(wanted, "")
     nulls: Counter[tuple[str, str]] = Counter()
+    groups: Counter[str] = Counter()
     for where, entries in sheet.rows:
         if isinstance(entries, str):
             yield where, entries
             continue
         row = empty.copy()
+        unseen = next((name for name, place in columns.items() if entries[place] in UNSEEN), None)
+        if unseen is not None:
+            yield where, f"the entry of column '{unseen}' is {UNSEEN[entries[columns[unseen]]]}"
+            continue
         for name, place in columns.items():
             entry = entries[place]
             if len(entry) <= LONGEST and entry.lower() in NULLS:
                 nulls[name, entry] += bool(entry)
             else:
                 row[name] = entry
+        groups[row.get("group", "")] += 1
         yield where, row
-    _enter(sheet, columns, tally)
+    _enter(
+        sheet,
+        columns,
+        tally,
+        grouped="group" not in wanted or ("group" in columns and not each_its_own(groups)),
+    )
     for (name, word), count in (+nulls).items():
-        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {count:,} row(s)")
+        tally.note(f"'{word}' was read as an empty entry of column '{name}' in {counted(count, 'row(s)')}")
 
 
-def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally) -> None:
+def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool) -> None:
     """Enter the columns, rows and sheets that are not read, and which column may hold the groups."""
     unused = [
         name or "(without a name)" for place, name in enumerate(sheet.header) if place not in columns.values()
@@ -82,24 +116,20 @@ def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally) -> None:
     for note in sheet.notes:
         tally.note(note)
     for name in unused:
-        tally.leave("column(s) that are not used", name, [name])
+        tally.leave("unused column(s)", name, [name])
     for name in sheet.unread:
-        tally.leave("sheet(s) of the workbook after the first", name, [name])
+        tally.leave("other sheet(s) of the workbook", name, [name])
     tally.leave_unnamed("empty row(s)", sheet.empty)
-    likely = list(
-        dict.fromkeys(
-            name for word in GROUPING for name in unused if word in re.split(r"[\W_]+", name.lower())
-        )
-    )
-    if "group" not in columns and likely:
+    likely = grouping(unused)
+    if not grouped and likely:
         tally.note(
-            f"the column(s) {', '.join(likely)} may say which cells belong together: "
+            f"{agreeing(len(likely), 'the column(s)')} {', '.join(likely)} may say which cells belong together: "
             f"{' or '.join(f'--group {name}' for name in likely)} (option 'group' of the table) keeps them on one side"
         )
 
 
 class Listing:
-    """The cells that the rows of a table name, and the problems of those rows.
+    """The cells that the rows of a table name, the number of boxes that were rounded or hold decimal commas, and problems.
 
     Args:
         folder: The folder that paths are relative to.
@@ -110,42 +140,48 @@ class Listing:
         self.raw_labels: list[str] = []
         self.groups: list[str | None] = []
         self.boxes: list[Box | None] = []
+        self.rounded = self.commas = 0
         self._folder = folder
         self._where: list[str] = []
-        self._found: list[str] = []
+        self._found: list[_Problem] = []
         self._first: dict[tuple[str, Box | None], int] = {}
         self._exists: dict[str, bool] = {}
 
     def add(self, where: str, row: Row | str) -> None:
         """Add one row; its problems are kept for `problems`."""
         if isinstance(row, str):
-            self._found.append(f"{where}: {row}")
+            self._found.append((row, where, row))
             return
         path, label = self._relative(row["path"]), row["label"]
-        box, complaint = _box(row)
+        box, complaint = box_of(row)
         if not path:
-            self._found.append(f"{where}: the path is empty")
+            self._found.append(("the path is empty", where, "the path is empty"))
         if not label:
-            self._found.append(f"{where}: the label is empty")
+            self._found.append(("the label is empty", where, "the label is empty"))
         if complaint:
-            self._found.append(f"{where}: {complaint}")
+            self._found.append(("the box cannot be used either", where, complaint))
         first = self._first.setdefault((path, box), len(self.paths))
         if path and not complaint and first < len(self.paths):
             differs = (
                 "" if self.raw_labels[first] == label else f", there labelled '{self.raw_labels[first]}'"
             )
-            self._found.append(f"{where}: repeats the cell of {self._where[first]}, {path}{differs}")
+            text = f"repeats the cell of {self._where[first]}, {path}{differs}"
+            self._found.append(("a cell of another row is repeated here, too", where, text))
         self.paths.append(path)
         self.raw_labels.append(label)
         self.groups.append(row["group"] or None)
         self.boxes.append(box)
+        if box is not None:
+            self.rounded += any(side_of(row[side]) != whole for side, whole in zip(SIDES, box, strict=True))
+            self.commas += any("," in row[side] for side in SIDES)
         self._where.append(where)
 
     def problems(self) -> list[str]:
         """All problems of the rows, and of the images they name."""
         if not self.paths and not self._found:
             return ["the table has no rows"]
-        return [*self._found, *self._missing_images(), *self._boxes_outside(), *self._unknown_labels()]
+        found = [*self._found, *self._missing_images(), *self._boxes_outside()]
+        return [*_joined(found), *self._unknown_labels()]
 
     def _relative(self, path: str) -> str:
         """The path relative to the folder, with "/" as separator, even if it was given as absolute."""
@@ -162,35 +198,38 @@ class Listing:
             self._exists[path] = os.path.isfile(place)  # noqa: PTH113
         return self._exists[path]
 
-    def _missing_images(self) -> list[str]:
+    def _missing_images(self) -> list["_Problem"]:
         rows = zip(self._where, self.paths, strict=True)
         missing = [(where, path) for where, path in rows if path and not self._is_file(path)]
         if len(missing) == len(self.paths) > 1:
-            return [
+            text = (
                 f"none of the images of the {len(missing)} rows exists; the first is expected at "
                 f"{self._folder / missing[0][1]}; paths are relative to the table's folder "
                 "or to the option 'images'"
-            ]
-        return [f"{where}: the image {path} does not exist" for where, path in missing]
+            )
+            return [("", "", text)]
+        return [
+            ("the image does not exist either", where, f"the image {path} does not exist")
+            for where, path in missing
+        ]
 
-    def _boxes_outside(self) -> list[str]:
+    def _boxes_outside(self) -> list["_Problem"]:
         by_path: dict[str, list[int]] = defaultdict(list)
         for index, (path, box) in enumerate(zip(self.paths, self.boxes, strict=True)):
             if path and box is not None and self._is_file(path):
                 by_path[path].append(index)
-        found = []
+        found: list[_Problem] = []
         for path, indices in by_path.items():
             try:
                 size = frame_size(self._folder / path)
             except DataError as error:
-                found.append(f"{self._where[indices[0]]}: {error.summary}")
+                found.append(("the image cannot be read either", self._where[indices[0]], error.summary))
                 continue
             for index in indices:
                 box = self.boxes[index]
                 if box is not None and outside(box, size):
-                    found.append(
-                        f"{self._where[index]}: the box {box} lies outside {path} of {size[0]} x {size[1]}"
-                    )
+                    text = f"the box {box} lies outside {path} of {size[0]} x {size[1]}"
+                    found.append(("the box lies outside its image, too", self._where[index], text))
         return found
 
     def _unknown_labels(self) -> list[str]:
@@ -208,62 +247,26 @@ class Listing:
         return [f"{_some(rows[label])}: {problem}" for label, problem in unknown.items()]
 
 
-def _box(row: Row) -> tuple[Box | None, str]:
-    """The box of a row, and its problem ("" if none)."""
-    sides = [row[side] for side in SIDES]
-    if not any(sides):
-        return None, ""
-    missing = [side for side in SIDES if not row[side]]
-    if missing:
-        return None, f"the box lacks {', '.join(missing)}; give all four numbers {', '.join(SIDES)} or none"
-    shown = shortened(", ".join(sides), 80)
-    try:
-        x, y, width, height = (round(float(side)) for side in sides)
-    except (ValueError, OverflowError):
-        return None, f"the box ({shown}) is not made of numbers"
-    if max(map(abs, (x, y, width, height))) > FARTHEST:
-        return None, f"the box ({shown}) is not made of numbers of pixels"
-    if width < 1 or height < 1:
-        return None, f"the box ({shown}) has no width or height"
-    return (x, y, width, height), ""
+_Problem = tuple[str, str, str]
+"""What a problem is in general, where it is ("" for all rows), and what it is there."""
 
 
-def _some(places: list[str], most: int = 5) -> str:
-    return ", ".join(places[:most]) + (f" and {len(places) - most} more" if len(places) > most else "")
+def _joined(problems: Sequence[_Problem]) -> list[str]:
+    """One line for problems in the same words; of those of one kind, `EACH` in full and one line for the others."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    places: dict[str, list[str]] = defaultdict(list)
+    for kind, where, text in problems:
+        described = text in texts[kind] or len(texts[kind]) < EACH
+        if described:
+            texts[kind].add(text)
+        places[text if described else kind].append(where)
+    return [f"{_some(found)}: {text}" if any(found) else text for text, found in places.items()]
 
 
-def _columns(sheet: Sheet, file: Path, group: str | None) -> dict[str, int]:
-    """Position of each of `COLUMNS` that a header names, in any case."""
-    header, found = sheet.header, defaultdict[str, list[int]](list)
-    for place, name in enumerate(header):
-        found[name.lower()].append(place)
-    if group is not None:
-        if group.strip().lower() not in found:
-            raise DataError(
-                f"The table {file} has no column '{group}' for the groups: {nearest(group, found)}"
-            )
-        found["group"] = found[group.strip().lower()]
-    missing = [name for name in REQUIRED if name not in found]
-    if missing:
-        raise DataError(
-            f"The table {file} lacks {len(missing)} column(s); it needs at least {', '.join(REQUIRED)}."
-            + (
-                f" It was read as {sheet.encoding}; if that is wrong, save it as CSV UTF-8."
-                if sheet.encoding
-                else ""
-            ),
-            [f"no column '{name}': {nearest(name, found)}" for name in missing],
-        )
-    twice = [name for name in COLUMNS if len(found.get(name, ())) > 1]
-    if twice:
-        raise DataError(
-            f"The table {file} has more than one column for the same entry; rename or remove all but one.",
-            [f"'{name}': the columns {', '.join(header[place] for place in found[name])}" for name in twice],
-        )
-    half = [side for side in SIDES if side in found]
-    if half and len(half) < len(SIDES):
-        raise DataError(
-            f"The table {file} has only {', '.join(half)} of the box columns {', '.join(SIDES)}; "
-            "give all of them or none."
-        )
-    return {name: found[name][0] for name in COLUMNS if name in found}
+def _some(places: Sequence[str], most: int = 5) -> str:
+    """`line 2`, or `lines 2, 3, 4, 5, 6 and 97 more`."""
+    if len(places) < 2:
+        return "".join(places)
+    unit = places[0].partition(" ")[0]
+    numbers = ", ".join(place.partition(" ")[2] for place in places[:most])
+    return f"{unit}s {numbers}" + (f" and {len(places) - most:,} more" if len(places) > most else "")

@@ -2,28 +2,22 @@
 
 import csv
 import io
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cellda.datasets.reading.names import suffix
-from cellda.datasets.reading.text import read_text
+from cellda.datasets.reading.names import OTHER_TABLES, PARQUETS, TEXT_TABLES, WORKBOOKS, suffix
+from cellda.datasets.reading.text import read_text, refuse_packed
+from cellda.datasets.reading.workbook import UNSEEN, read_workbook
 from cellda.errors import DataError
+from cellda.text import counted
 
 SEPARATORS = ",;\t|"
-TEXTS = (".csv", ".tsv", ".txt")
-PARQUETS = (".parquet", ".pq")
-WORKBOOKS = (".xlsx", ".xlsm")
 
 COLUMNS = 1000
 """Columns that a table may have."""
-
-UNPACKED = 500_000_000
-"""Bytes to which a workbook may unpack."""
 
 _INDEX = "__index_level_"
 """What the names of unnamed indices begin with, which pandas writes as columns."""
@@ -41,6 +35,7 @@ class Sheet:
         rows: Position of each row that is not empty, and its entries or why they cannot be separated; read as it is iterated.
         empty: Number of empty rows; known after the rows are read, as are the notes.
         notes: Sentences about what was assumed.
+        title: Name of the sheet of a workbook.
         unread: Names of further sheets of a workbook.
         encoding: What a text was read as if it is not UTF-8, with the reason if that was guessed.
     """
@@ -49,6 +44,7 @@ class Sheet:
     rows: Iterator[tuple[str, Entries | str]] = field(default_factory=lambda: iter(()))
     empty: int = 0
     notes: list[str] = field(default_factory=list)
+    title: str = ""
     unread: list[str] = field(default_factory=list)
     encoding: str = ""
 
@@ -66,12 +62,15 @@ class Sheet:
                 yield where, [*entries, *[""] * (width - len(entries))]
             elif any(entries[width:]):
                 quoted = f"; quote texts that contain '{separator}'" if separator else ""
-                yield where, f"{len(entries)} entries under {width} columns{quoted}"
+                yield (
+                    where,
+                    f"{counted(len(entries), '(entry|entries)')} under {counted(width, 'column(s)')}{quoted}",
+                )
             else:
                 yield where, entries
         if short:
             self.notes.append(
-                f"{short:,} row(s) are shorter than the header: what is missing was read as empty"
+                f"{counted(short, 'row(s) (is|are)')} shorter than the header: what is missing was read as empty"
             )
 
 
@@ -90,14 +89,10 @@ def read_sheet(file: Path, wanted: Sequence[str]) -> Sheet:
         sheet = _parquet(file)
     elif end in WORKBOOKS:
         sheet = _workbook(file)
-    elif end in TEXTS:
+    elif end in TEXT_TABLES:
         sheet = _text(file, wanted)
     else:
-        remedy = (
-            "save it as .xlsx or .csv"
-            if end in (".xls", ".ods", ".numbers")
-            else "end it in .csv, .xlsx or .parquet"
-        )
+        remedy = "save it as .xlsx or .csv" if end in OTHER_TABLES else "end it in .csv, .xlsx or .parquet"
         raise DataError(
             f"The table {file} is neither CSV nor Parquet nor an Excel workbook by its name; {remedy}."
         )
@@ -107,6 +102,7 @@ def read_sheet(file: Path, wanted: Sequence[str]) -> Sheet:
 
 
 def _text(file: Path, wanted: Sequence[str]) -> Sheet:
+    refuse_packed(file)
     text, encoding = read_text(file)
     first, _, rest = text.partition("\n")
     # Excel reads the separator from such a line, and some programs write it.
@@ -118,16 +114,16 @@ def _text(file: Path, wanted: Sequence[str]) -> Sheet:
         separator = max(SEPARATORS, key=lambda mark: _fits(text, mark, wanted))
         # Strict: a quote that is never closed would swallow all later rows.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        sheet = Sheet([name.strip() for name in next(reader, [])], encoding=encoding)
+        sheet = Sheet(_header(reader), encoding=encoding)
     except csv.Error as error:
-        raise DataError(f"The table {file} is not CSV: {error}.") from None
+        raise _not_csv(file, error) from None
 
     def lines() -> Iterator[tuple[str, list[str]]]:
         try:
             for cells in reader:
                 yield f"line {reader.line_num + skipped}", cells
         except csv.Error as error:
-            raise DataError(f"The table {file} is not CSV: {error}.") from None
+            raise _not_csv(file, error) from None
 
     sheet.rows = sheet.fitted(lines(), separator)
     return sheet
@@ -135,8 +131,25 @@ def _text(file: Path, wanted: Sequence[str]) -> Sheet:
 
 def _fits(text: str, separator: str, wanted: Sequence[str]) -> tuple[int, int]:
     """How many wanted columns, and how many columns at all, the header has with a separator."""
-    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
-    return len({name.strip().lower() for name in header} & set(wanted)), len(header)
+    try:
+        header = _header(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error:  # a line of many columns is one long entry for the other separators
+        return 0, 0
+    return len({name.lower() for name in header} & set(wanted)), len(header)
+
+
+def _header(lines: Iterable[list[str]]) -> list[str]:
+    """The first line that is not empty."""
+    return next((names for names in ([name.strip() for name in cells] for cells in lines) if any(names)), [])
+
+
+def _not_csv(file: Path, error: csv.Error) -> DataError:
+    if "field limit" in str(error):
+        return DataError(
+            f"The table {file} holds an entry of more than {csv.field_size_limit():,} characters, such as a text whose "
+            "closing quote is missing, or a table without one of the separators comma, semicolon, tab and bar."
+        )
+    return DataError(f"The table {file} is not CSV: {error}.")
 
 
 def _parquet(file: Path) -> Sheet:
@@ -159,39 +172,22 @@ def _parquet(file: Path) -> Sheet:
 
 
 def _workbook(file: Path) -> Sheet:
-    import openpyxl  # slow to import
-
-    try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > UNPACKED:
-            raise DataError(
-                f"The workbook {file} unpacks to {size / 1e6:,.0f} MB; at most "
-                f"{UNPACKED / 1e6:,.0f} MB are read: save it as CSV."
-            )
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        names = [page.title for page in book.worksheets]
-        for page in book.worksheets:
-            page.reset_dimensions()  # a file may state fewer rows than it has
-        sheet = _page(book.worksheets[0].iter_rows(values_only=True)) if names else Sheet([])
-        book.close()
-    except DataError:
-        raise
-    except Exception as error:  # openpyxl raises almost any exception on broken files
-        raise DataError(
-            f"The workbook {file} cannot be read ({error or type(error).__name__}); save it as CSV UTF-8."
-        ) from None
-    sheet.unread = names[1:]
-    return sheet
-
-
-def _page(rows: Iterator[tuple[Any, ...]]) -> Sheet:
-    header = [_said(value) for value in islice(next(rows, ()), COLUMNS + 1)]
+    page = read_workbook(file)
+    begin = next((place for place, (_, values) in enumerate(page.rows) if any(map(_said, values))), 0)
+    _, first = page.rows[begin] if page.rows else (1, ())
+    header = [_said(value) for value in first[: COLUMNS + 1]]
     while header and not header[-1]:
         header.pop()
-    sheet = Sheet([name.strip() for name in header])
-    said = ((f"row {row}", [_said(value) for value in cells]) for row, cells in enumerate(rows, start=2))
-    sheet.rows = iter(list(sheet.fitted(said)))  # now, while the workbook is open
+    sheet, width = Sheet([name.strip() for name in header], title=page.title, unread=page.others), len(header)
+    if page.hidden:
+        sheet.notes.append(counted(page.hidden, "hidden row(s) of the sheet (is|are) read like the others"))
+
+    def said(values: Sequence[Any]) -> list[str]:
+        # Beside the columns, what looks empty is empty.
+        beside = (_said(None if value in UNSEEN else value) for value in values[width:])
+        return [*map(_said, values[:width]), *beside]
+
+    sheet.rows = sheet.fitted((f"row {row}", said(values)) for row, values in page.rows[begin + 1 :])
     return sheet
 
 

@@ -72,15 +72,19 @@ def _others(
         here = (state.st_dev, state.st_ino)
         if not stat.S_ISDIR(state.st_mode):
             yield (
-                (why_left_out(name) if stat.S_ISREG(state.st_mode) else ("neither file(s) nor folders", "")),
+                (
+                    why_left_out(name)
+                    if stat.S_ISREG(state.st_mode)
+                    else ("pipe(s), socket(s) or device(s)", "")
+                ),
                 path,
             )
         elif is_system_folder(name):
-            yield ("folder(s) of thumbnails or deleted files", ""), path
+            yield ("folder(s) of thumbnails, backups or deleted files", ""), path
         elif name.startswith("."):
             yield ("hidden folder(s)", ""), path
         elif here in above:
-            yield ("link(s) to a folder above them", ""), path
+            yield ("link(s) to a folder above", ""), path
         elif depth >= NESTING:
             yield (f"folder(s) nested more than {NESTING} deep", ""), path
         elif not os.access(place, os.R_OK | os.X_OK):

@@ -13,6 +13,27 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SAMPLE = 1000
+_PACKED = {
+    b"PK\x03\x04": "is an Excel workbook or another packed file: end its name in .xlsx, or save it as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save it as .xlsx, or as CSV UTF-8",
+    b"PAR1": "is Parquet: end its name in .parquet",
+}
+"""What files begin with that are given the name of a text, and what they are."""
+
+
+def refuse_packed(file: Path) -> None:
+    """Refuse a workbook or Parquet file with the name of a text.
+
+    Raises:
+        DataError: If it is one.
+    """
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(4)
+    except OSError:  # the reader says why
+        return
+    if start in _PACKED:
+        raise DataError(f"The file {file} is not text; it {_PACKED[start]}.")
 
 
 def read_text(file: Path) -> tuple[str, str]:
@@ -32,12 +53,10 @@ def read_text(file: Path) -> tuple[str, str]:
     wide = None if marked else _wide(content[:_SAMPLE])
     try:
         text, encoding = _decoded(content, marked or wide or "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"The file {file} is not text in UTF-8 or cp1252 ({error}); save it as CSV UTF-8."
-        ) from None
+    except UnicodeDecodeError:
+        raise DataError(f"The file {file} is not text in UTF-8 or cp1252; save it as UTF-8.") from None
     if "\0" in text:
-        raise DataError(f"The file {file} is not text: it holds zero bytes; save it as CSV UTF-8.")
+        raise DataError(f"The file {file} is not text: it holds zero bytes; save it as UTF-8.")
     return text, f"{encoding}, which was guessed from its zero bytes" if wide else encoding
 
 

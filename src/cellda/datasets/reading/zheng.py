@@ -1,15 +1,18 @@
 """The layout that Jiangxi Tecom and the CellaVision blog share (published together by Zheng et al. 2018)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from cellda.datasets.base import cell_table
+from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.layout import locate
 from cellda.datasets.reading.sheet import read_sheet
+from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
+from cellda.text import counted
 
 CODES = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}
 """The class codes of the published label files, as their README defines them."""
@@ -20,6 +23,11 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 def located(root: Path, number: int, owner: str) -> Path:
     """The folder that holds `Dataset <number>` and its label file."""
     return locate(root, ["segmentation_WBC", "segmentation_WBC-master"], [f"Dataset {number}"], owner)
+
+
+def survey_images(tally: Tally, root: Path, number: int, cells: Iterable[str]) -> None:
+    """Enter what lies next to the images of `Dataset <number>`; the other dataset of the download is a neighbour."""
+    survey(tally, root, [f"Dataset {number}"], cells)
 
 
 def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) -> pd.DataFrame:
@@ -50,5 +58,5 @@ def labelled_cells(folder: Path, number: int, codes: Mapping[str, str] = CODES) 
             problems.append(f"{line}: its image {path} does not exist")
         paths[path] = codes[cells[1]]
     if problems:
-        raise DataError(f"{len(problems)} line(s) of {file} cannot be used.", problems)
+        raise DataError(f"{counted(len(problems), 'line(s)')} of {file} cannot be used.", problems)
     return cell_table(list(paths), list(paths.values()))

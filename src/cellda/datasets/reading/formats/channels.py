@@ -15,6 +15,7 @@ AS_RGB = "save it in RGB (ImageJ: Image > Type > RGB Color)"
 
 _PRIMARIES = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _NAMES = ("red", "green", "blue")
+_SHORT = {name[0]: name for name in _NAMES}
 
 
 def order_of_planes(file: TiffFile) -> tuple[int, ...] | None:
@@ -94,7 +95,8 @@ def _ome_order(pixels: ElementTree.Element) -> tuple[int, ...] | None:
         return None
     if len(channels) != 3 or any(channel.get("SamplesPerPixel", "1") != "1" for channel in channels):
         raise Unusable(f"it holds {pixels.get('SizeC')} channels as planes; {AS_RGB}")
-    names = [channel.get("Name", "").lower() for channel in channels]
+    names = [channel.get("Name", "").strip().lower() for channel in channels]
+    names = [_SHORT.get(name, name) for name in names]
     if sorted(names) == sorted(_NAMES):
         return _order(names, _NAMES)
     colours = [_rgb(channel.get("Color", "-1")) for channel in channels]

@@ -8,11 +8,17 @@ from PIL import ExifTags, Image, ImageOps
 
 from cellda.datasets.reading.formats import jpeg, png, tiff
 from cellda.datasets.reading.formats.channels import stated_bits
+from cellda.datasets.reading.formats.ending import check_end
+from cellda.datasets.reading.formats.further import check_single
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples
 
 _DARK = 2**6
 """High bytes of 16-bit colours that all lie below come from values that do not tell what white is."""
+_HALF = 128
+"""Alpha from which a pixel is visible."""
+_VISIBLE = 0.01
+"""Share of the pixels that must be visible; a cell that is cut out fills more of its image."""
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 
 
@@ -48,10 +54,13 @@ def samples(stream: BinaryIO) -> Samples | Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         # White is what a PGM states, unless it states only the size of its samples.
         stated = 16 if image.format == "PPM" and _stated_white(stream) < 65535 else None
+        values = np.asarray(image).astype(np.uint16)
         if image.format == "TIFF":
             with tiff.tagged(stream) as file:
                 stated = stated_bits(file)
-        return Samples(np.asarray(image).astype(np.uint16), "L", stated)
+        elif magic == png.MAGIC:
+            stated = png.grey_bits(stream, values)
+        return Samples(values, "L", stated)
     if image.mode in ("I", "F"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
         raise Unusable(f"its pixels are {kind}, which do not define white; save it with 8 or 16 bits")
@@ -98,6 +107,9 @@ def _open(stream: BinaryIO, magic: bytes) -> Image.Image:
 def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
     """The decoded image, all of whose rows are there."""
     image = _open(stream, magic)
+    if not magic.startswith(tiff.MAGIC):  # of which the tags have said it
+        check_single(image)
+        check_end(stream, image)
     try:
         image.load()
     except Exception as error:
@@ -108,9 +120,9 @@ def _loaded(stream: BinaryIO, magic: bytes) -> Image.Image:
         image = Image.open(png.without_texts(stream))  # texts may follow the pixels
         image.load()
     if magic == png.MAGIC:
-        png.check_rows(stream, image)
+        png.check_whole(stream)
     elif magic.startswith(jpeg.MAGIC):
-        jpeg.check_blocks(stream, image)
+        jpeg.check_complete(stream, image)
     return image
 
 
@@ -142,9 +154,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    extrema = image.getchannel("A").getextrema()
-    if extrema == (255, 255):
+    shares = np.bincount(np.asarray(image.getchannel("A")).ravel(), minlength=256) / (
+        image.width * image.height
+    )
+    if shares[255] == 1:
         return image.convert("RGB")
-    if extrema == (0, 0):
+    if shares[0] == 1:
         raise Unusable("every pixel is transparent")
+    visible = float(shares[_HALF:].sum())
+    if visible < _VISIBLE:
+        raise Unusable(
+            f"{visible:.1%} of its pixels are visible (alpha of at least {_HALF} of 255), fewer than the {_VISIBLE:.0%} of a "
+            "cell; save it without transparency"
+        )
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

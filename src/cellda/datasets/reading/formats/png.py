@@ -1,14 +1,14 @@
-"""PNG beyond what Pillow does: colours of 16 bits, long texts beside a sound image, and rows that are not there."""
+"""PNG beyond what Pillow does: colours of 16 bits, long texts beside a sound image, and data that are damaged or missing."""
 
 import io
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cellda.datasets.reading.formats.opened import Unusable
 from cellda.datasets.reading.formats.samples import Samples, Values
@@ -49,30 +49,68 @@ def deep_png(stream: BinaryIO) -> Samples | None:
     if mode == "RGB" and len(clear) == 6:
         shown = (values != np.array(struct.unpack(">HHH", clear))).any(-1)
         values, mode = np.dstack([values, shown * np.uint16(65535)]), "RGBA"
-    return Samples(values, mode)
+    found = Samples(values, mode)
+    return replace(found, bits=_stated_bits(data, found.colours))
 
 
-def check_rows(stream: BinaryIO, image: Image.Image) -> None:
-    """Refuse a decoded image whose data end before its last row: Pillow leaves the missing rows black.
+def grey_bits(stream: BinaryIO, values: Values) -> int | None:
+    """Significant bits of a grey PNG of 16 bits; None if it states none.
 
-    Data that end too early leave zeros, so a last row with another value shows that they are all there.
+    Args:
+        stream: The bytes of the file.
+        values: Its samples.
     """
-    interlaced = bool(image.info.get("interlace"))
-    last = np.asarray(image.crop((0, image.height - 1, image.width, image.height)))
-    if last.any() and not interlaced:
-        return
+    stream.seek(0)
+    return _stated_bits(stream.read(), values)
+
+
+def _stated_bits(data: bytes, colours: Values) -> int | None:
+    """Bits of samples that the chunk sBIT states for all colours alike; None if it does not.
+
+    The standard scales samples to 16 bits and tells with sBIT how many they had; programs that store the samples of a camera
+    as they are tell the same. Values that use the low bits without the high ones are not scaled.
+    """
+    stated = next((body for kind, body, _ in _chunks(data) if kind == b"sBIT"), b"")
+    bits = set(stated[: 1 if colours.ndim == 2 or colours.shape[-1] == 1 else 3])
+    if len(bits) != 1 or not 8 <= (few := bits.pop()) < 16:
+        return None
+    if int(colours.max(initial=0)) >= 2**few:
+        return 16
+    return few if (colours % 2 ** (16 - few)).any() else None
+
+
+def check_whole(stream: BinaryIO) -> None:
+    """Refuse an image whose data are damaged or end before its last row.
+
+    Pillow checks neither the sums of the chunks nor the end of the compressed data: it leaves missing rows black, and
+    decodes what an interrupted copy left at the end.
+    """
     stream.seek(0)
     data = stream.read()
+    packed = []
+    for name, body, whole in _chunks(data):
+        if name == b"IDAT":
+            if zlib.crc32(whole[4:-4]) != int.from_bytes(whole[-4:], "big"):
+                raise Unusable("it is damaged or truncated (the checksum of its pixels is wrong)")
+            packed.append(body)
+    unpacker = zlib.decompressobj()
+    expected = _bytes_of_rows(data)
+    # One byte more than the rows need, because the end of the data and their sum come after the last.
+    found = len(unpacker.decompress(b"".join(packed), expected + 1))
+    if found < expected or (found == expected and not unpacker.eof):
+        raise Unusable("it is damaged or truncated (its last rows are missing)")
+
+
+def _bytes_of_rows(data: bytes) -> int:
+    """Bytes of all rows, of each pass, with the filter of each."""
     width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
-    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
-    expected = 0
+    passes = _ADAM7 if data[28] else ((0, 0, 1, 1),)
+    count = 0
     for left, top, across, down in passes:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:
-            expected += rows * (1 + (columns * depth * _CHANNELS[kind] + 7) // 8)
-    packed = b"".join(body for name, body, _ in _chunks(data) if name == b"IDAT")
-    if len(zlib.decompressobj().decompress(packed, expected)) < expected:
-        raise Unusable("it is damaged or truncated (its last rows are missing)")
+            count += rows * (1 + (columns * depth * _CHANNELS[kind] + 7) // 8)
+    return count
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:

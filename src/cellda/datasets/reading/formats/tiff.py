@@ -4,15 +4,18 @@ tifffile reads the tags of all files, and the samples of those that Pillow would
 Pillow decodes the rest (JPEG, LZW and fax compression of 8-bit samples), to the same pixels everywhere.
 """
 
+import ctypes
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from cellda.datasets.reading.formats.channels import AS_RGB, order_of_planes, planes, stated_bits
+from cellda.datasets.reading.formats.ending import check_rows_end
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples
 
@@ -27,10 +30,29 @@ _OWN = frozenset({1, 8, 32946})
 _EXACT = _OWN | {5, 34925, 50000}
 """Lossless compressions of 16-bit samples: also LZW, LZMA and ZSTD, where the package imagecodecs is installed."""
 _REDUCED, _MASK = 1, 4
+_JPEG = 7
+_END_OF_JPEG = b"\xff\xd9"
+_TAIL = 1024
+"""Bytes at the end of a strip or tile in which its JPEG data end; some programs pad them."""
 
 logging.getLogger("tifffile").addHandler(
     logging.NullHandler()
 )  # what is wrong with a file is in our messages
+
+
+def _silence_libtiff() -> None:
+    """Keep what libtiff says of damaged files from the terminal: Pillow raises an exception as well, which we report.
+
+    libtiff has one handler for the process, found through Pillow's extension, which is linked to it. Where libtiff is part of
+    the extension itself (Windows), its lines stay.
+    """
+    with suppress(AttributeError, OSError):
+        library = ctypes.CDLL(Image.core.__file__)  # type: ignore[attr-defined]
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+
+
+_silence_libtiff()
 
 
 @contextmanager
@@ -61,9 +83,10 @@ def read(stream: BinaryIO) -> Samples | None:
         page = _first(file)
         _check_kind(page)
         order = order_of_planes(file)
+        _check_other_pages(file, 1 if order is None else len(order))
         if order is not None:
+            _check_rows_end([file.pages[number] for number in range(len(file.pages))], stream)
             return Samples(planes(file, order), "RGB", stated_bits(file), False, None, _orientation(page))
-        _check_other_pages(file)
         mode = _mode(page)
         _check_complete(page, stream)
         if not _needs_tifffile(page):
@@ -77,11 +100,16 @@ def read(stream: BinaryIO) -> Samples | None:
         return Samples(values, mode, stated_bits(file), inverted, palette, _orientation(page))
 
 
-def kind(stream: BinaryIO) -> tuple[int, bool, int]:
-    """Number of images in the file, whether they are planes of one, and bits of a sample."""
+def kind(stream: BinaryIO) -> tuple[bool, int]:
+    """Whether red, green and blue are pages of their own, and bits of a sample."""
     with tagged(stream) as file:
-        page = _first(file)
-        return len(file.pages), order_of_planes(file) is not None, page.bitspersample
+        return order_of_planes(file) is not None, _first(file).bitspersample
+
+
+def previews(stream: BinaryIO) -> int:
+    """Number of smaller copies of the image that the file also holds."""
+    with tagged(stream) as file:
+        return sum(bool(page.subfiletype & _REDUCED) for page in _further(file))
 
 
 def _first(file: TiffFile) -> TiffPage:
@@ -107,20 +135,30 @@ def _check_kind(page: TiffPage) -> None:
         raise Unusable(f"it holds a volume of {page.imagedepth} slices; save the slice that shows the cell")
 
 
-def _check_other_pages(file: TiffFile) -> None:
-    """Refuse further images; smaller ones that are marked as previews or masks, or have the same aspect, are passed over."""
-    first = _first(file)
-    for number in range(1, len(file.pages)):
-        page: Any = file.pages[number]
-        if getattr(page, "subfiletype", 0) & (_REDUCED | _MASK):
-            continue
-        width, height = page.imagewidth, page.imagelength
-        shrunk = width / first.imagewidth
-        if shrunk <= 0.75 and abs(height - first.imagelength * shrunk) <= 2:
-            continue
+def _check_other_pages(file: TiffFile, images: int) -> None:
+    """Refuse further images; only those that are marked as smaller copies of the first are passed over.
+
+    Args:
+        file: The file.
+        images: Number of pages that are the image.
+    """
+    if _first(file).subfiletype & _REDUCED and any(True for _ in _further(file)):
+        raise Unusable(f"its first page is a preview of another image in the file; {AS_RGB}")
+    masks = sum(bool(page.subfiletype & _MASK) for page in _further(file))
+    if masks:
+        raise Unusable(f"it holds transparency masks as further pages ({masks}); {AS_RGB}")
+    alike = sum(not page.subfiletype & _REDUCED for page in _further(file)) + 1
+    if alike != images:
         raise Unusable(
-            f"it holds {len(file.pages)} pages, and it is unclear which shows the cell, or whether they are channels; {AS_RGB}"
+            f"it holds {alike} pages, and it is unclear which shows the cell, or whether they are channels; {AS_RGB}"
         )
+
+
+def _further(file: TiffFile) -> "Iterator[Any]":
+    """The pages after the first, and those below it (SubIFD)."""
+    for number in range(1, len(file.pages)):
+        yield file.pages[number]
+    yield from _first(file).pages or ()
 
 
 def _mode(page: TiffPage) -> str:
@@ -156,7 +194,27 @@ def _check_complete(page: TiffPage, stream: BinaryIO) -> None:
         offset <= 0 or size <= 0 or offset + size > end for offset, size in parts
     ):
         raise Unusable("it is damaged or truncated (parts of its pixels are missing)")
+    if page.compression == _JPEG:
+        if page.jpegtables is not None and not page.jpegtables.rstrip(b"\0").endswith(_END_OF_JPEG):
+            raise Unusable("it is damaged or truncated (the tables of its JPEG data are missing)")
+        for offset, size in parts:
+            stream.seek(max(offset, offset + size - _TAIL))
+            if _END_OF_JPEG not in stream.read(min(size, _TAIL)):
+                raise Unusable("it is damaged or truncated (the end of its JPEG data is missing)")
+    _check_rows_end([page], stream)
     stream.seek(0)
+
+
+def _check_rows_end(pages: Sequence[Any], stream: BinaryIO) -> None:
+    """Refuse uncompressed samples that end in nothing."""
+    first = pages[0]
+    if first.compression == 1:
+        width = first.tilewidth if first.is_tiled else first.imagewidth
+        samples = first.samplesperpixel if first.planarconfig == 1 else 1
+        pieces = [
+            piece for page in pages for piece in zip(page.dataoffsets, page.databytecounts, strict=False)
+        ]
+        check_rows_end(stream, pieces, -(-width * samples * first.bitspersample // 8))
 
 
 def _needs_tifffile(page: TiffPage) -> bool:

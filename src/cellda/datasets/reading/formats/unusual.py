@@ -1,4 +1,4 @@
-"""What a check says of images that are not plain pictures of 8 bits: how deep they are, what they use of it, and pages."""
+"""What a check says of images that are not plain pictures of 8 bits: how deep they are, what they use of it, previews."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cellda.datasets.reading.formats import jpeg, tiff
+from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.formats.image import magic_of, samples
 from cellda.datasets.reading.formats.opened import Unusable, opened
 from cellda.datasets.reading.formats.samples import Samples
+from cellda.text import counted
 
 _BMP = b"BM"
 
@@ -25,7 +26,7 @@ class Storage:
         bits: Significant bits that the file states; None if it states none.
         low: Lowest value of a deep image.
         high: Highest value of a deep image.
-        images: Number of pages, frames or previews in the file, of which the first is read.
+        previews: Number of smaller pictures in the file, which are passed over.
         planes: Whether red, green and blue are separate images in the file.
     """
 
@@ -33,33 +34,28 @@ class Storage:
     bits: int | None = None
     low: int = 0
     high: int = 0
-    images: int = 1
+    previews: int = 0
     planes: bool = False
 
 
 def storage(path: Path) -> Storage:
-    """How a readable image is stored; ordinary JPEG and BMP files are not opened further.
+    """How a readable image is stored; the samples of ordinary JPEG, BMP and TIFF files are not read.
 
     Raises:
         Unusable: If it cannot be read.
     """
+    smaller = previews(path)
     with opened(path) as stream:
-        magic = magic_of(stream)
-        if magic.startswith((jpeg.MAGIC, _BMP)):
-            return Storage()
-        images, planes = 1, False
+        magic, planes, bits = magic_of(stream), False, 8
         if magic.startswith(tiff.MAGIC):
-            images, planes, bits = tiff.kind(stream)
-            if images == 1 and bits <= 8:
-                return Storage()
-        else:
-            with Image.open(stream) as image:
-                images = getattr(image, "n_frames", 1)
+            planes, bits = tiff.kind(stream)
+        if bits <= 8 and magic.startswith((jpeg.MAGIC, _BMP, *tiff.MAGIC)):
+            return Storage(previews=smaller, planes=planes)
         found = samples(stream)
         if not isinstance(found, Samples) or not found.deep:
-            return Storage(images=images, planes=planes)
+            return Storage(previews=smaller, planes=planes)
         low, high = int(np.min(found.colours)), int(np.max(found.colours))
-        return Storage(True, found.bits, low, high, images, planes)
+        return Storage(True, found.bits, low, high, smaller, planes)
 
 
 def unusual(files: Mapping[str, Path], bits: int | None = None) -> list[str]:
@@ -78,14 +74,16 @@ def unusual(files: Mapping[str, Path], bits: int | None = None) -> list[str]:
             continue  # named with its reason elsewhere
         if found.planes:
             kinds["red, green and blue are separate planes"].append(name)
-        elif found.images > 1:
-            kinds[f"{found.images} images in one file, of which the first is read"].append(name)
+        if found.previews:
+            kinds[
+                counted(found.previews, "smaller picture(s) in the same file, which (is|are) passed over")
+            ].append(name)
         if found.deep:
             kind = f"16 bits stored, of which {bits or found.bits or 16} are taken as significant"
             kinds[kind].append(name)
             ranges[kind].append(found)
     return [
-        f"{len(names)} image(s): {kind}{_range(ranges[kind])} ({names[0]}{', ...' if names[1:] else ''})"
+        f"{counted(len(names), 'image(s)')}: {kind}{_range(ranges[kind])} ({names[0]}{', ...' if names[1:] else ''})"
         for kind, names in kinds.items()
     ]
 
