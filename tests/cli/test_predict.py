@@ -133,6 +133,19 @@ def test_patterns_choose_images(cellda_, model: Path, cells: Path, tmp_path: Pat
     assert "leave none of the 17 images" in text(said.err)
 
 
+def test_quoted_patterns_are_taken_and_repeats_are_said(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    given = ("predict", model, cells / "00?.png", cells / "00[12].png", cells / "000.png")
+    said = cellda_(*given, "--save", tmp_path / "p.csv")
+    assert (said.status, len(pd.read_csv(tmp_path / "p.csv"))) == (0, 10)
+    assert "left out: 3 repeats of images that are given more than once" in text(said.err)
+    said = cellda_("predict", model, cells / "*.bmp", cells, "--save", tmp_path / "q.csv")
+    assert said.status == 2
+    assert "There is no such file or folder" in text(said.err)
+    assert "*.bmp" in said.err
+
+
 def test_a_table_is_not_overwritten_unasked(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
     file = tmp_path / "p.csv"
     file.write_text("my notes")

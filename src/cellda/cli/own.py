@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say
-from cellda.cli.early import apart, each, existing, known_dataset, writable_folder
+from cellda.cli.early import apart, each, existing_images, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     BitsOption,
@@ -36,8 +36,8 @@ def adapt(
     unlabelled: Annotated[
         list[Path],
         typer.Option(
-            callback=existing,
-            help="Images without labels, one cell each: a file or a folder; may be repeated.",
+            callback=existing_images,
+            help="Images without labels, one cell each: a file, a folder or a pattern; may be repeated.",
         ),
     ] = [],
     source: Sources = [],
