@@ -13,6 +13,7 @@ from cellda import CellClassifier, Recipe
 from cellda.adapters.label_propagation import LabelPropagation
 from cellda.adapters.lame import LAME
 from cellda.data.own_cells import OwnCells, image_files
+from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
@@ -149,6 +150,21 @@ def test_images_that_are_not_there_are_listed(tmp_path, images) -> None:
         image_files([tmp_path / "nowhere", images, tmp_path / "empty"])
     with pytest.raises(DataError, match=r"gone\.png"):
         OwnCells(None, [tmp_path / "gone.png"])
+
+
+def test_patterns_are_taken_and_repeats_are_said(tmp_path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("a.png", "b.png", "deep/c.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    tally = Tally()
+    found = image_files(
+        [tmp_path / "*", tmp_path / "a.png", str(tmp_path / "?.png"), tmp_path / "deep"], tally
+    )
+    assert [file.name for file in found] == ["a.png", "b.png", "c.png"]
+    [left] = tally.close("images", 3).left_out
+    assert (left.count, left.what) == (4, "repeat(s) of images that are given more than once")
+    with pytest.raises(DataError, match=r"x\*: no file or folder matches this pattern"):
+        image_files([tmp_path / "x*"])
 
 
 def test_files_and_folders_may_be_named_and_each_image_counts_once(images) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import say, say_aside, tell
-from cellda.cli.early import existing, writable_file
+from cellda.cli.early import existing, existing_images, writable_file
 from cellda.cli.options import BitsOption
 from cellda.errors import ConfigurationError, DataError
 from cellda.text import agreeing, counted
@@ -32,7 +32,10 @@ def predict(
     ],
     images: Annotated[
         list[Path],
-        typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
+        typer.Argument(
+            callback=existing_images,
+            help="Image files, one cell each, folders that contain them, or patterns ('cells/*.png').",
+        ),
     ] = [],
     save: Annotated[
         Path, typer.Option(callback=writable_file, help="File for the predictions, .csv or .parquet.")
