@@ -20,6 +20,7 @@ from PIL import Image
 import cellda.datasets
 from cellda import CellClassifier
 from cellda.models import Backbone
+from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.text import original
 from said import text
@@ -420,6 +421,21 @@ def test_an_interrupted_table_of_something_else_is_refused(
     file.unlink()
     said = cellda_("predict", model, cells, "--save", file)
     assert "an interrupted table of another prediction" in text(said.err)
+
+
+def test_boxes_are_offered_for_images_that_are_larger_than_the_training_cells(
+    cellda_, cells: Path, tmp_path: Path
+) -> None:
+    """A photograph of a field with one white cell looks like a cell, but for its size."""
+    small = classifier()
+    embeddings = torch.randn(40, 128, generator=torch.Generator().manual_seed(0))
+    small.seen = seen_of(
+        embeddings, torch.arange(40) % 2, torch.ones(40, dtype=torch.bool), [5.0] * 40, [SIDE // 2 - 1] * 40
+    )
+    said = cellda_("predict", small.save(tmp_path / "small"), cells, "--save", tmp_path / "p.csv")
+    assert said.status == 0, said.err
+    assert "flag size" in text(said.out)
+    assert "crop each cell with --boxes FILE" in text(said.out)
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
