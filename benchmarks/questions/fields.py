@@ -1,4 +1,4 @@
-"""How often single cells are taken for fields, and fields recognised (`benchmarks/results/judging/fields.csv`); without a model.
+"""How often single cells are taken for fields, and fields recognised, without a model (`results/judging/fields.csv`).
 
     python -m benchmarks.questions.fields --data ~/wbc --out benchmarks/results/judging
 

@@ -202,8 +202,8 @@ def _report(table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
         say(f"A field shows many cells: {CROP}.")
     if table["flag"].str.contains(Flag.SIZE).any():
         say(
-            "An image with the flag size is less than half, or more than twice, as large as those of the training cells. If it "
-            f"is larger because it is a photograph of a field, even with one white cell: {CROP}."
+            "An image with the flag size is less than half, or more than twice, as large as those of the training cells. "
+            f"If it is larger because it is a photograph of a field, even with one white cell: {CROP}."
         )
     bad = int((table["reason"] != "").sum())
     say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
