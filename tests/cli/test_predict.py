@@ -21,6 +21,7 @@ import cellda.datasets
 from cellda import CellClassifier
 from cellda.errors import ConfigurationError
 from cellda.models import Backbone
+from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.text import original
 from said import text
@@ -491,6 +492,21 @@ def test_a_full_disk_names_the_file_and_the_rows_that_are_kept(cells: Path, tmp_
     assert f"5 rows are kept in {tmp_path / 'p.csv.partial'}; the same command" in str(caught.value)
     with Rows(tmp_path / "p.csv", {"model": "a"}, ["one"]) as rows:
         assert rows.done in (5, 10)  # what was in the stream may have arrived when it was closed
+
+
+def test_boxes_are_offered_for_images_that_are_larger_than_the_training_cells(
+    cellda_, cells: Path, tmp_path: Path
+) -> None:
+    """A photograph of a field with one white cell looks like a cell, but for its size."""
+    small = classifier()
+    embeddings = torch.randn(40, 128, generator=torch.Generator().manual_seed(0))
+    small.seen = seen_of(
+        embeddings, torch.arange(40) % 2, torch.ones(40, dtype=torch.bool), [5.0] * 40, [SIDE // 2 - 1] * 40
+    )
+    said = cellda_("predict", small.save(tmp_path / "small"), cells, "--save", tmp_path / "p.csv")
+    assert said.status == 0, said.err
+    assert "flag size" in text(said.out)
+    assert "crop each cell with --boxes FILE" in text(said.out)
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
