@@ -90,5 +90,5 @@ def _check_packed(stream: BinaryIO, image: Image.Image) -> None:
         data = data[: 8 + int.from_bytes(data[4:8], "little")]
     run = _RUN + image.width * image.height // _FLAT
     tail = data[-run:]
-    if tail in (b"\0" * run, b"\xff" * run) and not image.info.get("exif", b"").endswith(tail[1:]):
+    if tail in (b"\0" * run, b"\xff" * run) and not (image.info.get("exif") or b"").endswith(tail[1:]):
         raise Unusable(EMPTY)
