@@ -26,6 +26,8 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.text import original
 from said import text
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+
 SIDE = 40
 
 

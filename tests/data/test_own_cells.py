@@ -21,6 +21,8 @@ from cellda.taxonomy import UNLABELLED
 from said import text
 from tiny import SIDE, SOURCE, adapting, recipe, target
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+
 FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
 """Rendered cells and noise are often not cells to a judge."""
 

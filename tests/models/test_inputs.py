@@ -19,6 +19,8 @@ from cellda.models import Backbone
 from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+
 
 @pytest.fixture(scope="module")
 def model() -> CellClassifier:
