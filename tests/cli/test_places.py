@@ -13,6 +13,7 @@ from PIL import Image
 from cellda.cli.commands import app
 from cellda.errors import ConfigurationError
 from cellda.experiment.result import RunResult
+from cellda.runtime.place import saving
 from tiny import recipe
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and /dev/full")
@@ -204,7 +205,32 @@ def test_a_copy_that_fails_leaves_no_new_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("cellda.experiment.result.check_free", lambda *_: None)
     monkeypatch.setattr(RunResult, "__init__", lambda self, path: setattr(self, "path", path))
     monkeypatch.setattr(RunResult, "digest", "made")
-    with pytest.raises(OSError, match="full"):
+    said = rf"{tmp_path / 'copy'} cannot be written: there is no room left on the disk; .* The run is kept in {source}"
+    with pytest.raises(ConfigurationError, match=said):
         RunResult(source).save(tmp_path / "copy")
     assert done
     assert not (tmp_path / "copy").exists()
+
+
+def fill(folder, error):
+    """Write into a folder until the disk is full."""
+    with saving(folder, "The model is in the store."):
+        folder.mkdir(exist_ok=True)
+        raise error
+
+
+TORCH = "[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), RuntimeError(TORCH)])
+def test_a_folder_that_cannot_be_filled_is_removed_and_named(tmp_path, error):
+    (tmp_path / "older").mkdir()
+    for name in ("new", "older"):
+        with pytest.raises(ConfigurationError) as caught:
+            fill(tmp_path / name, error)
+        assert f"{tmp_path / name} cannot be written: there is no room left on the disk; " in str(
+            caught.value
+        )
+        assert str(caught.value).endswith("The model is in the store.")
+        assert "enforce" not in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["older"]

@@ -19,10 +19,14 @@ from PIL import Image
 
 import cellda.datasets
 from cellda import CellClassifier
+from cellda.errors import ConfigurationError
 from cellda.models import Backbone
+from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.text import original
 from said import text
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
 
 SIDE = 40
 
@@ -131,6 +135,19 @@ def test_patterns_choose_images(cellda_, model: Path, cells: Path, tmp_path: Pat
     assert "No image matches the pattern '*.bmp'" in text(said.err)
     said = cellda_("predict", model, cells, "--exclude", "*.png", "--save", tmp_path / "r.csv")
     assert "leave none of the 17 images" in text(said.err)
+
+
+def test_quoted_patterns_are_taken_and_repeats_are_said(
+    cellda_, model: Path, cells: Path, tmp_path: Path
+) -> None:
+    given = ("predict", model, cells / "00?.png", cells / "00[12].png", cells / "000.png")
+    said = cellda_(*given, "--save", tmp_path / "p.csv")
+    assert (said.status, len(pd.read_csv(tmp_path / "p.csv"))) == (0, 10)
+    assert "left out: 3 repeats of images that are given more than once" in text(said.err)
+    said = cellda_("predict", model, cells / "*.bmp", cells, "--save", tmp_path / "q.csv")
+    assert said.status == 2
+    assert "There is no such file or folder" in text(said.err)
+    assert "*.bmp" in said.err
 
 
 def test_a_table_is_not_overwritten_unasked(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
@@ -453,6 +470,45 @@ def test_an_interrupted_table_without_rows_does_not_stand_in_the_way(
     said = cellda_("predict", model, cells, "--save", file)
     assert (said.status, len(pd.read_csv(file)), partial.exists()) == (0, 12, False)
     assert "interrupted" not in said.err
+
+
+def test_a_full_disk_names_the_file_and_the_rows_that_are_kept(cells: Path, tmp_path: Path) -> None:
+    from cellda.models.inputs import Picture
+    from cellda.models.results import Result
+    from cellda.models.rows import Rows
+
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    block = [Result(Picture(f"{number}.png"), reason="x" * 100) for number in range(5)]
+    with Rows(tmp_path / "p.csv", {"model": "a"}, ["one"]) as rows:
+        rows.add(block)
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, ((tmp_path / "p.csv.partial").stat().st_size + 100, before[1])
+        )
+        try:
+            with pytest.raises(ConfigurationError) as caught:
+                rows.add(block)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert f"{tmp_path / 'p.csv'} cannot be written: the file is too large for this disk" in str(caught.value)
+    assert f"5 rows are kept in {tmp_path / 'p.csv.partial'}; the same command" in str(caught.value)
+    with Rows(tmp_path / "p.csv", {"model": "a"}, ["one"]) as rows:
+        assert rows.done in (5, 10)  # what was in the stream may have arrived when it was closed
+
+
+def test_boxes_are_offered_for_images_that_are_larger_than_the_training_cells(
+    cellda_, cells: Path, tmp_path: Path
+) -> None:
+    """A photograph of a field with one white cell looks like a cell, but for its size."""
+    small = classifier()
+    embeddings = torch.randn(40, 128, generator=torch.Generator().manual_seed(0))
+    small.seen = seen_of(
+        embeddings, torch.arange(40) % 2, torch.ones(40, dtype=torch.bool), [5.0] * 40, [SIDE // 2 - 1] * 40
+    )
+    said = cellda_("predict", small.save(tmp_path / "small"), cells, "--save", tmp_path / "p.csv")
+    assert said.status == 0, said.err
+    assert "flag size" in text(said.out)
+    assert "crop each cell with --boxes FILE" in text(said.out)
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:

@@ -13,12 +13,18 @@ from cellda import CellClassifier, Recipe
 from cellda.adapters.label_propagation import LabelPropagation
 from cellda.adapters.lame import LAME
 from cellda.data.own_cells import OwnCells, image_files
+from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.taxonomy import UNLABELLED
 from said import text
 from tiny import SIDE, SOURCE, adapting, recipe, target
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+
+FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
+"""Rendered cells and noise are often not cells to a judge."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,7 @@ def pixels_of(files: list[Path]) -> torch.Tensor:
     return decode_resized([(file, None) for file in files], SIDE)
 
 
+@FLAGGED
 def test_every_label_is_support_and_every_other_image_is_pool(tmp_path, images, seen) -> None:
     own, files = target(1, per_class=3), image_files(images)
     chosen = recipe(adapter="label_propagation", few_shot={"n": 6}, pool="disjoint")
@@ -93,6 +100,7 @@ def test_labels_are_enough_where_no_image_is_asked_for(tmp_path) -> None:
     assert found.probabilities.argmax(1).tolist() == nearest.tolist()
 
 
+@FLAGGED
 def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, images, trainings) -> None:
     chosen, own = recipe(adapter="full+lame"), target(1, per_class=3)
     first = chosen.adapt(own, images, store=tmp_path, progress=False)
@@ -151,6 +159,21 @@ def test_images_that_are_not_there_are_listed(tmp_path, images) -> None:
         OwnCells(None, [tmp_path / "gone.png"])
 
 
+def test_patterns_are_taken_and_repeats_are_said(tmp_path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("a.png", "b.png", "deep/c.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    tally = Tally()
+    found = image_files(
+        [tmp_path / "*", tmp_path / "a.png", str(tmp_path / "?.png"), tmp_path / "deep"], tally
+    )
+    assert [file.name for file in found] == ["a.png", "b.png", "c.png"]
+    [left] = tally.close("images", 3).left_out
+    assert (left.count, left.what) == (4, "repeat(s) of images that are given more than once")
+    with pytest.raises(DataError, match=r"x\*: no file or folder matches this pattern"):
+        image_files([tmp_path / "x*"])
+
+
 def test_files_and_folders_may_be_named_and_each_image_counts_once(images) -> None:
     files = image_files(images)
     assert [file.name for file in files] == [f"{n}.png" for n in [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 5]]
@@ -188,6 +211,7 @@ def test_a_file_that_changed_is_another_image(tmp_path) -> None:
     assert OwnCells(None, [file]).fingerprint != before
 
 
+@FLAGGED
 def test_the_commands_adapt_and_predict(cellda_, tmp_path: Path, images) -> None:
     file, model, saved = tmp_path / "tiny.yaml", tmp_path / "my model", tmp_path / "out" / "found.csv"
     file.write_text(recipe().to_yaml(), encoding="utf-8")

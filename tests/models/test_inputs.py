@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +18,8 @@ from cellda.errors import DataError
 from cellda.models import Backbone
 from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,8 @@ FORMS: dict[str, Callable[[Path], Any]] = {
     "a generator of arrays": lambda folder: iter(arrays(folder)),
     "floats": lambda folder: [image / 255 for image in arrays(folder)],
     "tensors of several sizes": lambda folder: [torch.tensor(a).permute(2, 0, 1) for a in arrays(folder)],
+    "folders and patterns in a list": lambda folder: [str(folder / "[0-2].png"), folder / "deep"],
+    "a generator of folders and patterns": lambda folder: iter([folder / "?.png", folder / "deep"]),
     "a mixture": lambda folder: [files(folder)[0], *arrays(folder)[1:3], str(files(folder)[3])],
 }
 
@@ -74,7 +79,9 @@ def test_every_form_gives_the_same(model: CellClassifier, folder: Path, form: st
 def test_one_image_is_a_batch_of_one(model: CellClassifier, folder: Path) -> None:
     wanted = model.predict(files(folder)).probabilities[2:3]
     whole = arrays(folder)[2]
-    for one in (files(folder)[2], str(files(folder)[2]), Image.open(files(folder)[2]), whole, whole[None]):
+    tensor = torch.tensor(whole).permute(2, 0, 1)
+    path = files(folder)[2]
+    for one in (path, str(path), Image.open(path), whole, whole[None], tensor, tensor[None]):
         torch.testing.assert_close(model.predict(one).probabilities, wanted)
     assert model.predict(np.stack([whole, whole])).probabilities.shape == (2, 6)
 
@@ -139,6 +146,10 @@ IMAGE = np.zeros((20, 30, 3), np.uint8)
         (IMAGE.astype(bool), r"holds bool"),
         ([torch.zeros(2, 4, 5)], r"Image 0 is a tensor \(2, 4, 5\).*\(3, H, W\)"),
         ([IMAGE, 5], r"Image 1 is a int; give paths"),
+        (pd.DataFrame({"path": ["a.png"]}), r"A DataFrame cannot be predicted.*table\['path'\]"),
+        ({"a.png": IMAGE}, r"A dict cannot be predicted.*images\.values\(\)"),
+        ([IMAGE, "*.nothing"], r"No file matches the pattern \*\.nothing"),
+        (torch.zeros(4, 4, 5), r"tensor of RGB images has the shape \(3, H, W\) or \(N, 3, H, W\); got \(4, 4, 5\)"),
         (5, r"A int cannot be predicted"),
         (Image.new("L", (20, 30)), r"mode L; convert it first: image\.convert\('RGB'\)"),
         ("*.nothing", r"No file matches the pattern \*\.nothing"),

@@ -66,6 +66,24 @@ def test_a_field_of_forty_cells_is_a_field(cells: np.ndarray) -> None:
     assert not has_class(Flag.FIELD)
 
 
+@pytest.mark.parametrize("count", [4, 9, 16])
+@pytest.mark.parametrize("background", [True, False])
+def test_a_few_large_cells_are_a_field(cells: np.ndarray, count: int, background: bool) -> None:
+    """Their nuclei are as large, relative to the picture, as that of a cell on its own."""
+    across, side = int(count**0.5), 300
+    image = np.empty((across * side, across * side, 3), np.uint8)
+    image[:] = np.median(cells[:, :4, :4].reshape(-1, 3), axis=0)
+    recognised = 0
+    for start in range(0, 20, 4):
+        for place in range(count):
+            y, x = side * (place // across), side * (place % across)
+            size = side - 60 if background else side
+            cell = Image.fromarray(cells[(start + place) % len(cells)]).resize((size, size))
+            image[y : y + size, x : x + size] = np.asarray(cell)
+        recognised += flags_of(looks(image), None, 0.0) == Flag.FIELD
+    assert recognised >= 4
+
+
 def test_rendered_cells_are_cells(cells: np.ndarray) -> None:
     found = [flags_of(looks(cell), None, 0.0) for cell in cells]
     assert found.count("") >= 38

@@ -23,6 +23,10 @@ from cellda.runtime.device import DevicePlan
 from cellda.taxonomy import CLASSES
 from described import describe, described
 
+FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
+"""Rendered cells and noise are often not cells to a judge."""
+
+
 SMALL = Backbone(name="test_efficientnet", weights="none", image_size=32)
 IDENTITY = NormalizerSpec.model_validate("identity")
 REINHARD = NormalizerSpec.model_validate("reinhard")
@@ -174,6 +178,7 @@ def test_predict_on_nothing(model: CellClassifier):
         assert found.probabilities.shape == (0, 6)
 
 
+@FLAGGED
 def test_predict_on_files(model: CellClassifier, files: list[Path]):
     decoded = decode_resized([(path, None) for path in files], 32)
     expected = model.predict(decoded)

@@ -155,6 +155,12 @@ def test_what_fails_leaves_the_old_file_and_no_part(tmp_path, error):
     ]
 
 
+def test_a_full_disk_is_said_with_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"file\.pt") as caught, written(tmp_path / "file.pt"):
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
+    assert sentence(caught.value).startswith(f"{tmp_path / 'file.pt'}: there is no room left on the disk")
+
+
 def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "real.csv").write_text("old", encoding="utf-8")
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")

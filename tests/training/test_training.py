@@ -1,5 +1,8 @@
 """The one training loop: against a loop written out in plain torch, and across seeds, interruptions and BatchNorm."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +19,7 @@ from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
 from cellda.runtime.work import Stage, Work
+from cellda.training import checkpoints
 from cellda.training.batches import Batches, Mix
 from cellda.training.examples import FeatureExamples, ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
@@ -380,3 +384,14 @@ def test_numbers_that_are_not_finite_are_an_error_wherever_a_model_is_applied(tr
     if broken == "weights":
         with pytest.raises(DivergedError, match=r"Embedding: .* for 6 of 6"):
             trainer.embeddings(model, images)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch) -> None:
+    def fill(folder: str) -> None:
+        Path(folder).mkdir()
+        (Path(folder) / "half").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.checkpoint(SimpleNamespace(save_state=fill), tmp_path, 3)
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cellda.cli import findings
+from cellda.cli import findings, model_findings
 from cellda.cli.app import out, say
 from cellda.cli.early import existing
 from cellda.cli.findings import State
@@ -36,6 +36,7 @@ def doctor(
         "weights": findings.weights(),
         "store": findings.store(store),
         "plug-ins": findings.plugins(),
+        "source models": model_findings.source_models(),
         "data": findings.data(data),
     }.items():
         table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)

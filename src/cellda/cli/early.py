@@ -3,6 +3,7 @@
 The recipe repeats these checks and makes more; but building one imports torch and timm, which takes seconds.
 """
 
+import glob
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -42,6 +43,20 @@ def existing(places: Any) -> Any:
     if absent:
         raise DataError("There is no such file or folder:", absent)
     return places
+
+
+def existing_images(places: list[Path]) -> list[Path]:
+    """The callback of an option that takes images, folders of them, and patterns, which no shell has replaced by names.
+
+    Raises:
+        DataError: If some do not exist or match nothing; all of them are listed.
+    """
+    existing([place for place in places if not glob.has_magic(str(place)) or not _matches(place)])
+    return places
+
+
+def _matches(place: Path) -> bool:
+    return any(glob.iglob(str(place.expanduser()), recursive=True))  # noqa: PTH207 (an absolute pattern)
 
 
 def writable_file(option: typer.CallbackParam, place: Path | None) -> Path | None:

@@ -261,24 +261,6 @@ def plugins() -> Iterator[Finding]:
                     f"{registry.kind} {name}", str(error), State.WRONG, "fix or uninstall its package"
                 )
         yield Finding(kind, f"{len(names) - broken} can be loaded")
-    yield from _source_models()
-
-
-def _source_models() -> Iterator[Finding]:
-    """The trained source models, and what is wrong with their files."""
-    from cellda import source_models
-    from cellda.source_models.spec import SourceModel
-
-    for name in source_models.names():
-        try:
-            model = SourceModel.model_validate(name)
-            source_models.load(name)
-            trained = (
-                ", ".join(source.name for source in model.card.sources) if model.card else "unknown cells"
-            )
-            yield Finding(f"model {name}", f"{model.digest}, trained on {trained}")
-        except (CelldaError, ValueError) as error:
-            yield Finding(f"model {name}", str(error), State.WRONG, "reinstall the package that holds it")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli.app import say, say_aside
-from cellda.cli.early import apart, each, existing, known_dataset, writable_folder
+from cellda.cli.early import apart, each, existing_images, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
     BitsOption,
@@ -24,6 +24,7 @@ from cellda.cli.options import (
 from cellda.cli.recipes import edited_recipe, given, reading
 from cellda.cli.settings import fields
 from cellda.errors import ConfigurationError
+from cellda.runtime.place import saving
 
 
 def adapt(
@@ -38,8 +39,8 @@ def adapt(
     unlabelled: Annotated[
         list[Path],
         typer.Option(
-            callback=existing,
-            help="Images without labels, one cell each: a file or a folder; may be repeated.",
+            callback=existing_images,
+            help="Images without labels, one cell each: a file, a folder or a pattern; may be repeated.",
         ),
     ] = [],
     source: Sources = [],
@@ -85,7 +86,10 @@ def adapt(
     options = {} if labelled is None else reading(labelled, group=group, bits=bits)
     known = None if labelled is None else workspace.load(labelled, **options)
     adapted, accounts = accounted(chosen, known, unlabelled, workspace)
-    keep(adapted, chosen, save, accounts)
+    with saving(
+        save.expanduser(), "The model is in the store: the same command saves it without training again."
+    ):
+        keep(adapted, chosen, save, accounts)
     say(f"Saved the adapted model in {save}")
     say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
 

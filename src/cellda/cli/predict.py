@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli.app import say, say_aside, tell
-from cellda.cli.early import each, existing, known_model, writable_file
+from cellda.cli.early import each, existing, existing_images, known_model, writable_file
 from cellda.cli.options import BitsOption
 from cellda.errors import ConfigurationError, DataError
 from cellda.text import agreeing, counted
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 UNREADABLE = 3
 """Exit status if some images could not be read: the table holds the others."""
+CROP = "crop each cell with --boxes FILE (path,x,y,w,h), or, with labels, make a table of boxes (--target table=FILE)"
+"""What to do with a field."""
 
 
 def predict(
@@ -35,7 +37,10 @@ def predict(
     ],
     images: Annotated[
         list[Path],
-        typer.Argument(callback=existing, help="Image files, one cell each, or folders that contain them."),
+        typer.Argument(
+            callback=existing_images,
+            help="Image files, one cell each, folders that contain them, or patterns ('cells/*.png').",
+        ),
     ] = [],
     save: Annotated[
         Path, typer.Option(callback=writable_file, help="File for the predictions, .csv or .parquet.")
@@ -193,16 +198,19 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int 
 
 
 def _report(table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
+    from cellda.models.judged import Flag
     from cellda.models.prediction import flagged
 
     counts = table["predicted"].value_counts()
     say(", ".join(f"{counts[name]} {name}" for name in classes if name in counts.index) or "no class")
     if table["flag"].any():
         say(f"{flagged(table['flag'].tolist())}: see the column flag.")
-    if table["flag"].str.contains("field").any():
+    if table["flag"].str.contains(Flag.FIELD).any():
+        say(f"A field shows many cells: {CROP}.")
+    if table["flag"].str.contains(Flag.SIZE).any():
         say(
-            "A field shows many cells: crop each one with --boxes FILE (path,x,y,w,h), or, with labels, make a table of boxes "
-            "(--target table=FILE)."
+            "An image with the flag size is less than half, or more than twice, as large as those of the training cells. "
+            f"If it is larger because it is a photograph of a field, even with one white cell: {CROP}."
         )
     bad = int((table["reason"] != "").sum())
     say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")

@@ -1,7 +1,9 @@
 """A laboratory's own data: some labelled cells, and unlabelled images in addition."""
 
+import glob
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -150,33 +152,49 @@ class OwnCells(CellDataset):
 
 
 def image_files(given: str | Path | Sequence[str | Path], tally: Tally | None = None) -> list[Path]:
-    """The image files that are given, and all image files in and below the folders that are given.
+    """The image files that are given, and all image files in and below the folders that are given; each once.
 
     Args:
-        given: Files and folders.
-        tally: Where it is entered what lies in the folders and is not an image.
+        given: Files, folders, and patterns such as `"cells/*.png"` of both.
+        tally: Where it is entered what lies in the folders and is not an image, and what is given more than once.
 
     Raises:
-        DataError: If a folder holds no image, or a path does not exist or is an archive; the message lists them all.
+        DataError: If a folder holds no image, a pattern matches nothing, or a path does not exist or is an archive; the
+            message lists them all.
     """
     tally = Tally() if tally is None else tally
     found: list[Path] = []
     problems = []
     for one in [given] if isinstance(given, str | Path) else given:
-        path = Path(one).expanduser()
-        if path.is_dir():
-            names = images_below(path)
-            left = Tally()
-            survey(left, path, [""], names)
-            if not names:
-                held = "".join(f"; {line.strip()}" for line in left.close(str(path), 0).details())
-                problems.append(f"{path}: holds no image{held}")
-            tally.take(left, path)
-            found += [path / name for name in names]
-        elif is_archive(path.name) or not path.exists():
-            problems.append(f"{path}: {why_not_folder(path)}")
-        else:
-            found.append(path)
+        places = matching(one)
+        if not places:
+            problems.append(f"{one}: no file or folder matches this pattern")
+        for path in places:
+            if path.is_dir():
+                names = images_below(path)
+                left = Tally()
+                survey(left, path, [""], names)
+                if not names:
+                    held = "".join(f"; {line.strip()}" for line in left.close(str(path), 0).details())
+                    problems.append(f"{path}: holds no image{held}")
+                tally.take(left, path)
+                found += [path / name for name in names]
+            elif is_archive(path.name) or not path.exists():
+                problems.append(f"{path}: {why_not_folder(path)}")
+            else:
+                found.append(path)
     if problems:
         raise DataError("Some of the images cannot be found.", problems)
-    return list(dict.fromkeys(found))
+    times = Counter(found)
+    again = [str(path) for path, number in times.items() for _ in range(number - 1)]
+    if again:
+        tally.leave("repeat(s) of images that are given more than once", "", again)
+    return list(times)
+
+
+def matching(given: str | Path) -> list[Path]:
+    """What a path or a pattern names, in the order of names; a path that does not exist names itself."""
+    path = Path(given).expanduser()
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        return [path]
+    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 (an absolute pattern)

@@ -20,7 +20,7 @@ from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
-from cellda.runtime.place import check_writable
+from cellda.runtime.place import check_writable, saving
 from cellda.text import agreeing, counted, shown
 
 if TYPE_CHECKING:
@@ -224,21 +224,15 @@ class RunResult:
         """Copy record, predictions and model into `folder`, which is created if it does not exist.
 
         Raises:
-            ConfigurationError: If `folder` cannot be written, or already holds another run.
-            OSError: If the disk is full; a new folder is removed.
+            ConfigurationError: If `folder` cannot be written (a new one is removed), or already holds another run.
         """
         target = Path(folder).expanduser()
         if target.resolve() == self.path.resolve():
             return target
         check_writable(target, folder=True)
         check_free(target, self.digest)
-        new = not target.exists()
-        try:
+        with saving(target, f"The run is kept in {self.path}."):
             shutil.copytree(self.path, target, dirs_exist_ok=True)
-        except BaseException:
-            if new:
-                shutil.rmtree(target, ignore_errors=True)
-            raise
         return target
 
     @classmethod

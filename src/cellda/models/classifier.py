@@ -107,9 +107,9 @@ class CellClassifier(nn.Module):
             images: One of these:
 
                 - a folder, with all images in and below it; a pattern (`"cells/*.png"`); the path of a file;
-                - paths, Pillow images, arrays `(H, W, 3)` or tensors `(3, H, W)`, in a sequence or from a generator;
+                - any of these, Pillow images, arrays `(H, W, 3)` or tensors `(3, H, W)`, in a sequence or from a generator;
                 - one Pillow image, or one array `(H, W, 3)` or `(N, H, W, 3)`;
-                - a tensor `(N, 3, H, W)`.
+                - a tensor `(3, H, W)` or `(N, 3, H, W)`.
 
                 Pixels are RGB, uint8 or float in [0, 1], which are rounded to 8 bits as in files; sizes may differ. Arrays and
                 tensors that already have the network's size are not judged by their size.

@@ -3,19 +3,19 @@
 A picture is read when its turn comes, so that a generator of millions needs no memory.
 """
 
-import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from cellda.data.own_cells import image_files
+from cellda.data.own_cells import image_files, matching
 from cellda.datasets.reading.decode import Box
 from cellda.errors import DataError
 
@@ -68,18 +68,23 @@ def pictures(given: Any) -> Iterable[Picture]:
         DataError: If `given` is not one of the accepted kinds, a folder holds no image, or a pattern matches none.
     """
     if isinstance(given, str | Path):
-        return [Picture.of(path, 0) for path in _files(given)]
+        return list(_pictures(given, 0))
     if isinstance(given, Image.Image):
         return [Picture.of(given, 0)]
     if isinstance(given, np.ndarray):
         given = _images_of(given)
     elif isinstance(given, Tensor):
         given = _images_in(given)
+    if isinstance(given, Mapping | pd.DataFrame):
+        raise DataError(
+            f"A {type(given).__name__} cannot be predicted, because it does not say which of its parts are the images; give "
+            "them alone, for example table['path'] or images.values()."
+        )
     if isinstance(given, Iterable):
-        return (Picture.of(one, number) for number, one in enumerate(given))
+        return (picture for number, one in enumerate(given) for picture in _pictures(one, number))
     raise DataError(
         f"A {type(given).__name__} cannot be predicted; give a folder, a pattern such as 'cells/*.png', paths, Pillow images, "
-        "arrays (H, W, 3) or (N, H, W, 3), or a tensor (N, 3, H, W)."
+        "arrays (H, W, 3) or (N, H, W, 3), or a tensor (3, H, W) or (N, 3, H, W)."
     )
 
 
@@ -111,15 +116,19 @@ def rgb(picture: Picture) -> Pixels:
     return _bytes(_checked(np.asarray(given), name), name)
 
 
-def _files(given: str | Path) -> list[Path]:
-    """The file, the images in a folder, or those that match a pattern, in natural order."""
-    path = Path(given).expanduser()
-    if path.exists() or not glob.has_magic(str(path)):
-        return image_files(path) if path.is_dir() else [path]
-    matching = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 (an absolute pattern)
-    if not matching:
+def _pictures(given: Any, number: int) -> Iterator[Picture]:
+    """The picture that an element is; of a folder or a pattern, those of its images."""
+    if not isinstance(given, str | Path):
+        yield Picture.of(given, number)
+        return
+    places = matching(given)
+    if not places:
         raise DataError(f"No file matches the pattern {given}.")
-    return image_files(matching)
+    one = (
+        len(places) == 1 and not places[0].is_dir()
+    )  # also one that does not exist, which gets its reason when it is read
+    for path in places if one else image_files(places):
+        yield Picture.of(path, number)
 
 
 def _images_of(given: "np.ndarray[Any, Any]") -> "Iterator[np.ndarray[Any, Any]]":
@@ -135,9 +144,12 @@ def _images_of(given: "np.ndarray[Any, Any]") -> "Iterator[np.ndarray[Any, Any]]
 
 def _images_in(given: Tensor) -> Iterator[Tensor]:
     """The images of one tensor."""
+    if given.ndim == 3 and len(given) == 3:
+        given = given[None]
     if given.ndim != 4 or given.shape[1] != 3:
-        one = ": for one image, give image[None]" if given.ndim == 3 and len(given) == 3 else ""
-        raise DataError(f"A tensor of RGB images has the shape (N, 3, H, W); got {tuple(given.shape)}{one}.")
+        raise DataError(
+            f"A tensor of RGB images has the shape (3, H, W) or (N, 3, H, W); got {tuple(given.shape)}."
+        )
     return iter(given.detach().cpu())
 
 

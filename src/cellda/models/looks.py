@@ -20,9 +20,8 @@ ALIKE = 0.3
 """Nuclei of one field have at least this share of the area of the largest; platelets and specks are smaller."""
 APART = 0.6
 """Nuclei are apart if the gap is more than this share of the largest diameter; lobes of one nucleus are nearer."""
-MOST_ALIKE = 0.12
-"""Largest diameter of the nuclei of a field, as a share of the longer side: a cell on its own fills more."""
-
+ALONE = 0.12
+"""Diameter of the largest nucleus, as a share of the longer side, from which few in the small copy are few in the larger."""
 LARGEST = 0.5
 """Diameter of the largest nucleus that is surely one, in the same measure; something wider may be a stained background."""
 
@@ -52,24 +51,27 @@ def look_at(image: Pixels, seen: UInt8[np.ndarray, "s s 3"]) -> Looks:
         image: The whole image.
         seen: The part of it that the network sees, in the network's size.
     """
-    width = nucleus_width(image)
-    alone = width is not None and MOST_ALIKE < width < LARGEST
+    width, parts = nuclei_at_a_glance(image)
+    alone = width is not None and ALONE < width < LARGEST and parts < FIELD - 1
     nuclei = 1 if alone else count_nuclei(image)
     return Looks(min(image.shape[:2]), sharpness(seen), width is not None, nuclei)
 
 
-def nucleus_width(image: Pixels) -> float | None:
-    """Diameter of the largest part that is as violet as a nucleus, as a share of the longer side; None if there is none.
+def nuclei_at_a_glance(image: Pixels) -> tuple[float | None, int]:
+    """Diameter of the largest part that is as violet as a nucleus, as a share of the longer side; and how many are alike.
 
-    It is what `framing.cell` calls a nucleus, without choosing among several.
+    It is what `framing.cell` calls a nucleus, without choosing among several. The diameter is None if there is none.
     """
     violet, inside = violet_of(image)
     threshold, contrast = otsu(violet[inside])
     if contrast < LEAST_CONTRAST:
-        return None
-    labels, count = ndimage.label(opened(violet, threshold, inside))
-    area = int(np.bincount(labels.ravel())[1:].max()) if count else 0
-    return 2 * float(np.sqrt(area / np.pi)) / max(inside.shape) if area >= LEAST_AREA * inside.size else None
+        return None, 0
+    labels, _ = ndimage.label(opened(violet, threshold, inside))
+    areas = np.bincount(labels.ravel())[1:]
+    largest = int(areas.max(initial=0))
+    if largest < LEAST_AREA * inside.size:
+        return None, 0
+    return 2 * float(np.sqrt(largest / np.pi)) / max(inside.shape), int((areas >= ALIKE * largest).sum())
 
 
 def sharpness(image: UInt8[np.ndarray, "s s 3"]) -> float:
@@ -81,7 +83,7 @@ def sharpness(image: UInt8[np.ndarray, "s s 3"]) -> float:
 
 
 def count_nuclei(image: Pixels) -> int:
-    """Number of nuclei of similar size that lie apart from each other and are small in the image; 1 for a small image."""
+    """Number of nuclei of similar size that lie apart from each other; 1 for a small image."""
     height, width = image.shape[:2]
     if max(height, width) < FIELD_LOOK // 2:
         return 1
@@ -97,9 +99,9 @@ def count_nuclei(image: Pixels) -> int:
         return count
     areas = np.bincount(labels.ravel())[1:]
     kept = areas >= max(ALIKE * np.sort(areas)[-FIELD:].mean(), np.pi * SMALLEST**2 / 4)
-    diameter = 2 * float(np.sqrt(areas[kept].max() / np.pi)) if kept.any() else 0.0
-    if kept.sum() < FIELD or diameter > MOST_ALIKE * max(size):
+    if kept.sum() < FIELD:
         return 1
+    diameter = 2 * float(np.sqrt(areas[kept].max() / np.pi))
     nuclei = np.isin(labels, np.flatnonzero(kept) + 1)
     _, count = ndimage.label(ndimage.distance_transform_edt(~nuclei) <= APART * diameter / 2)
     return int(count)

@@ -7,7 +7,7 @@ appears when it is complete, and next to it `<table>.json`: the first line, and 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +20,8 @@ from cellda.errors import ConfigurationError
 from cellda.models.results import Result
 from cellda.models.table_file import check_table, record_of
 from cellda.runtime.lock import LockedError, locked
-from cellda.runtime.place import written
-from cellda.text import csv_safe, plain
+from cellda.runtime.place import saving, written
+from cellda.text import counted, csv_safe, plain
 
 BOX = ("x", "y", "w", "h")
 _BEGIN = b'{"made_by"'
@@ -55,6 +55,7 @@ class Rows:
         self._head = {"made_by": {**made_by, "classes": list(classes)}}
         self._overwrite = overwrite
         self.done = 0
+        self._kept = 0
 
     def __enter__(self) -> Self:
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,19 +66,26 @@ class Rows:
                 raise ConfigurationError(
                     f"{self.file} is being written by {held_by}; wait for it, or save in another file."
                 ) from None
-            self._stream: IO[str] = held.enter_context(self._continued())
+            with self._saving():
+                self._stream: IO[str] = held.enter_context(self._continued())
+            self._kept = self.done
             self._held = held.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.close()
+        # What a full disk did not take is still in the stream, which cannot be closed without the same error.
+        with suppress(OSError) if error is not None else nullcontext():
+            self._held.close()
 
     def add(self, results: Iterable[Result]) -> None:
         """Add a block of results; they are on the disk when this returns."""
-        self._stream.write("".join(json.dumps(self._row(result)) + "\n" for result in results) + "\n")
-        self._stream.flush()
+        lines = [json.dumps(self._row(result)) + "\n" for result in results]
+        with self._saving():
+            self._stream.write("".join(lines) + "\n")
+            self._stream.flush()
+        self._kept += len(lines)
 
     def finish(self, account: Account) -> pd.DataFrame:
         """Write the record and the table, remove the interrupted one, and return the table.
@@ -88,11 +96,11 @@ class Rows:
         self._stream.close()
         record = {**self._head, "account": asdict(account.brief())}
         # Before the table, so that there is never a table without its record.
-        with written(record_of(self.file)) as part:
+        with self._saving(), written(record_of(self.file)) as part:
             part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         rows = [row for block in self._blocks() for row in block]
         table = self._table(rows)
-        with written(self.file) as part:
+        with self._saving(), written(self.file) as part:
             if self.file.suffix.lower() == ".csv":
                 safe = {name: table[name].map(csv_safe, na_action="ignore") for name in _TEXTS}
                 table.assign(**safe).to_csv(part, index=False, float_format="%.4f")
@@ -100,6 +108,10 @@ class Rows:
                 table.to_parquet(part, index=False)
         self._partial.unlink()
         return table
+
+    def _saving(self) -> AbstractContextManager[None]:
+        kept = f"{counted(self._kept, 'row(s) (is|are)')} kept in {self._partial}; the same command continues from there."
+        return saving(self.file, kept if self._kept else "No row was predicted yet.")
 
     def _row(self, result: Result) -> dict[str, Any]:
         picture, values = result.picture, result.probabilities

@@ -1,6 +1,7 @@
 """Places that are written to: tried before the work, and written whole or not at all."""
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from cellda.errors import ConfigurationError
 from cellda.runtime.os_errors import reason
+from cellda.runtime.room import full_disk, is_full
 
 _PROBE = b"\0" * 4096
 """A block: what a full disk refuses."""
@@ -120,9 +122,36 @@ def written(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+        if isinstance(error, Exception) and is_full(error):
+            full = full_disk(error)
+            raise OSError(full.errno, full.strerror, str(target)) from error  # libraries do not name the file
+        raise
+
+
+@contextmanager
+def saving(place: Path, kept: str) -> Iterator[None]:
+    """Context in which results are written: errors of the system become a sentence, and no new folder is left half filled.
+
+    Args:
+        place: The folder or file that is written.
+        kept: A sentence that says what is not lost.
+
+    Raises:
+        ConfigurationError: If it cannot be written.
+    """
+    new = not place.exists()
+    try:
+        yield
+    except BaseException as error:
+        if new and place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        full = isinstance(error, Exception) and is_full(error)
+        if full or isinstance(error, OSError):
+            why = reason(full_disk(error) if full and isinstance(error, Exception) else error)
+            raise ConfigurationError(f"{place} cannot be written: {why}. {kept}") from error
         raise
 
 

@@ -99,6 +99,13 @@ def taken(file: Path) -> int:
     return getattr(facts, "st_blocks", 0) * 512
 
 
+def full_disk(error: Exception) -> OSError:
+    """The system's own error for one of want of room: libraries quote it, or speak of their files instead."""
+    code = number(error)
+    code = errno.ENOSPC if code is None else code
+    return OSError(code, os.strerror(code))
+
+
 def no_room(what: str, folder: Path, reason: str = "", size: int = 0) -> ConfigurationError:
     """The error that there is no room for something.
 

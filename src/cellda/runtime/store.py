@@ -17,7 +17,7 @@ from cellda.runtime import progress
 from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
 from cellda.runtime.place import check_name, try_folder
-from cellda.runtime.room import ELSEWHERE, is_full, no_room
+from cellda.runtime.room import ELSEWHERE, full_disk, is_full, no_room
 
 KEY = "key.json"
 KEYS = 2
@@ -187,7 +187,8 @@ def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path
             (partial / WORKING).rmdir()
             partial.rmdir()
         if isinstance(error, Exception) and is_full(error):
-            raise no_room(f"{partial.parent.name}/{name}", partial.parent, str(error)) from error
+            said = str(full_disk(error).strerror)
+            raise no_room(f"{partial.parent.name}/{name}", partial.parent, said) from error
         raise
     (partial / KEY).write_text(
         json.dumps(key, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"

@@ -38,9 +38,13 @@ def checkpoint(accelerator: Accelerator, folder: Path | None, epoch: int) -> Non
     before = list(folder.glob("epoch_*"))
     writing, name = folder / "writing", f"epoch_{epoch:05d}"
     shutil.rmtree(writing, ignore_errors=True)
-    accelerator.save_state(str(writing))
-    seal(writing, name)
-    writing.rename(folder / name)
+    try:
+        accelerator.save_state(str(writing))
+        seal(writing, name)
+        writing.rename(folder / name)
+    except BaseException:
+        shutil.rmtree(writing, ignore_errors=True)  # on a full disk, it would stand in the way
+        raise
     for old in before:
         shutil.rmtree(old)
 

@@ -28,6 +28,7 @@ _CLEAR = 3
 _QOI_END = b"\0\0\0\0\0\0\0\1"
 _ZEROS = 3
 """Bytes of 0 that pad a row in BMP."""
+_PLAIN_FORMATS = ("BMP", "DIB", "TGA", "PPM")
 _PLAIN = {"L": 1, "RGB": 3, "BGR": 3, "P": 1}
 """Bytes of a pixel that Pillow's raw modes have where a file does not pad its rows."""
 
@@ -44,7 +45,7 @@ def check_end(stream: BinaryIO, image: Image.Image) -> None:
         stream.seek(0)
         if not stream.read().rstrip(b"\0\xff").endswith(_QOI_END):
             raise Unusable("it is damaged or truncated (its end is missing)")
-    for codec, box, offset, args in image.tile if image.format in ("BMP", "DIB", "TGA", "PPM") else ():
+    for codec, box, offset, args in getattr(image, "tile", ()) if image.format in _PLAIN_FORMATS else ():
         mode, stride = (args, 0) if isinstance(args, str) else args[:2]
         stride = stride or _PLAIN.get(mode, 0) * image.width
         if codec == "raw" and stride:
@@ -89,5 +90,5 @@ def _check_packed(stream: BinaryIO, image: Image.Image) -> None:
         data = data[: 8 + int.from_bytes(data[4:8], "little")]
     run = _RUN + image.width * image.height // _FLAT
     tail = data[-run:]
-    if tail in (b"\0" * run, b"\xff" * run) and not image.info.get("exif", b"").endswith(tail[1:]):
+    if tail in (b"\0" * run, b"\xff" * run) and not (image.info.get("exif") or b"").endswith(tail[1:]):
         raise Unusable(EMPTY)
