@@ -85,6 +85,19 @@ def test_who_names_sources_or_data_gets_no_other_model(cellda_, pooled, cells: P
     assert "dataset 'raabin'" in said.err.lower() or "dataset 'barcelona'" in said.err.lower()
 
 
+def test_without_any_model_adapt_asks_for_the_data_of_the_sources(
+    cellda_, monkeypatch, cells, tmp_path: Path
+):
+    monkeypatch.setattr(source_models.registry, "_folders", {})
+    said = cellda_("adapt", "--labelled", f"folder={cells}", "--save", tmp_path / "m")
+    assert said.status == 2
+    text = " ".join(said.err.split())
+    assert "'barcelona' is read from a folder: say where with data=" in text
+    assert "source model" not in text
+    assert "none is installed" in cellda_("list", "models").out
+    assert "none is installed" in cellda_("doctor").out
+
+
 def test_a_run_takes_a_model_and_measures_it(cellda_, tmp_path: Path):
     save = tmp_path / "run"
     words = ("--target", "synthetic/1", "--model", NAME, "--n", 12, "--save", save)

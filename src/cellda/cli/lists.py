@@ -33,7 +33,8 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = "all") -
         if kind in ("all", title):
             _print_list(title, {name: registry.summary(name) for name in registry.names()})
     if kind in ("all", "models"):
-        _print_list("models", {name: source_models.summary(name) for name in source_models.names()})
+        models = {name: source_models.summary(name) for name in source_models.names()}
+        _print_list("models", models or {"-": "none is installed; train one on datasets (--source)"})
     if kind in ("all", "presets"):
         _print_list("presets", {name: presets.summary(name) for name in presets.names()})
     for title, kinds in (("tables", TABLES), ("figures", FIGURES)):

@@ -58,7 +58,7 @@ def adapt(
     """Adapt a source model to all of your cells; nothing is measured (use `cellda run` for that).
 
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
-    are given, it is one that ships with cellda.
+    are given, it is the one that ships with cellda, once a release holds one.
     """
     own = [labelled] if labelled else []
     apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)

@@ -1,8 +1,8 @@
 """Source models that need no training: folders of saved classifiers, in half precision and with a card.
 
-`cellda.source_models.load("pooled")` returns one, `card("pooled")` says what it was trained on and how well it does, and
-`Recipe(source_model="pooled")` adapts it. Those of cellda are subfolders of this one (`python -m benchmarks.release` makes
-them); other distributions offer theirs through entry points (`folders.SourceModels`).
+`cellda.source_models.load(NAME)` returns one, `card(NAME)` says what it was trained on and how well it does, and
+`Recipe(source_model=NAME)` adapts it. Those of cellda are subfolders of this one (`python -m benchmarks.release` makes
+them; none is here yet); other distributions offer theirs through entry points (`folders.SourceModels`).
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cellda.source_models.cards import Card
 
 DEFAULT = "pooled"
-"""The model that `cellda adapt` starts from where nothing is said about sources."""
+"""The model that `cellda adapt` starts from where nothing is said about sources, if it is installed."""
 
 registry = SourceModels("cellda.source_models")
 names = registry.names
