@@ -53,6 +53,8 @@ def adapt(
     store: StoreOption = None,
 ) -> None:
     """Train on the sources and adapt to all of your cells; nothing is measured (use `cellda run` for that)."""
+    if labelled is None and given(group=group, bits=bits):
+        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     own = [labelled] if labelled else []
     apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)
     chosen = edited_recipe(
@@ -68,8 +70,6 @@ def adapt(
     from cellda.experiment.workflow import accounted, keep
     from cellda.experiment.workspace import Workspace
 
-    if labelled is None and given(group=group, bits=bits):
-        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     workspace = Workspace(data, store)
     options = {} if labelled is None else reading(labelled, group=group, bits=bits)
     known = None if labelled is None else workspace.load(labelled, **options)
