@@ -60,6 +60,8 @@ def adapt(
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
     are given, it is the one that ships with cellda, once a release holds one.
     """
+    if labelled is None and given(group=group, bits=bits):
+        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     own = [labelled] if labelled else []
     apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)
     if not (model or source or data or recipe or {"sources", "source_model"} & fields(settings)):
@@ -80,8 +82,6 @@ def adapt(
     from cellda.experiment.workflow import accounted, keep
     from cellda.experiment.workspace import Workspace
 
-    if labelled is None and given(group=group, bits=bits):
-        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     workspace = Workspace(data, store)
     options = {} if labelled is None else reading(labelled, group=group, bits=bits)
     known = None if labelled is None else workspace.load(labelled, **options)

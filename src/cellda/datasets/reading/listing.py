@@ -44,9 +44,6 @@ NULLS = frozenset(
 """Words, and errors of spreadsheets, that stand for an empty entry, in lower case."""
 LONGEST = max(map(len, NULLS))
 
-EACH = 20
-"""Problems of one kind that are described each."""
-
 UNKNOWN = 200
 """Different unknown labels from which on the column is doubted instead of each label."""
 
@@ -150,23 +147,23 @@ class Listing:
     def add(self, where: str, row: Row | str) -> None:
         """Add one row; its problems are kept for `problems`."""
         if isinstance(row, str):
-            self._found.append((row, where, row))
+            self._found.append((where, row))
             return
         path, label = self._relative(row["path"]), row["label"]
         box, complaint = box_of(row)
         if not path:
-            self._found.append(("the path is empty", where, "the path is empty"))
+            self._found.append((where, "the path is empty"))
         if not label:
-            self._found.append(("the label is empty", where, "the label is empty"))
+            self._found.append((where, "the label is empty"))
         if complaint:
-            self._found.append(("the box cannot be used either", where, complaint))
+            self._found.append((where, complaint))
         first = self._first.setdefault((path, box), len(self.paths))
         if path and not complaint and first < len(self.paths):
             differs = (
                 "" if self.raw_labels[first] == label else f", there labelled '{self.raw_labels[first]}'"
             )
             text = f"repeats the cell of {self._where[first]}, {path}{differs}"
-            self._found.append(("a cell of another row is repeated here, too", where, text))
+            self._found.append((where, text))
         self.paths.append(path)
         self.raw_labels.append(label)
         self.groups.append(row["group"] or None)
@@ -207,11 +204,8 @@ class Listing:
                 f"{self._folder / missing[0][1]}; paths are relative to the table's folder "
                 "or to the option 'images'"
             )
-            return [("", "", text)]
-        return [
-            ("the image does not exist either", where, f"the image {path} does not exist")
-            for where, path in missing
-        ]
+            return [("", text)]
+        return [(where, f"the image {path} does not exist") for where, path in missing]
 
     def _boxes_outside(self) -> list["_Problem"]:
         by_path: dict[str, list[int]] = defaultdict(list)
@@ -223,13 +217,13 @@ class Listing:
             try:
                 size = frame_size(self._folder / path)
             except DataError as error:
-                found.append(("the image cannot be read either", self._where[indices[0]], error.summary))
+                found.append((self._where[indices[0]], error.summary))
                 continue
             for index in indices:
                 box = self.boxes[index]
                 if box is not None and outside(box, size):
                     text = f"the box {box} lies outside {path} of {size[0]} x {size[1]}"
-                    found.append(("the box lies outside its image, too", self._where[index], text))
+                    found.append((self._where[index], text))
         return found
 
     def _unknown_labels(self) -> list[str]:
@@ -247,26 +241,29 @@ class Listing:
         return [f"{_some(rows[label])}: {problem}" for label, problem in unknown.items()]
 
 
-_Problem = tuple[str, str, str]
-"""What a problem is in general, where it is ("" for all rows), and what it is there."""
+_Problem = tuple[str, str]
+"""Where a problem is ("" for all rows), and what it is."""
 
 
 def _joined(problems: Sequence[_Problem]) -> list[str]:
-    """One line for problems in the same words; of those of one kind, `EACH` in full and one line for the others."""
-    texts: dict[str, set[str]] = defaultdict(set)
+    """One line for problems in the same words."""
     places: dict[str, list[str]] = defaultdict(list)
-    for kind, where, text in problems:
-        described = text in texts[kind] or len(texts[kind]) < EACH
-        if described:
-            texts[kind].add(text)
-        places[text if described else kind].append(where)
+    for where, text in problems:
+        places[text].append(where)
     return [f"{_some(found)}: {text}" if any(found) else text for text, found in places.items()]
 
 
-def _some(places: Sequence[str], most: int = 5) -> str:
-    """`line 2`, or `lines 2, 3, 4, 5, 6 and 97 more`."""
+def _some(places: Sequence[str], most: int = 100) -> str:
+    """`line 2`, or `lines 2-31, 40 and 97 more`."""
     if len(places) < 2:
         return "".join(places)
     unit = places[0].partition(" ")[0]
-    numbers = ", ".join(place.partition(" ")[2] for place in places[:most])
-    return f"{unit}s {numbers}" + (f" and {len(places) - most:,} more" if len(places) > most else "")
+    runs: list[list[int]] = []
+    for number in (int(place.partition(" ")[2]) for place in places):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs[:most])
+    more = sum(last - first + 1 for first, last in runs[most:])
+    return f"{unit}s {shown}" + (f" and {more:,} more" if more else "")
