@@ -1,7 +1,7 @@
 """The user's own images, one folder per class."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +24,6 @@ class ClassFolder(NamedTuple):
     path: str
     label: str
     patient: str | None
-
-
-def _among_masks(image: str) -> bool:
-    """Whether a path leads through a folder of masks."""
-    return "/" in image and any(map(is_mask_folder, image.split("/")[:-1]))
 
 
 @register("folder")
@@ -77,17 +72,27 @@ class Folder(CellDataset):
         groups: list[str | None] = []
         parts: dict[str, None] = {}
         for path, label, patient in folders:
-            images = [image for image in images_below(self.folder / path) if not _among_masks(image)]
+            images = images_below(self.folder / path)
+            inside = [image.rpartition("/")[0] for image in images]
+            levels = {one: one.split("/") if one else [] for one in set(inside)}  # few folders, many images
+            masks = {one for one, names in levels.items() if any(map(is_mask_folder, names))}
+            if masks:
+                cells = [one not in masks for one in inside]
+                images, inside = list(compress(images, cells)), list(compress(inside, cells))
             if not images and patient is None and label not in unknown and fold(label) is not None:
                 problems.append(f"'{path}' holds no image: add some or remove the folder{self._held(path)}")
+            parts.update(
+                dict.fromkeys(
+                    filter(is_split, chain.from_iterable(levels[one] for one in dict.fromkeys(inside)))
+                )
+            )
+            group = {
+                one: patient or next((name for name in names if not is_split(name)), None)
+                for one, names in levels.items()
+            }
             paths += [f"{path}/{image}" for image in images]
             raw_labels += [label] * len(images)
-            folders_of = [image.rpartition("/")[0].split("/") for image in images]
-            parts.update(dict.fromkeys(filter(is_split, chain.from_iterable(folders_of))))
-            groups += [
-                patient or next((one for one in names if one not in parts), None) or None
-                for names in folders_of
-            ]
+            groups += [group[one] for one in inside]
         if problems:
             summary = f"{len(problems)} of the {len(folders)} class folders in {self.folder} cannot be used"
             hint = self._further_down([folder.path for folder in folders if folder.label in unknown])
