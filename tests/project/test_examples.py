@@ -23,7 +23,7 @@ from said import FLAGGED
 from tiny import brightness_set, target
 from tiny import recipe as tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+pytestmark = FLAGGED
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = [{"name": "synthetic/0", "options": {"per_class": 18}}]
@@ -48,7 +48,6 @@ def test_every_example_is_tested():
     }
 
 
-@FLAGGED
 def test_own_folder(tmp_path: Path, capsys):
     cells = target()
     for path, pixels in zip(cells.table["path"], cells.read(range(len(cells)), 40), strict=True):
