@@ -1,9 +1,14 @@
-"""What a command said, and its words."""
+"""What a command said, and its words; what a prediction warns of."""
 
 import re
 from typing import NamedTuple
 
+import pytest
+
 WIDTH = 80
+
+FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
+"""Rendered cells and noise are often not cells to a judge."""
 
 
 class Said(NamedTuple):

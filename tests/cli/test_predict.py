@@ -24,9 +24,9 @@ from cellda.models import Backbone
 from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.text import original
-from said import text
+from said import FLAGGED, text
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+pytestmark = FLAGGED
 
 SIDE = 40
 

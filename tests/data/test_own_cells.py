@@ -18,13 +18,10 @@ from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.taxonomy import UNLABELLED
-from said import text
+from said import FLAGGED, text
 from tiny import SIDE, SOURCE, adapting, recipe, target
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
-
-FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
-"""Rendered cells and noise are often not cells to a judge."""
+pytestmark = FLAGGED
 
 
 @pytest.fixture(scope="module")

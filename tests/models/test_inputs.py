@@ -18,8 +18,9 @@ from cellda.errors import DataError
 from cellda.models import Backbone
 from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
+from said import FLAGGED
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+pytestmark = FLAGGED
 
 
 @pytest.fixture(scope="module")

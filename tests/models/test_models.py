@@ -22,10 +22,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
 from cellda.taxonomy import CLASSES
 from described import describe, described
-
-FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
-"""Rendered cells and noise are often not cells to a judge."""
-
+from said import FLAGGED
 
 SMALL = Backbone(name="test_efficientnet", weights="none", image_size=32)
 IDENTITY = NormalizerSpec.model_validate("identity")

@@ -19,10 +19,11 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.presets import CONDITIONS
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
+from said import FLAGGED
 from tiny import brightness_set, target
 from tiny import recipe as tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")  # tiny models are sure of nothing
+pytestmark = FLAGGED
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = [{"name": "synthetic/0", "options": {"per_class": 18}}]

@@ -102,20 +102,25 @@ class Folder(CellDataset):
         self._companions: list[str] = []
         for path, label, patient in folders:
             images = self._cells(path)
+            inside = [image.rpartition("/")[0] for image in images]
+            levels = {
+                one: one.split("/") if one else [] for one in dict.fromkeys(inside)
+            }  # few folders, many images
             if label not in unknown:
                 if not images and patient is None and fold(label) is not None:
                     problems.append(
                         f"'{path}' holds no image: add some or remove the folder{self._held(path)}"
                     )
-                inside = dict.fromkeys(chain.from_iterable(image.split("/")[:-1] for image in images))
-                problems += [_astray(path, name, label) for name in inside if is_astray(name, label)]
-                ungrouped |= {name: None for name in inside if without_group(name, label)}
+                below = dict.fromkeys(chain.from_iterable(levels.values()))
+                problems += [_astray(path, name, label) for name in below if is_astray(name, label)]
+                ungrouped |= {name: None for name in below if without_group(name, label)}
+            group = {
+                one: patient or next((name for name in names if name not in ungrouped), None)
+                for one, names in levels.items()
+            }
             paths += [f"{path}/{image}" for image in images]
             raw_labels += [label] * len(images)
-            groups += [
-                patient or next((one for one in image.split("/")[:-1] if one not in ungrouped), None)
-                for image in images
-            ]
+            groups += [group[one] for one in inside]
         if problems:
             raise self._refusal(folders, unknown, problems)
         self._note(paths, ungrouped)

@@ -122,7 +122,7 @@ def _seen(embeddings: Tensor, judged: Tensor, cells: Sequence[Cells]) -> Seen:
     owners = [torch.full_like(kind, number) for number, kind in enumerate(kinds)]
     # A class of one dataset is another group than the same class of another.
     pairs = torch.stack((torch.cat(owners), torch.cat(kinds)))
-    groups = torch.unique(pairs, dim=1, return_inverse=True)[1]
+    groups: Tensor = torch.unique(pairs, dim=1, return_inverse=True)[1]
     sharpness = [value for part in cells for value in part.sharpness()]
     return seen_of(embeddings, groups, judged, sharpness, [side for part in cells for side in part.sides()])
 

@@ -209,7 +209,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         seed=recipe.seed,
         protocol=recipe.protocol,
         pool=recipe.pool if prepared.uses_pool or recipe.pool == "disjoint" else None,
-        versions=versions("cellda", *COMPUTING),
+        versions=versions("cellda", *COMPUTING, *prepared.target.readers),
         device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
         support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
         unsupported=tuple(prepared.draw.unsupported),

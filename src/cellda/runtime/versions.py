@@ -11,7 +11,6 @@ COMPUTING = (
     "optuna",
     "peft",
     "pillow",
-    "pillow-heif",
     "scikit-learn",
     "scipy",
     "tifffile",

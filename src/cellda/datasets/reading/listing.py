@@ -81,10 +81,11 @@ def read_rows(
             yield where, entries
             continue
         row = empty.copy()
-        unseen = next((name for name, place in columns.items() if entries[place] in UNSEEN), None)
-        if unseen is not None:
-            yield where, f"the entry of column '{unseen}' is {UNSEEN[entries[columns[unseen]]]}"
-            continue
+        if not UNSEEN.keys().isdisjoint(entries):
+            unseen = next((name for name, place in columns.items() if entries[place] in UNSEEN), None)
+            if unseen is not None:
+                yield where, f"the entry of column '{unseen}' is {UNSEEN[entries[columns[unseen]]]}"
+                continue
         for name, place in columns.items():
             entry = entries[place]
             if len(entry) <= LONGEST and entry.lower() in NULLS:
