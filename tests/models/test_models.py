@@ -22,7 +22,6 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
 from cellda.taxonomy import CLASSES
 from described import describe, described
-from said import FLAGGED
 
 SMALL = Backbone(name="test_efficientnet", weights="none", image_size=32)
 IDENTITY = NormalizerSpec.model_validate("identity")
@@ -175,7 +174,6 @@ def test_predict_on_nothing(model: CellClassifier):
         assert found.probabilities.shape == (0, 6)
 
 
-@FLAGGED
 def test_predict_on_files(model: CellClassifier, files: list[Path]):
     decoded = decode_resized([(path, None) for path in files], 32)
     expected = model.predict(decoded)
