@@ -363,7 +363,7 @@ def untouched(tmp_path: Path, monkeypatch) -> Path:
     ("edits", "aim", "message"),
     [
         ({}, "synthetic/0", r"is both the target and a source.*remove it from the sources"),
-        ({"few_shot": {"n": 1000}}, None, r"cannot give 1000 support cells.*ask for n = 41 or fewer"),
+        ({"few_shot": {"n": 1000}}, None, r"cannot give 1,000 support cells.*ask for n = 41 or fewer"),
         (
             {"few_shot": {"n": 3}},
             None,
