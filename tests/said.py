@@ -1,14 +1,9 @@
-"""What a command said, and its words; what a prediction warns of."""
+"""What a command said, and its words."""
 
 import re
 from typing import NamedTuple
 
-import pytest
-
 WIDTH = 80
-
-FLAGGED = pytest.mark.filterwarnings("ignore:.* flagged:UserWarning")
-"""Rendered cells and noise are often not cells to a judge."""
 
 
 class Said(NamedTuple):

@@ -10,7 +10,7 @@ from PIL import Image
 
 import cellda.datasets
 from benchmarks.common.options import arguments, command, with_recipe
-from benchmarks.questions import backbones, bccd_leak, colour_shortcuts, source_accuracy
+from benchmarks.questions import backbones, bccd_leak, colour_shortcuts, source_accuracy, threads
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import read_predictions
 from cellda.models.encoder import build_encoder
@@ -152,3 +152,17 @@ def test_few_cells_of_a_real_dataset(tmp_path):
     assert dataset.fingerprint == again.fingerprint != whole.fingerprint
     assert root.load("folder").table.equals(again.table)
     assert len(root.load("synthetic/1")) == 24
+
+
+def test_numbers_of_threads_are_compared_with_the_first():
+    one, other = torch.tensor([[0.6, 0.4], [0.2, 0.8]]), torch.tensor([[0.4, 0.6], [0.2, 0.8]])
+    alone = {"prediction alone, 1": one, "prediction alone, 2": one + 1e-6}
+    first = {"no_fine_tune": one, "full": one, **alone}
+    again, two = first, {"no_fine_tune": one, "full": other, **alone}
+    rows = {(row["threads"], row["computed"]): row for row in threads.compared([first, again, two])}
+    assert len(rows) == 6
+    full = rows[2, "training and full"]
+    assert (full["largest_difference"], full["other_class"], full["images"]) == ("2.0e-01", 1, 2)
+    assert rows[1, "training and full"]["largest_difference"] == "0.0e+00"
+    assert rows[2, "prediction alone"]["other_class"] == 0
+    assert rows[2, "prediction alone"]["largest_difference"] != "0.0e+00"

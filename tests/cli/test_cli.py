@@ -301,7 +301,7 @@ def test_all_wrong_settings_are_listed_at_once(cellda_):
     [
         (b"adaptr: full\nseed: x\n", r"(?s)wrong\.yaml: .*'seed'.*did you mean 'adapter'"),
         (b"\x89PNG\r\n\x1a\n", r"wrong\.yaml cannot be read as YAML"),
-        (b"a: [1", r"wrong\.yaml cannot be read as YAML"),
+        (b"a: [1", r"wrong\.yaml is not YAML in line 1"),
         (b"", r"wrong\.yaml does not hold a mapping"),
     ],
 )

@@ -26,7 +26,7 @@ def interrupt(*_: Any, **__: Any) -> None:
         (["run", "--target", "synthetic/1"], (Recipe, "run"), "Finished stages are kept"),
         (
             ["adapt", "--save", "x", "--labelled", "synthetic/1"],
-            (Recipe, "adapt"),
+            ("cellda.experiment.workflow", "accounted"),
             "Finished stages are kept",
         ),
         (

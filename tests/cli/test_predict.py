@@ -24,9 +24,7 @@ from cellda.models import Backbone
 from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.text import original
-from said import FLAGGED, text
-
-pytestmark = FLAGGED
+from said import text
 
 SIDE = 40
 

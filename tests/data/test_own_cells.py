@@ -18,10 +18,8 @@ from cellda.datasets.reading.decode import decode_framed, decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.taxonomy import UNLABELLED
-from said import FLAGGED, text
+from said import text
 from tiny import SIDE, SOURCE, adapting, recipe, target
-
-pytestmark = FLAGGED
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,6 @@ def pixels_of(files: list[Path]) -> torch.Tensor:
     return decode_resized([(file, None) for file in files], SIDE)
 
 
-@FLAGGED
 def test_every_label_is_support_and_every_other_image_is_pool(tmp_path, images, seen) -> None:
     own, files = target(1, per_class=3), image_files(images)
     chosen = recipe(adapter="label_propagation", few_shot={"n": 6}, pool="disjoint")
@@ -97,7 +94,6 @@ def test_labels_are_enough_where_no_image_is_asked_for(tmp_path) -> None:
     assert found.probabilities.argmax(1).tolist() == nearest.tolist()
 
 
-@FLAGGED
 def test_what_was_adapted_is_found_again_and_new_images_are_noticed(tmp_path, images, trainings) -> None:
     chosen, own = recipe(adapter="full+lame"), target(1, per_class=3)
     first = chosen.adapt(own, images, store=tmp_path, progress=False)
@@ -208,7 +204,6 @@ def test_a_file_that_changed_is_another_image(tmp_path) -> None:
     assert OwnCells(None, [file]).fingerprint != before
 
 
-@FLAGGED
 def test_the_commands_adapt_and_predict(cellda_, tmp_path: Path, images) -> None:
     file, model, saved = tmp_path / "tiny.yaml", tmp_path / "my model", tmp_path / "out" / "found.csv"
     file.write_text(recipe().to_yaml(), encoding="utf-8")

@@ -129,7 +129,7 @@ def test_published_datasets_are_used_as_published_and_it_is_said(tmp_path: Path)
         kept = with_twins(dataset, None)
     assert kept.fingerprint == dataset.fingerprint
     assert kept.account.used == kept.account.found == dataset.account.found
-    assert "2 cell(s) are copies of one image under different classes, and are used" in kept.account.notes[-1]
+    assert "2 cells are copies of one image under different classes, and are used" in kept.account.notes[-1]
     with pytest.raises(DataError, match="different classes"):
         with_twins(dataset, "refuse")
     with pytest.warns(UserWarning, match="left out"):

@@ -18,9 +18,6 @@ from cellda.errors import DataError
 from cellda.models import Backbone
 from cellda.models.judged import seen_of
 from cellda.normalizers.spec import NormalizerSpec
-from said import FLAGGED
-
-pytestmark = FLAGGED
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,8 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.presets import CONDITIONS
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from said import FLAGGED
 from tiny import brightness_set, target
 from tiny import recipe as tiny
-
-pytestmark = FLAGGED
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = [{"name": "synthetic/0", "options": {"per_class": 18}}]
