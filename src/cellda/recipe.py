@@ -20,6 +20,7 @@ from cellda.plugins.options import describe
 from cellda.plugins.paths import anchored, options_of
 from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
+from cellda.runtime.given import path_of
 from cellda.runtime.store import digest
 from cellda.selection.settings import Search
 from cellda.training.settings import SourceTraining
@@ -204,7 +205,7 @@ class Recipe(Settings):
         fields = fields_in(text)
         try:
             if isinstance(text, Path):
-                fields = _anchored(fields, text.expanduser().absolute().parent)
+                fields = _anchored(fields, path_of(text).absolute().parent)
             return cls(**fields)
         except ConfigurationError as error:
             raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error
@@ -276,7 +277,7 @@ def fields_in(text: str | Path) -> dict[str, Any]:
     """
     where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
     try:
-        content = yaml_text.load(read_text(text.expanduser())[0] if isinstance(text, Path) else text, where)
+        content = yaml_text.load(read_text(path_of(text))[0] if isinstance(text, Path) else text, where)
     except DataError as error:
         raise ConfigurationError(f"The recipe cannot be opened. {error}") from error
     if not isinstance(content, dict):
