@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.given import path_of
 from cellda.runtime.os_errors import reason
 from cellda.runtime.place import check_apart, check_writable
 
@@ -39,7 +40,7 @@ def existing(places: Any) -> Any:
         DataError: If some do not; all of them are listed.
     """
     given = places if isinstance(places, list) else [places]
-    absent = [f"{place}" for place in given if place is not None and not place.expanduser().exists()]
+    absent = [f"{place}" for place in given if place is not None and not path_of(place).exists()]
     if absent:
         raise DataError("There is no such file or folder:", absent)
     return places
@@ -56,7 +57,7 @@ def existing_images(places: list[Path]) -> list[Path]:
 
 
 def _matches(place: Path) -> bool:
-    return any(glob.iglob(str(place.expanduser()), recursive=True))  # noqa: PTH207 (an absolute pattern)
+    return any(glob.iglob(str(path_of(place)), recursive=True))  # noqa: PTH207 (an absolute pattern)
 
 
 def writable_file(option: typer.CallbackParam, place: Path | None) -> Path | None:
@@ -85,7 +86,7 @@ def readable_folder(option: typer.CallbackParam, place: Path | None) -> Path | N
     """
     if place is None:
         return None
-    folder = place.expanduser()
+    folder = path_of(place)
     try:
         if folder.exists() and not folder.is_dir():
             raise ConfigurationError(f"{option.opts[0]}: {folder} is a file; give a folder.")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellda.errors import CelldaError, ConfigurationError, nearest
+from cellda.runtime.given import path_of
 from cellda.runtime.os_errors import sentence
 from cellda.runtime.room import ELSEWHERE, in_words
 from cellda.text import counted
@@ -186,7 +187,7 @@ def data(folder: Path | None) -> Iterator[Finding]:
     if folder is None:
         yield Finding("data", "not checked; give the folder of the datasets with --data")
         return
-    places = sorted(place for place in folder.expanduser().iterdir() if not place.name.startswith("."))
+    places = sorted(place for place in path_of(folder).iterdir() if not place.name.startswith("."))
     for place in places:
         yield from survived(_dataset(place), place.name)
     if not places:
@@ -271,7 +272,7 @@ def _hub_cache() -> Path:
     """Where huggingface_hub keeps downloads."""
     told = os.environ.get("HF_HUB_CACHE")
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    return Path(told or Path(home) / "hub").expanduser()
+    return path_of(told or Path(home) / "hub")
 
 
 def _results(store: "Store") -> str:

@@ -24,6 +24,7 @@ from cellda.cli.options import (
 from cellda.cli.recipes import edited_recipe, given, reading
 from cellda.cli.settings import fields
 from cellda.errors import ConfigurationError
+from cellda.runtime.given import path_of
 from cellda.runtime.place import saving
 
 
@@ -87,7 +88,7 @@ def adapt(
     known = None if labelled is None else workspace.load(labelled, **options)
     adapted, accounts = accounted(chosen, known, unlabelled, workspace)
     with saving(
-        save.expanduser(), "The model is in the store: the same command saves it without training again."
+        path_of(save), "The model is in the store: the same command saves it without training again."
     ):
         keep(adapted, chosen, save, accounts)
     say(f"Saved the adapted model in {save}")

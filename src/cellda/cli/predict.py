@@ -11,6 +11,7 @@ from cellda.cli.app import say, say_aside, tell
 from cellda.cli.early import each, existing, existing_images, known_model, writable_file
 from cellda.cli.options import BitsOption
 from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.given import path_of
 from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def predict(
     """
     from cellda.models.table_file import check_table
 
-    table_file = save.expanduser()
+    table_file = path_of(save)
     check_table(table_file, overwrite=overwrite)
 
     from cellda.datasets.reading.account import Tally
@@ -113,12 +114,12 @@ def _pictures(images: Sequence[Path], boxes: Path | None, tally: "Tally") -> "li
     from cellda.models.inputs import Picture
 
     if boxes is not None:
-        folder = images[0].expanduser() if len(images) == 1 and images[0].expanduser().is_dir() else None
+        folder = path_of(images[0]) if len(images) == 1 and path_of(images[0]).is_dir() else None
         if images and folder is None:
             raise ConfigurationError(
                 "With --boxes, give no images, or the one folder that its paths are relative to."
             )
-        return [Picture(str(path), path, box) for path, box in read_boxes(boxes.expanduser(), tally, folder)]
+        return [Picture(str(path), path, box) for path, box in read_boxes(path_of(boxes), tally, folder)]
     if not images:
         raise ConfigurationError(
             "There is nothing to predict: give images, folders of images, or --boxes FILE."

@@ -23,6 +23,7 @@ from cellda.datasets.reading.names import is_archive
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
+from cellda.runtime.given import path_of
 from cellda.taxonomy import UNLABELLED
 from cellda.text import counted
 
@@ -194,7 +195,7 @@ def image_files(given: str | Path | Sequence[str | Path], tally: Tally | None = 
 
 def matching(given: str | Path) -> list[Path]:
     """What a path or a pattern names, in the order of names; a path that does not exist names itself."""
-    path = Path(given).expanduser()
+    path = path_of(given)
     if os.path.lexists(path) or not glob.has_magic(str(path)):
         return [path]
     return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 (an absolute pattern)

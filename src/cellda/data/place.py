@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cellda.datasets import registry, unknown
 from cellda.errors import ConfigurationError
+from cellda.runtime.given import path_of
 
 
 def place(name: str, root: Path | None) -> Path | None:
@@ -27,7 +28,7 @@ def place(name: str, root: Path | None) -> Path | None:
     if given and not path:
         raise ConfigurationError(f"'{name}=' does not name a folder; write {name}=<path>.")
     if given:
-        return Path(path).expanduser()
+        return path_of(path)
     if root is None:
         raise ConfigurationError(
             f"Dataset '{name}' is read from a folder: say where with data=<folder that holds '{base}/'> "

@@ -7,6 +7,7 @@ from typing import Any
 from cellda.data.place import place
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
+from cellda.runtime.given import path_of
 
 
 class DataRoot:
@@ -17,7 +18,7 @@ class DataRoot:
     """
 
     def __init__(self, root: str | Path | None) -> None:
-        self.root = None if root is None else Path(root).expanduser()
+        self.root = None if root is None else path_of(root)
         self._loaded: dict[str, CellDataset] = {}
 
     def load(self, name: str, **options: Any) -> CellDataset:

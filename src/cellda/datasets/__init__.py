@@ -4,6 +4,7 @@
 new dataset is one file in this folder, named after the dataset (see `base.CellDataset`).
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import lazy_loader
 from cellda.datasets.reading.names import is_archive, is_table
 from cellda.errors import UnknownNameError
 from cellda.plugins.registry import Registry
+from cellda.runtime.given import path_of
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
@@ -51,7 +53,7 @@ def unknown(name: str) -> UnknownNameError:
             f"'{name}' is an archive, not the name of a dataset; unpack it, and write folder=<the folder>."
         )
     table = is_table(path.name)
-    if table or name.startswith((".", "/", "~")) or path.is_absolute() or path.exists():
+    if table or name.startswith((".", "/", "~")) or path.is_absolute() or os.path.exists(path):  # noqa: PTH110 (a name of any length)
         kind = "table" if table else "folder"
         return UnknownNameError(f"'{name}' is a path, not the name of a dataset; write {kind}={name}.")
     return registry.unknown(name.partition("/")[0])
@@ -73,7 +75,7 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> "CellData
     base, _, variant = name.partition("/")
     if base not in registry:
         raise unknown(name)
-    given = {**options, "root": None if root is None else Path(root).expanduser()}
+    given = {**options, "root": None if root is None else path_of(root)}
     if variant:
         given["variant"] = variant
     return registry.create(base, **given)

@@ -29,6 +29,7 @@ from cellda.datasets.reading.names import HEIF_SUFFIXES
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
+from cellda.runtime.given import path_of
 from cellda.taxonomy import CLASSES
 from cellda.text import agreeing, counted
 
@@ -72,7 +73,7 @@ class CellDataset(FileContents, DataCard):
 
     def __init__(self, root: Path | None = None) -> None:
         self.tally = Tally()
-        self.root = None if root is None else self._locate(Path(root).expanduser())
+        self.root = None if root is None else self._locate(path_of(root))
         cells = checked(self._index(), f"dataset '{self.full_name}'")
         kept = cells["label"].notna()
         if not kept.any():

@@ -10,6 +10,7 @@ from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.listing import Listing, read_rows
 from cellda.datasets.reading.survey import unnamed_images
 from cellda.errors import DataError
+from cellda.runtime.given import path_of
 from cellda.text import counted
 
 
@@ -45,7 +46,7 @@ class Table(CellDataset):
         bits: Bits | None = None,
     ) -> None:
         self.bits = bits
-        self.file = None if root is None else Path(root).expanduser()
+        self.file = None if root is None else path_of(root)
         self.images = images
         self.group = group
         super().__init__(root)
@@ -59,7 +60,7 @@ class Table(CellDataset):
         if not root.is_file():
             what = "is a folder: give the CSV or Parquet file itself" if root.is_dir() else "does not exist"
             raise DataError(f"The table {root} {what}.")
-        folder = root.parent if self.images is None else Path(self.images).expanduser()
+        folder = root.parent if self.images is None else path_of(self.images)
         if not folder.is_dir():
             raise DataError(f"The folder of images {folder} does not exist.")
         return folder

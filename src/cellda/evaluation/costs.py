@@ -6,6 +6,7 @@ import pandas as pd
 
 from cellda.errors import DataError
 from cellda.evaluation.predictions import RUN
+from cellda.runtime.given import path_of
 from cellda.text import from_csv
 
 FILE = "runs.csv"
@@ -28,7 +29,7 @@ def read_costs(*sources: str | Path) -> pd.DataFrame:
     """
     files: dict[Path, None] = {}
     for source in map(Path, sources):
-        path = source.expanduser()
+        path = path_of(source)
         found = sorted(path.rglob(FILE)) if path.is_dir() else [path.with_name(FILE)]
         files |= dict.fromkeys(file.resolve() for file in found if file.is_file())
     tables = []

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from cellda.errors import ConfigurationError, DataError, nearest
 from cellda.evaluation.condition import FACTS
+from cellda.runtime.given import path_of
 from cellda.runtime.place import written
 from cellda.taxonomy import CLASSES
 from cellda.text import agreeing, counted
@@ -127,7 +128,7 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
     Raises:
         DataError: If the table is not a prediction table (see `validate`).
     """
-    target = Path(file).expanduser()
+    target = path_of(file)
     table = validate(frame, f"the prediction table for '{target}'")
     with written(target) as part:
         # Floats compress only when bytes of equal significance are stored together, which excludes dictionaries for
@@ -154,7 +155,7 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     """
     files: list[Path] = []
     for source in map(Path, sources):
-        path = source.expanduser()
+        path = path_of(source)
         files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     absent = [f"'{file}' does not exist" for file in files if not file.is_file()]
     if absent or not files:

@@ -20,6 +20,7 @@ from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
+from cellda.runtime.given import path_of
 from cellda.runtime.place import check_writable, saving
 from cellda.text import agreeing, counted, shown
 
@@ -171,7 +172,7 @@ class RunResult:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = path_of(path)
         missing = [
             str(self.path / name) for name in (RECORD, PREDICTIONS) if not (self.path / name).is_file()
         ]
@@ -226,7 +227,7 @@ class RunResult:
         Raises:
             ConfigurationError: If `folder` cannot be written (a new one is removed), or already holds another run.
         """
-        target = Path(folder).expanduser()
+        target = path_of(folder)
         if target.resolve() == self.path.resolve():
             return target
         check_writable(target, folder=True)

@@ -28,6 +28,7 @@ from cellda.models.results import Network, results
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import plan_for
+from cellda.runtime.given import path_of
 from cellda.runtime.memory import keep_freed_memory
 from cellda.taxonomy import CLASSES
 from cellda.text import counted
@@ -208,11 +209,16 @@ class CellClassifier(nn.Module):
                 "This is a copy for inference, whose layers are folded; save the model it was made from."
             )
         check_registered(self.head)
-        path = Path(folder).expanduser()
+<<<<<<< HEAD
+        path = path_of(folder)
         tensors = self.state_dict()
         if half:
             tensors |= {name: weight.half() for name, weight in self._layer_weights().items()}
         saved.write(path, self._fields(), tensors, self.seen)
+=======
+        path = path_of(folder)
+        saved.write(path, self._fields(), self.state_dict(), self.seen)
+>>>>>>> main
         return path
 
     @property
@@ -257,7 +263,7 @@ class CellClassifier(nn.Module):
             DataError: If `folder` does not hold one, its files are damaged or do not belong together, or its weights are not
                 finite.
         """
-        path = Path(folder).expanduser()
+        path = path_of(folder)
         try:
             path, description = saved.described(path)
             with torch.device("meta"):

@@ -14,6 +14,7 @@ from cellda.errors import ConfigurationError
 from cellda.models.checkpoint import for_encoder, read_state
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import PACKAGED
+from cellda.runtime.given import path_of
 from cellda.text import agreeing, counted
 
 REGISTERS = ("reg_token", "register_tokens")
@@ -41,7 +42,7 @@ def build_encoder(backbone: Backbone, *, weights: str | None = None) -> nn.Modul
     if source == "packaged":
         _load(encoder, _packaged_state(), "the packaged weights", ordered=True)
     elif source != "none":
-        _load(encoder, for_encoder(read_state(Path(source).expanduser()), encoder), source, ordered=False)
+        _load(encoder, for_encoder(read_state(path_of(source)), encoder), source, ordered=False)
     return encoder
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from cellda.data.own_cells import image_files, matching
 from cellda.datasets.reading.decode import Box
 from cellda.errors import DataError
+from cellda.runtime.given import path_of
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 
@@ -52,7 +53,7 @@ class Picture:
         if isinstance(given, Picture):
             return given
         if isinstance(given, str | Path):
-            path = Path(given).expanduser()
+            path = path_of(given)
             return cls(str(path), path)
         if isinstance(given, Image.Image | np.ndarray | Tensor):
             return cls(f"image {number}", pixels=given)

@@ -1,6 +1,5 @@
 """The backbone of a recipe and the source of its weights."""
 
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -8,6 +7,7 @@ from pydantic import Field, model_validator
 from cellda.plugins.paths import Place
 from cellda.plugins.settings import Settings
 from cellda.runtime.file_hash import sha256_of
+from cellda.runtime.given import path_of
 
 NAMED = ("timm", "packaged", "none")
 """Values of `weights` that are not a path."""
@@ -40,7 +40,7 @@ class Backbone(Settings):
     @property
     def weights_digest(self) -> str | None:
         """Hash of the weights file; None if the weights do not come from a file of the user."""
-        file = Path(self.weights).expanduser()
+        file = path_of(self.weights)
         if self.weights in NAMED or not file.is_file():
             return None
         return sha256_of(file)[:16]

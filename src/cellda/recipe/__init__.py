@@ -20,6 +20,7 @@ from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
 from cellda.recipe.fields import RecipeFields
 from cellda.recipe.files import fields_in, placed
+from cellda.runtime.given import path_of
 from cellda.runtime.store import digest
 from cellda.selection.settings import Search
 from cellda.source_models.spec import SourceModel
@@ -231,7 +232,7 @@ class Recipe(Settings):
         fields = fields_in(text)
         try:
             if isinstance(text, Path):
-                fields = placed(fields, cls.model_fields, text.expanduser().absolute().parent)
+                fields = placed(fields, cls.model_fields, path_of(text).absolute().parent)
             return cls(**fields)
         except ConfigurationError as error:
             raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error

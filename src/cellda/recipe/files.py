@@ -12,6 +12,7 @@ from cellda.datasets.spec import anchored_source
 from cellda.errors import ConfigurationError, DataError
 from cellda.plugins import yaml_text
 from cellda.plugins.paths import anchored, each, options_of
+from cellda.runtime.given import path_of
 from cellda.source_models.spec import anchored as anchored_model
 
 
@@ -46,7 +47,7 @@ def fields_in(text: str | Path) -> dict[str, Any]:
     """
     where = f"recipe file {text}" if isinstance(text, Path) else "recipe"
     try:
-        content = yaml_text.load(read_text(text.expanduser())[0] if isinstance(text, Path) else text, where)
+        content = yaml_text.load(read_text(path_of(text))[0] if isinstance(text, Path) else text, where)
     except DataError as error:
         raise ConfigurationError(f"The recipe cannot be opened. {error}") from error
     if not isinstance(content, dict):

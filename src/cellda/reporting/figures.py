@@ -13,6 +13,7 @@ from torch import Tensor, uint8
 from cellda.errors import ConfigurationError
 from cellda.evaluation.compare import across_draws
 from cellda.evaluation.predictions import single
+from cellda.runtime.given import path_of
 from cellda.runtime.place import written
 from cellda.taxonomy import CLASSES
 
@@ -133,7 +134,7 @@ def contact_sheet(
 
 def save_figure(figure: Figure, file: str | Path, dpi: int = 150) -> Path:
     """Write a figure in the format that the file's suffix names (png, svg, pdf), without a timestamp."""
-    target = Path(file).expanduser()
+    target = path_of(file)
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with written(target) as part:
         figure.savefig(part, dpi=dpi, metadata=dated.get(target.suffix.lstrip(".")))

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cellda.errors import ConfigurationError
+from cellda.runtime.given import path_of
 from cellda.runtime.os_errors import reason
 from cellda.runtime.room import full_disk, is_full
 
@@ -32,7 +33,7 @@ def check_writable(path: str | Path, *, folder: bool = False, what: str = "") ->
     Raises:
         ConfigurationError: If it cannot be written; the message says why, and what to do.
     """
-    place = Path(path).expanduser()
+    place = path_of(path)
     owner = f"{what}: " if what else ""
     check_name(place, what)
     try:
@@ -84,7 +85,7 @@ def check_apart(place: Path, images: Path, what: str = "") -> None:
     Raises:
         ConfigurationError: If it does.
     """
-    inner, outer = place.expanduser().resolve(), images.expanduser().resolve()
+    inner, outer = path_of(place).resolve(), path_of(images).resolve()
     if outer.is_dir() and inner.is_relative_to(outer):
         owner = f"{what}: " if what else ""
         raise ConfigurationError(
@@ -110,7 +111,7 @@ def written(path: Path) -> Iterator[Path]:
     If anything is raised, nothing is left and an older file stays as it was. Folders above the place are created. What is not
     an ordinary file (`/dev/stdout`, a pipe) is written directly.
     """
-    target = path.expanduser()
+    target = path_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     kind = _kind(target)
     if kind is not None and not stat.S_ISREG(kind):

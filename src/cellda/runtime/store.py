@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
+from cellda.runtime.given import path_of
 from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage, seal
 from cellda.runtime.place import check_name, try_folder
@@ -53,7 +54,7 @@ class Store:
 
     def __init__(self, root: str | Path | None = None) -> None:
         chosen = root or os.environ.get("CELLDA_STORE") or user_cache_path("cellda")
-        self.root = Path(chosen).expanduser()
+        self.root = path_of(chosen)
 
     def path(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Where the stage with this key lies, whether or not it exists; to use what lies there, call `find` or `build`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.plugins import loading
+from cellda.runtime.given import path_of
 from cellda.text import shortened
 
 CARD = "card.json"
@@ -79,7 +80,7 @@ class SourceModels:
             UnknownNameError: If it is neither.
             ConfigurationError: If it is both.
         """
-        path = Path(given).expanduser()
+        path = path_of(given)
         if given not in self:
             if path.is_dir():
                 return path

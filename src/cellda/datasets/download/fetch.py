@@ -16,6 +16,7 @@ from cellda.datasets.download.places import Archive, ByHand, Download, Place, pl
 from cellda.datasets.download.transfer import ResumingDownloader, reason
 from cellda.datasets.download.unpack import unpack
 from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.given import path_of
 from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.work import Stage, Work
 
@@ -71,7 +72,7 @@ def fetch(name: str, root: str | Path) -> Fetched:
         ConfigurationError: If `root` cannot be written or is full, or another process fetches the same.
     """
     source = place(name)
-    root = Path(root).expanduser()
+    root = path_of(root)
     folder = root / name.partition("/")[0]
     path = source.result(folder)
     key = name.replace("/", "_")
