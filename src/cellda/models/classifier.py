@@ -209,16 +209,11 @@ class CellClassifier(nn.Module):
                 "This is a copy for inference, whose layers are folded; save the model it was made from."
             )
         check_registered(self.head)
-<<<<<<< HEAD
         path = path_of(folder)
         tensors = self.state_dict()
         if half:
             tensors |= {name: weight.half() for name, weight in self._layer_weights().items()}
         saved.write(path, self._fields(), tensors, self.seen)
-=======
-        path = path_of(folder)
-        saved.write(path, self._fields(), self.state_dict(), self.seen)
->>>>>>> main
         return path
 
     @property
