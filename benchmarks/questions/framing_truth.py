@@ -7,12 +7,14 @@ Jiangxi Tecom, from the scenes of the renderer (ten laboratories), and from the 
 cell. Barcelona and Raabin have neither: there, the true square is that of the nucleus in the whole image, of images whose
 nucleus lies in the middle and has a usual size, and what is measured is whether crops get the same square.
 
-Each set is framed as it is, and as a set of crops: `tight` (1.0 to 1.2 times the longer side of the cell), `loose` (1.6 to 2.2
-times) and `off_centre` (2 times, the cell anywhere in it). No label is used. One row per set, with:
+Each set is framed as it is, and as a set of crops: `tight` (1.0 to 1.2 times the longer side of the cell), `inside` (0.75 to
+0.95 times: the nucleus and little more), `loose` (1.6 to 2.2 times) and `off_centre` (2 times, the cell anywhere in it). No
+label is used. Images that are shown whole have no square to compare; they are counted (`whole`). One row per set, with:
 
     iou, iou_5th     intersection over union of square and true square: median, 5th percentile
     cut_inside       share of images whose square leaves out more than a tenth of the visible nucleus
     too_large        share of squares larger than the image, where the true one is not
+    whole            share of images that are shown whole
     size, size_95th  side of the square by that of the true one: median, and 95th percentile of its deviation as a factor
 """
 
@@ -38,7 +40,8 @@ from cellda.datasets.reading.decode import decode
 from cellda.datasets.rendering import DOMAINS, CellKey, draw_scene, render
 from cellda.errors import ConfigurationError
 from cellda.framing.base import Box, Pixels
-from cellda.framing.cell import Cell, find_nucleus
+from cellda.framing.cell import find_nucleus
+from cellda.framing.spec import FramingSpec
 from cellda.imaging.nucleus import Mask
 from cellda.taxonomy import CLASSES
 
@@ -149,6 +152,11 @@ def tight(cell: Known, random: np.random.Generator) -> Known:
     return cell.cropped(random.uniform(1.0, 1.2) * cell.cell, (0, 0))
 
 
+def inside(cell: Known, random: np.random.Generator) -> Known:
+    """Less than the cell."""
+    return cell.cropped(random.uniform(0.75, 0.95) * cell.cell, (0, 0))
+
+
 def loose(cell: Known, random: np.random.Generator) -> Known:
     """The cell and a margin."""
     return cell.cropped(random.uniform(1.6, 2.2) * cell.cell, (0, 0))
@@ -163,6 +171,7 @@ def off_centre(cell: Known, random: np.random.Generator) -> Known:
 CROPS: dict[str, Callable[[Known, np.random.Generator], Known]] = {
     "whole": lambda cell, _random: cell,
     "tight": tight,
+    "inside": inside,
     "loose": loose,
     "off_centre": off_centre,
 }
@@ -170,7 +179,8 @@ CROPS: dict[str, Callable[[Known, np.random.Generator], Known]] = {
 
 def boxes(images: Sequence[Pixels]) -> list[Box]:
     """What the framing shows of the images of one dataset."""
-    framing = Cell()
+    spec = FramingSpec(name="cell")
+    framing = spec.fitted([spec.build().measure(image) for image in images]).build()
     return [framing.box(image) or (0, 0, image.shape[1], image.shape[0]) for image in images]
 
 
@@ -185,6 +195,7 @@ def fit(cell: Known, box: Box) -> dict[str, float]:
     found = {
         "iou": common / (side**2 + width * height - common),
         "too_large": float(max(width, height) > longer and side <= longer),
+        "whole": float((left, top, width, height) == (0, 0, *cell.image.shape[1::-1])),
         "size": np.sqrt(width * height) / side,
     }
     if cell.nucleus is None or not cell.nucleus.any():
@@ -205,6 +216,7 @@ def measured(cells: Sequence[Known]) -> dict[str, Any]:
         "iou_5th": fits["iou"].quantile(0.05),
         "cut_inside": fits["cut_inside"].mean() if "cut_inside" in fits else np.nan,
         "too_large": fits["too_large"].mean(),
+        "whole": fits["whole"].mean(),
         "size": fits["size"].median(),
         "size_95th": float(np.exp(np.quantile(off, 0.95))),
     }

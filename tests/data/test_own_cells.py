@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,7 +15,7 @@ from cellda.adapters.label_propagation import LabelPropagation
 from cellda.adapters.lame import LAME
 from cellda.data.own_cells import OwnCells, image_files
 from cellda.datasets.reading.account import Tally
-from cellda.datasets.reading.decode import decode_framed, decode_resized
+from cellda.datasets.reading.decode import decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.taxonomy import UNLABELLED
@@ -189,10 +190,12 @@ def test_labelled_cells_come_first_and_are_framed_like_the_others(tmp_path, imag
     assert torch.equal(both.read(rows, SIDE), expected)
     framing = FramingSpec(name="center").build()
     cut, found = both.framed(rows, SIDE, framing)
-    places = [(tmp_path / own.table["path"][1], None), (files[0], None), (files[11], None)]
-    one, in_one = decode_framed(places, SIDE, framing)
-    assert torch.equal(cut, one)
-    assert torch.equal(found, in_one)
+    places = [tmp_path / own.table["path"][1], files[0], files[11]]
+    expected = []
+    for path in places:
+        expected.append(framing.frame(np.array(Image.open(path).convert("RGB")), SIDE)[0])
+    assert np.array_equal(cut.permute(0, 2, 3, 1).numpy(), expected)
+    assert found.tolist() == [1.0] * 3
 
 
 def test_a_file_that_changed_is_another_image(tmp_path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 import cellda.datasets
 from cellda.data import pixel_cache as cache
 from cellda.data.image_set import ImageSet
-from cellda.data.pixel_cache import WHOLE, cached_found, cached_pixels, decode_all
+from cellda.data.pixel_cache import WHOLE, cached_framed, cached_pixels, decode_all
 from cellda.data.root import DataRoot
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
@@ -223,7 +223,7 @@ def test_what_is_found_in_framed_images_survives_a_kill(cells: CellDataset, stor
     with pytest.raises(Killed):
         cached_pixels(cells, 16, store, framing)
     assert torch.equal(cached_pixels(cells, 16, store, framing), expected[0])
-    assert torch.equal(cached_found(cells, 16, store, framing), expected[1])
+    assert torch.equal(cached_framed(cells, 16, store, framing).confidence, expected[1])
     assert rows == [[0, 1], [2, 3], [4, 5], [4, 5], [6, 7], [8]]
 
 
@@ -294,7 +294,10 @@ def test_a_disk_that_fills_is_said_and_the_next_run_goes_on(cells, store: Store,
 @pytest.mark.parametrize("fault", ["flipped", "cut", "removed"])
 def test_a_damaged_cache_is_made_again(cells, store: Store, capsys, name: str, fault: str):
     framing = FramingSpec(name="cell")
-    expected = cached_pixels(cells, 16, store, framing).clone(), cached_found(cells, 16, store, framing)
+    expected = (
+        cached_pixels(cells, 16, store, framing).clone(),
+        cached_framed(cells, 16, store, framing).confidence,
+    )
     (folder,) = (store.root / "pixels").iterdir()
     content = bytearray((folder / name).read_bytes())
     content[-1] ^= 1
@@ -302,7 +305,7 @@ def test_a_damaged_cache_is_made_again(cells, store: Store, capsys, name: str, f
     if fault == "removed":
         (folder / name).unlink()
     capsys.readouterr()
-    assert torch.equal(cached_found(cells, 16, store, framing), expected[1])
+    assert torch.equal(cached_framed(cells, 16, store, framing).confidence, expected[1])
     assert torch.equal(cached_pixels(cells, 16, store, framing), expected[0])
     said = capsys.readouterr().err
     assert said.count("is damaged") == 1

@@ -1,22 +1,26 @@
 """Framing: what every one promises, the cell against drawn scenes of known place and size, and runs with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import cellda.datasets
 import cellda.framing
 from cellda.data.check import check
-from cellda.data.pixel_cache import cached_found, cached_pixels, pixels_key
+from cellda.data.pixel_cache import cached_framed, cached_pixels, pixels_key
 from cellda.errors import ConfigurationError, UnknownNameError
-from cellda.framing.base import cut, frame_all
-from cellda.framing.cell import find_nucleus
+from cellda.framing.base import SURE, UNSURE, cut
+from cellda.framing.cell import Cell, find_nucleus
+from cellda.framing.scale import ALIKE, LEAST, Scale
 from cellda.framing.spec import FramingSpec
 from cellda.models import CellClassifier
+from cellda.models.inputs import pictures
 from cellda.runtime.store import Store
 from described import first_format
 from tiny import prepared, recipe, target
@@ -71,21 +75,36 @@ def test_every_image_of_any_size_is_framed(framing, shape, content):
     before = image.copy()
     framed, found = framing.frame(image, 48)
     assert (framed.shape, framed.dtype) == ((48, 48, 3), np.uint8)
-    assert isinstance(found, bool)
+    assert 0 <= found <= 1
     assert np.array_equal(image, before), "the image was written to"
     again, _ = framing.frame(image, 48)
     assert np.array_equal(framed, again)
 
 
-def test_images_of_a_batch_do_not_influence_each_other(framing):
-    images = torch.from_numpy(np.stack([scene(cell(60 + 20 * n, 80, 10 + 3 * n)) for n in range(3)])).permute(
-        0, 3, 1, 2
-    )
-    together, found = frame_all(images, framing, 40)
-    apart = torch.cat([frame_all(image[None], framing, 40)[0] for image in images])
-    assert torch.equal(together, apart)
-    assert found.tolist() == [True] * 3
-    assert together.is_contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("scale", [None, {"diameter": 40.0, "images": 30}])
+def test_a_mirrored_or_turned_image_is_cut_to_the_mirrored_or_turned_part(framing, scale):
+    if scale is not None and framing.least:
+        framing = cellda.framing.create(framing.name, scale=Scale(**scale))
+    image = scene(cell(88, 70, 18))
+    seen = framing.frame(image, 48)[0].astype(int)
+    for turned, back in (
+        (image[:, ::-1], lambda part: part[:, ::-1]),
+        (image[::-1], lambda part: part[::-1]),
+        (image.transpose(1, 0, 2), lambda part: part.transpose(1, 0, 2)),
+    ):
+        again = back(framing.frame(np.ascontiguousarray(turned), 48)[0].astype(int))
+        assert np.abs(again - seen).mean() < 4
+
+
+def test_what_is_learned_does_not_depend_on_the_order_and_can_be_stored(framing):
+    images = [scene(cell(60 + 3 * n, 80, 10 + n % 9)) for n in range(framing.least or 3)]
+    found = [framing.measure(image) for image in images]
+    spec = FramingSpec(name=framing.name)
+    fitted = spec.fitted(found)
+    assert spec.fitted(found[::-1]) == fitted
+    assert FramingSpec.model_validate_json(fitted.model_dump_json()) == fitted
+    assert (fitted != spec) == (framing.least > 0)
+    assert spec.fitted(found[:5]) == spec
 
 
 def test_unknown_names_and_options_are_refused_with_near_names():
@@ -212,6 +231,105 @@ def test_where_there_is_no_cell_the_image_is_shown_whole(image):
     )
 
 
+# --- the scale of a dataset
+
+
+def scaled(diameter: float = 40, *, whole: bool = False) -> Cell:
+    """The framing of a dataset whose nuclei have this diameter."""
+    return Cell(scale=Scale(diameter=diameter, images=50, whole=whole))
+
+
+def fitted(images: Sequence[np.ndarray]) -> Cell:
+    """The framing that these images decide."""
+    return FramingSpec(name="cell").fitted([Cell().measure(image) for image in images]).build()
+
+
+@pytest.mark.parametrize(
+    ("radius", "shown"), [(20, 20), (25, 25), (16, 16), (32, 20 * ALIKE), (11, 20 / ALIKE)]
+)
+def test_nuclei_of_an_unusual_size_take_the_nearest_usual_one(radius, shown):
+    (x, y, width, height), confidence = scaled().judged(scene(cell(100, 80, radius)))
+    assert width == height == pytest.approx(4 * shown, rel=0.1)
+    assert (x + width / 2, y + height / 2) == pytest.approx((100, 80), abs=2)
+    assert (confidence >= SURE) == (shown == radius)
+    assert confidence == pytest.approx(min(radius / 20, 20 / radius), rel=0.1)
+
+
+@pytest.mark.parametrize("content", [[], cell()[:3], [*cell()[:3], (30, 30, 7, NUCLEUS)]])
+def test_where_no_nucleus_can_be_right_the_middle_is_shown_at_the_usual_size(content):
+    image = scene(content)
+    box, confidence = scaled().judged(image)
+    assert box == (60, 40, 80, 80)
+    assert confidence < UNSURE
+
+
+@given(st.floats(5, 70), st.floats(20, 180), st.floats(20, 140), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_no_square_is_larger_than_its_image(radius, x, y, known):
+    image = scene(cell(x, y, radius))
+    box, _ = (scaled() if known else Cell()).judged(image)
+    assert box is None or box[2] == box[3] <= 200
+
+
+def test_an_odd_image_does_not_change_the_scale_of_a_dataset():
+    images = [scene(cell(100, 80, 18 + n % 5), seed=n) for n in range(30)]
+    odd = [scene(cell(100, 80, 45)), scene([]), scene([(100, 80, 70, NUCLEUS)])]
+    usual, other = fitted(images).scale, fitted([*images, *odd]).scale
+    assert usual.diameter == pytest.approx(40, rel=0.05)
+    assert other.diameter == pytest.approx(usual.diameter, rel=0.02)
+    assert (usual.images, usual.whole, other.whole) == (30, False, False)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=5, deadline=None)
+def test_crops_of_the_same_cells_are_cut_to_the_same_squares(random):
+    """Wide, loose and off-centre crops, each framed as a dataset of its own."""
+    wholes, crops = [], []
+    for number in range(LEAST):
+        x, y, radius = random.uniform(80, 120), random.uniform(70, 90), random.uniform(14, 22)
+        wholes.append(scene(cell(x, y, radius), seed=number))
+        half = 1.5 * radius * random.uniform(1.4, 2)
+        left, top = (round(place - half + random.uniform(-0.3, 0.3) * radius) for place in (x, y))
+        crops.append((max(0, left), max(0, top), round(left + 2 * half), round(top + 2 * half)))
+    parts = [
+        image[top:bottom, left:right] for image, (left, top, right, bottom) in zip(wholes, crops, strict=True)
+    ]
+    one, other = fitted(wholes), fitted(parts)
+    for whole, part, (left, top, _, _) in zip(wholes, parts, crops, strict=True):
+        x, y, side, _ = one.box(whole)
+        u, v, again, _ = other.box(part)
+        assert abs(u + left - x) <= 0.1 * side
+        assert abs(v + top - y) <= 0.1 * side
+        assert again == pytest.approx(side, rel=0.12)
+
+
+def tight(number: int) -> np.ndarray:
+    """A crop that a nucleus fills."""
+    return scene([(40, 40, 38, CYTOPLASM), (40, 40, 30 + number % 6, NUCLEUS)], 80, 80, seed=number)
+
+
+def test_images_that_are_framed_already_are_shown_whole():
+    images = [tight(number) for number in range(LEAST)]
+    framing = fitted(images)
+    assert framing.scale.whole
+    assert framing.judged(images[0]) == ((0, 0, 80, 80), 1.0)
+    assert "framed already" in framing.news(Cell())
+    assert not fitted([*images, *(scene(cell(), seed=n) for n in range(LEAST + 1))]).scale.whole
+
+
+def test_a_known_scale_stays_unless_the_images_are_clearly_of_another():
+    def relearned(radius: float, count: int = LEAST) -> Scale:
+        images = [scene(cell(100, 80, radius), seed=n) for n in range(count)]
+        spec = FramingSpec(name="cell", scale=scaled().scale.model_dump())
+        return spec.fitted([Cell().measure(image) for image in images]).options["scale"]
+
+    assert relearned(24) == relearned(16) == relearned(34, LEAST - 1) == scaled().scale
+    other = relearned(34)
+    assert other.diameter == pytest.approx(68, rel=0.1)
+    assert "another scale" in Cell(scale=other).news(scaled())
+    assert Cell(scale=other).news(Cell(scale=other)) == Cell(scale=other).news(Cell()) == ""
+
+
 # --- in a dataset
 
 
@@ -234,10 +352,11 @@ def test_the_cache_holds_framed_images_and_says_where_no_cell_was_found(tmp_path
     for row, path in enumerate(cells.table["path"]):
         image = np.array(Image.open(cells.folder / path))
         assert np.array_equal(pixels[row].permute(1, 2, 0).numpy(), spec.build().frame(image, 48)[0])
-    found = cached_found(cells, 48, store, spec)
-    assert [path for path, seen in zip(cells.table["path"], found, strict=True) if not seen] == [
-        "monocyte/0.png"
-    ]
+    framed = cached_framed(cells, 48, store, spec)
+    assert framed.framing == spec, "there are too few images to learn from"
+    assert [
+        path for path, sure in zip(cells.table["path"], framed.confidence, strict=True) if sure < UNSURE
+    ] == ["monocyte/0.png"]
     wider = cached_pixels(cells, 48, store, FramingSpec.model_validate({"name": "cell", "factor": 3.0}))
     assert not torch.equal(wider, pixels)
 
@@ -268,8 +387,12 @@ def test_check_names_the_images_without_a_cell(tmp_path):
 
 def test_a_run_with_framing_is_saved_with_it_and_predicts_the_same(tmp_path):
     result = recipe(framing="cell").run(target(), store=tmp_path, progress=False)
-    assert result.model.framing_spec == FramingSpec.model_validate("cell")
     aim = target()
+    size = max(192, result.model.backbone.image_size)
+    found = [Cell().measure(image.permute(1, 2, 0).numpy()) for image in aim.read(range(len(aim)), size)]
+    assert result.model.framing_spec == FramingSpec(name="cell").fitted(found)
+    assert result.model.framing_spec.options["scale"] is not None
+    assert result.record.framed[aim.full_name].framing == result.model.framing_spec.model_dump(mode="json")
     files = []
     for row in range(len(aim)):
         files.append(tmp_path / f"{row}.png")
@@ -298,7 +421,7 @@ def test_images_without_a_cell_are_counted_in_the_record_and_said(tmp_path, caps
     result = chosen.run(cells, store=tmp_path / "store")
     assert result.record.unframed == {cells.full_name: 1}
     assert f"No cell was found in 1 image of {cells.full_name}" in " ".join(capsys.readouterr().err.split())
-    assert "no cell was found in 1 image" in " ".join(str(result).split())
+    assert "No cell was found in 1 image" in " ".join(str(result).split())
     assert (
         recipe(adapter="none").run(target(), store=tmp_path / "store", progress=False).record.unframed == {}
     )
@@ -312,3 +435,76 @@ def test_a_classifier_saved_before_there_was_framing_shows_images_whole(tmp_path
     with pytest.warns(UserWarning, match="saved by an earlier version"):
         loaded = CellClassifier.load(place)
     assert loaded.framing_spec.name == "none"
+
+
+def cells_of(root: Path, radius: Callable[[int], float], count: int = 15) -> Path:
+    """Two classes of cells in files, with nuclei of these radii."""
+    for seed, name in ((0, "basophil"), (100, "monocyte")):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            image = scene(cell(100, 80, radius(number)), seed=seed + number)
+            Image.fromarray(image).save(root / name / f"{number:02}.png")
+    return root
+
+
+def test_the_scale_is_learned_once_stored_with_the_pixels_and_the_same_in_any_order(tmp_path):
+    cells = cellda.datasets.load("folder", cells_of(tmp_path / "cells", lambda number: 12 + number))
+    spec = FramingSpec(name="cell")
+    framed = cached_framed(cells, 48, Store(tmp_path / "store"), spec)
+    assert framed.framing.options["scale"].images == len(cells)
+    other = cellda.datasets.load("folder", tmp_path / "cells")
+    other.table = other.table.iloc[::-1].reset_index(drop=True)
+    again = cached_framed(other, 48, Store(tmp_path / "other"), spec)
+    assert again.framing == framed.framing
+    assert torch.equal(again.confidence.flip(0), framed.confidence)
+    pixels = [
+        cached_pixels(one, 48, Store(tmp_path / place), spec)
+        for one, place in ((cells, "store"), (other, "other"))
+    ]
+    assert torch.equal(pixels[0], pixels[1].flip(0))
+    account = framed.account(spec)
+    assert account.unusual > 0
+    assert f"{account.unusual} images of folder" in " ".join(account.lines("folder"))
+
+
+def test_a_model_frames_new_images_of_its_microscope_by_what_it_learned(tmp_path):
+    cells = cellda.datasets.load("folder", cells_of(tmp_path / "cells", lambda number: 18 + number % 5))
+    model = (
+        recipe(framing="cell", few_shot={"n": 4}, adapter="none")
+        .run(cells, store=tmp_path / "store", progress=False)
+        .model
+    )
+    model.seen = None
+    model = CellClassifier.load(model.save(tmp_path / "model"))
+    scale = model.framing_spec.options["scale"]
+    assert scale.diameter == pytest.approx(40, rel=0.05)
+
+    def network(radius: float, count: int) -> tuple[Scale, str]:
+        images = [scene(cell(100, 80, radius), seed=number) for number in range(count)]
+        fitting, _, news = model.network().framed_for(pictures(images))
+        return fitting.framing.options["scale"], news
+
+    assert network(22, 30) == (scale, "")
+    assert network(35, LEAST - 1) == (scale, "")
+    other, news = network(35, LEAST)
+    assert other.diameter == pytest.approx(70, rel=0.1)
+    assert "another scale" in news
+    images = [scene(cell(100, 80, 35), seed=number) for number in range(LEAST)]
+    with pytest.warns(UserWarning, match="another scale"):
+        together = model.predict(image for image in images).probabilities
+    with pytest.warns(UserWarning, match="another scale"):
+        assert torch.equal(together, model.predict(images).probabilities)
+
+
+def test_images_that_are_framed_already_are_said_and_recorded(tmp_path, capsys):
+    for seed, name in ((0, "basophil"), (100, "monocyte")):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+        for number in range(seed, seed + LEAST):
+            Image.fromarray(tight(number)).save(tmp_path / "cells" / name / f"{number:02}.png")
+    cells = cellda.datasets.load("folder", tmp_path / "cells")
+    result = recipe(framing="cell", few_shot={"n": 4}, adapter="none").run(cells, store=tmp_path / "store")
+    assert result.record.framed[cells.full_name].framing["scale"]["whole"]
+    for said in (capsys.readouterr().err, str(result)):
+        assert f"{cells.full_name}: The images are framed already" in " ".join(said.split())
+    whole = cells.read(range(len(cells)), 48)
+    assert torch.equal(cached_pixels(cells, 48, Store(tmp_path / "other"), FramingSpec(name="cell")), whole)

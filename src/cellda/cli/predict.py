@@ -179,7 +179,11 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int 
         say_aside(f"Continuing after {rows.done} of {counted(len(pictures), 'image(s)')}.")
     with progress.display(), progress.task(Work(Stage.PREDICT), len(pictures)) as advance:
         advance(rows.done)
-        blocks = results(classifier.network(), left, bits=bits)
+        # From all pictures, so that a prediction that is continued frames the rest of them in the same way.
+        network, _, news = classifier.network().framed_for(pictures, bits=bits)
+        if news:
+            say_aside(news)
+        blocks = results(network, left, bits=bits)
         done = 0
         while True:
             with clock.stage("predict"):

@@ -17,6 +17,7 @@ from cellda.datasets.reading.formats.unusual import unusual
 from cellda.errors import DataError
 from cellda.framing import Framing
 from cellda.framing import create as create_framing
+from cellda.framing.base import UNSURE
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
 from cellda.text import counted
@@ -180,8 +181,8 @@ def _unframed(dataset: CellDataset, framing: Framing, unreadable: set[int]) -> I
     with progress.task(Work(Stage.FRAME, dataset.full_name), len(rows)) as advance:
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
-            _, found = dataset.framed(part, SIDE, framing)
-            yield from (row for row, seen in zip(part, found.tolist(), strict=True) if not seen)
+            _, confidence = dataset.framed(part, SIDE, framing)
+            yield from (row for row, seen in zip(part, confidence.tolist(), strict=True) if seen < UNSURE)
             advance(len(part))
 
 

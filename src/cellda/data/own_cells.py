@@ -4,31 +4,29 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from cellda.datasets.base import COLUMNS, CellDataset
 from cellda.datasets.reading.account import Account, Tally
-from cellda.datasets.reading.decode import decode_framed, decode_resized
+from cellda.datasets.reading.decode import decode_every, decode_resized
 from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.layout import images_below, why_not_folder
 from cellda.datasets.reading.names import is_archive
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
+from cellda.imaging.nucleus import Pixels
 from cellda.runtime.contents import Contents, read_contents
 from cellda.runtime.given import path_of
 from cellda.taxonomy import UNLABELLED
 from cellda.text import counted
-
-if TYPE_CHECKING:
-    from cellda.framing.base import Framing
 
 
 class OwnCells(CellDataset):
@@ -121,20 +119,18 @@ class OwnCells(CellDataset):
             read.insert(0, self.labelled.read(labelled, size))
         return torch.cat(read)
 
-    def framed(
-        self, indices: Sequence[int], size: int, framing: "Framing"
-    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-        """See `CellDataset.framed`."""
+    def originals(
+        self, indices: Sequence[int], use: Callable[[int, Pixels], None], *, least: int = 1
+    ) -> None:
+        """See `CellDataset.originals`."""
         labelled, images = self._parted(indices)
-        framed = (
-            [decode_framed([(image, None) for image in images], size, framing, bits=self.bits)]
-            if images
-            else []
-        )
         if self.labelled is not None and labelled:
-            framed.insert(0, self.labelled.framed(labelled, size, framing))
-        pixels, found = zip(*framed, strict=True)
-        return torch.cat(pixels), torch.cat(found)
+            self.labelled.originals(labelled, use, least=least)
+        decode_every(
+            [(image, None) for image in images],
+            lambda place, image: use(len(labelled) + place, np.array(image)),
+            bits=self.bits,
+        )
 
     def with_previews(self, indices: Sequence[int]) -> list[int]:
         """See `CellDataset.with_previews`."""

@@ -1,24 +1,28 @@
 """Images decoded, framed and resized once, in a memory-mapped uint8 file."""
 
+import json
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import torch
 import xxhash
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError, DataError
+from cellda.framing.base import Found
+from cellda.framing.framed import Framed
 from cellda.framing.spec import FramingSpec
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
 from cellda.runtime.ledger import Ledger
 from cellda.runtime.manifest import WORKING
+from cellda.runtime.place import written
 from cellda.runtime.room import check_room, needed, reserve, taken
 from cellda.runtime.store import Store
 from cellda.runtime.versions import versions
@@ -27,9 +31,12 @@ from cellda.text import agreeing, counted
 
 KIND = "pixels"
 PIXELS = "pixels.npy"
-FOUND = "found.npy"
+CONFIDENCE = "confidence.npy"
+FITTED = "framing.json"
 PREVIEWS = "previews.npy"
 WHOLE = FramingSpec(name="none")
+FITTED_ON = 2000
+"""Most images of a dataset that its framing is fitted on."""
 CHUNK = 32
 """Images between two records of what is decoded: what a kill can cost."""
 
@@ -43,7 +50,13 @@ READING = (
 )
 """Code that every decoded image has gone through."""
 
-FRAMING = ("framing/base.py", "imaging/nucleus.py", "imaging/padding.py")
+FRAMING = (
+    "framing/base.py",
+    "framing/scale.py",
+    "framing/spec.py",
+    "imaging/nucleus.py",
+    "imaging/padding.py",
+)
 """Code that every framed image has gone through as well."""
 
 
@@ -95,15 +108,16 @@ def cached_pixels(
     return torch.from_numpy(mapped).permute(0, 3, 1, 2)
 
 
-def cached_found(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> Bool[Tensor, " n"]:
-    """In which images of a dataset the framing found what it searches for; the others stay whole.
+def cached_framed(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> Framed:
+    """How the images of a dataset are framed: the framing as fitted on them, and its confidence in each.
 
     Raises:
         DataError: If files cannot be decoded.
     """
     if not framing.build().cuts:
-        return torch.ones(len(dataset), dtype=torch.bool)
-    return torch.from_numpy(np.load(_cache(dataset, size, store, framing) / FOUND))
+        return Framed(framing, torch.ones(len(dataset)))
+    folder = _cache(dataset, size, store, framing)
+    return Framed(_stored(folder), torch.from_numpy(np.load(folder / CONFIDENCE)))
 
 
 def cached_previews(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) -> list[str]:
@@ -165,6 +179,7 @@ def _cache(dataset: CellDataset, size: int, store: Store, framing: FramingSpec) 
 def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> None:
     """Decode in blocks and record each, so that a process that was killed costs no more than the block it was at."""
     total, file, ledger = len(dataset), folder / PIXELS, Ledger(folder / WORKING / BLOCKS)
+    spec = _fitted(dataset, size, folder, spec)
     try:
         with (
             needed(_bytes(dataset, size), folder, f"the decoded images of {dataset.full_name}"),
@@ -191,11 +206,45 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
         ledger.keep([])
         raise
     if spec.build().cuts:
-        found = np.ones(total, dtype=bool)
-        found[[row for block in done for row in block["whole"]]] = False
-        np.save(folder / FOUND, found)
+        confidence = [value for block in done for value in block["confidence"]]
+        np.save(folder / CONFIDENCE, np.array(confidence, np.float32))
     if smaller := [row for block in done for row in block["previews"]]:
         np.save(folder / PREVIEWS, smaller)
+
+
+def _fitted(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> FramingSpec:
+    """The framing with what it learns from the images of a dataset, kept so that an interruption does not cost it.
+
+    If there are many images, it learns from some: evenly spread ones in the order of names, whatever that of the table.
+    """
+    framing = spec.build()
+    if not framing.cuts:
+        return spec
+    if (folder / FITTED).exists():
+        return _stored(folder)
+    names = dataset.table["path"].tolist()
+    order = sorted(range(len(dataset)), key=lambda row: (names[row], str(dataset.table["box"][row])))
+    rows = sorted(order[:: max(1, math.ceil(len(order) / FITTED_ON))])
+    found: list[Found | None] = []
+    if framing.least <= len(rows) and framing.least:
+        with progress.task(Work(Stage.FRAME, dataset.full_name), len(rows)) as advance:
+            for start in range(0, len(rows), CHUNK):
+                part = rows[start : start + CHUNK]
+                with suppress(DataError):  # listed when the images are decoded to be kept
+                    dataset.originals(
+                        part, lambda _place, image: found.append(framing.measure(image)), least=size
+                    )
+                advance(len(part))
+    fitted = spec.fitted(found)
+    text = json.dumps(fitted.model_dump(mode="json"))
+    with written(folder / FITTED) as file:
+        file.write_text(text + "\n", encoding="utf-8")
+    return fitted
+
+
+def _stored(folder: Path) -> FramingSpec:
+    """The fitted framing of cached images."""
+    return FramingSpec.model_validate_json((folder / FITTED).read_text(encoding="utf-8"))
 
 
 @contextmanager
@@ -228,12 +277,12 @@ def _block(
     dataset: CellDataset, rows: range, size: int, spec: FramingSpec, stream: IO[bytes]
 ) -> dict[str, Any]:
     """Decode some images to where the file stands: the record of them."""
-    found = torch.ones(len(rows), dtype=torch.bool)
+    confidence = torch.ones(len(rows))
     bad: list[str] = []
     try:
         framing = spec.build()
         if framing.cuts:
-            part, found = dataset.framed(rows, size, framing)
+            part, confidence = dataset.framed(rows, size, framing)
         else:
             part = dataset.read(rows, size)
         pixels = part.permute(0, 2, 3, 1).numpy().tobytes()
@@ -241,10 +290,9 @@ def _block(
         bad, pixels = list(error.problems), bytes(len(rows) * size * size * 3)
     stream.write(pixels)
     stream.flush()
-    whole = [row for row, seen in zip(rows, found.tolist(), strict=True) if not seen]
     return {
         "hash": xxhash.xxh3_128_hexdigest(pixels),
-        "whole": whole,
+        "confidence": confidence.tolist(),
         "bad": bad,
         "previews": dataset.with_previews(rows),
     }

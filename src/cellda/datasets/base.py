@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
 from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Tally
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
-from cellda.datasets.reading.decode import Box, decode_framed, decode_resized, unusable
+from cellda.datasets.reading.decode import Box, decode_every, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
 from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.groups import alike, each_its_own
@@ -34,7 +34,7 @@ from cellda.taxonomy import CLASSES
 from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
-    from cellda.framing.base import Framing
+    from cellda.framing.base import Framing, Pixels
 
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
@@ -229,18 +229,44 @@ class CellDataset(FileContents, DataCard):
         """
         return decode_resized(self._places(indices), size, bits=self.bits)
 
-    def framed(
-        self, indices: Sequence[int], size: int, framing: "Framing"
-    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-        """Decode cells, frame each at its own size, and resize to `size` x `size`.
+    def originals(
+        self,
+        indices: Sequence[int],
+        use: Callable[[int, "Pixels"], None],
+        *,
+        least: int = 1,  # noqa: ARG002 (of rendered cells)
+    ) -> None:
+        """Decode cells at their own size.
 
-        Returns:
-            The images, and in which of them the framing found what it searches for; the others are shown whole.
+        Args:
+            indices: Which cells.
+            use: Called with the position of a cell in `indices` and its image, in any order and from several threads.
+            least: Side in pixels that rendered cells have at least; it has no effect on the others.
 
         Raises:
             DataError: If files cannot be decoded; the message lists them all.
         """
-        return decode_framed(self._places(indices), size, framing, bits=self.bits)
+        decode_every(self._places(indices), lambda place, image: use(place, np.array(image)), bits=self.bits)
+
+    def framed(
+        self, indices: Sequence[int], size: int, framing: "Framing"
+    ) -> tuple[UInt8[Tensor, "n 3 size size"], Float[Tensor, " n"]]:
+        """Decode cells, frame each at its own size, and resize to `size` x `size`.
+
+        Returns:
+            The images, channels-last in memory, and the confidence of the framing in each, in [0, 1].
+
+        Raises:
+            DataError: If files cannot be decoded; the message lists them all.
+        """
+        out = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+        confidence = np.zeros(len(indices), dtype=np.float32)
+
+        def fill(place: int, image: "Pixels") -> None:
+            out[place], confidence[place] = framing.frame(image, size)
+
+        self.originals(indices, fill, least=size)
+        return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(confidence)
 
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every cell completely and say which cannot be used: row of the table -> reason.

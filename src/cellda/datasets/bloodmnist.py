@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -23,7 +23,7 @@ from cellda.errors import DataError
 from cellda.text import counted
 
 if TYPE_CHECKING:
-    from cellda.framing.base import Framing
+    from cellda.framing.base import Pixels
 
 SIZES = (224, 128, 64, 28)
 CHUNK = 128
@@ -147,19 +147,20 @@ class Bloodmnist(CellDataset):
             out[place] = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
-    def framed(
-        self, indices: Sequence[int], size: int, framing: "Framing"
-    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-        """Read cells, frame each at its published size, and resize it.
+    def originals(
+        self,
+        indices: Sequence[int],
+        use: Callable[[int, "Pixels"], None],
+        *,
+        least: int = 1,  # noqa: ARG002 (of rendered cells)
+    ) -> None:
+        """Read cells at their published size.
 
         Raises:
             DataError: If the file is damaged.
         """
-        out = np.empty((len(indices), size, size, 3), np.uint8)
-        found = np.zeros(len(indices), bool)
         for place, pixels in self._pixels(indices):
-            out[place], found[place] = framing.frame(pixels, size)
-        return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
+            use(place, pixels)
 
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Read every array to its end and say which cells cannot be used: row of the table -> reason.

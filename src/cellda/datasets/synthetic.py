@@ -1,12 +1,12 @@
 """The built-in dataset: synthetic cells of ten invented laboratories, no download."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from cellda.datasets import register
@@ -16,7 +16,7 @@ from cellda.errors import ConfigurationError, nearest
 from cellda.taxonomy import CLASSES
 
 if TYPE_CHECKING:
-    from cellda.framing.base import Framing
+    from cellda.framing.base import Pixels
 
 MOST = 100_000
 """Cells of each class that are rendered at most: more than any published dataset holds."""
@@ -98,10 +98,9 @@ class Synthetic(CellDataset):
         """Render cells `indices` at `size` x `size` pixels, in batches."""
         return render(self.keys(indices), self.domain, size)
 
-    def framed(
-        self, indices: Sequence[int], size: int, framing: "Framing"
-    ) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-        """Render cells `indices`, frame each and resize it."""
-        from cellda.framing.base import frame_all
-
-        return frame_all(self.read(indices, max(size, OWN_SIZE)), framing, size)
+    def originals(
+        self, indices: Sequence[int], use: Callable[[int, "Pixels"], None], *, least: int = 1
+    ) -> None:
+        """See `CellDataset.originals`."""
+        for place, image in enumerate(self.read(indices, max(least, OWN_SIZE)).permute(0, 2, 3, 1)):
+            use(place, image.contiguous().numpy())

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from cellda.data.pixel_cache import cached_previews
+from cellda.data.pixel_cache import cached_framed, cached_previews
 from cellda.datasets.reading.account import PREVIEWS, Account
 from cellda.experiment.run import Run
+from cellda.framing.account import FramingAccount
+from cellda.framing.framed import Framed
 
 
 def previews_of(run: Run) -> dict[str, tuple[str, ...]]:
@@ -18,6 +20,17 @@ def accounts_of(run: Run) -> tuple[Account, ...]:
     smaller = previews_of(run)
     used = (run.target, *run.sources)
     return tuple(one.account.also(PREVIEWS, smaller.get(one.full_name, ())) for one in used)
+
+
+def framed_of(run: Run) -> dict[str, Framed]:
+    """How the images of each dataset are framed; empty if nothing is cut."""
+    cuts = run.recipe.framing.build().cuts
+    return {images[0].full_name: cached_framed(*images) for images in run.images if cuts}
+
+
+def framing_of(run: Run) -> dict[str, FramingAccount]:
+    """What is recorded of it."""
+    return {name: framed.account(run.recipe.framing) for name, framed in framed_of(run).items()}
 
 
 def own_accounts(run: Run, pool: Account) -> tuple[Account, ...]:

@@ -12,7 +12,7 @@ from cellda.adapters.base import Need, Offer
 from cellda.data.few_shot import Draw, draw_support, split_query
 from cellda.data.image_set import ImageSet
 from cellda.data.own_cells import OwnCells
-from cellda.data.pixel_cache import cached_found, cached_pixels
+from cellda.data.pixel_cache import cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
@@ -254,12 +254,6 @@ class Run:
         """The datasets whose images the run needs, each with image size in pixels, store of the cache, and framing."""
         size, framing, store = self.recipe.backbone.image_size, self.recipe.framing, self.workspace.store
         return [(dataset, size, store, framing) for dataset in (*self.sources, self.target)]
-
-    @property
-    def unframed(self) -> dict[str, int]:
-        """Number of images per dataset that are shown whole because the framing found no cell; without zeros."""
-        missed = {images[0].full_name: int((~cached_found(*images)).sum()) for images in self.images}
-        return {name: count for name, count in missed.items() if count}
 
     def support(self, normalizer: Normalizer) -> ImageSet:
         """The labelled support images."""

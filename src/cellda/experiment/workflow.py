@@ -18,7 +18,7 @@ from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import PREVIEWS, Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
-from cellda.experiment.accounts import accounts_of, own_accounts, previews_of
+from cellda.experiment.accounts import accounts_of, framed_of, framing_of, own_accounts, previews_of
 from cellda.experiment.checks import twins_found
 from cellda.experiment.estimate import estimate
 from cellda.experiment.known_cells import known_to_model
@@ -44,7 +44,7 @@ from cellda.runtime.place import check_apart
 from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.text import agreeing, counted, plain
+from cellda.text import counted, plain
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -170,11 +170,9 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     with workspace.display():
         decode_all(wanted for run in pending for wanted in run.images)
     if workspace.progress:
-        for dataset, count in {item: None for run in pending for item in run.unframed.items()}:
-            note(
-                f"No cell was found in {counted(count, 'image(s)')} of {dataset}, which {agreeing(count, '(is|are)')} shown "
-                "whole."
-            )
+        framed = [item for run in pending for item in framing_of(run).items()]
+        for line in dict.fromkeys(line for name, account in framed for line in account.lines(name)):
+            note(f"{line}.")
         for dataset, files in {item: None for run in pending for item in previews_of(run).items()}:
             note(f"{dataset}: {counted(len(files), PREVIEWS)} ({files[0]}).")
 
@@ -198,7 +196,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
     if keep_model:
         look_back(prepared, trainer, model)
         keep(model, recipe, folder / MODEL)
-    condition = condition_of(prepared)
+    condition, framed = condition_of(prepared), framing_of(prepared)
     record = RunRecord(
         digest=prepared.digest,
         condition=condition.name,
@@ -215,7 +213,8 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         unsupported=tuple(prepared.draw.unsupported),
         accounts=tuple(account.brief() for account in accounts_of(prepared)),
         known_to_model=known_to_model(recipe, prepared.target),
-        unframed=prepared.unframed,
+        framed=framed,
+        unframed={name: account.missed for name, account in framed.items() if account.missed},
         twins=twins_found((prepared.target, *prepared.sources)),
         selector=None if prepared.search is None else prepared.search.selector,
         oracle=prepared.oracle,
@@ -249,6 +248,8 @@ def adapted(
 
     model = fresh_model(prepared) if source is None else CellClassifier.load(source)
     model = model.with_normalizer(normalizer, state)
+    framed = framed_of(prepared).get(prepared.target.full_name)
+    model.framing_spec = recipe.framing if framed is None else framed.framing
     needs = adapter.needs
     target = TargetView(
         support=prepared.support(model.normalizer),

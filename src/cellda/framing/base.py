@@ -1,14 +1,15 @@
 """The base class of framings, which choose a part of one decoded image and cut it out."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
+from cellda.framing.scale import ALIKE, Found
 from cellda.imaging.nucleus import Pixels as Pixels
 from cellda.imaging.nucleus import look
 from cellda.imaging.padding import background, find_smear
@@ -16,18 +17,26 @@ from cellda.imaging.padding import background, find_smear
 Box = tuple[int, int, int, int]
 """`(x, y, width, height)` in pixels from the top left; it may extend beyond the image."""
 
+UNSURE = 0.4
+"""Confidence below which a framing did not find what it looks for."""
+SURE = 1 / ALIKE
+"""Confidence from which what it found is shown as it is."""
+
 
 class Framing(ABC):
     """Choose which part of an image the classifier sees; it is cut out after decoding and before resizing.
 
-    Options are the typed keyword arguments of `__init__`. Each image is framed on its own.
+    Options are the typed keyword arguments of `__init__`. Each image is framed on its own; a framing that needs to know the
+    other images of a dataset learns options from them beforehand (`measure`, `learned`).
 
     Attributes:
         cuts: Whether the framing cuts anything; if not, images are read as they are.
+        least: Number of images from which it learns options; 0 if it learns none.
     """
 
     name: ClassVar[str]
     cuts: ClassVar[bool] = True
+    least: ClassVar[int] = 0
 
     @abstractmethod
     def box(self, image: Pixels) -> Box | None:
@@ -37,7 +46,40 @@ class Framing(ABC):
             image: `(H, W, 3)` uint8 RGB.
         """
 
-    def frame(self, image: Pixels, size: int) -> tuple[UInt8[np.ndarray, "size size 3"], bool]:
+    def judged(self, image: Pixels) -> tuple[Box | None, float]:
+        """The part to show, and the confidence that it is the right one.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+
+        Returns:
+            The box as of `box`; and a number in [0, 1], below `UNSURE` if the framing did not find what it looks for, and 1
+            if nothing speaks against what it found.
+        """
+        box = self.box(image)
+        return box, float(box is not None)
+
+    def measure(self, image: Pixels) -> Found | None:  # noqa: ARG002 (of framings that learn)
+        """What `learned` needs to know of one image; None if there is nothing.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+        """
+        return None
+
+    def learned(self, found: Sequence[Found | None]) -> dict[str, Any]:  # noqa: ARG002 (the same)
+        """The options that the images of one dataset decide, whatever their order; empty if there are too few.
+
+        Args:
+            found: What was measured in each image.
+        """
+        return {}
+
+    def news(self, before: "Framing") -> str:  # noqa: ARG002 (the same)
+        """What a user has to know of what was learned since `before`: a sentence, empty if there is nothing."""
+        return ""
+
+    def frame(self, image: Pixels, size: int) -> tuple[UInt8[np.ndarray, "size size 3"], float]:
         """Cut out the chosen part and resize it: bilinear, antialiased.
 
         Args:
@@ -45,22 +87,11 @@ class Framing(ABC):
             size: Side of the result in pixels.
 
         Returns:
-            The framed image, and whether the framing found what it looks for; if not, the image is shown whole.
+            The framed image, and the confidence as of `judged`.
         """
-        box = self.box(image)
+        box, confidence = self.judged(image)
         shown = Image.fromarray(image if box is None else cut(image, box))
-        return np.asarray(shown.resize((size, size), Image.Resampling.BILINEAR)), box is not None
-
-
-def frame_all(
-    images: UInt8[Tensor, "b 3 h w"], framing: Framing, size: int
-) -> tuple[UInt8[Tensor, "b 3 size size"], Bool[Tensor, " b"]]:
-    """Frame decoded images of one size: the framed images, channels-last in memory, and whether each cell was found."""
-    out = np.empty((len(images), size, size, 3), np.uint8)
-    found = np.zeros(len(images), bool)
-    for row, image in enumerate(images):
-        out[row], found[row] = framing.frame(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()), size)
-    return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
+        return np.asarray(shown.resize((size, size), Image.Resampling.BILINEAR)), confidence
 
 
 def cut(image: Pixels, box: Box) -> Pixels:

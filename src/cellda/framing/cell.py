@@ -3,8 +3,9 @@
 Position and magnification are then the same in every image, whatever the microscope, the camera and the cropping.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from pydantic import Field
 from scipy import ndimage
 
 from cellda.framing import register
-from cellda.framing.base import Box, Framing, Pixels
+from cellda.framing.base import UNSURE, Box, Framing, Pixels
+from cellda.framing.scale import LEAST, Found, Scale
 from cellda.imaging.nucleus import LEAST_AREA, LEAST_CONTRAST, Mask, Plane, opened, otsu, violet_of
 
 MOST_WIDTH = 0.8
@@ -29,6 +31,9 @@ TIGHT, WIDE = 0.15, 0.4
 """Largest gap between a lobe and the nucleus, in its diameters; `WIDE` if joining the lobe brings it nearer the centre."""
 
 
+ALREADY = "The images are framed already, most of them more tightly than by a square around the nucleus"
+
+
 @dataclass(frozen=True, eq=False)
 class Nucleus:
     """Where a nucleus lies.
@@ -37,32 +42,89 @@ class Nucleus:
         centre: `(x, y)` of its centre of mass, in pixels of the image.
         diameter: Of the disc with the same second moment, in pixels of the image; separate lobes make it larger.
         mask: `(h, w)` in the small copy of the image.
+        filled: Whether what is stained was too wide for a nucleus at first, and was divided again.
     """
 
     centre: tuple[float, float]
     diameter: float
     mask: Mask
+    filled: bool
 
 
 @register("cell")
 class Cell(Framing):
     """Find the nucleus by its violet colour and cut a square around it, a multiple of its size.
 
+    Where the scale of the dataset is known, nuclei of an unusual size take the nearest usual one; where no nucleus is found,
+    or one of a size that it cannot have, the middle of the image is shown at the usual size. No square is larger than the
+    image.
+
     Args:
         factor: Side of the square, in diameters of the nucleus.
+        scale: Size of the cells of the dataset; by default learned from its images, if there are at least 20. A given one is
+            replaced if the images are clearly of another scale.
     """
 
-    def __init__(self, factor: Annotated[float, Field(ge=1, le=10)] = 2.0) -> None:
+    least = LEAST
+
+    def __init__(
+        self, factor: Annotated[float, Field(ge=1, le=10)] = 2.0, scale: Scale | None = None
+    ) -> None:
         self.factor = factor
+        self.scale = scale
 
     def box(self, image: Pixels) -> Box | None:
         """The square around the nucleus, or None if there is none."""
+        return self.judged(image)[0]
+
+    def judged(self, image: Pixels) -> tuple[Box | None, float]:
+        """The square, and how usual the nucleus is; see `Framing.judged`."""
+        height, width = image.shape[:2]
+        if self.scale is not None and self.scale.whole:
+            return (0, 0, width, height), 1.0
+        nucleus = find_nucleus(image)
+        if self.scale is None:
+            return (
+                (None, 0.0)
+                if nucleus is None
+                else (self._square(image, nucleus.centre, nucleus.diameter), 1.0)
+            )
+        confidence = 0.0 if nucleus is None else self.scale.confidence(nucleus.diameter)
+        if nucleus is None or confidence < UNSURE:
+            return self._square(image, (width / 2, height / 2), self.scale.diameter), confidence
+        return self._square(image, nucleus.centre, self.scale.limited(nucleus.diameter)), confidence
+
+    def _square(self, image: Pixels, centre: tuple[float, float], diameter: float) -> Box:
+        side = min(self.factor * diameter, max(image.shape[:2]))
+        x, y = (place - side / 2 for place in centre)
+        return round(x), round(y), max(1, round(side)), max(1, round(side))
+
+    def measure(self, image: Pixels) -> Found | None:
+        """The size of the nucleus."""
         nucleus = find_nucleus(image)
         if nucleus is None:
             return None
-        side = self.factor * nucleus.diameter
-        x, y = (centre - side / 2 for centre in nucleus.centre)
-        return round(x), round(y), max(1, round(side)), max(1, round(side))
+        return Found(nucleus.diameter, nucleus.diameter / min(image.shape[:2]), nucleus.filled)
+
+    def learned(self, found: Sequence[Found | None]) -> dict[str, Any]:
+        """The scale, unless the given one agrees with the images."""
+        scale = Scale.of(found, self.factor)
+        agreed = scale is None or (self.scale is not None and self.scale.agrees(scale))
+        return {} if agreed else {"scale": scale}
+
+    def news(self, before: Framing) -> str:
+        """Whether images are shown whole, or framed by another scale than that of a model."""
+        scale, known = self.scale, getattr(before, "scale", None)
+        if scale is None or scale == known:
+            return ""
+        if scale.whole:
+            return f"{ALREADY}: they are shown whole."
+        if known is None:
+            return ""
+        return (
+            f"The images are of another scale than the cells of the model (nuclei of {scale.diameter:.0f} px in the median, "
+            f"{known.diameter:.0f} px there): they are framed by their own."
+        )
 
 
 def find_nucleus(image: Pixels) -> Nucleus | None:
@@ -74,27 +136,29 @@ def find_nucleus(image: Pixels) -> Nucleus | None:
     Args:
         image: `(H, W, 3)` uint8 RGB.
     """
-    mask = _nucleus(*violet_of(image))
+    mask, filled = _nucleus(*violet_of(image))
     if mask is None:
         return None
     (y, x), diameter = _centre_and_diameter(mask)
     scale = image.shape[0] / mask.shape[0], image.shape[1] / mask.shape[1]
     centre = (x + 0.5) * scale[1], (y + 0.5) * scale[0]
-    return Nucleus(centre, diameter * float(np.sqrt(scale[0] * scale[1])), mask)
+    return Nucleus(centre, diameter * float(np.sqrt(scale[0] * scale[1])), mask, filled)
 
 
-def _nucleus(violet: Plane, inside: Mask) -> Mask | None:
+def _nucleus(violet: Plane, inside: Mask) -> tuple[Mask | None, bool]:
     threshold, contrast = otsu(violet[inside])
     if contrast < LEAST_CONTRAST:
-        return None
+        return None, False
+    filled = False
     while True:
         stained = opened(violet, threshold, inside)
         mask = _central(stained)
         if mask is None or _centre_and_diameter(mask)[1] <= MOST_WIDTH * min(mask.shape):
-            return mask
+            return mask, filled
+        filled = True
         threshold, contrast = otsu(violet[stained])
         if contrast < LEAST_CONTRAST:
-            return mask
+            return mask, filled
 
 
 def _central(stained: Mask) -> Mask | None:

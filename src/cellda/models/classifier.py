@@ -124,7 +124,10 @@ class CellClassifier(nn.Module):
             DataError: If files cannot be read (all of them are listed), or something is not an RGB image.
             DivergedError: If the model gives probabilities that are not finite.
         """
-        found = list(chain.from_iterable(results(self.network(), pictures(images), bits=bits)))
+        network, given, news = self.network().framed_for(pictures(images), bits=bits)
+        if news:
+            warnings.warn(news, stacklevel=3)
+        found = list(chain.from_iterable(results(network, given, bits=bits)))
         bad = [f"{result.picture.name}: {result.reason}" for result in found if result.reason]
         if bad:
             raise DataError(
@@ -144,9 +147,7 @@ class CellClassifier(nn.Module):
             return embeddings.float().cpu(), quick.head(embeddings).softmax(1).float().cpu()
 
         at_once = plan_for(self.mean.device).inference_batch
-        return Network(
-            applied, self.classes, self.backbone.image_size, self.framing_spec.build(), at_once, self.seen
-        )
+        return Network(applied, self.classes, self.backbone.image_size, self.framing_spec, at_once, self.seen)
 
     def for_inference(self) -> Self:
         """A copy that predicts as fast as possible: in evaluation mode, with BatchNorm folded into the convolutions.

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,15 @@ from torch import Tensor
 from cellda.datasets.reading.account import PREVIEWS, Tally
 from cellda.datasets.reading.decode import Box, decode_each
 from cellda.datasets.reading.formats.further import previews
-from cellda.framing.base import Framing
+from cellda.framing.base import Found, Framing
+from cellda.framing.spec import FramingSpec
 from cellda.models.finite import check_finite
 from cellda.models.inputs import Picture, UnreadableError, rgb
 from cellda.models.judged import Seen, flags_of, has_class
 from cellda.models.looks import Looks, look_at
 
+FITTED_ON = 256
+"""Most images that decide the framing of those that are predicted together."""
 DECODED_AT_ONCE = 256
 """Files decoded together: starting threads for every network batch would cost as much as decoding small images."""
 
@@ -60,9 +63,39 @@ class Network:
     applied: Callable[[Tensor], tuple[Tensor, Tensor]]
     classes: tuple[str, ...]
     size: int
-    framing: Framing
+    framing: FramingSpec
     at_once: int
     seen: Seen | None
+
+    def framed_for(
+        self, pictures: Iterable[Picture], *, bits: int | None = None
+    ) -> tuple["Network", Iterable[Picture], str]:
+        """The same network with the framing that the images decide, if it learns from images.
+
+        It learns from at most `FITTED_ON` of them: evenly spread ones of a sequence, the first ones of an iterator.
+
+        Args:
+            pictures: What will be predicted; pictures that cannot be read are passed over.
+            bits: As of `results`.
+
+        Returns:
+            The network; the pictures; and a sentence that is empty if there is nothing to say.
+        """
+        framing = self.framing.build()
+        if not framing.least:
+            return self, pictures, ""
+        if isinstance(pictures, Sequence):
+            some: Sequence[Picture] = pictures[:: max(1, -(-len(pictures) // FITTED_ON))]
+        else:
+            left = iter(pictures)
+            some = list(islice(left, FITTED_ON))
+            pictures = chain(some, left)
+        if len(some) < framing.least:
+            return self, pictures, ""
+        found: list[Found | None] = []
+        _each(some, lambda _row, image: found.append(framing.measure(np.array(image))), bits)
+        fitted = self.framing.fitted(found)
+        return replace(self, framing=fitted), pictures, fitted.build().news(framing)
 
     @property
     def block(self) -> int:
@@ -89,7 +122,7 @@ def results(
     """
     left, smaller = iter(pictures), Tally()
     while block := list(islice(left, network.block)):
-        yield _results(network, _Read(block, network.size, network.framing, bits))
+        yield _results(network, _Read(block, network.size, network.framing.build(), bits))
         files = {one.path: one.name for one in block if one.path is not None}
         smaller.leave(PREVIEWS, "", (name for path, name in files.items() if previews(path)))
     for line in smaller.close("images", 0).details():
@@ -128,25 +161,8 @@ class _Read:
         self.block = block
         self.pixels = np.empty((len(block), size, size, 3), np.uint8)
         self.looks: dict[int, Looks] = {}
-        self.reasons: dict[int, str] = {}
         self._framing = framing
-        files: list[tuple[int, tuple[Path, Box | None]]] = []
-        for row, picture in enumerate(block):
-            if picture.path is not None:
-                files.append((row, (picture.path, picture.box)))
-                continue
-            try:
-                image = Image.fromarray(rgb(picture))
-            except UnreadableError as error:
-                self.reasons[row] = str(error)
-                continue
-            self._add(row, image)
-            if image.size == (size, size):  # resized for the network: it is not known how large it was
-                self.looks[row] = replace(self.looks[row], side=None)
-        rows = [row for row, _ in files]
-        places = [place for _, place in files]
-        bad = decode_each(places, lambda index, image: self._add(rows[index], image), bits=bits)
-        self.reasons |= {rows[index]: reason for index, reason in bad.items()}
+        self.reasons = _each(block, self._add, bits)
 
     def _add(self, row: int, image: Image.Image) -> None:
         whole, size = np.array(image), self.pixels.shape[1]
@@ -154,4 +170,26 @@ class _Read:
             self.pixels[row], _ = self._framing.frame(whole, size)
         else:
             self.pixels[row] = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-        self.looks[row] = look_at(whole, self.pixels[row])
+        looks = look_at(whole, self.pixels[row])
+        if self.block[row].path is None and image.size == (size, size):
+            looks = replace(looks, side=None)  # resized for the network: it is not known how large it was
+        self.looks[row] = looks
+
+
+def _each(
+    block: Sequence[Picture], use: Callable[[int, Image.Image], None], bits: int | None
+) -> dict[int, str]:
+    """Call `use` with the number of each picture and its image, files in several threads: why pictures cannot be read."""
+    reasons: dict[int, str] = {}
+    files: list[tuple[int, tuple[Path, Box | None]]] = []
+    for row, picture in enumerate(block):
+        if picture.path is not None:
+            files.append((row, (picture.path, picture.box)))
+            continue
+        try:
+            use(row, Image.fromarray(rgb(picture)))
+        except UnreadableError as error:
+            reasons[row] = str(error)
+    rows = [row for row, _ in files]
+    bad = decode_each([place for _, place in files], lambda index, image: use(rows[index], image), bits=bits)
+    return reasons | {rows[index]: reason for index, reason in bad.items()}

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from pydantic import Field
 from torch import Tensor
@@ -28,9 +28,6 @@ from cellda.datasets.reading.formats.image import size as upright_size
 from cellda.datasets.reading.formats.opened import Unusable, opened
 from cellda.errors import DataError
 from cellda.text import counted
-
-if TYPE_CHECKING:
-    from cellda.framing.base import Framing
 
 Bits = Annotated[int, Field(ge=8, le=16)]
 """Significant bits of a sample."""
@@ -84,36 +81,8 @@ def decode_resized(
     def fill(index: int, image: Image.Image) -> None:
         out[index] = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
-    _each_decoded(files, fill, bits)
+    decode_every(files, fill, bits=bits)
     return torch.from_numpy(out).permute(0, 3, 1, 2)
-
-
-def decode_framed(
-    files: Sequence[tuple[Path, Box | None]], size: int, framing: "Framing", *, bits: int | None = None
-) -> tuple[UInt8[Tensor, "n 3 size size"], Bool[Tensor, " n"]]:
-    """Decode images, frame each, and resize the crop to `size` x `size`.
-
-    Args:
-        files: Path and crop box (or None) of each image.
-        size: Side of the result in pixels.
-        framing: Cuts each image.
-        bits: See `decode_resized`.
-
-    Returns:
-        `(N, 3, size, size)` uint8 RGB, in the order of `files`, channels-last in memory; and in which of them the framing
-        found what it searches for. The others are shown whole.
-
-    Raises:
-        DataError: If images cannot be used; the message lists them all with the reason.
-    """
-    out = np.empty((len(files), size, size, 3), dtype=np.uint8)
-    found = np.zeros(len(files), dtype=bool)
-
-    def fill(index: int, image: Image.Image) -> None:
-        out[index], found[index] = framing.frame(np.array(image), size)
-
-    _each_decoded(files, fill, bits)
-    return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(found)
 
 
 def unusable(
@@ -194,10 +163,13 @@ def decode_each(
     return reasons
 
 
-def _each_decoded(
-    files: Sequence[tuple[Path, Box | None]], use: Callable[[int, Image.Image], None], bits: int | None
+def decode_every(
+    files: Sequence[tuple[Path, Box | None]],
+    use: Callable[[int, Image.Image], None],
+    *,
+    bits: int | None = None,
 ) -> None:
-    """As `decode_each`.
+    """As `decode_each`, for images all of which are needed.
 
     Raises:
         DataError: If images cannot be used; the message lists them all with the reason.
