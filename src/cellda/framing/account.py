@@ -25,7 +25,7 @@ class FramingAccount(Settings):
         """What a user has to know, one sentence a line, without a full stop."""
         lines = [f"{dataset}: {self.news.rstrip('.')}"] if self.news else []
         if self.missed:
-            whole = self.framing.get("scale") is None
+            whole = not (self.framing.get("scale") or {}).get("middle")
             lines.append(
                 f"No cell was found in {counted(self.missed, 'image(s)')} of {dataset}, which "
                 f"{agreeing(self.missed, '(is|are)')} {'shown whole' if whole else 'cut around the middle at the usual size'}"

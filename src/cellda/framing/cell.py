@@ -56,7 +56,8 @@ class Cell(Framing):
     """Find the nucleus by its violet colour and cut a square around it, a multiple of its size.
 
     Where the scale of the dataset is known, nuclei of an unusual size take the nearest usual one; where no nucleus is found,
-    or one of a size that it cannot have, the middle of the image is shown at the usual size. No square is larger than the
+    or one of a size that it cannot have, the middle of the image is shown at the usual size, or all of it if the cells of the
+    dataset lie anywhere. No square is larger than the
     image.
 
     Args:
@@ -91,6 +92,8 @@ class Cell(Framing):
             )
         confidence = 0.0 if nucleus is None else self.scale.confidence(nucleus.diameter)
         if nucleus is None or confidence < UNSURE:
+            if not self.scale.middle:
+                return None, confidence
             return self._square(image, (width / 2, height / 2), self.scale.diameter), confidence
         return self._square(image, nucleus.centre, self.scale.limited(nucleus.diameter)), confidence
 
@@ -104,7 +107,10 @@ class Cell(Framing):
         nucleus = find_nucleus(image)
         if nucleus is None:
             return None
-        return Found(nucleus.diameter, nucleus.diameter / min(image.shape[:2]), nucleus.filled)
+        height, width = image.shape[:2]
+        away = float(np.hypot(nucleus.centre[0] - width / 2, nucleus.centre[1] - height / 2))
+        diameter = nucleus.diameter
+        return Found(diameter, diameter / min(height, width), away / diameter, nucleus.filled)
 
     def learned(self, found: Sequence[Found | None]) -> dict[str, Any]:
         """The scale, unless the given one agrees with the images."""

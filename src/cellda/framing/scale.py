@@ -15,6 +15,10 @@ ALIKE = 1.4
 """Largest factor between a usual nucleus and the dataset's median: beyond it, a size is more often wrong than unusual. Sets of
 images whose medians differ by more are not of one scale."""
 
+MOST, MIDDLE = 0.9, 0.5
+"""Cells lie in the middle if this share of their nuclei is nearer to it than this, in diameters of the nucleus: a square of
+two diameters around the middle then shows them."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -23,11 +27,13 @@ class Found:
     Attributes:
         diameter: In pixels.
         share: The same, as a share of the image's shorter side.
+        away: Distance of its centre from that of the image, in diameters.
         filled: Whether nearly the whole image was as violet as a nucleus at first.
     """
 
     diameter: float
     share: float
+    away: float
     filled: bool
 
 
@@ -39,11 +45,13 @@ class Scale(Settings):
         images: Number of images it was found in.
         whole: Whether the images are framed already, so tightly that most squares would be larger than their image: then
             images are shown whole.
+        middle: Whether cells lie in the middle of their images, so that a nucleus that is not found is there as well.
     """
 
     diameter: Annotated[float, Field(gt=0)]
     images: Annotated[int, Field(ge=1)]
     whole: bool = False
+    middle: bool = True
 
     @classmethod
     def of(cls, found: Sequence[Found | None], factor: float) -> Self | None:
@@ -62,7 +70,8 @@ class Scale(Settings):
         tight = np.mean([one.filled or factor * one.share > 1 for one in known])
         # Rounded, so that a saved description reads as the very same number.
         diameter = round(float(np.median([one.diameter for one in known])), 3)
-        return cls(diameter=diameter, images=len(known), whole=bool(tight > 0.5))
+        away = np.quantile([one.away for one in known], MOST)
+        return cls(diameter=diameter, images=len(known), whole=bool(tight > 0.5), middle=bool(away < MIDDLE))
 
     def agrees(self, other: "Scale") -> bool:
         """Whether two sets of images may be of one microscope and cropped alike."""
