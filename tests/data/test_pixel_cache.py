@@ -290,7 +290,7 @@ def test_a_disk_that_fills_is_said_and_the_next_run_goes_on(cells, store: Store,
     assert torch.equal(cached_pixels(cells, 16, store), expected)
 
 
-@pytest.mark.parametrize("name", ["pixels.npy", "found.npy"])
+@pytest.mark.parametrize("name", ["pixels.npy", "confidence.npy", "framing.json"])
 @pytest.mark.parametrize("fault", ["flipped", "cut", "removed"])
 def test_a_damaged_cache_is_made_again(cells, store: Store, capsys, name: str, fault: str):
     framing = FramingSpec(name="cell")

@@ -119,13 +119,11 @@ class OwnCells(CellDataset):
             read.insert(0, self.labelled.read(labelled, size))
         return torch.cat(read)
 
-    def originals(
-        self, indices: Sequence[int], use: Callable[[int, Pixels], None], *, least: int = 1
-    ) -> None:
+    def originals(self, indices: Sequence[int], use: Callable[[int, Pixels], None], least: int = 1) -> None:
         """See `CellDataset.originals`."""
         labelled, images = self._parted(indices)
         if self.labelled is not None and labelled:
-            self.labelled.originals(labelled, use, least=least)
+            self.labelled.originals(labelled, use, least)
         decode_every(
             [(image, None) for image in images],
             lambda place, image: use(len(labelled) + place, np.array(image)),

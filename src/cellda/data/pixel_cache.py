@@ -231,9 +231,7 @@ def _fitted(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) ->
             for start in range(0, len(rows), CHUNK):
                 part = rows[start : start + CHUNK]
                 with suppress(DataError):  # listed when the images are decoded to be kept
-                    dataset.originals(
-                        part, lambda _place, image: found.append(framing.measure(image)), least=size
-                    )
+                    dataset.originals(part, lambda _place, image: found.append(framing.measure(image)), size)
                 advance(len(part))
     fitted = spec.fitted(found)
     text = json.dumps(fitted.model_dump(mode="json"))

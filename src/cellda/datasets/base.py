@@ -233,20 +233,17 @@ class CellDataset(FileContents, DataCard):
         self,
         indices: Sequence[int],
         use: Callable[[int, "Pixels"], None],
-        *,
-        least: int = 1,  # noqa: ARG002 (of rendered cells)
+        least: int = 1,  # noqa: ARG002
     ) -> None:
-        """Decode cells at their own size.
+        """Call `use` with the position of each cell in `indices` and its image in its own size, from several threads.
 
-        Args:
-            indices: Which cells.
-            use: Called with the position of a cell in `indices` and its image, in any order and from several threads.
-            least: Side in pixels that rendered cells have at least; it has no effect on the others.
+        Rendered cells have a side of at least `least` pixels.
 
         Raises:
             DataError: If files cannot be decoded; the message lists them all.
         """
-        decode_every(self._places(indices), lambda place, image: use(place, np.array(image)), bits=self.bits)
+        files = self._places(indices)
+        decode_every(files, lambda place, image: use(place, np.array(image)), bits=self.bits)
 
     def framed(
         self, indices: Sequence[int], size: int, framing: "Framing"
@@ -259,14 +256,7 @@ class CellDataset(FileContents, DataCard):
         Raises:
             DataError: If files cannot be decoded; the message lists them all.
         """
-        out = np.empty((len(indices), size, size, 3), dtype=np.uint8)
-        confidence = np.zeros(len(indices), dtype=np.float32)
-
-        def fill(place: int, image: "Pixels") -> None:
-            out[place], confidence[place] = framing.frame(image, size)
-
-        self.originals(indices, fill, least=size)
-        return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(confidence)
+        return framing.frame_all(lambda use: self.originals(indices, use, size), len(indices), size)
 
     def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every cell completely and say which cannot be used: row of the table -> reason.

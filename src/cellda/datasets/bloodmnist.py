@@ -151,8 +151,7 @@ class Bloodmnist(CellDataset):
         self,
         indices: Sequence[int],
         use: Callable[[int, "Pixels"], None],
-        *,
-        least: int = 1,  # noqa: ARG002 (of rendered cells)
+        least: int = 1,  # noqa: ARG002
     ) -> None:
         """Read cells at their published size.
 

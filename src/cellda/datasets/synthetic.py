@@ -98,9 +98,7 @@ class Synthetic(CellDataset):
         """Render cells `indices` at `size` x `size` pixels, in batches."""
         return render(self.keys(indices), self.domain, size)
 
-    def originals(
-        self, indices: Sequence[int], use: Callable[[int, "Pixels"], None], *, least: int = 1
-    ) -> None:
+    def originals(self, indices: Sequence[int], use: Callable[[int, "Pixels"], None], least: int = 1) -> None:
         """See `CellDataset.originals`."""
         for place, image in enumerate(self.read(indices, max(least, OWN_SIZE)).permute(0, 2, 3, 1)):
             use(place, image.contiguous().numpy())

@@ -1,13 +1,14 @@
 """The base class of framings, which choose a part of one decoded image and cut it out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
+from torch import Tensor
 
 from cellda.framing.scale import ALIKE, Found
 from cellda.imaging.nucleus import Pixels as Pixels
@@ -92,6 +93,28 @@ class Framing(ABC):
         box, confidence = self.judged(image)
         shown = Image.fromarray(image if box is None else cut(image, box))
         return np.asarray(shown.resize((size, size), Image.Resampling.BILINEAR)), confidence
+
+    def frame_all(
+        self, each: Callable[[Callable[[int, Pixels], None]], None], count: int, size: int
+    ) -> tuple[UInt8[Tensor, "n 3 size size"], Float[Tensor, " n"]]:
+        """Frame several images.
+
+        Args:
+            each: Calls what it is given with the number and the pixels of each image, in any order.
+            count: Number of images.
+            size: Side of the results in pixels.
+
+        Returns:
+            The framed images, channels-last in memory, and the confidence in each.
+        """
+        out = np.empty((count, size, size, 3), dtype=np.uint8)
+        confidence = np.zeros(count, dtype=np.float32)
+
+        def fill(place: int, image: Pixels) -> None:
+            out[place], confidence[place] = self.frame(image, size)
+
+        each(fill)
+        return torch.from_numpy(out).permute(0, 3, 1, 2), torch.from_numpy(confidence)
 
 
 def cut(image: Pixels, box: Box) -> Pixels:
