@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cellda.datasets.reading.cell_table import cell_table
     from cellda.datasets.reading.layout import images_below, locate
     from cellda.errors import ConfigurationError, DataError
-    from cellda.framing.base import Box, Framing, Pixels
+    from cellda.framing.base import Box, Found, Framing, Pixels
     from cellda.models.classifier import CellClassifier
     from cellda.models.heads.base import Head
     from cellda.models.heads.linear import Linear
@@ -47,7 +47,7 @@ else:
             "datasets.reading.cell_table": ["cell_table"],
             "datasets.reading.layout": ["images_below", "locate"],
             "errors": ["ConfigurationError", "DataError"],
-            "framing.base": ["Box", "Framing", "Pixels"],
+            "framing.base": ["Box", "Found", "Framing", "Pixels"],
             "models.classifier": ["CellClassifier"],
             "models.heads.base": ["Head"],
             "models.heads.linear": ["Linear"],
@@ -93,6 +93,7 @@ __all__ = [
     "FeatureAdapter",
     "FeatureExamples",
     "Features",
+    "Found",
     "Framing",
     "Head",
     "ImageExamples",

@@ -13,6 +13,7 @@ from cellda import CellClassifier, Recipe
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
+from cellda.framing.spec import FramingSpec
 from cellda.models import saved
 from cellda.source_models.cards import Card
 from tiny import SIDE, model_folder, quiet, target
@@ -172,7 +173,8 @@ def test_the_unchanged_model_predicts_what_it_predicts_alone(folder: Path, tmp_p
     result = run(Recipe(source_model=folder, **{**QUICK, "adapter": "none"}), tmp_path, aim)
     model = CellClassifier.load(folder)
     rows = [list(aim.table["path"]).index(path) for path in result.predictions["path"]]
-    pixels, _ = aim.framed(range(len(aim)), SIDE, model.framing_spec.build())
+    framing = FramingSpec.model_validate(result.record.framed[aim.full_name].framing)
+    pixels, _ = aim.framed(range(len(aim)), SIDE, framing.build())
     with torch.no_grad():
         alone = model.for_inference().probabilities(pixels[rows])
     columns = [name for name in result.predictions if name.startswith("p_")]

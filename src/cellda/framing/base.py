@@ -10,7 +10,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from cellda.framing.scale import ALIKE, Found
+from cellda.framing.scale import ALIKE
+from cellda.framing.scale import Found as Found
 from cellda.imaging.nucleus import Pixels as Pixels
 from cellda.imaging.nucleus import look
 from cellda.imaging.padding import background, find_smear
