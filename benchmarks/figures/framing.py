@@ -22,8 +22,9 @@ from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.decode import decode
-from cellda.framing.base import Pixels
-from cellda.framing.cell import Cell, Nucleus, find_nucleus
+from cellda.framing.base import Framing, Pixels
+from cellda.framing.cell import Nucleus, find_nucleus
+from cellda.framing.spec import FramingSpec
 from cellda.imaging.nucleus import Mask
 from cellda.reporting.figures import contact_sheet, save_figure
 
@@ -41,7 +42,7 @@ def own_size(dataset: CellDataset, row: int) -> Pixels:
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
-def outlined(image: Pixels, nucleus: Nucleus, framing: Cell) -> Image.Image:
+def outlined(image: Pixels, nucleus: Nucleus, framing: Framing) -> Image.Image:
     """The image with the nucleus and the square drawn in."""
     mask = resized(nucleus.mask, image)
     inner = mask & np.roll(mask, 1, 0) & np.roll(mask, -1, 0) & np.roll(mask, 1, 1) & np.roll(mask, -1, 1)
@@ -61,7 +62,7 @@ def resized(mask: Mask, image: Pixels) -> Mask:
     return np.asarray(Image.fromarray(mask).resize((image.shape[1], image.shape[0])))
 
 
-def picture_rows(images: Sequence[Pixels], framing: Cell) -> list[Tensor]:
+def picture_rows(images: Sequence[Pixels], framing: Framing) -> list[Tensor]:
     """For every `COLUMNS` images, a row with the squares and a row with the crops."""
     rows = []
     for start in range(0, len(images), COLUMNS):
@@ -101,7 +102,7 @@ def found_in(dataset: CellDataset, images: Sequence[Pixels]) -> dict[str, object
     }
 
 
-def against_masks(dataset: CellDataset, framing: Cell) -> pd.DataFrame:
+def against_masks(dataset: CellDataset, framing: Framing) -> pd.DataFrame:
     """One row per cell of Jiangxi Tecom: label, and how well nucleus and square fit the published mask."""
     rows = []
     for row in range(len(dataset)):
@@ -127,6 +128,12 @@ def against_masks(dataset: CellDataset, framing: Cell) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def fitted(images: Sequence[Pixels]) -> Framing:
+    """The framing by the scale of these images."""
+    spec = FramingSpec(name="cell")
+    return spec.fitted([spec.build().measure(image) for image in images]).build()
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Draw the pictures and measure."""
     parser = arguments(__doc__)
@@ -134,16 +141,18 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=300, help="cells of each dataset (default: 300)")
     parser.add_argument("--seed", type=int, default=0, help="which cells (default: 0)")
     chosen = parser.parse_args(given)
-    framing, found = Cell(), []
+    found = []
     for dataset in datasets_of(chosen.data, chosen.datasets):
         labels = list(dataset.table["label"])
+        rows = balanced_sample(labels, chosen.cells, chosen.seed)
+        images = [own_size(dataset, row) for row in rows]
+        framing = fitted(images)
         shown = [own_size(dataset, row) for row in balanced_sample(labels, SHOWN, chosen.seed)]
         pictures = picture_rows(shown, framing)
         titles = ["found", "cut"] * (len(pictures) // 2)
         file = chosen.out / f"framing_{dataset.full_name.replace('/', '_')}.png"
         print(save_figure(contact_sheet(pictures, titles, title=title_of(dataset)), file, dpi=100))
-        rows = balanced_sample(labels, chosen.cells, chosen.seed)
-        found.append(found_in(dataset, [own_size(dataset, row) for row in rows]))
+        found.append(found_in(dataset, images))
         if dataset.name == "jiangxi_tecom":
             fits = against_masks(dataset, framing)
             by_class = fits.groupby("label").mean().reset_index()

@@ -33,7 +33,7 @@ from PIL import Image
 from benchmarks.common.options import arguments, command
 from benchmarks.common.results import write_table
 from benchmarks.common.sampling import balanced_sample
-from benchmarks.figures.framing import CELL, NUCLEUS, own_size, resized
+from benchmarks.figures.framing import CELL, NUCLEUS, fitted, own_size, resized
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.decode import decode
@@ -41,7 +41,6 @@ from cellda.datasets.rendering import DOMAINS, CellKey, draw_scene, render
 from cellda.errors import ConfigurationError
 from cellda.framing.base import Box, Pixels
 from cellda.framing.cell import find_nucleus
-from cellda.framing.spec import FramingSpec
 from cellda.imaging.nucleus import Mask
 from cellda.taxonomy import CLASSES
 
@@ -179,8 +178,7 @@ CROPS: dict[str, Callable[[Known, np.random.Generator], Known]] = {
 
 def boxes(images: Sequence[Pixels]) -> list[Box]:
     """What the framing shows of the images of one dataset."""
-    spec = FramingSpec(name="cell")
-    framing = spec.fitted([spec.build().measure(image) for image in images]).build()
+    framing = fitted(images)
     return [framing.box(image) or (0, 0, image.shape[1], image.shape[0]) for image in images]
 
 
