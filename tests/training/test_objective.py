@@ -39,7 +39,7 @@ def test_an_objective_sees_every_step_and_its_own_parameters_train() -> None:
     labelled, pool = brightness_set(per_class=2), replace(brightness_set(seed=1), known_labels=None)
     examples, objective = ImageExamples(labelled, pool), Counting()
     Trainer("cpu").fit(
-        small_net(), examples, quick(epochs=3), seed=0, mix=Mix((12, 24), per_epoch=16), objective=objective
+        small_net(), examples, quick(epochs=3), seed=0, order=Mix((12, 24), per_epoch=16), objective=objective
     )
     assert len(objective.steps) == objective.after == 3 * (2 * 16 // 8)
     assert objective.own.item() < 3

@@ -63,7 +63,7 @@ class Shot(Training, Pooled, Adapter):
                 self,
                 seed=context.seed * self.rounds + number,
                 work=Work(Stage.ADAPT, self.name),
-                mix=Mix((len(pool),), per_epoch=min(len(pool), self.images)),
+                order=Mix((len(pool),), per_epoch=min(len(pool), self.images)),
                 objective=OfLogits(self.loss, head_in_use=True),
             )
         return model

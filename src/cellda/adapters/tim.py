@@ -63,7 +63,7 @@ class TIM(PooledFeatures, HeadTraining):
             self,
             seed=context.seed,
             work=Work(Stage.ADAPT, self.name),
-            mix=Mix(lengths, per_epoch=min(max(lengths), REPEATS * min(lengths))),
+            order=Mix(lengths, per_epoch=min(max(lengths), REPEATS * min(lengths))),
             objective=OfLogits(self.loss),
         )
         return head
