@@ -44,6 +44,7 @@ EDITS: dict[str, Any] = {
     "training.holdout": 0.0,
     "training.mixstyle": 0.5,
     "training.stain_jitter": 1.0,
+    "training.pooling": "root",
     "few_shot.n": 48,
     "few_shot.draw": 2,
     "few_shot.kind": "random",

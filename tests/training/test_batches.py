@@ -5,10 +5,11 @@ import warnings
 from collections import Counter
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellda.training.batches import Batches, Mix, Pool
+from cellda.training.batches import Batches, Mix, Pool, order_of
 
 QUICK = settings(max_examples=60)
 lengths_ = st.lists(st.integers(3, 40), min_size=1, max_size=4)  # at most 14 repeats, so no warning
@@ -86,6 +87,12 @@ def test_pooled_groups_count_by_the_square_root_of_their_size(sizes, batch_size,
         assert abs(sum(seen) - unit * math.sqrt(size)) <= 1
         assert max(seen) - min(seen) <= 1  # nothing comes again before everything of the group came
         offset += size
+
+
+def test_a_group_is_a_class_of_a_source() -> None:
+    labels = [torch.tensor([0, 0, 0, 0, 5]), torch.tensor([5, 5])]
+    assert order_of("root", labels, ("a", "b")) == Pool([0, 0, 0, 0, 5, 11, 11])
+    assert order_of("equal", labels, ("a", "b")) == Mix((5, 2), ("a", "b"))
 
 
 def test_pooled_epochs_are_shuffled_and_their_own() -> None:

@@ -31,9 +31,8 @@ from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds
 from cellda.selection.search import search
 from cellda.selection.selectors.base import Use
-from cellda.taxonomy import CLASSES
 from cellda.text import counted
-from cellda.training.batches import Mix, Order, Pool
+from cellda.training.batches import order_of
 from cellda.training.checkpoints import trained_once
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
@@ -124,6 +123,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
         whole = run.source_sets(model.normalizer)
         splits = source_splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
+        names = tuple(source.name for source in recipe.sources)
 
         def train() -> list[float]:
             with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
@@ -133,7 +133,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
                     recipe.training,
                     seed=recipe.seed,
                     work=Work(Stage.TRAIN_SOURCE),
-                    order=pooled(run, parts),
+                    order=order_of(recipe.training.pooling, [part.labels for part in parts], names),
                     checkpoints=folder / WORKING / "checkpoints",
                 )
 
@@ -243,22 +243,6 @@ def look_back(run: Run, trainer: Trainer, model: CellClassifier) -> None:
             for dataset, (images, (rows, _)) in zip(run.sources, trained, strict=True)
         ]
     model.seen = seen_in_adaptation(trainer, model, target, source)
-
-
-def pooled(run: Run, parts: Sequence[ImageSet]) -> Order:
-    """The order in which the training images of the sources are seen."""
-    names = tuple(source.name for source in run.recipe.sources)
-    match run.recipe.training.pooling:
-        case "equal":
-            return Mix(tuple(map(len, parts)), names)
-        case "root":
-            return Pool(
-                [
-                    number * len(CLASSES) + label
-                    for number, part in enumerate(parts)
-                    for label in part.labels.tolist()
-                ]
-            )
 
 
 def source_splits(run: Run, sets: Sequence[ImageSet]) -> list[tuple[list[int], list[int]]]:

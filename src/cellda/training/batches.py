@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -102,6 +102,22 @@ class Pool:
             for own, start, end in zip(members, [0, *ends[:-1]], ends, strict=True)
         ]
         return torch.cat(chosen)[torch.randperm(len(self), generator=generator)]
+
+
+def order_of(pooling: Literal["equal", "root"], labels: Sequence[Tensor], names: tuple[str, ...]) -> Order:
+    """The order in which the images of sources are seen.
+
+    Args:
+        pooling: How they are mixed (`SourceTraining.pooling`).
+        labels: Class indices of the images of each source, `(n,)`.
+        names: Names of the sources, for warnings.
+    """
+    match pooling:
+        case "equal":
+            return Mix(tuple(map(len, labels)), names)
+        case "root":
+            classes = 1 + max(int(own.max()) for own in labels)
+            return Pool([number * classes + int(label) for number, own in enumerate(labels) for label in own])
 
 
 def _rounds(length: int, count: int, generator: Generator) -> Tensor:
