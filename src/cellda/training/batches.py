@@ -94,7 +94,7 @@ class Pool:
     def positions(self, generator: Generator) -> Tensor:
         """Examples of all groups, shuffled."""
         group = torch.as_tensor(self.groups)
-        members = [(group == number).nonzero()[:, 0] for number in group.unique()]
+        members = [(group == number).nonzero()[:, 0] for number in sorted(set(self.groups))]
         shares = [math.sqrt(len(own)) for own in members]
         ends = [round(len(self) * sum(shares[: place + 1]) / sum(shares)) for place in range(len(shares))]
         chosen = [
