@@ -45,6 +45,7 @@ EDITS: dict[str, Any] = {
     "training.mixstyle": 0.5,
     "training.stain_jitter": 1.0,
     "training.pooling": "root",
+    "training.compared": "own",
     "few_shot.n": 48,
     "few_shot.draw": 2,
     "few_shot.kind": "random",

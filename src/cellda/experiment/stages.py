@@ -37,6 +37,7 @@ from cellda.training.checkpoints import trained_once
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
+from cellda.training.objective import objective_of
 
 SOURCE_RECORD = "source.json"
 HELD_OUT = "held_out.parquet"
@@ -123,7 +124,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
         whole = run.source_sets(model.normalizer)
         splits = source_splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
-        names = tuple(source.name for source in recipe.sources)
+        names, labels = tuple(source.name for source in recipe.sources), [part.labels for part in parts]
 
         def train() -> list[float]:
             with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
@@ -133,7 +134,8 @@ def source_model(run: Run, trainer: Trainer) -> Path:
                     recipe.training,
                     seed=recipe.seed,
                     work=Work(Stage.TRAIN_SOURCE),
-                    order=order_of(recipe.training.pooling, [part.labels for part in parts], names),
+                    order=order_of(recipe.training.pooling, labels, names),
+                    objective=objective_of(recipe.training, labels),
                     checkpoints=folder / WORKING / "checkpoints",
                 )
 

@@ -1,15 +1,16 @@
 """What a training step minimises: cross-entropy, or the objective of a method."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomy import CLASSES, UNLABELLED
+from cellda.training.settings import SourceTraining
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,44 @@ class CrossEntropy:
 
     def after_step(self) -> None:
         """Nothing."""
+
+
+class WithinSources(CrossEntropy):
+    """Cross-entropy in which each image is compared only among the classes that its source holds.
+
+    Where sources hold different classes, the look of a source tells much about the class, and plain cross-entropy learns it:
+    an image that looks like a source of two classes becomes one of the two. Here a source says nothing about the classes that it
+    does not hold, so only what separates the classes within a source is learned.
+
+    Args:
+        held: `(sources, classes)` true where a source holds a class.
+        label_smoothing: Probability mass spread over the classes of the source.
+    """
+
+    def __init__(self, held: Bool[Tensor, "s c"], label_smoothing: float = 0.0) -> None:
+        super().__init__(label_smoothing)
+        self.held = held
+
+    def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
+        """The mean over the examples, which all have labels."""
+        logits: Tensor = module(step.inputs)
+        held = self.held.to(logits.device)[list(step.parts)]
+        logs = logits.masked_fill(~held, -torch.inf).log_softmax(1)
+        right = F.nll_loss(logs, step.labels)
+        spread = logs.masked_fill(~held, 0).sum(1) / held.sum(1)
+        return (1 - self.label_smoothing) * right - self.label_smoothing * spread.mean()
+
+
+def objective_of(settings: SourceTraining, labels: Sequence[Int[Tensor, " n"]]) -> CrossEntropy:
+    """What source training minimises.
+
+    Args:
+        settings: Says how labels are smoothed and among which classes images are compared.
+        labels: Class indices of the training images of each source.
+    """
+    match settings.compared:
+        case "all":
+            return CrossEntropy(settings.label_smoothing)
+        case "own":
+            held = torch.stack([own.bincount(minlength=len(CLASSES)) > 0 for own in labels])
+            return WithinSources(held, settings.label_smoothing)
