@@ -98,7 +98,7 @@ class WithinSources(CrossEntropy):
     """Cross-entropy in which each image is compared only among the classes that its source holds.
 
     Where sources hold different classes, the look of a source tells much about the class, and plain cross-entropy learns it:
-    an image that looks like a source of two classes becomes one of the two. Here a source says nothing about the classes that it
+    an image that looks like a source of two classes becomes one of the two. Here a source says nothing about classes that it
     does not hold, so only what separates the classes within a source is learned.
 
     Args:
