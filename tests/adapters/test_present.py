@@ -34,7 +34,14 @@ SMALL = {
     "source_images": 12,
     "neighbours": 3,
 }
-NAMES = [*cellda.adapters.names(), "tta+lame", "full+tta", "logistic+prior_correction", "adabn+lp_ft", "tim+lame"]
+NAMES = [
+    *cellda.adapters.names(),
+    "tta+lame",
+    "full+tta",
+    "logistic+prior_correction",
+    "adabn+lp_ft",
+    "tim+lame",
+]
 
 
 def small(name: str) -> Adapter:

@@ -14,15 +14,15 @@ from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.models import heads
 from cellda.models.heads.base import ABSENT, absent
 from cellda.models.heads.linear import Linear
-from cellda.models.heads.prior import Prior
 from cellda.models.heads.present import Present
+from cellda.models.heads.prior import Prior
 from cellda.models.saved import described
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomy import CLASSES, UNLABELLED
 from cellda.training.objective import cross_entropy
-from described import described as fields
 from described import describe
+from described import described as fields
 
 BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
 KEPT = ("lymphocyte", "neutrophil")
@@ -136,9 +136,13 @@ def test_a_model_can_be_narrowed_and_not_widened() -> None:
         match="made for images that show only lymphocyte, monocyte, neutrophil.*narrowed, not widened to basophil",
     ):
         model.with_present(("basophil", *KEPT))
-    with pytest.raises(ConfigurationError, match="at least two classes.*of lymphocyte, monocyte, neutrophil; got monocyte"):
+    with pytest.raises(
+        ConfigurationError, match="at least two classes.*of lymphocyte, monocyte, neutrophil; got monocyte"
+    ):
         model.with_present(["monocyte"])
-    with pytest.raises(UnknownNameError, match="'monocite' is not a class of this model; did you mean 'monocyte'"):
+    with pytest.raises(
+        UnknownNameError, match="'monocite' is not a class of this model; did you mean 'monocyte'"
+    ):
         model.with_present(("monocite", "neutrophil"))
     assert model.head.description == before.description
     assert model.with_present(KEPT).present == KEPT
@@ -147,7 +151,9 @@ def test_a_model_can_be_narrowed_and_not_widened() -> None:
 
 @pytest.mark.parametrize("wrong", [[1], [1, 1], [3, 1], [1, 6], [-1, 2], []])
 def test_a_head_for_other_than_two_classes_is_refused(wrong) -> None:
-    with pytest.raises(ConfigurationError, match="at least two different numbers of classes in order, from 0 to 5"):
+    with pytest.raises(
+        ConfigurationError, match="at least two different numbers of classes in order, from 0 to 5"
+    ):
         heads.create("present", 8, 6, present=wrong, inner={"name": "mlp"})
 
 

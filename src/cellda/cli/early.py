@@ -224,6 +224,7 @@ def check_edits(edits: Mapping[str, Any]) -> None:
     from cellda.plugins.options import describe
     from cellda.plugins.settings import Settings
     from cellda.recipe import Recipe
+    from cellda.recipe.fields import PresentClasses
 
     def fields(settings: type[Settings]) -> dict[str, Any]:
         return {name: (field.annotation, field) for name, field in settings.model_fields.items()}
@@ -240,6 +241,7 @@ def check_edits(edits: Mapping[str, Any]) -> None:
         **fields(Recipe),
         "backbone": (create_model("Backbone", __base__=Settings, **fields(Backbone)), {}),
         "source_model": (Any, None),  # a path may be relative to a recipe file
+        "present": (PresentClasses, None),
         "sources": names(datasets.registry),
         "normalizer": names(normalizers.registry),
         "target_normalizer": names(normalizers.registry),
