@@ -120,7 +120,9 @@ def test_labelled_cells_of_other_classes_are_refused_before_the_work(tmp_path, w
     )
     with pytest.raises(ConfigurationError, match=message):
         run(chosen, tmp_path, ward)
-    with pytest.raises(ConfigurationError, match="12 labelled cells are of other classes in .*lymphocyte 12"):
+    with pytest.raises(
+        ConfigurationError, match=r"12 labelled cells are of other classes in .*lymphocyte 12"
+    ):
         adapt(chosen, ward, store=tmp_path, progress=False)
     # They are a statement too, even if the adapter does not use them.
     picture(tmp_path / "new" / "1.png")
@@ -196,7 +198,7 @@ def test_a_source_model_that_was_narrowed_can_be_narrowed_further(tmp_path, ward
     )
     for wider in (("basophil", *KEPT), None):
         with pytest.raises(
-            ConfigurationError, match="was made for images that show only lymphocyte.*narrowed, not widened"
+            ConfigurationError, match=r"was made for images that show only lymphocyte.*narrowed, not widened"
         ):
             Recipe(source_model=narrow, present=wider)
     fields = {

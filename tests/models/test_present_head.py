@@ -133,11 +133,11 @@ def test_a_model_can_be_narrowed_and_not_widened() -> None:
     before = deepcopy(model.head)
     with pytest.raises(
         ConfigurationError,
-        match="made for images that show only lymphocyte, monocyte, neutrophil.*narrowed, not widened to basophil",
+        match=r"made for images that show only lymphocyte, monocyte, neutrophil.*narrowed, not widened to basophil",
     ):
         model.with_present(("basophil", *KEPT))
     with pytest.raises(
-        ConfigurationError, match="at least two classes.*of lymphocyte, monocyte, neutrophil; got monocyte"
+        ConfigurationError, match=r"at least two classes.*of lymphocyte, monocyte, neutrophil; got monocyte"
     ):
         model.with_present(["monocyte"])
     with pytest.raises(
