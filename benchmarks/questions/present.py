@@ -37,7 +37,9 @@ def stated(predictions: pd.DataFrame) -> pd.DataFrame:
         # Stored probabilities are rounded: where those of all classes that the target holds are 0, none is preferred.
         p[:, held] += 1e-9
         p /= p.sum(1, keepdims=True)
-        known = part.assign(predicted=np.array(CLASSES)[p.argmax(1)], **dict(zip(PROBABILITIES, p.T, strict=True)))
+        known = part.assign(
+            predicted=np.array(CLASSES)[p.argmax(1)], **dict(zip(PROBABILITIES, p.T, strict=True))
+        )
         parts.append(known.assign(present="+".join(CLASSES[number] for number in held)))
     return pd.concat(parts)
 
@@ -46,7 +48,10 @@ def compared(predictions: pd.DataFrame) -> pd.DataFrame:
     """Means over runs of every measure, one row per condition and target, without and with the statement."""
     tables = {"": predictions, "_present": stated(predictions)}
     means = [
-        scores(table, resamples=0).groupby(["condition", "target"], sort=False)[list(MEASURED)].mean().add_suffix(suffix)
+        scores(table, resamples=0)
+        .groupby(["condition", "target"], sort=False)[list(MEASURED)]
+        .mean()
+        .add_suffix(suffix)
         for suffix, table in tables.items()
     ]
     known = tables["_present"].groupby(["condition", "target"], sort=False)["present"].first()
