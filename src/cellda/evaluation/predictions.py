@@ -39,7 +39,7 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
     """A prediction table with the columns of `COLUMNS` in their order and types.
 
     Args:
-        frame: A table with at least these columns; others are dropped. Without `present`, nothing was known of the classes.
+        frame: A table with at least these columns; others are dropped. With all facts but `present`, nothing was known.
         where: The name of the table in messages.
 
     Returns:
@@ -50,7 +50,9 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
         DataError: If columns are missing or rows break the schema: an unknown class or protocol, a null, a negative
             number, probabilities that do not sum to 1, a duplicate row, or a run whose facts differ between rows.
     """
-    if "present" not in frame.columns:  # tables of earlier versions, in which nothing could be stated
+    if {*FACTS} - {*frame.columns} == {
+        "present"
+    }:  # tables of earlier versions, in which nothing could be stated
         frame = frame.assign(present=ALL_CLASSES)
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
