@@ -55,6 +55,7 @@ EDITS: dict[str, Any] = {
     "search.trials": 5,
     "search.folds": 4,
     "pool": "disjoint",
+    "present": ("lymphocyte", "neutrophil"),
     "twins": "drop",
     "protocol": "paper",
     "seed": 7,

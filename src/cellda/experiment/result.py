@@ -18,6 +18,7 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
+from cellda.experiment.statement import told
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
 from cellda.runtime.given import path_of
@@ -75,6 +76,8 @@ class RunRecord(BaseModel):
         accounts: What was found, used and left out of the target and each source, with a few examples.
         known_to_model: Sources of the recipe's trained source model that hold cells of the target, so that the result is
             optimistic; None if the model has no card, so that this is not known.
+        present: The classes that can occur by the recipe's statement, to which predictions are limited; None if there is none.
+        contradicting: Number of measured cells of each class that the statement excludes; they count as wrong.
         unframed: Number of images of each dataset in which the framing found no cell.
         twins: Number of cells of each dataset that are copies of one image under different classes; the recipe's `twins` says
             whether they were kept or dropped.
@@ -103,6 +106,8 @@ class RunRecord(BaseModel):
     unsupported: tuple[str, ...]
     accounts: tuple[Account, ...]
     known_to_model: tuple[str, ...] | None = ()
+    present: tuple[str, ...] | None = None
+    contradicting: dict[str, int] = {}
     unframed: dict[str, int]
     twins: dict[str, int]
     selector: str | None
@@ -267,16 +272,14 @@ class RunResult:
             lines.append("it is not known whether the source model was trained on cells of the target")
         elif record.known_to_model:
             lines.append(f"optimistic: the source model has seen cells of {', '.join(record.known_to_model)}")
+        lines += told(record.present, record.contradicting, len(self.predictions), record.target)
         for name, count in record.unframed.items():
             lines.append(
                 f"no cell was found in {counted(count, 'image(s)')} of {name}, which {agreeing(count, '(is|are)')} shown whole"
             )
         for name, count in record.twins.items():
-            done = "left out" if record.recipe.get("twins") == "drop" else "used"
-            lines.append(
-                f"{counted(count, 'cell(s)')} of {name} with copies under different classes "
-                f"{agreeing(count, '(was|were)')} {done}"
-            )
+            done = f"{agreeing(count, '(was|were)')} {'left out' if record.recipe.get('twins') == 'drop' else 'used'}"
+            lines.append(f"{counted(count, 'cell(s)')} of {name} with copies under different classes {done}")
         return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
 
     def __str__(self) -> str:

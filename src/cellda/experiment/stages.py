@@ -21,6 +21,7 @@ from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.seen import Cells, seen_in_adaptation, seen_in_training
+from cellda.experiment.statement import held_out
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
@@ -215,7 +216,7 @@ def _measured(
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
         splits = source_splits(run, sets)
         held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
-        measured[Use.HELD_OUT_SOURCE] = tuple(held)
+        measured[Use.HELD_OUT_SOURCE] = held_out(run.recipe, held)
         # Cells that score trials must not be training cells of an adapter that uses the sources.
         kept = (images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False))
         context = replace(context, source=tuple(kept))

@@ -36,6 +36,7 @@ from cellda.experiment.stages import (
     searched,
     source_model,
 )
+from cellda.experiment.statement import contradicting
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
@@ -215,6 +216,8 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         unsupported=tuple(prepared.draw.unsupported),
         accounts=tuple(account.brief() for account in accounts_of(prepared)),
         known_to_model=known_to_model(recipe, prepared.target),
+        present=recipe.present,
+        contradicting=contradicting(recipe, prepared.target, prepared.scored),
         unframed=prepared.unframed,
         twins=twins_found((prepared.target, *prepared.sources)),
         selector=None if prepared.search is None else prepared.search.selector,
@@ -249,6 +252,8 @@ def adapted(
 
     model = fresh_model(prepared) if source is None else CellClassifier.load(source)
     model = model.with_normalizer(normalizer, state)
+    if recipe.present is not None:
+        model = model.with_present(recipe.present)
     needs = adapter.needs
     target = TargetView(
         support=prepared.support(model.normalizer),

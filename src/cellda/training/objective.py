@@ -9,8 +9,26 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cellda.models.heads.base import absent
 from cellda.taxonomy import CLASSES, UNLABELLED
 from cellda.training.settings import SourceTraining
+
+
+def cross_entropy(
+    logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"], label_smoothing: float
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the labelled examples, at least one, with smoothed labels (Szegedy et al. 2016).
+
+    Args:
+        logits: `(B, classes)`.
+        labels: `(B,)` class indices; `UNLABELLED` where there is none.
+        label_smoothing: Probability mass spread over all classes that can occur (`cellda.models.heads.present`).
+    """
+    if not label_smoothing or not (ruled_out := absent(logits)).any():
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, ignore_index=UNLABELLED)
+    fit = F.cross_entropy(logits, labels, ignore_index=UNLABELLED)
+    spread = -logits[labels != UNLABELLED].log_softmax(1)[:, ~ruled_out].mean()
+    return (1 - label_smoothing) * fit + label_smoothing * spread
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ class CrossEntropy:
     """Cross-entropy with smoothed labels (Szegedy et al. 2016) over the labelled examples of the batch.
 
     Args:
-        label_smoothing: Probability mass spread over all classes.
+        label_smoothing: Probability mass spread over all classes that can occur.
         rates: Learning-rate factors, see `Objective`; by default all parameters have the same learning rate.
     """
 
@@ -84,7 +102,7 @@ class CrossEntropy:
 
     def of(self, logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
         """The same for logits that are already computed; at least one of the labels must be known."""
-        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, ignore_index=UNLABELLED)
+        return cross_entropy(logits, labels, self.label_smoothing)
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """None."""
