@@ -69,6 +69,7 @@ SILENT = {
         "models/saved.py",
         "plugins/paths.py",
         "runtime/memory.py",
+        "runtime/given.py",
         "runtime/place.py",
     ),
     "adapt": (
@@ -78,6 +79,7 @@ SILENT = {
         "experiment/estimate.py",
         "experiment/orphans.py",
         "experiment/result.py",
+        "experiment/statement.py",
         "plugins/yaml_text.py",
         "recipe/files.py",
         "runtime/lock.py",
