@@ -62,14 +62,14 @@ def recipe(pool: str, target: str, seed: int) -> Recipe | None:
         framing="cell",
         seed=seed,
         backbone={"image_size": 96},
-        training={"stain_jitter": 1.0, "holdout": 0.1, **training},
+        training={"stain_jitter": 1.0, "holdout": 0.0, **training},
     )
     kept = without(whole, target)
     if kept is None:
         return None
     sizes = [SIZES[source.name] for source in kept.sources]
     an_epoch = sum(sizes) if kept.training.pooling == "root" else len(sizes) * max(sizes)
-    return kept.with_(training={"epochs": max(1, round(PASSES / (0.9 * an_epoch)))})
+    return kept.with_(training={"epochs": max(1, round(PASSES / an_epoch))})
 
 
 def main(given: Sequence[str] | None = None) -> None:
