@@ -9,7 +9,7 @@ done, one file each; finished ones are not computed again, so that a long call m
 processes. Six to ten minutes a model on one CPU core.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from benchmarks.common.releasing import left_out_predictions, scores, without
 from benchmarks.common.results import RESULTS
 from benchmarks.common.study import GRID
 from cellda import Recipe
+from cellda.datasets.spec import Source
 from cellda.evaluation.predictions import PROBABILITIES, read_predictions, write_predictions
 from cellda.experiment.workspace import Workspace
 from cellda.training.loop import Trainer
@@ -41,20 +42,9 @@ POOLS: Mapping[str, tuple[Sequence[Any], dict[str, Any]]] = {
 }
 """Sources, and the fields of `training` that say how they are pooled."""
 
-SIZES = {
-    "barcelona": 2160,
-    "munich_2019": 21,
-    "raabin": 1012,
-    "bccd": 1500,
-    "jin_woo_choi": 250,
-    "jiangxi_tecom": 300,
-    "randomised": 9000,
-}
-"""Cells of each source, from which the epochs are calculated."""
 
-
-def recipe(pool: str, target: str, seed: int) -> Recipe | None:
-    """A pool without a target; None if nothing is left."""
+def recipe(pool: str, target: str, seed: int, cells: Callable[[Source], int]) -> Recipe | None:
+    """A pool without a target; None if nothing is left. `cells` counts those of a source."""
     sources, training = POOLS[pool]
     whole = Recipe.preset("laptop").with_(
         sources=sources,
@@ -67,7 +57,7 @@ def recipe(pool: str, target: str, seed: int) -> Recipe | None:
     kept = without(whole, target)
     if kept is None:
         return None
-    sizes = [SIZES[source.name] for source in kept.sources]
+    sizes = list(map(cells, kept.sources))
     an_epoch = sum(sizes) if kept.training.pooling == "root" else len(sizes) * max(sizes)
     return kept.with_(training={"epochs": max(1, round(PASSES / an_epoch))})
 
@@ -86,11 +76,15 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     chosen = parser.parse_args(given)
     workspace = Workspace(chosen.data, chosen.store)
+
+    def cells(source: Source) -> int:
+        return len(workspace.load(source.name, **source.options))
+
     for seed in chosen.seeds:
         for target in chosen.targets:
             for pool in chosen.pools:
                 file = chosen.results / "predictions" / f"{pool}-{target}-{seed}.parquet"
-                left = recipe(pool, target, seed)
+                left = recipe(pool, target, seed, cells)
                 if left is not None and not file.exists():
                     found = left_out_predictions(left, target, workspace, Trainer(left.device))
                     found["condition"] = pool

@@ -5,6 +5,7 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
+from cellda.errors import ConfigurationError
 from cellda.taxonomy import UNLABELLED
 from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
@@ -145,7 +146,14 @@ def test_with_all_classes_in_every_source_nothing_changes() -> None:
     step = Step(logits, torch.cat(labels), (0,) * 6 + (1,) * 6, 0.0)
     settings = SourceTraining(compared="own")
     torch.testing.assert_close(
-        objective_of(settings, labels).loss(nn.Identity(), step),
-        objective_of(SourceTraining(), labels).loss(nn.Identity(), step),
+        objective_of(settings, labels, "ab").loss(nn.Identity(), step),
+        objective_of(SourceTraining(), labels, "ab").loss(nn.Identity(), step),
     )
-    assert isinstance(objective_of(settings, labels), WithinSources)
+    assert isinstance(objective_of(settings, labels, "ab"), WithinSources)
+
+
+def test_a_source_of_one_class_cannot_be_compared_within_itself() -> None:
+    labels = [torch.arange(6), torch.tensor([2, 2, 2])]
+    with pytest.raises(ConfigurationError, match="at least two classes, and erythroblasts has one"):
+        objective_of(SourceTraining(compared="own"), labels, ["whole", "erythroblasts"])
+    assert type(objective_of(SourceTraining(), labels, ["whole", "erythroblasts"])) is CrossEntropy

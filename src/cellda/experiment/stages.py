@@ -136,7 +136,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
                     seed=recipe.seed,
                     work=Work(Stage.TRAIN_SOURCE),
                     order=order_of(recipe.training.pooling, labels, names),
-                    objective=objective_of(recipe.training, labels),
+                    objective=objective_of(recipe.training, labels, names),
                     checkpoints=folder / WORKING / "checkpoints",
                 )
 

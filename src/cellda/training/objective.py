@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cellda.models.heads.base import absent
+from cellda.errors import ConfigurationError
+from cellda.models.heads.base import ABSENT
 from cellda.taxonomy import CLASSES, UNLABELLED
 from cellda.training.settings import SourceTraining
 
@@ -24,10 +25,12 @@ def cross_entropy(
         labels: `(B,)` class indices; `UNLABELLED` where there is none.
         label_smoothing: Probability mass spread over all classes that can occur (`cellda.models.heads.present`).
     """
-    if not label_smoothing or not (ruled_out := absent(logits)).any():
+    ruled_out = logits == ABSENT
+    if not label_smoothing or not ruled_out.any():
         return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, ignore_index=UNLABELLED)
     fit = F.cross_entropy(logits, labels, ignore_index=UNLABELLED)
-    spread = -logits[labels != UNLABELLED].log_softmax(1)[:, ~ruled_out].mean()
+    logs = logits.log_softmax(1).masked_fill(ruled_out, 0)
+    spread = -(logs.sum(1) / (~ruled_out).sum(1))[labels != UNLABELLED].mean()
     return (1 - label_smoothing) * fit + label_smoothing * spread
 
 
@@ -132,22 +135,30 @@ class WithinSources(CrossEntropy):
         """The mean over the examples, which all have labels."""
         logits: Tensor = module(step.inputs)
         held = self.held.to(logits.device)[list(step.parts)]
-        logs = logits.masked_fill(~held, -torch.inf).log_softmax(1)
-        right = F.nll_loss(logs, step.labels)
-        spread = logs.masked_fill(~held, 0).sum(1) / held.sum(1)
-        return (1 - self.label_smoothing) * right - self.label_smoothing * spread.mean()
+        return self.of(logits.masked_fill(~held, ABSENT), step.labels)
 
 
-def objective_of(settings: SourceTraining, labels: Sequence[Int[Tensor, " n"]]) -> CrossEntropy:
+def objective_of(
+    settings: SourceTraining, labels: Sequence[Int[Tensor, " n"]], names: Sequence[str]
+) -> CrossEntropy:
     """What source training minimises.
 
     Args:
         settings: Says how labels are smoothed and among which classes images are compared.
         labels: Class indices of the training images of each source.
+        names: Names of the sources, for messages.
+
+    Raises:
+        ConfigurationError: If a source holds a single class, so that nothing in it could be compared.
     """
     match settings.compared:
         case "all":
             return CrossEntropy(settings.label_smoothing)
         case "own":
             held = torch.stack([own.bincount(minlength=len(CLASSES)) > 0 for own in labels])
+            if single := [name for name, own in zip(names, held, strict=True) if own.sum() < 2]:
+                raise ConfigurationError(
+                    f"With training.compared='own', a source needs at least two classes, and {', '.join(single)} has one: "
+                    "leave it out, or set training.compared='all'."
+                )
             return WithinSources(held, settings.label_smoothing)
