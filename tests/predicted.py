@@ -17,6 +17,7 @@ def run(
     adapter: str = "",
     labels_used: int = 24,
     oracle: bool = False,
+    present: str = "all",
 ) -> pd.DataFrame:
     """70 predictions of one run; `skill` is the logit of the true class, and names of bounds make bounds."""
     rng = np.random.default_rng([draw, len(target), int(10 * skill)])
@@ -32,7 +33,7 @@ def run(
         "labels_used": labels_used,
         "source": "barcelona",
     }
-    facts |= {"adapter": adapter or condition, "oracle": oracle, "bound": bound}
+    facts |= {"adapter": adapter or condition, "oracle": oracle, "bound": bound, "present": present}
     key = Condition(name=condition, **facts).columns()
     key |= {"target": target, "draw": draw, "seed": 0, "protocol": "clean"}
     rows = {

@@ -80,7 +80,7 @@ def make(release: Release, workspace: Workspace, home: Path) -> Path:
     held_out = {part.dataset.full_name: scores(predicted(run, trainer, model, part)) for part in parts.held}
     model.seen = seen_in_training(trainer, model, parts.trained, parts.held)
     left_out = {
-        name: left_out_scores(less, name, workspace, trainer)
+        name: scores(left_out_predictions(less, name, workspace, trainer))
         for name in release.left_out
         if (less := without(recipe, name)) is not None
     }
@@ -119,14 +119,14 @@ def parts_of(run: Run, model: CellClassifier) -> Parts:
     return parts
 
 
-def left_out_scores(recipe: Recipe, name: str, workspace: Workspace, trainer: Trainer) -> Scores:
-    """Scores on all cells of a dataset, of a model that was trained without it."""
+def left_out_predictions(recipe: Recipe, name: str, workspace: Workspace, trainer: Trainer) -> pd.DataFrame:
+    """Predictions of all cells of a dataset, by a model that was trained without it."""
     run, model = trained(recipe, workspace, trainer)
     dataset = workspace.load(name)
     pixels = cached_pixels(dataset, recipe.backbone.image_size, workspace.store, recipe.framing)
     rows, groups = torch.arange(len(dataset)), tuple(dataset.effective_groups())
     images = ImageSet(pixels, rows, model.normalizer, dataset.labels, groups)
-    return scores(predicted(run, trainer, model, Cells(dataset, images)))
+    return predicted(run, trainer, model, Cells(dataset, images))
 
 
 def predicted(run: Run, trainer: Trainer, model: CellClassifier, cells: Cells) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from cellda.errors import UnknownNameError
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.text import shortened
 
 CLASSES: tuple[str, ...] = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
@@ -143,6 +143,30 @@ _TRANSLATED: dict[str | None, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Names in German, French and Spanish by their class."""
+
+
+def statement(names: Iterable[str]) -> tuple[str, ...] | None:
+    """Which classes can occur, from their names in any order: in class order, and None for all of them.
+
+    >>> statement(["neutrophil", "lymphocyte"])
+    ('lymphocyte', 'neutrophil')
+
+    Raises:
+        UnknownNameError: If a name is not one of `CLASSES`; the message suggests the nearest ones.
+        ConfigurationError: If there are fewer than two different names.
+    """
+    given = list(dict.fromkeys(names))
+    for name in given:
+        if name not in CLASSES:
+            raise UnknownNameError(
+                f"'{shortened(name, 80)}' is not one of the classes; {nearest(name, CLASSES)}"
+            )
+    if len(given) < 2:
+        raise ConfigurationError(
+            f"present names the classes that can occur, at least two different ones of {', '.join(CLASSES)}; got "
+            f"{', '.join(given) or 'none'}."
+        )
+    return None if len(given) == len(CLASSES) else tuple(name for name in CLASSES if name in given)
 
 
 def _key(name: str) -> str:

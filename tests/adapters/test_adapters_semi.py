@@ -128,10 +128,10 @@ def test_batches_hold_support_pool_and_sources_in_equal_parts(name) -> None:
     call = spy.call
     assert call.module is model
     assert call.seed == 5
-    assert call.mix.per_epoch == 12
+    assert call.order.per_epoch == 12
     assert call.examples.sets[:2] == (target.support, target.pool)
-    assert call.mix.lengths == (12, 30, 24)[: 3 if name in ALIGNING else 2]
-    assert len(call.examples) == sum(call.mix.lengths)
+    assert call.order.lengths == (12, 30, 24)[: 3 if name in ALIGNING else 2]
+    assert len(call.examples) == sum(call.order.lengths)
     assert type(call.examples) is (Views if name in VIEWS else ImageExamples)
     assert call.examples.stain_jitter == adapter.stain_jitter == 1.0
     for source in call.examples.sets[2:]:  # in equal parts of every class of every source

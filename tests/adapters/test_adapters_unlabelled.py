@@ -448,7 +448,7 @@ def test_tim_trains_the_head_on_support_and_pool_in_equal_parts(source, monkeypa
     model = adapted(source, "tim")
     ((module, examples, options),) = given
     assert module is model.head
-    assert options["mix"] == Mix((12, 40), per_epoch=40)
+    assert options["order"] == Mix((12, 40), per_epoch=40)
     assert torch.equal(examples.labels, torch.cat([SUPPORT.labels, torch.full((40,), UNLABELLED)]))
     torch.testing.assert_close(examples.features[12:], TRAINER.embeddings(source, POOL))
     moved = changed(source, model)

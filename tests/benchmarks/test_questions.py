@@ -10,7 +10,14 @@ from PIL import Image
 
 import cellda.datasets
 from benchmarks.common.options import arguments, command, with_recipe
-from benchmarks.questions import backbones, bccd_leak, colour_shortcuts, source_accuracy, threads
+from benchmarks.questions import (
+    backbones,
+    bccd_leak,
+    colour_shortcuts,
+    source_accuracy,
+    source_pools,
+    threads,
+)
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import read_predictions
 from cellda.models.encoder import build_encoder
@@ -166,3 +173,27 @@ def test_numbers_of_threads_are_compared_with_the_first():
     assert rows[1, "training and full"]["largest_difference"] == "0.0e+00"
     assert rows[2, "prediction alone"]["other_class"] == 0
     assert rows[2, "prediction alone"]["largest_difference"] != "0.0e+00"
+
+
+@pytest.mark.parametrize("pool", source_pools.POOLS)
+@pytest.mark.parametrize("target", source_pools.TARGETS)
+def test_pools_leave_the_target_out_and_see_as_many_images(pool, target):
+    cells = {
+        "barcelona": 2160,
+        "munich_2019": 21,
+        "raabin": 1012,
+        "bccd": 1500,
+        "jin_woo_choi": 250,
+        "jiangxi_tecom": 300,
+    }
+    cells["randomised"] = 9000
+    recipe = source_pools.recipe(pool, target, 1, lambda source: cells[source.name])
+    assert recipe.seed == 1
+    names = [source.name for source in recipe.sources]
+    assert target not in names
+    assert set(names) == {
+        source if isinstance(source, str) else source["name"] for source in source_pools.POOLS[pool][0]
+    } - {target}
+    sizes = [cells[name] for name in names]
+    an_epoch = sum(sizes) if recipe.training.pooling == "root" else len(sizes) * max(sizes)
+    assert 0.6 < recipe.training.epochs * an_epoch / source_pools.PASSES < 1.6

@@ -103,7 +103,9 @@ def test_a_dataset_is_left_out_with_all_that_shows_its_cells(folder: Path, place
     assert [source.name for source in one.sources] == ["synthetic/0"]
     _, model = releasing.trained(one, quiet(place / "store"), releasing.Trainer("cpu"))
     aim = target(2, per_class=30)
-    scores = releasing.left_out_scores(one, "synthetic/2", quiet(place / "store"), releasing.Trainer("cpu"))
+    scores = releasing.scores(
+        releasing.left_out_predictions(one, "synthetic/2", quiet(place / "store"), releasing.Trainer("cpu"))
+    )
     assert scores == card.left_out["synthetic/2"]
     assert scores.cells >= len(aim)
     assert model.classes == CLASSES

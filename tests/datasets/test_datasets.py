@@ -20,7 +20,9 @@ def dataset(request, tmp_path):
     """Each registered dataset, on a tree in its published layout; `expected` are its class counts."""
     name = request.param
     if cellda.datasets.get(name).synthetic:
-        made = cellda.datasets.load(name, per_class=3)
+        made = cellda.datasets.load(
+            name, **{"synthetic": {"per_class": 3}, "randomised": {"laboratories": 3}}[name]
+        )
         made.expected = dict.fromkeys(CLASSES, 3)
         return made
     assert name in TREES, f"write a builder of a small '{name}' tree into this file"

@@ -238,7 +238,7 @@ def test_two_processes_do_not_fetch_the_same(server: Server, tecom: bytes, tmp_p
 
 def test_every_dataset_that_is_published_says_where():
     names = Registry("dataset", "cellda.datasets", "cellda.datasets.base:CellDataset").names()
-    others = {"synthetic", "folder", "table"}  # drawn, and the user's own
+    others = {"synthetic", "randomised", "folder", "table"}  # rendered, and the user's own
     assert {*names} - others <= {*PUBLISHED}
     assert not others & {*PUBLISHED}
 

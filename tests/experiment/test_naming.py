@@ -55,6 +55,7 @@ def test_predictions_say_what_was_done(tmp_path: Path) -> None:
         "oracle": False,
         "bound": False,
         "source": "synthetic/0",
+        "present": "all",
     }
     # Of six classes, 14 cells give each two: `n` is what the draw asked for.
     assert facts(table, "none") == same | {"adapter": "none", "n": 14, "labels_used": 0, "bound": True}

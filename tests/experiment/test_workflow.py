@@ -509,7 +509,7 @@ def test_all_of_a_source_is_trained_on_where_nothing_is_held_out(tmp_path, monke
     fit = Trainer.fit
 
     def watched(self, module, examples, *given, **options):
-        lengths.append(options["mix"].lengths)
+        lengths.append(options["order"].lengths)
         return fit(self, module, examples, *given, **options)
 
     monkeypatch.setattr(Trainer, "fit", watched)

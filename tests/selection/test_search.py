@@ -132,6 +132,12 @@ class Thresholds(Adapter):
         return 0
 
 
+class Untrained(nn.Identity):
+    """A model that rules out no class."""
+
+    present = None
+
+
 class Judge:
     """A trainer that needs no network, and remembers whose images it was shown."""
 
@@ -159,7 +165,7 @@ def run(view, folder, adapter=None, trials=8, folds=3, seed=0, judge=None):
     context = AdaptContext(judge or Judge(), seed)
     folder.mkdir(exist_ok=True)
     chosen = adapter or Thresholds()
-    return search(chosen, nn.Identity, view, context, Search(trials=trials, folds=folds), folder)
+    return search(chosen, Untrained, view, context, Search(trials=trials, folds=folds), folder)
 
 
 def without_time(trials):

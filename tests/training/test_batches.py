@@ -5,10 +5,11 @@ import warnings
 from collections import Counter
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellda.training.batches import Batches, Mix
+from cellda.training.batches import Batches, Mix, Pool, order_of
 
 QUICK = settings(max_examples=60)
 lengths_ = st.lists(st.integers(3, 40), min_size=1, max_size=4)  # at most 14 repeats, so no warning
@@ -68,6 +69,41 @@ def test_what_would_be_left_over_is_spread_over_all_batches() -> None:
     assert [len(batch) for batch in Batches(Mix((10,)), 4, seed=0)] == [4, 3, 3]
     assert [len(batch) for batch in Batches(Mix((3,)), 2, seed=0)] == [3]
     assert [len(batch) for batch in Batches(Mix((1,)), 4, seed=0)] == [1]
+
+
+groups_ = st.lists(st.integers(1, 60), min_size=1, max_size=6)
+
+
+@QUICK
+@given(groups_, batch_sizes, seeds)
+def test_pooled_groups_count_by_the_square_root_of_their_size(sizes, batch_size, seed) -> None:
+    groups = [number for number, size in enumerate(sizes) for _ in range(size)]
+    counts = Counter(position for batch in Batches(Pool(groups), batch_size, seed) for position in batch)
+    assert sum(counts.values()) == len(groups)
+    unit = len(groups) / sum(math.sqrt(size) for size in sizes)
+    offset = 0
+    for size in sizes:
+        seen = [counts[offset + place] for place in range(size)]
+        assert abs(sum(seen) - unit * math.sqrt(size)) <= 1
+        assert max(seen) - min(seen) <= 1  # nothing comes again before everything of the group came
+        offset += size
+
+
+def test_a_group_is_a_class_of_a_source() -> None:
+    labels = [torch.tensor([0, 0, 0, 0, 5]), torch.tensor([5, 5])]
+    assert order_of("root", labels, ("a", "b")) == Pool([0, 0, 0, 0, 5, 11, 11])
+    assert order_of("equal", labels, ("a", "b")) == Mix((5, 2), ("a", "b"))
+
+
+def test_pooled_epochs_are_shuffled_and_their_own() -> None:
+    order = Batches(Pool([0] * 400 + [1] * 100), 10, seed=1)
+    first = [position for batch in order for position in batch]
+    assert first == [position for batch in order for position in batch]
+    order.epoch = 1
+    assert first != [position for batch in order for position in batch]
+    small = [sum(position >= 400 for position in batch) for batch in order]
+    assert sum(small) == 167  # a third of 500, for a fifth of the examples
+    assert min(small) < 3.3 < max(small)
 
 
 def test_epochs_and_seeds_have_orders_of_their_own_and_the_same_one_again() -> None:

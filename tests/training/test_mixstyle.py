@@ -126,7 +126,7 @@ def test_source_training_honours_both_and_without_them_is_what_it_was(tmp_path) 
     model = fresh_model(case)
     sets = case.source_sets(model.normalizer)
     Trainer("cpu").fit(
-        model, ImageExamples(*sets), case.recipe.training, seed=0, mix=Mix(tuple(map(len, sets)))
+        model, ImageExamples(*sets), case.recipe.training, seed=0, order=Mix(tuple(map(len, sets)))
     )
     plain = trained(tmp_path)
     assert same(plain, state(model))

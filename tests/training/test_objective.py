@@ -2,14 +2,16 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Generator, nn
 from torch.nn import functional as F
 
+from cellda.errors import ConfigurationError
 from cellda.taxonomy import UNLABELLED
 from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
-from cellda.training.objective import CrossEntropy, Step
+from cellda.training.objective import CrossEntropy, Step, WithinSources, objective_of
+from cellda.training.settings import SourceTraining
 from tiny import brightness_set, quick, same, small_net, state
 
 
@@ -39,7 +41,7 @@ def test_an_objective_sees_every_step_and_its_own_parameters_train() -> None:
     labelled, pool = brightness_set(per_class=2), replace(brightness_set(seed=1), known_labels=None)
     examples, objective = ImageExamples(labelled, pool), Counting()
     Trainer("cpu").fit(
-        small_net(), examples, quick(epochs=3), seed=0, mix=Mix((12, 24), per_epoch=16), objective=objective
+        small_net(), examples, quick(epochs=3), seed=0, order=Mix((12, 24), per_epoch=16), objective=objective
     )
     assert len(objective.steps) == objective.after == 3 * (2 * 16 // 8)
     assert objective.own.item() < 3
@@ -116,3 +118,42 @@ def test_several_views_of_an_image_reach_the_objective() -> None:
         small_net(), TwoViews(brightness_set()), quick(epochs=4), seed=0, objective=Agreement()
     )
     assert losses[-1] < losses[0]
+
+
+def test_images_are_compared_among_the_classes_of_their_source() -> None:
+    """Against the definition, computed for each image alone."""
+    held = torch.tensor([[True] * 6, [False, False, True, False, False, True]])
+    logits = torch.randn(4, 6, generator=Generator().manual_seed(0), requires_grad=True)
+    labels, parts, smoothing = torch.tensor([0, 3, 2, 5]), (0, 0, 1, 1), 0.1
+    expected = []
+    for row, label, part in zip(logits, labels, parts, strict=True):
+        chosen = held[part].nonzero()[:, 0]
+        place = int((chosen == label).nonzero())
+        expected.append(F.cross_entropy(row[chosen][None], torch.tensor([place]), label_smoothing=smoothing))
+    found = WithinSources(held, smoothing).loss(nn.Identity(), Step(logits, labels, parts, 0.0))
+    torch.testing.assert_close(found, torch.stack(expected).mean())
+    found.backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert (
+        logits.grad[2:, [0, 1, 3, 4]] == 0
+    ).all()  # a source says nothing of the classes that it does not hold
+
+
+def test_with_all_classes_in_every_source_nothing_changes() -> None:
+    labels = [torch.arange(6), torch.arange(6).flip(0)]
+    logits = torch.randn(12, 6, generator=Generator().manual_seed(1))
+    step = Step(logits, torch.cat(labels), (0,) * 6 + (1,) * 6, 0.0)
+    settings = SourceTraining(compared="own")
+    torch.testing.assert_close(
+        objective_of(settings, labels, "ab").loss(nn.Identity(), step),
+        objective_of(SourceTraining(), labels, "ab").loss(nn.Identity(), step),
+    )
+    assert isinstance(objective_of(settings, labels, "ab"), WithinSources)
+
+
+def test_a_source_of_one_class_cannot_be_compared_within_itself() -> None:
+    labels = [torch.arange(6), torch.tensor([2, 2, 2])]
+    with pytest.raises(ConfigurationError, match="at least two classes, and erythroblasts has one"):
+        objective_of(SourceTraining(compared="own"), labels, ["whole", "erythroblasts"])
+    assert type(objective_of(SourceTraining(), labels, ["whole", "erythroblasts"])) is CrossEntropy

@@ -286,14 +286,16 @@ def test_sources_are_mixed_in_equal_parts(trainer) -> None:
             return super().prepare(batch, generator)
 
     sets = brightness_set(per_class=4), brightness_set(per_class=1)
-    trainer.fit(small_net(), Watched(*sets), quick(epochs=1), seed=0, mix=Mix((24, 6), ("large", "small")))
+    trainer.fit(small_net(), Watched(*sets), quick(epochs=1), seed=0, order=Mix((24, 6), ("large", "small")))
     assert seen == [[4, 4]] * 6
 
 
 def test_a_tiny_source_is_warned_about_once_a_training(trainer) -> None:
     sets = brightness_set(per_class=11, classes=4), brightness_set(per_class=1, classes=2)
     with pytest.warns(UserWarning, match="'small' has only 2 images") as caught:
-        trainer.fit(small_net(), ImageExamples(*sets), quick(), seed=0, mix=Mix((44, 2), ("large", "small")))
+        trainer.fit(
+            small_net(), ImageExamples(*sets), quick(), seed=0, order=Mix((44, 2), ("large", "small"))
+        )
     assert len(caught) == 1
 
 

@@ -92,6 +92,15 @@ class AdaptContext:
         """This context, without the source images if the adapter did not declare `Need.SOURCE`."""
         return self if Need.SOURCE in adapter.needs else replace(self, source=())
 
+    def knowing(self, model: "CellClassifier") -> "AdaptContext":
+        """This context without the source images of classes that `model` rules out (`CellClassifier.present`)."""
+        if model.present is None:
+            return self
+        from cellda.data.image_set import of_classes  # loads torch, and recipes import this module
+
+        kept = [number for number, name in enumerate(model.classes) if name in model.present]
+        return replace(self, source=of_classes(self.source, kept))
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -148,6 +157,8 @@ class Adapter(Settings, ABC):
     def apply(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Call `adapt` with only what the adapter declared, and with a `clean` model before and after.
 
+        Classes that the model rules out (`CellClassifier.present`) stay ruled out, whatever the adapter does with the head.
+
         Args:
             model: As for `adapt`, in any mode.
             target: All images of the target.
@@ -158,12 +169,15 @@ class Adapter(Settings, ABC):
         """
         from cellda.models.classifier import CellClassifier  # loads torch, and recipes import this module
 
-        adapted = self.adapt(clean(model), target.seen_by(self), context.seen_by(self))
+        present = model.present
+        adapted = self.adapt(clean(model), target.seen_by(self), context.seen_by(self).knowing(model))
         if not isinstance(adapted, CellClassifier):
             raise ConfigurationError(
                 f"The adapter '{self.name}' returned a {type(adapted).__name__} instead of a classifier; its `adapt` must end "
                 "in `return model`."
             )
+        if present is not None and adapted.present is None:  # the method has made a head of its own
+            adapted.with_present(present)
         return clean(adapted)
 
     @abstractmethod

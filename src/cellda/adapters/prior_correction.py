@@ -11,7 +11,7 @@ from cellda.adapters.base import AdaptContext, Effect, Need, Offer
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
-from cellda.models.heads.base import Head
+from cellda.models.heads.base import Head, absent
 from cellda.models.heads.prior import Prior
 from cellda.plugins.settings import tunable
 
@@ -55,11 +55,13 @@ class PriorCorrection(PooledFeatures):
 
     def fit_head(self, head: Head, features: Features, context: AdaptContext) -> Head:
         """A `prior` head around `head` with the estimated shares."""
-        probabilities = context.trainer.apply(head, features.pool).double().softmax(1)
-        shares = self.trained_on or (1.0,) * probabilities.shape[1]
-        before = torch.tensor(shares, dtype=torch.float64)
+        logits = context.trainer.apply(head, features.pool)
+        shares, kept = self.trained_on or (1.0,) * logits.shape[1], ~absent(logits)
+        before = torch.tensor(shares, dtype=torch.float64)[kept]
         before = before / before.sum()
-        return Prior.around(head, estimate(probabilities, before, self.smoothing) / before)
+        ratio = torch.ones(len(kept), dtype=torch.float64)
+        ratio[kept] = estimate(logits.double().softmax(1)[:, kept], before, self.smoothing) / before
+        return Prior.around(head, ratio)
 
 
 def estimate(probabilities: Tensor, before: Tensor, smoothing: float) -> Tensor:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize, one_hot
+from torch.nn.functional import normalize, one_hot
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
@@ -16,6 +16,7 @@ from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work
 from cellda.training.batches import Mix
 from cellda.training.examples import ImageExamples
+from cellda.training.objective import cross_entropy
 from cellda.training.settings import Training
 
 
@@ -63,7 +64,7 @@ class Shot(Training, Pooled, Adapter):
                 self,
                 seed=context.seed * self.rounds + number,
                 work=Work(Stage.ADAPT, self.name),
-                mix=Mix((len(pool),), per_epoch=min(len(pool), self.images)),
+                order=Mix((len(pool),), per_epoch=min(len(pool), self.images)),
                 objective=OfLogits(self.loss, head_in_use=True),
             )
         return model
@@ -73,7 +74,7 @@ class Shot(Training, Pooled, Adapter):
         information = self.marginal * marginal_entropy(logits, self.order) - conditional_entropy(
             logits, self.order
         )
-        return self.pseudo * cross_entropy(logits, labels, label_smoothing=self.label_smoothing) - information
+        return self.pseudo * cross_entropy(logits, labels, self.label_smoothing) - information
 
     def image_passes(self, offer: Offer) -> int:
         """In every round, each image once for the pseudo-labels, plus the epochs."""

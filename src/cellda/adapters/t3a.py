@@ -11,7 +11,7 @@ from cellda.adapters.base import AdaptContext, Effect, Need
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
-from cellda.models.heads.base import Head
+from cellda.models.heads.base import ABSENT, Head, absent
 from cellda.plugins.settings import tunable
 
 
@@ -46,7 +46,7 @@ class T3A(PooledFeatures):
         hook = last.register_forward_hook(lambda _, given, made: read.extend((given[0].cpu(), made.cpu())))
         with hook:
             logits = context.trainer.apply(head, features.pool)
-        if not torch.equal(logits, read[-1]):
+        if not torch.equal(logits, read[-1].masked_fill(absent(logits), ABSENT)):
             raise _not_linear(head)
         with torch.no_grad():
             weight = last.weight.cpu()
@@ -62,7 +62,8 @@ def prototypes(weight: Tensor, bias: Tensor, read: Tensor, logits: Tensor, keep:
     """Unit prototypes `(classes, F)` from a linear layer, its inputs `(N, F)` and its logits `(N, classes)`."""
     members = normalize(torch.cat([weight, read]), dim=1)
     labels = torch.cat([torch.arange(len(weight)), logits.argmax(1)])
-    log = torch.cat([weight @ weight.T + bias, logits]).log_softmax(1)
+    own = (weight @ weight.T + bias).masked_fill(absent(logits), ABSENT)
+    log = torch.cat([own, logits]).log_softmax(1)
     entropies = -(log.exp() * log).sum(1)
     order = entropies.argsort(stable=True)
     kept = [order[labels[order] == label][:keep] for label in range(len(weight))]

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Need
@@ -18,6 +17,7 @@ from cellda.runtime.work import Stage, Work
 from cellda.taxonomy import UNLABELLED
 from cellda.training.batches import REPEATS, Mix
 from cellda.training.examples import FeatureExamples
+from cellda.training.objective import cross_entropy
 
 
 @register("tim")
@@ -63,7 +63,7 @@ class TIM(PooledFeatures, HeadTraining):
             self,
             seed=context.seed,
             work=Work(Stage.ADAPT, self.name),
-            mix=Mix(lengths, per_epoch=min(max(lengths), REPEATS * min(lengths))),
+            order=Mix(lengths, per_epoch=min(max(lengths), REPEATS * min(lengths))),
             objective=OfLogits(self.loss),
         )
         return head
@@ -74,4 +74,4 @@ class TIM(PooledFeatures, HeadTraining):
         information = self.marginal * marginal_entropy(
             pool, self.order
         ) - self.conditional * conditional_entropy(pool)
-        return cross_entropy(logits[known], labels[known], label_smoothing=self.label_smoothing) - information
+        return cross_entropy(logits[known], labels[known], self.label_smoothing) - information

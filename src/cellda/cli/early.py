@@ -185,6 +185,19 @@ def known_preset(name: str) -> None:
     presets.edits_of(name)
 
 
+def stated_classes(texts: list[str]) -> list[str]:
+    """The callback of `--present`: the classes in its texts, between commas, in class order.
+
+    Raises:
+        UnknownNameError: If a name is not a class.
+        ConfigurationError: If there are fewer than two different ones.
+    """
+    from cellda.taxonomy import CLASSES, statement
+
+    names = [name.strip() for text in texts for name in text.split(",")]
+    return list(statement(names) or CLASSES) if names else []
+
+
 def known_framing(name: str) -> None:
     """Refuse a framing that is not registered.
 
@@ -211,6 +224,7 @@ def check_edits(edits: Mapping[str, Any]) -> None:
     from cellda.plugins.options import describe
     from cellda.plugins.settings import Settings
     from cellda.recipe import Recipe
+    from cellda.recipe.fields import PresentClasses
 
     def fields(settings: type[Settings]) -> dict[str, Any]:
         return {name: (field.annotation, field) for name, field in settings.model_fields.items()}
@@ -227,6 +241,7 @@ def check_edits(edits: Mapping[str, Any]) -> None:
         **fields(Recipe),
         "backbone": (create_model("Backbone", __base__=Settings, **fields(Backbone)), {}),
         "source_model": (Any, None),  # a path may be relative to a recipe file
+        "present": (PresentClasses, None),
         "sources": names(datasets.registry),
         "normalizer": names(normalizers.registry),
         "target_normalizer": names(normalizers.registry),

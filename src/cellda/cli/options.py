@@ -14,6 +14,7 @@ from cellda.cli.early import (
     known_number,
     known_preset,
     readable_folder,
+    stated_classes,
     writable_folder,
 )
 
@@ -107,6 +108,15 @@ PoolOption = Annotated[
         "--pool",
         help="Unlabelled images: the query images themselves, or images of groups that are not predicted; default: the "
         "recipe's.",
+    ),
+]
+PresentOption = Annotated[
+    list[str],
+    typer.Option(
+        "--present",
+        metavar="CLASS,CLASS",
+        callback=stated_classes,
+        help="The classes that can occur, if this is known (neutrophil,lymphocyte): no other is predicted; may be repeated.",
     ),
 ]
 StoreOption = Annotated[

@@ -15,6 +15,7 @@ from cellda.cli.options import (
     FramingOption,
     GroupOption,
     ModelOption,
+    PresentOption,
     Presets,
     RecipeFile,
     Settings,
@@ -51,6 +52,7 @@ def adapt(
     preset: Presets = [],
     adapter: AdapterOption = None,
     framing: FramingOption = None,
+    present: PresentOption = [],
     group: GroupOption = None,
     bits: BitsOption = None,
     settings: Settings = [],
@@ -78,6 +80,7 @@ def adapt(
         sources=source,
         adapter=adapter,
         framing=framing,
+        present=present,
     )
 
     from cellda.experiment.workflow import accounted, keep

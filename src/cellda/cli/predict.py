@@ -9,7 +9,7 @@ import typer
 
 from cellda.cli.app import say, say_aside, tell
 from cellda.cli.early import each, existing, existing_images, known_model, writable_file
-from cellda.cli.options import BitsOption
+from cellda.cli.options import BitsOption, PresentOption
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime.given import path_of
 from cellda.text import agreeing, counted
@@ -68,6 +68,7 @@ def predict(
         ),
     ] = [],
     bits: BitsOption = None,
+    present: PresentOption = [],
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, ...")] = "auto",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all images if one of them cannot be read.")
@@ -98,7 +99,12 @@ def predict(
     from cellda.models.rows import Rows
     from cellda.runtime.device import device_named
 
-    classifier = CellClassifier.load(source_models.registry.place(model)).to(device_named(device))
+    classifier = CellClassifier.load(source_models.registry.place(model))
+    if present:
+        classifier.with_present(present)
+    if classifier.present is not None:
+        say_aside(f"Only {', '.join(classifier.present)} can occur (present): no other class is predicted.")
+    classifier.to(device_named(device))
     made = made_by(classifier, chosen, bits)
     if strict:
         _refuse_unreadable(chosen, bits)

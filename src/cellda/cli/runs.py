@@ -19,6 +19,7 @@ from cellda.cli.options import (
     Number,
     Numbers,
     PoolOption,
+    PresentOption,
     Presets,
     ProtocolOption,
     RecipeFile,
@@ -49,6 +50,7 @@ def run(
     ] = None,
     protocol: ProtocolOption = None,
     pool: PoolOption = None,
+    present: PresentOption = [],
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of training; default: the recipe's.")] = None,
     settings: Settings = [],
     store: StoreOption = None,
@@ -73,6 +75,7 @@ def run(
         few_shot=given(n=n, draw=draw),
         protocol=protocol,
         pool=pool,
+        present=present,
         seed=seed,
     )
 

@@ -1,6 +1,6 @@
 """A set of decoded images, the input of the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -61,3 +61,10 @@ class ImageSet:
             known_labels=None if self.known_labels is None else self.known_labels[chosen],
             groups=tuple(self.groups[i] for i in chosen.tolist()) if self.groups else (),
         )
+
+
+def of_classes(sets: Iterable[ImageSet], classes: Sequence[int]) -> tuple[ImageSet, ...]:
+    """The images of some classes, by their indices, in labelled sets; without sets that hold none."""
+    wanted = torch.tensor(classes)
+    parts = (images.subset(torch.isin(images.labels, wanted).nonzero().flatten()) for images in sets)
+    return tuple(part for part in parts if len(part))

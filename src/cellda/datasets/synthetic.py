@@ -1,32 +1,25 @@
 """The built-in dataset: synthetic cells of ten invented laboratories, no download."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from jaxtyping import UInt8
 from torch import Tensor
 
 from cellda.datasets import register
-from cellda.datasets.base import CellDataset, cell_table
+from cellda.datasets.base import cell_table
 from cellda.datasets.rendering import DOMAINS, CellKey, Domain, render
+from cellda.datasets.rendering.dataset import Rendered
 from cellda.errors import ConfigurationError, nearest
 from cellda.taxonomy import CLASSES
-
-if TYPE_CHECKING:
-    from cellda.framing.base import Pixels
 
 MOST = 100_000
 """Cells of each class that are rendered at most: more than any published dataset holds."""
 
-OWN_SIZE = 192
-"""Side in pixels of the images that a framing crops; larger ones are rendered if larger ones are requested."""
-
 
 @register("synthetic")
-class Synthetic(CellDataset):
+class Synthetic(Rendered):
     """Synthetic Romanowsky-stained cells of ten invented laboratories (`synthetic/0` ... `synthetic/9`).
 
     Single cells of the six classes are rendered from shape and colour parameters through a physical model of
@@ -56,10 +49,6 @@ class Synthetic(CellDataset):
         known = [str(number) for number in range(len(DOMAINS))]
         if variant not in known:
             raise ConfigurationError(f"There is no dataset 'synthetic/{variant}'; {nearest(variant, known)}")
-        if root is not None:
-            raise ConfigurationError(
-                f"Dataset 'synthetic' is rendered and reads no folder; leave out the root '{root}'."
-            )
         if not 1 <= per_class <= MOST:
             # The value is not shown: Python refuses to write a number of thousands of digits.
             raise ConfigurationError(f"Dataset 'synthetic' needs per_class from 1 to {MOST:,}.")
@@ -84,10 +73,9 @@ class Synthetic(CellDataset):
         return DOMAINS[int(self.variant)]
 
     @property
-    def fingerprint(self) -> str:
-        """Hash of the laboratory and the options; the renderer itself is in `code`."""
-        parts = (self.full_name, self.per_class, self.seed)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+    def rendered_from(self) -> tuple[object, ...]:
+        """The laboratory and the options."""
+        return self.full_name, self.per_class, self.seed
 
     def keys(self, indices: Sequence[int]) -> list[CellKey]:
         """The renderer's keys of the cells `indices`."""
@@ -97,8 +85,3 @@ class Synthetic(CellDataset):
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Render cells `indices` at `size` x `size` pixels, in batches."""
         return render(self.keys(indices), self.domain, size)
-
-    def originals(self, indices: Sequence[int], use: Callable[[int, "Pixels"], None], least: int = 1) -> None:
-        """See `CellDataset.originals`."""
-        for place, image in enumerate(self.read(indices, max(least, OWN_SIZE)).permute(0, 2, 3, 1)):
-            use(place, image.contiguous().numpy())

@@ -5,6 +5,9 @@ from pydantic import BaseModel, ConfigDict, Field
 NO_SOURCE = "none"
 """`Condition.source` of runs that start without a source model."""
 
+ALL_CLASSES = "all"
+"""`Condition.present` of runs in which any class could be predicted."""
+
 
 class Condition(BaseModel):
     """How one run treated its target.
@@ -21,6 +24,8 @@ class Condition(BaseModel):
         bound: Whether it is a lower or upper bound, shown in the leaderboard but not ranked.
         source: The datasets of the source model, joined by `+` (`"barcelona+munich_2019"`), or name and digest of a trained
             one (`"pooled:2f0c..."`); `"none"` without one.
+        present: What was known of the classes: those that can occur, joined by `+` (`"lymphocyte+neutrophil"`), to which
+            predictions are limited; `"all"` if nothing was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_min_length=1)
@@ -34,6 +39,7 @@ class Condition(BaseModel):
     oracle: bool = False
     bound: bool = False
     source: str
+    present: str = ALL_CLASSES
 
     def columns(self) -> dict[str, str | int | bool]:
         """The columns `condition` and `FACTS` of a prediction table, as `DataFrame.assign` takes them.
@@ -47,7 +53,7 @@ class Condition(BaseModel):
 
 
 FACTS = tuple(name for name in Condition.model_fields if name != "name")
-"""The columns of a condition's facts: `adapter, framing, normalizer, n, labels_used, oracle, bound, source`."""
+"""The columns of a condition's facts: `adapter, framing, normalizer, n, labels_used, oracle, bound, source, present`."""
 
-METHOD = ("adapter", "framing", "normalizer", "source")
+METHOD = ("adapter", "framing", "normalizer", "source", "present")
 """The facts shared by conditions that differ only in how their values were chosen, or in their labels."""

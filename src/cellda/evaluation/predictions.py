@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellda.errors import ConfigurationError, DataError, nearest
-from cellda.evaluation.condition import FACTS
+from cellda.evaluation.condition import ALL_CLASSES, FACTS
 from cellda.runtime.given import path_of
 from cellda.runtime.place import written
 from cellda.taxonomy import CLASSES
@@ -39,7 +39,7 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
     """A prediction table with the columns of `COLUMNS` in their order and types.
 
     Args:
-        frame: A table with at least these columns; others are dropped.
+        frame: A table with at least these columns; others are dropped. With all facts but `present`, nothing was known.
         where: The name of the table in messages.
 
     Returns:
@@ -50,6 +50,10 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
         DataError: If columns are missing or rows break the schema: an unknown class or protocol, a null, a negative
             number, probabilities that do not sum to 1, a duplicate row, or a run whose facts differ between rows.
     """
+    if {*FACTS} - {*frame.columns} == {
+        "present"
+    }:  # tables of earlier versions, in which nothing could be stated
+        frame = frame.assign(present=ALL_CLASSES)
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise DataError(f"{where} lacks columns of a prediction table.", _absent(missing, frame))
@@ -184,7 +188,15 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
             f"seed {row.seed}, protocol '{row.protocol}' in '{row.file}'"
             for row in clashes.itertuples()
         ]
-        raise DataError("Several files hold the same predictions; read only one of them.", problems)
+        known = table[twice].groupby(list(KEY))["present"].nunique().max()
+        differing = (
+            " They differ in what was known of the classes (present), so give the conditions of one of them other names."
+            if known > 1
+            else ""
+        )
+        raise DataError(
+            f"Several files hold the same predictions; read only one of them.{differing}", problems
+        )
     return table
 
 

@@ -63,6 +63,7 @@ TRAINING = NORMALIZING.and_(
         "experiment/seen.py",
         "imaging/augment.py",
         "imaging/nucleus.py",
+        "models/adjustable.py",
         "models/blocks.py",
         "models/checkpoint.py",
         "models/classifier.py",
@@ -71,6 +72,7 @@ TRAINING = NORMALIZING.and_(
         "models/folding.py",
         "models/heads/base.py",
         "models/heads/mlp.py",
+        "models/heads/present.py",
         "models/judged.py",
         "models/looks.py",
         "models/spec.py",
@@ -106,6 +108,7 @@ ADAPTING = TRAINING.and_(
 SEARCHING = ADAPTING.and_(
     (
         "evaluation/rates.py",
+        "experiment/statement.py",
         "selection/candidates.py",
         "selection/journal.py",
         "selection/search.py",

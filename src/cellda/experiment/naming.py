@@ -1,7 +1,7 @@
 """Names of conditions, and the facts about a run."""
 
 from cellda.adapters.base import Start
-from cellda.evaluation.condition import NO_SOURCE, Condition
+from cellda.evaluation.condition import ALL_CLASSES, NO_SOURCE, Condition
 from cellda.experiment.checks import search_of
 from cellda.experiment.run import Run
 from cellda.presets import CONDITIONS
@@ -10,6 +10,9 @@ from cellda.selection.selectors.base import Use
 
 ORACLE = "+oracle"
 """Suffix of conditions whose values were chosen by query labels, so that every table shows it."""
+
+PRESENT = "@present"
+"""Part of the names of conditions that knew which classes can occur."""
 
 BOUND_NAMES = frozenset({"none", "no_fine_tune", "target_only"})
 """Names of bounds: the unchanged source model (in the leaderboard and in the paper), and training on every label."""
@@ -25,14 +28,19 @@ def is_bound(recipe: Recipe) -> bool:
 def name_of(recipe: Recipe) -> str:
     """The paper's name for a recipe, or else the name of its adapter, followed by that of a target normalizer.
 
-    `@` and the framing follow if cells are framed. If query labels choose the adapter's values, the name ends in `+oracle`.
+    `@` and the framing follow if cells are framed, and `@present` if it is known which classes can occur; which these are is a
+    fact of the condition, and may differ between targets. If query labels choose the adapter's values, the name ends in
+    `+oracle`.
 
     >>> name_of(Recipe.preset("best_without_labels"))
     'lame+tta@cell'
     """
     framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
     search = search_of(recipe)
-    return _unframed(recipe) + framed + ORACLE * (search is not None and Use.QUERY_LABELS in search.uses)
+    known = "" if recipe.present is None else PRESENT
+    return (
+        _unframed(recipe) + framed + known + ORACLE * (search is not None and Use.QUERY_LABELS in search.uses)
+    )
 
 
 def _unframed(recipe: Recipe) -> str:
@@ -58,6 +66,7 @@ def condition_of(run: Run) -> Condition:
         labels_used=run.labels_used,
         oracle=run.oracle,
         bound=name in BOUND_NAMES,
+        present=ALL_CLASSES if recipe.present is None else "+".join(recipe.present),
         source=_source(run) if recipe.adapter.start is Start.SOURCE else NO_SOURCE,
     )
 

@@ -18,6 +18,7 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
+from cellda.experiment.statement import told
 from cellda.framing.account import FramingAccount
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
@@ -77,6 +78,8 @@ class RunRecord(BaseModel):
         known_to_model: Sources of the recipe's trained source model that hold cells of the target, so that the result is
             optimistic; None if the model has no card, so that this is not known.
         framed: How the images of each dataset are framed; empty if nothing is cut.
+        present: The classes that can occur by the recipe's statement, to which predictions are limited; None if there is none.
+        contradicting: Number of measured cells of each class that the statement excludes; they count as wrong.
         unframed: Number of images of each dataset in which the framing found no cell.
         twins: Number of cells of each dataset that are copies of one image under different classes; the recipe's `twins` says
             whether they were kept or dropped.
@@ -106,6 +109,8 @@ class RunRecord(BaseModel):
     accounts: tuple[Account, ...]
     known_to_model: tuple[str, ...] | None = ()
     framed: dict[str, FramingAccount] = {}
+    present: tuple[str, ...] | None = None
+    contradicting: dict[str, int] = {}
     unframed: dict[str, int]
     twins: dict[str, int]
     selector: str | None
@@ -272,12 +277,10 @@ class RunResult:
             lines.append(f"optimistic: the source model has seen cells of {', '.join(record.known_to_model)}")
         for name, framed in record.framed.items():
             lines += framed.lines(name)
+        lines += told(record.present, record.contradicting, len(self.predictions), record.target)
         for name, count in record.twins.items():
-            done = "left out" if record.recipe.get("twins") == "drop" else "used"
-            lines.append(
-                f"{counted(count, 'cell(s)')} of {name} with copies under different classes "
-                f"{agreeing(count, '(was|were)')} {done}"
-            )
+            done = f"{agreeing(count, '(was|were)')} {'left out' if record.recipe.get('twins') == 'drop' else 'used'}"
+            lines.append(f"{counted(count, 'cell(s)')} of {name} with copies under different classes {done}")
         return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from cellda.errors import ConfigurationError
 from cellda.experiment.checks import check_classes, check_search, loaded, search_of, sources_beside
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.known_cells import warn_of_known_cells
+from cellda.experiment.statement import check_statement, known, usable
 from cellda.experiment.workspace import Workspace
 from cellda.framing.spec import FramingSpec
 from cellda.models.timm_names import encoder_structure
@@ -106,9 +107,9 @@ class Run:
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
         check_search(recipe, oracle=False)
-        known = None if labelled is None else loaded(labelled, recipe.twins, workspace)
-        aim = OwnCells(known, images)
-        sources = sources_beside(aim if known is None else known, recipe, workspace)
+        cells = None if labelled is None else loaded(labelled, recipe.twins, workspace)
+        aim = OwnCells(cells, images)
+        sources = sources_beside(aim if cells is None else cells, recipe, workspace)
         rows = range(len(aim))
         draw = Draw(
             n=aim.count,
@@ -142,13 +143,13 @@ class Run:
         """
         if self.uses_labels:
             check_classes(self.offer, self.recipe, self.target)
+        rows, used = (self.draw.support, self.scored), self.uses_labels
+        check_statement(self.recipe, self.sources, self.target, *rows, used=used)
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()
             support_folds(labels, self.support_groups, self.search.folds, self.seed)
         return self
-
-    # --- what it depends on
 
     @cached_property
     def source_key(self) -> dict[str, Any]:
@@ -181,8 +182,6 @@ class Run:
     def seed(self) -> int:
         """Seed of the adaptation, different for every draw."""
         return self.recipe.seed * 1000 + self.recipe.few_shot.draw
-
-    # --- what it uses
 
     @property
     def search(self) -> Search | None:
@@ -221,9 +220,9 @@ class Run:
         return Offer(
             support=tuple(torch.bincount(labels, minlength=len(CLASSES)).tolist()),
             unlabelled=len(self.pool_rows) if Need.UNLABELLED in self.recipe.adapter.needs else 0,
-            source=sum(len(source) for source in self.sources),
+            source=usable(self.recipe, self.sources),
             classes=CLASSES,
-            missing=self.draw.unsupported,
+            missing=known(self.recipe, self.draw.unsupported),
             encoder=encoder_structure(self.recipe.backbone.name),
         )
 
@@ -246,8 +245,6 @@ class Run:
     def support_groups(self) -> tuple[str, ...]:
         """Group of every support image."""
         return tuple(self.draw.groups[row] for row in self.draw.support)
-
-    # --- its images
 
     @property
     def images(self) -> list[tuple[CellDataset, int, Store, FramingSpec]]:

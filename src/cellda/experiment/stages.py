@@ -21,6 +21,7 @@ from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.seen import Cells, seen_in_adaptation, seen_in_training
+from cellda.experiment.statement import held_out
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
@@ -32,11 +33,12 @@ from cellda.selection.folds import group_folds
 from cellda.selection.search import search
 from cellda.selection.selectors.base import Use
 from cellda.text import counted
-from cellda.training.batches import Mix
+from cellda.training.batches import order_of
 from cellda.training.checkpoints import trained_once
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mixed_styles
+from cellda.training.objective import objective_of
 
 SOURCE_RECORD = "source.json"
 HELD_OUT = "held_out.parquet"
@@ -123,6 +125,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
         whole = run.source_sets(model.normalizer)
         splits = source_splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
+        names, labels = tuple(source.name for source in recipe.sources), [part.labels for part in parts]
 
         def train() -> list[float]:
             with clock.stage("train"), mixed_styles(model.encoder, recipe.training.mixstyle):
@@ -132,7 +135,8 @@ def source_model(run: Run, trainer: Trainer) -> Path:
                     recipe.training,
                     seed=recipe.seed,
                     work=Work(Stage.TRAIN_SOURCE),
-                    mix=Mix(tuple(map(len, parts)), tuple(source.name for source in recipe.sources)),
+                    order=order_of(recipe.training.pooling, labels, names),
+                    objective=objective_of(recipe.training, labels, names),
                     checkpoints=folder / WORKING / "checkpoints",
                 )
 
@@ -212,7 +216,7 @@ def _measured(
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
         splits = source_splits(run, sets)
         held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
-        measured[Use.HELD_OUT_SOURCE] = tuple(held)
+        measured[Use.HELD_OUT_SOURCE] = held_out(run.recipe, held)
         # Cells that score trials must not be training cells of an adapter that uses the sources.
         kept = (images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False))
         context = replace(context, source=tuple(kept))

@@ -36,6 +36,7 @@ from cellda.experiment.stages import (
     searched,
     source_model,
 )
+from cellda.experiment.statement import contradicting
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
@@ -213,6 +214,8 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         unsupported=tuple(prepared.draw.unsupported),
         accounts=tuple(account.brief() for account in accounts_of(prepared)),
         known_to_model=known_to_model(recipe, prepared.target),
+        present=recipe.present,
+        contradicting=contradicting(recipe, prepared.target, prepared.scored),
         framed=framed,
         unframed={name: account.missed for name, account in framed.items() if account.missed},
         twins=twins_found((prepared.target, *prepared.sources)),
@@ -250,6 +253,8 @@ def adapted(
     model = model.with_normalizer(normalizer, state)
     framed = framed_of(prepared).get(prepared.target.full_name)
     model.framing_spec = recipe.framing if framed is None else framed.framing
+    if recipe.present is not None:
+        model = model.with_present(recipe.present)
     needs = adapter.needs
     target = TargetView(
         support=prepared.support(model.normalizer),

@@ -16,6 +16,7 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
 from cellda.imaging.symmetries import dihedral_views
 from cellda.models import heads, saved
+from cellda.models.adjustable import Adjustable
 from cellda.models.description import Description, refuse
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
@@ -34,7 +35,7 @@ from cellda.taxonomy import CLASSES
 from cellda.text import counted
 
 
-class CellClassifier(nn.Module):
+class CellClassifier(Adjustable):
     """Encoder -> linear embedding -> head; a new one has the paper's head (`heads.mlp`), which an adapter may replace.
 
     `forward` and `embed` take images that are already stain-normalized and have the model's size; `predict` takes raw images.
@@ -288,10 +289,3 @@ class CellClassifier(nn.Module):
         )
         model.symmetric = description.symmetric
         return model
-
-    def with_normalizer(self, spec: NormalizerSpec, state: dict[str, Tensor]) -> Self:
-        """Replace the normalizer of this model by another one with its fitted state, and return the model."""
-        self.normalizer_spec = spec
-        self.normalizer = spec.build().to(self.mean.device)
-        self.normalizer.load_state_dict(state)
-        return self

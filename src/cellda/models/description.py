@@ -91,7 +91,37 @@ class Description(Settings):
     def _named(cls, head: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(head.get("name"), str) or {"width", "classes"} & head.keys():
             raise ValueError("a head has a name and its own options; width and classes are the classifier's")
+        if head["name"] == "present":
+            inner, present = head.get("inner"), head.get("present")
+            if not isinstance(inner, dict) or not isinstance(present, list):
+                raise ValueError(
+                    "the head 'present' lists the classes that can occur, and names the head inside it"
+                )
+            cls._named(inner)
         return head
+
+    @model_validator(mode="after")
+    def _existing(self) -> Self:
+        if self.head["name"] == "present":
+            numbers = range(len(self.classes))
+            if not all(type(number) is int and number in numbers for number in self.head["present"]):
+                raise ValueError(
+                    "the head 'present' lists numbers of classes that the classifier does not have"
+                )
+        return self
+
+    @property
+    def present(self) -> tuple[str, ...] | None:
+        """The classes that can occur, if the model rules out others (`cellda.models.heads.present`); None if all can."""
+        if self.head["name"] != "present":
+            return None
+        return tuple(self.classes[number] for number in self.head["present"])
+
+    @property
+    def own_head(self) -> dict[str, Any]:
+        """Name and options of the head, or of the one inside it whose classes are ruled out."""
+        own: dict[str, Any] = self.head["inner"] if self.head["name"] == "present" else self.head
+        return own
 
     @model_validator(mode="after")
     def _hashed(self) -> Self:

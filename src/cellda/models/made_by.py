@@ -38,6 +38,7 @@ def made_by(model: CellClassifier, pictures: Sequence[Picture], bits: int | None
     heads = [member_code(type(part)) for part in model.head.modules() if isinstance(part, Head)]
     return {
         "model": model.identity,
+        "present": model.present,
         "images": digest({"images": states}),
         "bits": bits,
         "device": str(model.mean.device),

@@ -18,7 +18,7 @@ from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.presets import edits_of
-from cellda.recipe.fields import RecipeFields
+from cellda.recipe.fields import PresentClasses, RecipeFields
 from cellda.recipe.files import fields_in, placed
 from cellda.runtime.given import path_of
 from cellda.runtime.store import digest
@@ -77,6 +77,9 @@ class Recipe(Settings):
         adapter: How the model is adapted to the support set: one method, or several that run in order.
         pool: Where adapters that need unlabelled images get them: `"query"`, the same images that are predicted
             (transductive), or `"disjoint"`, half of their groups, while the other half is predicted (inductive).
+        present: The classes that can occur in the target, at least two, where that is known ("these slides show neutrophils
+            and lymphocytes"); None for all six. The others have probability 0 in every prediction, and play no part in the
+            adaptation. Source training does not depend on it. It counts as knowledge of the target, and is recorded.
         search: Hyper-parameter search inside the support set; None uses the adapter's own values.
         twins: What is done with an image that a dataset holds under several classes: `"refuse"` to run, `"keep"` all copies,
             or `"drop"` all copies. None refuses it in your own data and keeps it in published datasets, as everybody has
@@ -101,6 +104,7 @@ class Recipe(Settings):
     adapter: Adapter = "full"  # type: ignore[assignment]
     search: Search | None = Search()
     pool: Literal["query", "disjoint"] = "query"
+    present: PresentClasses = Field(default_factory=_decided("present", None))
     twins: Twins | None = None
     protocol: Protocol = "clean"
     seed: int = Field(default=0, ge=0, le=MOST)
@@ -142,7 +146,7 @@ class Recipe(Settings):
                 f"sources ({named}) and source_model ('{self.source_model.name}') are both given; give one of them."
             )
         decided = {"backbone": self.backbone, "normalizer": self.normalizer, "framing": self.framing}
-        wrong = self.source_model.contradictions(decided)
+        wrong = self.source_model.contradictions(decided) + self.source_model.ruled_out(self.present)
         if wrong:
             raise ConfigurationError(
                 "; ".join(wrong) + ". Leave out what the model decides, or train on sources instead."

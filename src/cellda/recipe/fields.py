@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import AfterValidator, BeforeValidator
 
 from cellda.adapters.base import Adapter
 from cellda.data.spec import FewShot, Protocol, Twins
@@ -12,10 +14,24 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.selection.settings import Search
 from cellda.source_models.spec import SourceModel
+from cellda.taxonomy import statement
 from cellda.training.settings import SourceTraining
 
 Options = Mapping[str, Any]
 """Settings, or a plug-in with its options, as plain data."""
+
+
+def _split(given: Any) -> Any:
+    """The names in a text, which commas separate."""
+    return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+
+
+def _ordered(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if names is None else statement(names)
+
+
+PresentClasses = Annotated[tuple[str, ...] | None, BeforeValidator(_split), AfterValidator(_ordered)]
+"""Names of the classes that can occur, in class order; None for all of them."""
 
 
 class RecipeFields(TypedDict, total=False):
@@ -32,6 +48,7 @@ class RecipeFields(TypedDict, total=False):
     adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
     search: Options | Search | None
     pool: Literal["query", "disjoint"]
+    present: str | Sequence[str] | None
     twins: Twins | None
     protocol: Protocol
     seed: int

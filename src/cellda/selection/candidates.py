@@ -12,6 +12,7 @@ from cellda.adapters.base import AdaptContext, Adapter, TargetView, clean
 from cellda.adapters.families.embeddings import FeatureAdapter
 from cellda.data.image_set import ImageSet
 from cellda.models.classifier import CellClassifier
+from cellda.models.heads.present import as_before
 
 
 class Candidates:
@@ -58,7 +59,9 @@ class Candidates:
             part = self._embedded
             if train is not None and len(part.support):
                 part = replace(part, support=part.support[list(train)], labels=part.labels[list(train)])
-            head = candidate.fit_head(deepcopy(self._untrained.head), part, self._context)
+            before = self._untrained.head
+            found = candidate.fit_head(deepcopy(before), part, self._context.knowing(self._untrained))
+            head = as_before(found, before)
             return trainer.apply(head, self._embeddings(images)[list(rows)]).softmax(1)
         known = support if train is None else support.subset(train)
         model = candidate.apply(self._make_model(), replace(self._target, support=known), self._context)

@@ -51,9 +51,9 @@ class SourceModel(Settings):
                 f"the model '{self.name}' has other classes ({', '.join(described.classes)}) than {', '.join(CLASSES)}; it "
                 "can predict, but not be adapted."
             )
-        if described.head["name"] != HEAD or described.symmetric:
+        if described.own_head["name"] != HEAD or described.symmetric:
             raise ConfigurationError(
-                f"the model '{self.name}' was adapted already (its head is '{described.head['name']}'"
+                f"the model '{self.name}' was adapted already (its head is '{described.own_head['name']}'"
                 f"{', and it averages over flips' * described.symmetric}); start from the source model that it was made from."
             )
         return self
@@ -120,6 +120,15 @@ class SourceModel(Settings):
                 for name in (["name"] if "name" in differing else differing)
             ]
         return wrong
+
+    def ruled_out(self, present: tuple[str, ...] | None) -> list[str]:
+        """What a recipe says otherwise than the model of the classes that can occur, which it may only narrow."""
+        left = self.description.present or CLASSES
+        wider = [name for name in present or CLASSES if name not in left]
+        return [
+            f"present holds {', '.join(wider)}, but the source model '{self.name}' was made for images that show only "
+            f"{', '.join(left)}, and can be narrowed, not widened"
+        ] * bool(wider)
 
 
 def anchored(given: Any, folder: Path) -> Any:

@@ -22,7 +22,7 @@ from cellda.runtime import progress
 from cellda.runtime.device import DevicePlan, plan_for, tuned_convolutions
 from cellda.runtime.memory import keep_freed_memory
 from cellda.runtime.work import Stage, Work
-from cellda.training.batches import Batches, Mix
+from cellda.training.batches import Batches, Mix, Order
 from cellda.training.checkpoints import checkpoint, keep_as, resume
 from cellda.training.examples import Batch, Examples
 from cellda.training.objective import CrossEntropy, Objective, Step
@@ -63,7 +63,7 @@ class Trainer:
         *,
         seed: int,
         work: Work = TRAINING,
-        mix: Mix | None = None,
+        order: Order | None = None,
         objective: Objective | None = None,
         checkpoints: Path | None = None,
     ) -> list[float]:
@@ -78,7 +78,7 @@ class Trainer:
             settings: Epochs, batch size, optimizer and so on.
             seed: Seed of the order, the augmentation and dropout; the caller's random state is preserved.
             work: Its name in the progress bar and in messages.
-            mix: The sets that batches mix in equal parts; by default all examples are one set.
+            order: Which examples an epoch sees and in which order; by default all, shuffled.
             objective: The loss to minimise; by default cross-entropy with the label smoothing of `settings`.
             checkpoints: Folder for a checkpoint after every epoch, from which an interrupted call resumes.
 
@@ -89,8 +89,7 @@ class Trainer:
             DivergedError: If the loss is no longer finite.
         """
         accelerator = self._accelerator()
-        mix = mix or Mix((len(examples),))
-        batches = Batches(mix, settings.batch_size, seed)
+        batches = Batches(order or Mix((len(examples),)), settings.batch_size, seed)
         objective = objective or CrossEntropy(settings.label_smoothing)
         loader: DataLoader[Batch] = DataLoader(
             examples,  # type: ignore[arg-type]

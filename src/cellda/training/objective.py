@@ -1,15 +1,37 @@
 """What a training step minimises: cross-entropy, or the objective of a method."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cellda.taxonomy import UNLABELLED
+from cellda.errors import ConfigurationError
+from cellda.models.heads.base import ABSENT
+from cellda.taxonomy import CLASSES, UNLABELLED
+from cellda.training.settings import SourceTraining
+
+
+def cross_entropy(
+    logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"], label_smoothing: float
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the labelled examples, at least one, with smoothed labels (Szegedy et al. 2016).
+
+    Args:
+        logits: `(B, classes)`.
+        labels: `(B,)` class indices; `UNLABELLED` where there is none.
+        label_smoothing: Probability mass spread over all classes that can occur (`cellda.models.heads.present`).
+    """
+    ruled_out = logits == ABSENT
+    if not label_smoothing or not ruled_out.any():
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, ignore_index=UNLABELLED)
+    fit = F.cross_entropy(logits, labels, ignore_index=UNLABELLED)
+    logs = logits.log_softmax(1).masked_fill(ruled_out, 0)
+    spread = -(logs.sum(1) / (~ruled_out).sum(1))[labels != UNLABELLED].mean()
+    return (1 - label_smoothing) * fit + label_smoothing * spread
 
 
 @dataclass(frozen=True)
@@ -67,7 +89,7 @@ class CrossEntropy:
     """Cross-entropy with smoothed labels (Szegedy et al. 2016) over the labelled examples of the batch.
 
     Args:
-        label_smoothing: Probability mass spread over all classes.
+        label_smoothing: Probability mass spread over all classes that can occur.
         rates: Learning-rate factors, see `Objective`; by default all parameters have the same learning rate.
     """
 
@@ -83,7 +105,7 @@ class CrossEntropy:
 
     def of(self, logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
         """The same for logits that are already computed; at least one of the labels must be known."""
-        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, ignore_index=UNLABELLED)
+        return cross_entropy(logits, labels, self.label_smoothing)
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """None."""
@@ -91,3 +113,52 @@ class CrossEntropy:
 
     def after_step(self) -> None:
         """Nothing."""
+
+
+class WithinSources(CrossEntropy):
+    """Cross-entropy in which each image is compared only among the classes that its source holds.
+
+    Where sources hold different classes, the look of a source tells much about the class, and plain cross-entropy learns it:
+    an image that looks like a source of two classes becomes one of the two. Here a source says nothing about classes that it
+    does not hold, so only what separates the classes within a source is learned.
+
+    Args:
+        held: `(sources, classes)` true where a source holds a class.
+        label_smoothing: Probability mass spread over the classes of the source.
+    """
+
+    def __init__(self, held: Bool[Tensor, "s c"], label_smoothing: float = 0.0) -> None:
+        super().__init__(label_smoothing)
+        self.held = held
+
+    def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
+        """The mean over the examples, which all have labels."""
+        logits: Tensor = module(step.inputs)
+        held = self.held.to(logits.device)[list(step.parts)]
+        return self.of(logits.masked_fill(~held, ABSENT), step.labels)
+
+
+def objective_of(
+    settings: SourceTraining, labels: Sequence[Int[Tensor, " n"]], names: Sequence[str]
+) -> CrossEntropy:
+    """What source training minimises.
+
+    Args:
+        settings: Says how labels are smoothed and among which classes images are compared.
+        labels: Class indices of the training images of each source.
+        names: Names of the sources, for messages.
+
+    Raises:
+        ConfigurationError: If a source holds a single class, so that nothing in it could be compared.
+    """
+    match settings.compared:
+        case "all":
+            return CrossEntropy(settings.label_smoothing)
+        case "own":
+            held = torch.stack([own.bincount(minlength=len(CLASSES)) > 0 for own in labels])
+            if single := [name for name, own in zip(names, held, strict=True) if own.sum() < 2]:
+                raise ConfigurationError(
+                    f"With training.compared='own', a source needs at least two classes, and {', '.join(single)} has one: "
+                    "leave it out, or set training.compared='all'."
+                )
+            return WithinSources(held, settings.label_smoothing)

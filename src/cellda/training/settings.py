@@ -41,6 +41,11 @@ class SourceTraining(Training):
     (`benchmarks/studies/defaults.py`).
 
     Attributes:
+        pooling: How several sources are mixed. `"equal"` (the paper's): in equal parts in every batch, the largest seen
+            once in an epoch. `"root"`: every class of every source by the square root of its number of cells, as many in
+            an epoch as there are (`cellda.training.batches.Pool`).
+        compared: Among which classes an image of a source is told apart in training: `"all"` (the paper's), or `"own"`, those
+            that its source holds (`cellda.training.objective.WithinSources`).
         holdout: Fraction of every source held out from training to measure the source accuracy.
         mixstyle: Probability that the feature statistics of a batch are mixed with those of other images after an early stage
             (`cellda.training.mixstyle`; the paper of that method uses 0.5); 0 turns it off.
@@ -54,6 +59,8 @@ class SourceTraining(Training):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
+    pooling: Literal["equal", "root"] = "equal"
+    compared: Literal["all", "own"] = "all"
     holdout: float = Field(default=0.2, ge=0, le=0.5)
     mixstyle: float = Field(default=0.0, ge=0, le=1)
     stain_jitter: float = Field(default=0.0, ge=0)

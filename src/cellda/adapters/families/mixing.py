@@ -57,7 +57,7 @@ class Mixing(FineTuning):
             self.for_images(self.groups * support),
             seed=context.seed,
             work=Work(Stage.ADAPT, self.name),
-            mix=Mix(tuple(sum(map(len, parts)) for parts in sets.values()), tuple(sets), support),
+            order=Mix(tuple(sum(map(len, parts)) for parts in sets.values()), tuple(sets), support),
             objective=objective,
         )
 

@@ -3,12 +3,22 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
 Count = Annotated[int, Field(ge=1)]
 """A number of stored images, or of neighbours."""
+
+
+ABSENT = -(2.0**14)
+"""Logit of a class that cannot occur (`heads.present`): its softmax is exactly 0, and nothing computed from it is infinite or
+NaN, as 0 times minus infinity would be. A power of two, so that it is the same number in every precision."""
+
+
+def absent(logits: Float[Tensor, "n classes"]) -> Bool[Tensor, " classes"]:
+    """Which classes cannot occur, from logits of at least one image."""
+    return (logits == ABSENT).all(0)
 
 
 class Head(nn.Module, ABC):

@@ -7,6 +7,7 @@ import pandas as pd
 from cellda.errors import ConfigurationError, nearest
 from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.compare import Comparison, across_draws
+from cellda.evaluation.condition import ALL_CLASSES
 from cellda.evaluation.metrics import average, measure
 from cellda.evaluation.predictions import RUN, single, without_class
 from cellda.evaluation.rates import MEASURES
@@ -71,13 +72,13 @@ def condition_table(
     for target in targets:
         columns += [target] + ([view_of(target)] if target in CONFOUNDED else [])
 
-    rows = []
+    rows, titles = [], {str(name): titled(part) for name, part in predictions.groupby("condition")}
     for condition in distinct(predictions, "condition"):
         found = [cells.get((condition, column)) for column in columns]
         means = [cells[condition, target][0] for target in targets if (condition, target) in cells]
         # A mean over different targets than the next row's would not be comparable.
         overall = f"{sum(means) / len(means):.3f}" if len(means) == len(targets) else "–"
-        rows.append([condition, *("–" if c is None else with_sd(*c) for c in found), overall])
+        rows.append([titles[condition], *("–" if c is None else with_sd(*c) for c in found), overall])
     return TextTable(
         title=f"{words(measure).capitalize()}, protocol '{protocol}'",
         columns=["condition", *map(words, columns), "mean"],
@@ -116,9 +117,9 @@ def summary_table(
     check_same_targets(predictions)
     targets = distinct(predictions, "target")
     rows = []
-    for condition, part in predictions.groupby("condition", sort=False):
+    for _, part in predictions.groupby("condition", sort=False):
         estimates = average(part, resamples, seed)
-        rows.append([str(condition), *(str(estimates[name]) for name in SUMMARY)])
+        rows.append([titled(part), *(str(estimates[name]) for name in SUMMARY)])
     return TextTable(
         title=f"Mean over {', '.join(map(words, targets))}, protocol '{protocol}'",
         columns=["condition", *map(words, SUMMARY)],
@@ -229,6 +230,14 @@ def _rows_of(predictions: pd.DataFrame, column: str, names: Sequence[str]) -> pd
         if name not in known:
             raise ConfigurationError(f"There are no predictions of {column} '{name}'; {nearest(name, known)}")
     return pd.concat([predictions[predictions[column] == name] for name in names])
+
+
+def titled(part: pd.DataFrame) -> str:
+    """The name of the condition of some predictions, with the classes that it knew to be the only ones that can occur."""
+    [name], known = distinct(part, "condition"), distinct(part, "present")
+    if known == [ALL_CLASSES]:
+        return name
+    return f"{name} (present: {known[0].replace('+', ', ') if len(known) == 1 else 'known for each target'})"
 
 
 def check_same_targets(predictions: pd.DataFrame) -> None:

@@ -7,14 +7,21 @@ import pandas as pd
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.bootstrap import RESAMPLES
-from cellda.evaluation.condition import METHOD
+from cellda.evaluation.condition import ALL_CLASSES, METHOD
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.elsewhere import BEST
 from cellda.evaluation.metrics import Estimate, average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
 from cellda.evaluation.rates import MIN_CELLS
-from cellda.reporting.tables.conditions import check_same_targets, distinct, runs_in_words, scores, words
+from cellda.reporting.tables.conditions import (
+    check_same_targets,
+    distinct,
+    runs_in_words,
+    scores,
+    titled,
+    words,
+)
 from cellda.reporting.tables.text_table import TextTable
 
 NO_LABELS = "_without_labels"
@@ -54,7 +61,20 @@ def bounds(predictions: pd.DataFrame) -> list[str]:
 
 
 def ranked(predictions: pd.DataFrame) -> list[str]:
-    """The conditions that compete: not a bound, not chosen among the others, no values chosen by query labels."""
+    """The conditions that compete: not a bound, not chosen among the others, no values chosen by query labels.
+
+    Those that knew which classes can occur compete only with each other, in a table without others.
+    """
+    names = _results(predictions)
+    return [name for name in names if name not in knowing(predictions)] or names
+
+
+def knowing(predictions: pd.DataFrame) -> list[str]:
+    """The conditions that knew which classes can occur."""
+    return distinct(predictions[predictions["present"] != ALL_CLASSES], "condition")
+
+
+def _results(predictions: pd.DataFrame) -> list[str]:
     rows = predictions[~(predictions["bound"] | predictions["oracle"])]
     return [name for name in distinct(rows, "condition") if not is_chosen(name)]
 
@@ -70,8 +90,9 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
     """One row per condition: balanced accuracy and accuracy with 95 % intervals, mean rank, wins, labels, seconds.
 
     Values are means over the runs of each target, then over targets; intervals as in
-    `cellda.evaluation.metrics.average`. Below the ranked conditions come those chosen on other targets and the bounds. The
-    accuracy with values chosen by query labels (an oracle of the same method) has a column of its own.
+    `cellda.evaluation.metrics.average`. Below the ranked conditions come those that knew which classes can occur, if
+    others did not; those chosen on other targets; and the bounds. The accuracy with values chosen by query labels (an oracle
+    of the same method) has a column of its own.
 
     Args:
         predictions: A prediction table of one protocol, with the columns of `cellda.evaluation.costs.with_costs` where the
@@ -93,13 +114,15 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
     means = {name: average(part, resamples, seed) for name, part in parts.items()}
     oracles = _oracles(predictions, {name: of["balanced_accuracy"] for name, of in means.items()})
     outside = bounds(predictions)
-    order = [*map(str, found.mean_ranks.index), *filter(is_chosen, names), *outside]
+    competing = [*map(str, found.mean_ranks.index)]
+    apart = [name for name in _results(predictions) if name not in competing]
+    order = [*competing, *apart, *filter(is_chosen, names), *outside]
     rows = []
     for name in order:
         competes = name in found.mean_ranks.index
         rows.append(
             [
-                name + " (bound)" * (name in outside) + " (chosen)" * is_chosen(name),
+                titled(parts[name]) + " (bound)" * (name in outside) + " (chosen)" * is_chosen(name),
                 str(means[name]["balanced_accuracy"]),
                 str(means[name]["accuracy"]),
                 f"{found.mean_ranks[name]:.2f}" if competes else _UNKNOWN,
@@ -191,6 +214,10 @@ def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str
         notes.append(f"Unlabelled images, where a condition uses any, are {' and '.join(pools)}.")
     names = distinct(predictions, "condition")
     outside = bounds(predictions)
+    if knowing(predictions):
+        notes.append(
+            "Present: it was known that only these classes can occur; rows that knew it are not ranked among others."
+        )
     if outside:
         told = [_BOUNDS.get(name, name) for name in outside]
         notes.append(f"Bounds are not ranked: {'; '.join(told)}.")

@@ -1,0 +1,55 @@
+"""What of a classifier can be set after it is built: its normalizer, and the classes that can occur."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from torch import Tensor, nn
+
+from cellda.models.heads.base import Head
+from cellda.models.heads.present import Present, check_narrower
+from cellda.normalizers.base import Normalizer
+from cellda.normalizers.spec import NormalizerSpec
+
+
+class Adjustable(nn.Module):
+    """Base of `CellClassifier`.
+
+    Attributes:
+        classes: Class names in index order.
+        head: Maps embeddings to logits.
+    """
+
+    classes: tuple[str, ...]
+    head: Head
+    mean: Tensor
+    normalizer_spec: NormalizerSpec
+    normalizer: Normalizer
+
+    def with_normalizer(self, spec: NormalizerSpec, state: dict[str, Tensor]) -> Self:
+        """Replace the normalizer of this model by another one with its fitted state, and return the model."""
+        self.normalizer_spec = spec
+        self.normalizer = spec.build().to(self.mean.device)
+        self.normalizer.load_state_dict(state)
+        return self
+
+    @property
+    def present(self) -> tuple[str, ...] | None:
+        """The classes that can occur, where somebody said so: all others have probability 0. None if all can."""
+        head = self.head
+        return tuple(self.classes[number] for number in head.present) if isinstance(head, Present) else None
+
+    def with_present(self, names: Sequence[str]) -> Self:
+        """Rule out all classes but these (`cellda.models.heads.present`), and return the model.
+
+        Args:
+            names: At least two of `classes`, in any order; a model that rules out classes can only be narrowed further.
+
+        Raises:
+            UnknownNameError: If a name is not a class of the model.
+            ConfigurationError: If these are fewer than two, or the model rules one of them out.
+        """
+        check_narrower(names, self.present, self.classes)
+        if set(names) < set(self.present or self.classes):
+            kept = [number for number, name in enumerate(self.classes) if name in names]
+            self.head = Present.around(self.head, kept)
+        return self
