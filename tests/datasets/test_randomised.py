@@ -2,14 +2,18 @@
 
 import statistics
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
 
 import cellda.datasets
+from cellda.data.pixel_cache import cached_framed
 from cellda.datasets.rendering import DOMAINS, SUBSTRATES, Domain
 from cellda.datasets.rendering.laboratories import drawn_laboratory
 from cellda.errors import ConfigurationError
+from cellda.framing.spec import FramingSpec
+from cellda.runtime.store import Store
 from cellda.taxonomy import CLASSES
 
 DRAWN = [drawn_laboratory(f"test {number}") for number in range(300)]
@@ -74,3 +78,11 @@ def test_impossible_numbers_and_folders_are_refused(laboratories: int, tmp_path)
         cellda.datasets.load("randomised", laboratories=laboratories)
     with pytest.raises(ConfigurationError, match="reads no folder"):
         cellda.datasets.load("randomised", tmp_path)
+
+
+def test_laboratories_of_different_magnification_have_no_common_scale(tmp_path: Path) -> None:
+    """A nucleus that is large in one laboratory is usual in another: neither takes the size of the other's."""
+    cells, store = cellda.datasets.load("randomised", laboratories=5), Store(tmp_path)
+    assert cached_framed(cells, 32, store, FramingSpec(name="cell")).framing.model_dump()["scale"] is None
+    same = cellda.datasets.load("synthetic/0", per_class=5)
+    assert cached_framed(same, 32, store, FramingSpec(name="cell")).framing.model_dump()["scale"]

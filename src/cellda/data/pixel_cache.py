@@ -226,7 +226,7 @@ def _fitted(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) ->
     order = sorted(range(len(dataset)), key=lambda row: (names[row], str(dataset.table["box"][row])))
     rows = sorted(order[:: max(1, math.ceil(len(order) / FITTED_ON))])
     found: list[Found | None] = []
-    if framing.least <= len(rows) and framing.least:
+    if dataset.one_scale and framing.least and framing.least <= len(rows):
         with progress.task(Work(Stage.FRAME, dataset.full_name), len(rows)) as advance:
             for start in range(0, len(rows), CHUNK):
                 part = rows[start : start + CHUNK]

@@ -46,6 +46,8 @@ class DataCard:
     includes the dataset itself if its variants show the same cells."""
     synthetic: ClassVar[bool] = False
     """Whether the loader renders its images (synthetic cells) instead of reading them from a folder."""
+    one_scale: ClassVar[bool] = True
+    """Whether all images have one magnification, so that a framing may learn how large a cell is from all of them."""
     sharp: ClassVar[bool] = False
     """Whether its images are sharper than those of most laboratories, so that training on it lowers their resolution by
     default (`degrade` of a source)."""

@@ -39,6 +39,7 @@ class Randomised(Rendered):
     """
 
     synthetic = True
+    one_scale = False
     helpers = ("datasets/rendering",)
     title = "Synthetic smears of drawn laboratories"
     licence = "Apache-2.0"
