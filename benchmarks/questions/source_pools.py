@@ -5,7 +5,8 @@
 A source model of each pool is trained without the target and predicts all cells of the target, unadapted. Preset `laptop`
 at 96 px, every cell framed, stains varied, 12,000 to 17,000 images passed. A pool is chosen by its mean over the other targets
 than the one that a result is reported for. Predictions are written as soon as a model is done, one file each; finished ones
-are not computed again, so that a long call may be interrupted, and divided among processes. Six to ten minutes a model on one CPU core.
+are not computed again, so that a long call may be interrupted, and divided among processes. Six to ten minutes a model on one
+CPU core.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ POOLS: Mapping[str, tuple[Sequence[Any], dict[str, Any]]] = {
     "root_own": (SOURCES, {}),
     "root_own_rendered": ([*SOURCES, RENDERED], {"epochs": 2}),
 }
-"""Sources, and what differs from the training of the released model `pooled`. The numbers of epochs make every model see about as many images."""
+"""Sources, and what differs from the training of the released model `pooled`; all models see about as many images."""
 
 
 def recipe(pool: str, target: str, seed: int) -> Recipe | None:
