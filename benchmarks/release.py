@@ -12,9 +12,10 @@ whole models. Make a model again only if it was measured to be better: every ver
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common.left_out import without
 from benchmarks.common.options import command, command_line, with_store
 from benchmarks.common.releases import RELEASES
-from benchmarks.common.releasing import make, trained, without
+from benchmarks.common.releasing import make, trained
 from cellda.experiment.workspace import Workspace
 from cellda.training.loop import Trainer
 

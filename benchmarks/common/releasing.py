@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.common.left_out import without
 from benchmarks.common.model_page import page
 from benchmarks.common.releases import Release
 from benchmarks.common.source import source_run
 from cellda import CellClassifier, Recipe
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
-from cellda.datasets.card import card as data_card
 from cellda.errors import ConfigurationError
 from cellda.evaluation.metrics import measure
 from cellda.experiment.naming import source_condition
@@ -43,17 +43,6 @@ class Parts(NamedTuple):
 
     trained: list[Cells]
     held: list[Cells]
-
-
-def without(recipe: Recipe, name: str) -> Recipe | None:
-    """A recipe without a source and all that show its cells; None if no source is left."""
-    own = data_card(name.partition("/")[0])
-    kept = [
-        source
-        for source in recipe.sources
-        if source.name != name and not own.shares_cells_with(source.loader)
-    ]
-    return recipe.with_(sources=kept) if kept else None
 
 
 def trained(recipe: Recipe, workspace: Workspace, trainer: Trainer) -> tuple[Run, CellClassifier]:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from benchmarks.common.datasets import names_of
+from benchmarks.common.left_out import without
 from benchmarks.common.options import command, command_line, with_store
 from benchmarks.common.results import RESULTS
 from cellda import Recipe
@@ -49,6 +50,8 @@ class StudyScript:
         cap: Maximum number of images that an adaptation may send through the backbone; None sets no limit.
         oracle: Whether recipes may choose values by query labels, as upper bounds.
         best: Whether the condition that was best on the other targets is reported as a condition of its own.
+        n: Number of labelled cells of single targets, instead of the recipes'.
+        leave_out: Whether each target is left out of the sources, which may then name all datasets.
     """
 
     name: str
@@ -64,6 +67,8 @@ class StudyScript:
     cap: int | None = None
     oracle: bool = False
     best: bool = False
+    n: Mapping[str, int] = field(default_factory=dict)
+    leave_out: bool = False
 
 
 def main(study: StudyScript, description: str | None = None, given: Sequence[str] | None = None) -> None:
@@ -134,13 +139,23 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
     workspace = Workspace(given.data, given.store)
     for protocol in given.protocol:
         recipes = {name: recipe.with_(protocol=protocol) for name, recipe in chosen.items()}
-        study_runs = Study(
-            recipes, targets, given.draws, given.seeds, study.cap, oracle=study.oracle, workspace=workspace
-        )
-        predictions = study_runs.run()
+        studies = [
+            Study(
+                own,
+                names,
+                given.draws,
+                given.seeds,
+                study.cap,
+                n={name: number for name, number in study.n.items() if name in names},
+                oracle=study.oracle,
+                workspace=workspace,
+            )
+            for own, names in parts_of(study, recipes, targets)
+        ]
+        predictions = pd.concat([part.run() for part in studies], ignore_index=True)
         if given.only_run:
             continue
-        records = study_runs.records()
+        records = [record for part in studies for record in part.records()]
         runs = costs_of(records)
         trials += search_trials(records)
         if study.best:
@@ -155,6 +170,21 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
             pd.concat(choices).to_csv(given.results / CHOICES, index=False)
         if trials:
             pd.DataFrame(trials).to_csv(given.results / "trials.csv", index=False, float_format="%.4g")
+
+
+def parts_of(
+    study: StudyScript, recipes: dict[str, Recipe], targets: Sequence[str]
+) -> list[tuple[dict[str, Recipe], list[str]]]:
+    """The recipes and the targets that go together: all, or one target with recipes whose sources lack it."""
+    if not study.leave_out:
+        return [(recipes, list(targets))]
+    return [
+        (
+            {name: left for name, recipe in recipes.items() if (left := without(recipe, target)) is not None},
+            [target],
+        )
+        for target in targets
+    ]
 
 
 def search_trials(records: Iterable[RunRecord]) -> list[dict[str, Any]]:

@@ -16,9 +16,10 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.common.left_out import without
 from benchmarks.common.options import command, command_line, with_store
 from benchmarks.common.releases import POOLED, SOURCES, TARGETS
-from benchmarks.common.releasing import left_out_predictions, scores, without
+from benchmarks.common.releasing import left_out_predictions, scores
 from benchmarks.common.results import RESULTS
 from benchmarks.common.study import GRID
 from cellda import Recipe

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import cellda.datasets
+from benchmarks.common.left_out import without
 from benchmarks.common.options import arguments, command, with_recipe
 from benchmarks.common.releases import RELEASES
-from benchmarks.common.releasing import without
 from benchmarks.questions import (
     backbones,
     bccd_leak,

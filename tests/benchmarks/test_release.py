@@ -8,8 +8,9 @@ import yaml
 
 from benchmarks import release as script
 from benchmarks.common import releasing
+from benchmarks.common.left_out import without
 from benchmarks.common.releases import RELEASES, Release
-from benchmarks.common.releasing import make, without
+from benchmarks.common.releasing import make
 from cellda import CellClassifier, Recipe
 from cellda.datasets.card import NOT_STATED
 from cellda.datasets.card import card as data_card

@@ -192,3 +192,25 @@ def test_no_study_counts_cells_twice():
     ):
         targets = importlib.import_module(f"benchmarks.studies.{name}").STUDY.targets
         assert len({target.partition("/")[0] for target in targets}) == len(targets)
+
+
+def test_a_study_that_leaves_each_target_out_trains_without_it_and_with_its_number_of_labels(tmp_path: Path):
+    names = ("synthetic/1", "synthetic/2")
+    small = StudyScript(
+        "left_out",
+        {"head_only": recipe(sources=["synthetic/0", *names], adapter={"name": "head_only", "epochs": 1})},
+        names,
+        main="head_only",
+        tables=(),
+        draws=(0,),
+        n={"synthetic/2": 6},
+        leave_out=True,
+    )
+    results = tmp_path / "results"
+    main(small, given=["--store", str(tmp_path / "s"), "--results", str(results)])
+    found = read_predictions(results).groupby("target")[["source", "n"]].first()
+    assert found["source"].to_dict() == {
+        "synthetic/1": "synthetic/0+synthetic/2",
+        "synthetic/2": "synthetic/0+synthetic/1",
+    }
+    assert found["n"]["synthetic/2"] == 6 < found["n"]["synthetic/1"]
