@@ -17,7 +17,6 @@ from cellda.presets import CAP
 
 LAME = {"name": "lame", "neighbours": 20}
 ADAPTERS: Mapping[str, Any] = {
-    "our_workflow@cell": "full",
     "full+tta@cell": ["full", "tta"],
     "full+label_propagation+tta@cell": ["full", "label_propagation", "tta"],
     "full+lame_20+tta@cell": ["full", LAME, "tta"],
@@ -27,7 +26,7 @@ STUDY = StudyScript(
     "pooled",
     {name: POOLED.with_(adapter=adapter) for name, adapter in ADAPTERS.items()},
     TARGETS,
-    main="our_workflow@cell",
+    main="full+tta@cell",
     tables=("leaderboard", "conditions", "comparison_balanced"),
     cap=CAP,
     best=True,
