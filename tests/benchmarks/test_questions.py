@@ -12,6 +12,7 @@ import cellda.datasets
 from benchmarks.common.left_out import without
 from benchmarks.common.options import arguments, command, with_recipe
 from benchmarks.common.releases import RELEASES
+from benchmarks.common.results import RESULTS
 from benchmarks.questions import (
     backbones,
     bccd_leak,
@@ -19,12 +20,15 @@ from benchmarks.questions import (
     source_accuracy,
     source_pools,
     threads,
+    tight_crops,
+    views,
 )
 from cellda.evaluation.metrics import measure
 from cellda.evaluation.predictions import read_predictions
 from cellda.models.encoder import build_encoder
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import native_size
+from cellda.taxonomy import CLASSES
 
 
 def test_a_slide_that_goes_with_a_class_is_a_shortcut_that_the_transform_takes_away(tmp_path):
@@ -205,3 +209,35 @@ def test_the_released_pool_is_the_one_that_is_measured():
     released = next(release.recipe for release in RELEASES if release.name == "pooled")
     for target in source_pools.TARGETS:
         assert source_pools.recipe("root_own", target, released.seed) == without(released, target)
+
+
+# --- framing of tight crops, and averages of two views
+
+
+def test_tight_crops_are_files_of_their_class_around_the_nucleus(tmp_path):
+    cells = cellda.datasets.load("synthetic/0", per_class=2)
+    folder = tight_crops.write_crops(cells, "inside", tmp_path / "crops")
+    crops = cellda.datasets.load("folder", folder)
+    assert 0 < len(crops) <= len(cells)
+    assert set(crops.table["label"]) <= set(cells.table["label"])
+    sides = []
+    for path in crops.table["path"]:
+        with Image.open(folder / path) as image:
+            sides.append(image.size)
+    assert all(max(side) < 256 and max(side) - min(side) <= 1 for side in sides)
+    again = tight_crops.write_crops(cells, "inside", tmp_path / "again")
+    assert cellda.datasets.load("folder", again).fingerprint == crops.fingerprint
+
+
+def test_two_views_are_averaged_cell_by_cell_whatever_the_order_of_rows():
+    predictions = read_predictions(RESULTS / "zoo")
+    chosen = predictions[(predictions["target"] == "jin_woo_choi") & (predictions["draw"] == 0)]
+    whole, framed = (chosen[chosen["condition"] == name] for name in ("none", "none@cell"))
+    mixed = views.averaged(whole, framed.sample(frac=1, random_state=1)).set_index("path")
+    path = framed["path"].iloc[3]
+    column = "p_neutrophil"
+    expected = (whole.set_index("path").loc[path, column] + framed.set_index("path").loc[path, column]) / 2
+    assert mixed.loc[path, column] == pytest.approx(expected)
+    assert mixed.loc[path, "predicted"] == max(CLASSES, key=lambda name: mixed.loc[path, f"p_{name}"])
+    with pytest.raises(ValueError, match="other cells"):
+        views.averaged(whole, framed.iloc[1:])
