@@ -61,7 +61,7 @@ def adapt(
     """Adapt a source model to all of your cells; nothing is measured (use `cellda run` for that).
 
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
-    are given, it is the one that ships with cellda, once a release holds one.
+    are given, it is `pooled`, which ships with cellda.
     """
     if labelled is None and given(group=group, bits=bits):
         raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")

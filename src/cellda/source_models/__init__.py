@@ -1,8 +1,8 @@
 """Source models that need no training: folders of saved classifiers, in half precision and with a card.
 
 `cellda.source_models.load(NAME)` returns one, `card(NAME)` says what it was trained on and how well it does, and
-`Recipe(source_model=NAME)` adapts it. Those of cellda are subfolders of this one (`python -m benchmarks.release` makes
-them; none is here yet); other distributions offer theirs through entry points (`folders.SourceModels`).
+`Recipe(source_model=NAME)` adapts it. Those of cellda are subfolders of this one, which `python -m benchmarks.release` makes;
+other distributions offer theirs through entry points (`folders.SourceModels`).
 """
 
 from typing import TYPE_CHECKING
