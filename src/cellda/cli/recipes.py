@@ -141,11 +141,11 @@ def edited_recipe(
         check_file(file)
     edits, later = given(**fields), settings.parse(sets)
     named = presets or any(isinstance(one.get("adapter"), str | list) for one in (edits, *later))
-    if "source_model" in edits and file is None and not named:
-        edits = {**_recommended(labelled=labelled, unlabelled=unlabelled), **edits}
     for one in (edits, *later):
         check_edits(one)
     placed(*read)
+    if "source_model" in edits and file is None and not named:
+        edits = {**_recommended(labelled=labelled, unlabelled=unlabelled), **edits}
 
     from cellda.recipe import Recipe
 
