@@ -147,7 +147,7 @@ def test_published_training_is_the_papers_and_combines_with_the_others() -> None
 
 @pytest.mark.parametrize(
     ("name", "adapter", "labelled"),
-    [("best", "full+label_propagation+tta", True), ("best_without_labels", "lame+tta", False)],
+    [("best", "full+tta", True), ("best_without_labels", "lame+tta", False)],
 )
 def test_what_is_recommended_frames_cells_and_combines_with_the_laptop(name, adapter, labelled) -> None:
     recipe = Recipe.preset(name)

@@ -628,7 +628,7 @@ def test_prior_correction_refuses_shares_that_are_none(shares) -> None:
 def test_lame_is_its_fixed_point(neighbours, strength) -> None:
     head, features = some_head(), features_of(0)
     pool = normalize(features.pool.double().numpy())
-    count = min(neighbours, len(pool) - 1)
+    count = min(neighbours, len(pool) // 6)
     w = strength * kneighbors_graph(pool, count, include_self=False).toarray()
     p = said_by(head, features.pool)
     z = p
@@ -643,10 +643,21 @@ def test_lame_is_its_fixed_point(neighbours, strength) -> None:
     assert same(state(head), kept)
 
     fresh = torch.randn(5, 8)
-    nearest = NearestNeighbors(n_neighbors=min(neighbours, len(pool))).fit(pool)
+    nearest = NearestNeighbors(n_neighbors=count).fit(pool)
     rows = nearest.kneighbors(normalize(fresh.numpy()), return_distance=False)
     step = said_by(head, fresh) * np.exp(strength * z[rows].sum(1))
     np.testing.assert_allclose(said_by(found, fresh), step / step.sum(1, keepdims=True), atol=1e-3)
+
+
+def test_lame_does_not_make_one_class_of_a_small_pool() -> None:
+    """Fourteen cells, well told apart, of which twenty neighbours each are asked for: without a limit, all get one class."""
+    head, features = some_head(), features_of(0)
+    sure = said_by(head, features.pool)
+    chosen = np.concatenate([np.argsort(-sure[:, k])[:7] for k in np.unique(sure.argmax(1))[:2]])
+    few = replace(features, pool=features.pool[torch.from_numpy(chosen)])
+    found = create("lame", neighbours=20, strength=1.0).fit_head(head, few, CONTEXT)
+    assert found.neighbours == 2
+    assert len(set(said_by(found, few.pool).argmax(1))) > 1
 
 
 def spread_graph(z: np.ndarray, k: int, gamma: float) -> np.ndarray:

@@ -10,7 +10,16 @@ import pytest
 import cellda.adapters
 from benchmarks.common.results import RESULTS
 from benchmarks.common.study import StudyScript, chosen_recipes, chosen_targets, main, options, report
-from benchmarks.studies import ablation, sample_size, tuning, zoo, zoo_search
+from benchmarks.studies import (
+    ablation,
+    pooled,
+    pooled_quarter,
+    pooled_without_labels,
+    sample_size,
+    tuning,
+    zoo,
+    zoo_search,
+)
 from cellda import Recipe
 from cellda.evaluation.costs import read_costs
 from cellda.evaluation.predictions import probabilities, read_predictions
@@ -43,12 +52,20 @@ def test_the_zoo_is_every_adapter_on_the_four_targets():
     framed = {name: recipe for name, recipe in study.recipes.items() if name.endswith("@cell")}
     assert {(one.framing.name, one.training.stain_jitter) for one in framed.values()} == {("cell", 1.0)}
     assert framed["full+tta@cell"].adapter.name == "full+tta"
-    for name in ("best", "best_without_labels"):
-        chosen = Recipe.preset("laptop", name).with_(sources=["barcelona"], backbone={"image_size": 96})
-        assert framed[f"{chosen.adapter.name}@cell"] == chosen
+    chosen = Recipe.preset("laptop", "best").with_(sources=["barcelona"], backbone={"image_size": 96})
+    assert framed[f"{chosen.adapter.name}@cell"] == chosen
     assert (study.cap, study.best, study.main, study.protocols) == (3000, True, "our_workflow", ("clean",))
     assert (len(study.targets), study.draws, study.seeds) == (4, (0, 1, 2, 3, 4), (0,))
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
+
+
+def test_the_recommended_adaptations_are_measured_on_the_released_pool():
+    assert pooled.STUDY.recipes["full+tta@cell"].adapter == Recipe.preset("best").adapter
+    unlabelled = pooled_without_labels.STUDY.recipes
+    assert unlabelled["lame_20+tta@cell"].adapter == Recipe.preset("best_without_labels").adapter
+    quarter = pooled_quarter.STUDY
+    assert quarter.recipes == pooled.STUDY.recipes
+    assert quarter.n == {"jiangxi_tecom": 5, "jin_woo_choi": 5, "raabin": 25, "bccd": 25}
 
 
 def test_the_search_of_the_zoo_is_of_its_first_three():
