@@ -81,9 +81,12 @@ def test_a_preset_keeps_the_options_of_the_adapter_it_names():
     assert base.with_preset("our_workflow") == base
     assert base.with_preset("no_transform").adapter == base.adapter
     assert base.with_preset("head_only").adapter == Recipe(adapter="head_only").adapter
-    row = Recipe(adapter=({"name": "lame", "neighbours": 3}, "tta"))
-    assert row.with_preset("best_without_labels").adapter == row.adapter
-    assert base.with_preset("best_without_labels").adapter == Recipe(adapter="lame+tta").adapter
+    row = Recipe(adapter=({"name": "full", "epochs": 3}, "tta"))
+    assert row.with_preset("best").adapter == row.adapter
+    assert base.with_preset("best").adapter == Recipe(adapter="full+tta").adapter
+    # Where the preset itself states an option, it is the preset's.
+    row = Recipe(adapter=({"name": "lame", "neighbours": 3, "strength": 0.5}, "tta"))
+    assert row.with_preset("best_without_labels").adapter.steps[0].neighbours == 20
 
 
 def test_what_is_recommended_undoes_the_edits_of_the_conditions():
@@ -99,7 +102,12 @@ def test_every_preset_is_explained_by_what_it_sets(name: str):
     values = [
         value for edit in edits.values() for value in (edit.values() if isinstance(edit, dict) else [edit])
     ]
-    values = ["+".join(value) if isinstance(value, list) else value for value in values]
+    values = [
+        part
+        for value in values
+        for step in (value if isinstance(value, list) else [value])
+        for part in (step.values() if isinstance(step, dict) else [step])
+    ]
     assert all(str(value) in line for value in values if value is not None)
 
 
