@@ -30,14 +30,15 @@ RIDGE = 1e-3
 class CalibratedPrior(Pooled, Adapter):
     """Calibrate on source cells, then estimate the class shares of the pool (Alexandari et al. 2020).
 
-    Bias-corrected temperature scaling: `softmax(logits / T + b)`, with `T` and `b` that minimise the cross-entropy of at most
-    `source_images` source cells, balanced over sources and classes. Class shares are then estimated as in
-    `prior_correction`, from the shares of those cells, which are known: no `trained_on` is needed. A. Alexandari, A. Kundaje,
-    A. Shrikumar: Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation, ICML 2020,
-    which uses `smoothing = 0`; temperature scaling by C. Guo et al.: On calibration of modern neural networks, ICML 2017.
+    Bias-corrected temperature scaling: `softmax(logits / T + b)`, with `T` and `b` that minimise the cross-entropy of source
+    cells, balanced over sources and classes: those held out from training or, if there are none, any. Class shares are then
+    estimated as in `prior_correction`, from the shares of those cells, which are known: no `trained_on` is needed. A.
+    Alexandari, A. Kundaje, A. Shrikumar: Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift
+    adaptation, ICML 2020, which uses `smoothing = 0`; temperature scaling by C. Guo, G. Pleiss, Y. Sun, K. Weinberger: On
+    calibration of modern neural networks, ICML 2017.
 
-    Most source cells were trained on, and a shift of the images makes a model overconfident. Both are met by calibrating on
-    strong views (`augment.random_strong`: twice the stain jitter of training, zoomed, partly covered), as C. Tomani et al.:
+    A model is more overconfident on another laboratory's images than on those that it is calibrated on. They are therefore
+    shown in strong views (`augment.random_strong`: stain and light varied, zoomed, partly covered), as C. Tomani et al.:
     Post-hoc uncertainty calibration for domain drift scenarios, CVPR 2021, calibrate on perturbed images. A class without
     source cells is left as it is, apart from the temperature.
     """
@@ -46,14 +47,11 @@ class CalibratedPrior(Pooled, Adapter):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED, Need.SOURCE})
 
     smoothing: float = tunable(0.5, choices=(0.0, 0.1, 0.5, 2.0), ge=0)
-    source_images: int = Field(
-        default=600, ge=1, description="Maximum number of source images, balanced over sources and classes."
-    )
+    source_images: int = Field(default=600, ge=1, description="Maximum number of views of source images.")
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Put a `calibrated` head around that of `model`."""
-        trainer, head = context.trainer, model.head
-        sources = balanced(context.source, self.source_images, context.seed)
+        trainer, head, sources = context.trainer, model.head, self.cells(context)
         generator = Generator().manual_seed(context.seed)
         strong = [
             trainer.map(model, images, partial(_in_strong_view, images, generator), Work(Stage.EMBED))
@@ -72,6 +70,14 @@ class CalibratedPrior(Pooled, Adapter):
         model.head = Calibrated.around(head, ratio).to(model.mean.device)
         model.head.temperature.fill_(temperature)
         return model
+
+    def cells(self, context: AdaptContext) -> list[ImageSet]:
+        """The source cells to calibrate on, which come again, in other views, where fewer are held out than wanted."""
+        wanted = min(self.source_images, sum(map(len, context.source)))
+        found: list[ImageSet] = []
+        while left := wanted - sum(map(len, found)):
+            found += balanced(context.held_out or context.source, left, context.seed)
+        return found
 
     def image_passes(self, offer: Offer) -> int:
         """The source images and every pool image used are embedded once."""

@@ -5,7 +5,7 @@ import platform
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from cellda.experiment.stages import (
     normalizer_state,
     searched,
     source_model,
+    source_splits,
 )
 from cellda.experiment.statement import contradicting
 from cellda.experiment.workspace import Workspace
@@ -47,6 +48,7 @@ from cellda.runtime.place import check_apart
 from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
+from cellda.selection.selectors.base import Use
 from cellda.text import counted, plain
 from cellda.training.loop import Trainer
 
@@ -272,9 +274,13 @@ def adapted(
     )
     own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in needs else None
     sources = () if own is None else prepared.source_sets(own)
-    context = AdaptContext(trainer, prepared.seed, sources)
+    splits = source_splits(prepared, sources) if sources else []
+    held_out = tuple(images.subset(rows) for images, (_, rows) in zip(sources, splits, strict=True) if rows)
+    context = AdaptContext(trainer, prepared.seed, sources, held_out)
+    # Cells that score trials are not used by them.
+    trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in prepared.uses else context
     with clock.stage("search"):
-        adapter, trials = searched(prepared, lambda: deepcopy(model), target, context)
+        adapter, trials = searched(prepared, lambda: deepcopy(model), target, trial)
     with clock.stage("adapt"):
         model = adapter.apply(model, target, context)
     return model, adapter, trials, origin
