@@ -1,0 +1,113 @@
+"""Self-training on the cells that all views agree on."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cellda import CellClassifier
+from cellda.adapters import AdaptContext, TargetView, create
+from cellda.adapters.families.agreement import FURTHER, ZOOMS, agreed, half, in_turn
+from cellda.imaging.augment import zoom
+from cellda.models.blocks import block_parameters
+from cellda.training.loop import Trainer
+from tiny import brightness_set, same, small_model, state
+
+TRAINER = Trainer("cpu")
+POOL = replace(brightness_set(per_class=8, seed=1), known_labels=None)
+VIEW = TargetView(replace(brightness_set(per_class=2), known_labels=None), POOL)
+
+
+@pytest.fixture(scope="module")
+def source() -> CellClassifier:
+    """A random network with predictions of every confidence, which depend on orientation and size."""
+    model = small_model()
+    with torch.no_grad():
+        model.head[-1].weight.mul_(60)
+    return model
+
+
+def adapted(source: CellClassifier, **options) -> CellClassifier:
+    adapter = create("self_training", **{"threshold": 0.3, "epochs": 1, **options})
+    return adapter.apply(deepcopy(source), VIEW, AdaptContext(TRAINER, 5))
+
+
+def moved(source: CellClassifier, model: CellClassifier) -> set[str]:
+    before, after = state(source), state(model)
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_the_most_confident_half_of_each_class_comes_in_turn() -> None:
+    confidence = [(0, 0.9), (0, 0.6), (1, 0.5), (0, 0.8), (0, 0.7), (1, 0.95), (2, 0.55), (0, 0.65)]
+    found = torch.zeros(8, 3)
+    for row, (label, share) in enumerate(confidence):
+        found[row] = (1 - share) / 2
+        found[row, label] = share
+    # Of five cells of class 0 three, of two of class 1 one, of one of class 2 that one.
+    assert in_turn(found, 8).tolist() == [0, 5, 6, 3, 4]
+    assert in_turn(found, 2).tolist() == [0, 5]
+    assert in_turn(found, half(8)).tolist() == [0, 5, 6, 3]
+
+
+def test_a_class_that_is_everywhere_does_not_take_over() -> None:
+    found = torch.full((100, 6), 0.01)
+    found[:95, 2] = 0.9
+    found[95:, 4] = 0.5
+    chosen = in_turn(found, 6)
+    assert (chosen >= 95).sum() == 3  # the half of five, against three of 95
+
+
+def test_what_is_agreed_on_has_one_class_in_every_view(source) -> None:
+    rows, labels = agreed(TRAINER, source, POOL, 24, 0.3)
+    raw = POOL.raw(range(len(POOL)))
+    quick = source.predict(raw).probabilities
+    turned = [
+        view
+        for turns in range(4)
+        for view in (torch.rot90(raw, turns, (2, 3)), torch.rot90(raw, turns, (2, 3)).flip(3))
+    ]
+    views = [source.predict(view).probabilities for view in turned]
+    with torch.no_grad():
+        for factor in ZOOMS:
+            images = zoom(raw.float() / 255, torch.full((len(raw),), factor))
+            views.append(source(images).softmax(1))
+    assert len(views) == 1 + FURTHER
+    said = torch.stack(views)
+    confidence, wanted = said.mean(0).max(1)
+    one_class = (said.argmax(2) == wanted).all(0)
+    chosen = in_turn(quick, 24)
+    kept = [row for row in chosen.tolist() if one_class[row] and confidence[row] >= 0.3]
+    assert rows.tolist() == kept
+    assert labels.tolist() == wanted[kept].tolist()
+    assert 0 < len(kept) < len(chosen)
+    assert not one_class[chosen].all()
+
+
+def test_no_statistics_move_and_everything_else_learns(source) -> None:
+    found = moved(source, adapted(source))
+    assert not any("running" in name or "tracked" in name for name in found)
+    assert {name for name in found if name.startswith("head.")}
+    assert {"embedding.weight", "encoder.conv_stem.weight"} <= found
+
+
+def test_the_first_block_alone_learns_if_told(source) -> None:
+    first = {f"encoder.{name}" for name in block_parameters(source.encoder)[0]}
+    found = moved(source, adapted(source, block="first"))
+    assert found
+    assert found <= first
+    assert "encoder.conv_stem.weight" in found
+
+
+def test_it_learns_what_the_views_agreed_on(source) -> None:
+    rows, labels = agreed(TRAINER, source, POOL, 24, 0.3)
+    before = source.predict(POOL.raw(rows)).probabilities[range(len(rows)), labels]
+    model = adapted(source, rounds=1, epochs=4, lr=6e-4, stain_jitter=0.0)
+    after = model.predict(POOL.raw(rows)).probabilities[range(len(rows)), labels]
+    assert after.log().mean() > before.log().mean()
+
+
+def test_where_nothing_is_agreed_on_the_model_stays_and_says_so(source) -> None:
+    with pytest.warns(UserWarning, match=r"round 1: on no cell do all views agree.*0\.999"):
+        model = adapted(source, threshold=0.999)
+    assert same(state(source), state(model))
