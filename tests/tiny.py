@@ -119,12 +119,12 @@ def small_net(classes: int = 6, seed: int = 0) -> nn.Module:
 
 
 def small_model() -> CellClassifier:
-    """An untrained classifier of 32 px that has seen a few images; always the same weights."""
+    """An untrained classifier of 32 px that has seen a few dark images; always the same weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         backbone = Backbone(name="test_efficientnet", weights="none", image_size=SIDE)
         model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
-    shown = brightness_set(per_class=4, seed=9)
+    shown = brightness_set(per_class=4, classes=2, seed=9)
     embeddings = Trainer("cpu").embeddings(model, shown)
     model.seen = seen_of(embeddings, shown.labels, torch.ones(len(shown), dtype=torch.bool), [0.0], [])
     return model

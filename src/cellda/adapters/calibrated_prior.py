@@ -40,7 +40,8 @@ class CalibratedPrior(Pooled, Adapter):
     A model is more overconfident on another laboratory's images than on those that it is calibrated on. They are therefore
     shown in strong views (`augment.random_strong`: stain and light varied, zoomed, partly covered), as C. Tomani et al.:
     Post-hoc uncertainty calibration for domain drift scenarios, CVPR 2021, calibrate on perturbed images. A class without
-    source cells is left as it is, apart from the temperature.
+    source cells is left as it is, apart from the temperature. With source models of five laboratories it changed accuracy by
+    0.00, 0.02, -0.01 and 0.00 on four targets (benchmarks/results/without_labels).
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.MEMORY})

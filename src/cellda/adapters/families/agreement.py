@@ -36,7 +36,7 @@ def agreed(
     plain = trainer.probabilities(model, pool)
     chosen = in_turn(plain, candidates)
     found = trainer.map(model, pool.subset(chosen), _in_further_views, Work(Stage.PREDICT))
-    views = torch.cat([plain[chosen], found], dim=1).unflatten(1, (1 + FURTHER, -1))
+    views = torch.cat([plain[chosen], found], dim=1).reshape(len(chosen), 1 + FURTHER, -1)
     confidence, labels = views.mean(1).max(1)
     kept = (views.argmax(2) == labels[:, None]).all(1) & (confidence >= threshold)
     return chosen[kept], labels[kept]
@@ -47,7 +47,7 @@ def in_turn(probabilities: Float[Tensor, "n c"], count: int) -> Int[Tensor, " k"
     confidence, labels = probabilities.max(1)
     order = confidence.argsort(descending=True, stable=True)
     turns: list[tuple[int, int]] = []
-    for label in labels.unique():
+    for label in range(probabilities.shape[1]):
         own = order[labels[order] == label]
         turns += enumerate(own[: half(len(own))].tolist())
     turns.sort(key=lambda turn: turn[0])
