@@ -31,8 +31,8 @@ class EmbeddingStatistics(Pooled, Adapter):
     BatchNorm's statistics in this way.
 
     The mean depends on the shares of the classes as well as on stain and light: a pool of neutrophils is moved to where all
-    classes together lie. A baseline for research: with source models of five laboratories it changed accuracy by -0.07, -0.02, 0.00 and
-    0.01 on four targets (benchmarks/results/without_labels).
+    classes together lie. A baseline for research: with source models of five laboratories it changed accuracy
+    by -0.07, -0.02, 0.00 and 0.01 on four targets (benchmarks/results/without_labels).
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.SOURCE_STATISTICS})
