@@ -15,9 +15,13 @@ from cellda.datasets.base import CellDataset
 from cellda.experiment.run import Run
 from cellda.experiment.workspace import Workspace
 from cellda.models.description import read_description
+from cellda.models.judged import seen_of
+from cellda.models.spec import Backbone
 from cellda.normalizers.identity import Identity
+from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.work import Stage, Work
 from cellda.source_models.cards import Card, Trained
+from cellda.training.loop import Trainer
 from cellda.training.settings import Training
 
 SIDE = 32
@@ -112,6 +116,18 @@ def small_net(classes: int = 6, seed: int = 0) -> nn.Module:
             nn.Dropout(0.1),
             nn.Linear(6, classes),
         )
+
+
+def small_model() -> CellClassifier:
+    """An untrained classifier of 32 px that has seen a few dark images; always the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = Backbone(name="test_efficientnet", weights="none", image_size=SIDE)
+        model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
+    shown = brightness_set(per_class=4, classes=2, seed=9)
+    embeddings = Trainer("cpu").embeddings(model, shown)
+    model.seen = seen_of(embeddings, shown.labels, torch.ones(len(shown), dtype=torch.bool), [0.0], [])
+    return model
 
 
 def quick(**fields: Any) -> Training:

@@ -28,7 +28,7 @@ from cellda.training.settings import Training
 from tiny import brightness_set, prepared, recipe, same, state, target
 
 NAMES = cellda.adapters.names()
-SMALL = {"epochs": 2, "probe_epochs": 2, "source_images": 12}
+SMALL = {"epochs": 2, "probe_epochs": 2, "source_images": 12, "threshold": 0.01}
 OFFER = Offer((3,) * 6, 24, 36, CLASSES, (), encoder_structure("test_efficientnet"))
 """What the tiny case below offers."""
 
@@ -205,8 +205,8 @@ def test_a_seed_decides_what_it_does(tiny, name) -> None:
     first = state(tiny.adapted(adapter, seed=3))
     torch.manual_seed(2)
     assert same(first, state(tiny.adapted(adapter, seed=3)))
-    trains = isinstance(adapter, Training)
-    assert same(first, state(tiny.adapted(adapter, seed=4))) == (not trains)
+    draws = isinstance(adapter, Training) or name == "calibrated_prior"  # which draws views
+    assert same(first, state(tiny.adapted(adapter, seed=4))) == (not draws)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,20 +17,18 @@ from cellda.adapters import AdaptContext, Adapter, Effect, TargetView
 from cellda.adapters.chain import Chain
 from cellda.errors import ConfigurationError
 from cellda.models.heads.base import Head
-from cellda.models.spec import Backbone
-from cellda.normalizers.spec import NormalizerSpec
 from cellda.training.loop import Trainer
-from tiny import brightness_set, state
+from tiny import brightness_set, small_model, state
 
 PLUGINS = Path(__file__).parents[2] / "docs" / "plugins.md"
 OWN = cellda.adapters.names()
-SMALL = {"pool_images": 12, "source_images": 12, "neighbours": 3}
+SMALL = {"pool_images": 12, "source_images": 12, "neighbours": 3, "threshold": 0.01}
 
 
-STATISTICS = {"adabn", "tent"}
+STATISTICS = {"adabn", "embedding_statistics", "tent"}
 HEAD = {"head_only", "t3a", "tim"}
 NEW_HEAD = {"logistic", "ncm"}
-MEMORY = {"lame", "prior_correction", "tip_cache"}
+MEMORY = {"calibrated_prior", "lame", "prior_correction", "tip_cache"}
 ENCODER_AND_HEAD = {
     "bitfit",
     "bss",
@@ -49,6 +47,7 @@ ENCODER_AND_HEAD = {
     "mmd",
     "mme",
     "norm_only",
+    "self_training",
     "surgical",
 }
 STATED = {
@@ -155,10 +154,7 @@ class Noting(Trainer):
 
 @cache
 def source() -> CellClassifier:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        backbone = Backbone(name="test_efficientnet", weights="none", image_size=32)
-        model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
+    model = small_model()
     model.folded()  # what is found out about its layers is copied with it
     return model
 

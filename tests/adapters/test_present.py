@@ -13,13 +13,11 @@ from cellda.adapters import AdaptContext, Adapter, Need, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.models.heads.mlp import Mlp
 from cellda.models.heads.present import Present
-from cellda.models.spec import Backbone
-from cellda.normalizers.spec import NormalizerSpec
 from cellda.selection.candidates import Candidates
 from cellda.selection.selectors import create as selector
 from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from tiny import brightness_set
+from tiny import brightness_set, small_model
 
 KEPT = (1, 3, 5)
 PRESENT = tuple(CLASSES[number] for number in KEPT)
@@ -33,6 +31,7 @@ SMALL = {
     "pool_images": 40,
     "source_images": 12,
     "neighbours": 3,
+    "threshold": 0.01,
 }
 NAMES = [
     *cellda.adapters.names(),
@@ -66,10 +65,7 @@ def renumbered(images: ImageSet) -> ImageSet:
 @cache
 def source() -> CellClassifier:
     """A random network whose head prefers the classes that cannot occur."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        backbone = Backbone(name="test_efficientnet", weights="none", image_size=32)
-        model = CellClassifier(backbone, NormalizerSpec(name="identity")).eval()
+    model = small_model()
     with torch.no_grad():
         model.head[-1].bias[GONE] += 5.0
     model.folded()  # what is found out about its layers is copied with it

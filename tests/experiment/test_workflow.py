@@ -37,7 +37,11 @@ from cellda.training.loop import Trainer
 from tiny import SIDE, SOURCE, adapting, prepared, quiet, recipe, relabelled, target
 
 WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
-SMALL = {"head_only": {"epochs": 3}, **{name: {"source_images": 12} for name in WITH_SOURCE}}
+SMALL = {
+    "head_only": {"epochs": 3},
+    "self_training": {"threshold": 0.1},
+    **{name: {"source_images": 12} for name in WITH_SOURCE},
+}
 
 
 def with_adapter(name: str, **edits) -> Recipe:

@@ -82,15 +82,17 @@ class AdaptContext:
         trainer: The training loop, on the run's device.
         seed: Seed of everything random in the adaptation.
         source: The labelled source images, one set per source, if the adapter declared `Need.SOURCE`; otherwise empty.
+        held_out: Those of them that the source model was not trained on; empty if there are none.
     """
 
     trainer: "Trainer"
     seed: int
     source: "tuple[ImageSet, ...]" = ()
+    held_out: "tuple[ImageSet, ...]" = ()
 
     def seen_by(self, adapter: "Adapter") -> "AdaptContext":
         """This context, without the source images if the adapter did not declare `Need.SOURCE`."""
-        return self if Need.SOURCE in adapter.needs else replace(self, source=())
+        return self if Need.SOURCE in adapter.needs else replace(self, source=(), held_out=())
 
     def knowing(self, model: "CellClassifier") -> "AdaptContext":
         """This context without the source images of classes that `model` rules out (`CellClassifier.present`)."""
@@ -99,7 +101,7 @@ class AdaptContext:
         from cellda.data.image_set import of_classes  # loads torch, and recipes import this module
 
         kept = [number for number, name in enumerate(model.classes) if name in model.present]
-        return replace(self, source=of_classes(self.source, kept))
+        return replace(self, source=of_classes(self.source, kept), held_out=of_classes(self.held_out, kept))
 
 
 @dataclass(frozen=True)

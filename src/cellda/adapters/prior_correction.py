@@ -4,19 +4,16 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Effect, Need, Offer
+from cellda.adapters.families.class_shares import estimate
 from cellda.adapters.families.embeddings import Features
 from cellda.adapters.families.pool import PooledFeatures
 from cellda.errors import ConfigurationError
 from cellda.models.heads.base import Head, absent
 from cellda.models.heads.prior import Prior
 from cellda.plugins.settings import tunable
-
-ITERATIONS = 1000
-TOLERANCE = 1e-8
 
 
 @register("prior_correction")
@@ -62,17 +59,3 @@ class PriorCorrection(PooledFeatures):
         ratio = torch.ones(len(kept), dtype=torch.float64)
         ratio[kept] = estimate(logits.double().softmax(1)[:, kept], before, self.smoothing) / before
         return Prior.around(head, ratio)
-
-
-def estimate(probabilities: Tensor, before: Tensor, smoothing: float) -> Tensor:
-    """Class shares `(classes,)` of images with these probabilities `(N, classes)`, from a head trained for `before`."""
-    shares = before
-    for _ in range(ITERATIONS):
-        joint = probabilities * (shares / before)
-        found = (joint / joint.sum(1, keepdim=True)).mean(0) + smoothing / len(before)
-        found = (found / found.sum()).clamp_min(1e-12)
-        moved = float((found - shares).abs().max())
-        shares = found
-        if moved < TOLERANCE:
-            break
-    return shares

@@ -13,18 +13,19 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from cellda.data.spec import Protocol
-from cellda.datasets.reading.account import NO_GROUPS, Account
+from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import RUN, read_predictions, write_predictions
-from cellda.experiment.statement import told
+from cellda.experiment.departure import Departure
+from cellda.experiment.summary import summary
 from cellda.framing.account import FramingAccount
 from cellda.plugins.options import describe
 from cellda.recipe import Recipe
 from cellda.runtime.given import path_of
 from cellda.runtime.place import check_writable, saving
-from cellda.text import agreeing, counted, shown
+from cellda.text import shown
 
 if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
@@ -80,6 +81,8 @@ class RunRecord(BaseModel):
         framed: How the images of each dataset are framed; empty if nothing is cut.
         present: The classes that can occur by the recipe's statement, to which predictions are limited; None if there is none.
         contradicting: Number of measured cells of each class that the statement excludes; they count as wrong.
+        departure: How far the adapted model is from its source model on the predicted cells; None for an adapter that uses
+            labels, or changes nothing.
         unframed: Number of images of each dataset in which the framing found no cell.
         twins: Number of cells of each dataset that are copies of one image under different classes; the recipe's `twins` says
             whether they were kept or dropped.
@@ -111,6 +114,7 @@ class RunRecord(BaseModel):
     framed: dict[str, FramingAccount] = {}
     present: tuple[str, ...] | None = None
     contradicting: dict[str, int] = {}
+    departure: Departure | None = None
     unframed: dict[str, int]
     twins: dict[str, int]
     selector: str | None
@@ -256,31 +260,7 @@ class RunResult:
         record.write(folder / RECORD)
 
     def __rich__(self) -> Group:
-        record = self.record
-        lines = [
-            f"{record.condition} on {record.target}, draw {record.draw}, protocol {record.protocol}, run {self.digest}",
-            f"{counted(self.labels_used, 'target label(s)')} used; {counted(len(self.predictions), 'query image(s)')}",
-        ]
-        if record.unsupported:
-            lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
-        for account in record.accounts:
-            if account.used < account.found:
-                lines.append(
-                    f"{account.used:,} of {counted(account.found, 'cell(s)')} of {account.name} "
-                    f"{agreeing(account.used, '(is|are)')} used (record.json: accounts)"
-                )
-            if account.without_groups and account.name == record.target:
-                lines.append(NO_GROUPS)
-        if record.known_to_model is None:
-            lines.append("it is not known whether the source model was trained on cells of the target")
-        elif record.known_to_model:
-            lines.append(f"optimistic: the source model has seen cells of {', '.join(record.known_to_model)}")
-        for name, framed in record.framed.items():
-            lines += framed.lines(name)
-        lines += told(record.present, record.contradicting, len(self.predictions), record.target)
-        for name, count in record.twins.items():
-            done = f"{agreeing(count, '(was|were)')} {'left out' if record.recipe.get('twins') == 'drop' else 'used'}"
-            lines.append(f"{counted(count, 'cell(s)')} of {name} with copies under different classes {done}")
+        lines = summary(self.record, len(self.predictions))
         return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
 
     def __str__(self) -> str:

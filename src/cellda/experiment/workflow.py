@@ -2,9 +2,10 @@
 
 import json
 import platform
+import warnings
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from cellda.datasets.reading.account import PREVIEWS, Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.experiment.accounts import accounts_of, framed_of, framing_of, own_accounts, previews_of
 from cellda.experiment.checks import twins_found
+from cellda.experiment.departure import Departure, Origin, origin_of
 from cellda.experiment.estimate import estimate
 from cellda.experiment.known_cells import known_to_model
 from cellda.experiment.naming import condition_of
@@ -35,6 +37,7 @@ from cellda.experiment.stages import (
     normalizer_state,
     searched,
     source_model,
+    source_splits,
 )
 from cellda.experiment.statement import contradicting
 from cellda.experiment.workspace import Workspace
@@ -45,6 +48,7 @@ from cellda.runtime.place import check_apart
 from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
+from cellda.selection.selectors.base import Use
 from cellda.text import counted, plain
 from cellda.training.loop import Trainer
 
@@ -140,13 +144,18 @@ def accounted(
     make_ready([] if done else [prepared], trainer)
 
     def build(folder: Path) -> None:
-        model, _, _ = adapted(prepared, trainer, Clock())
+        model, _, _, origin = adapted(prepared, trainer, Clock())
         look_back(prepared, trainer, model)
         keep(model, recipe, folder / MODEL)
+        if origin is not None:
+            origin.left_by(trainer.probabilities(model, origin.images)).write(folder)
 
     with workspace.display():
-        model = CellClassifier.load(workspace.store.build(ADAPTED, prepared.key, build) / MODEL)
-        return model, own_accounts(prepared, pool)
+        folder = workspace.store.build(ADAPTED, prepared.key, build)
+        departure = Departure.read(folder)
+        for line in [] if departure is None else departure.lines():
+            warnings.warn(line, stacklevel=2)
+        return CellClassifier.load(folder / MODEL), own_accounts(prepared, pool)
 
 
 def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
@@ -191,7 +200,7 @@ def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
 def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     """Run all stages and write the run's files into `folder`."""
     recipe, clock = prepared.recipe, Clock()
-    model, adapter, trials = adapted(prepared, trainer, clock)
+    model, adapter, trials, origin = adapted(prepared, trainer, clock)
     with clock.stage("predict"):
         probabilities = trainer.probabilities(model, prepared.query(model.normalizer))
     if keep_model:
@@ -216,6 +225,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         known_to_model=known_to_model(recipe, prepared.target),
         present=recipe.present,
         contradicting=contradicting(recipe, prepared.target, prepared.scored),
+        departure=None if origin is None else origin.left_by(probabilities[origin.rows]),
         framed=framed,
         unframed={name: account.missed for name, account in framed.items() if account.missed},
         twins=twins_found((prepared.target, *prepared.sources)),
@@ -241,8 +251,8 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
 
 def adapted(
     prepared: Run, trainer: Trainer, clock: Clock
-) -> tuple[CellClassifier, Adapter, list[dict[str, Any]]]:
-    """The adapted model, the adapter with the values that its search chose, and all trials of that search."""
+) -> tuple[CellClassifier, Adapter, list[dict[str, Any]], Origin | None]:
+    """The adapted model, the adapter with the values that its search chose, all trials of that search, and the origin."""
     recipe = prepared.recipe
     adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
     state = normalizer_state(prepared, normalizer)
@@ -255,6 +265,8 @@ def adapted(
     model.framing_spec = recipe.framing if framed is None else framed.framing
     if recipe.present is not None:
         model = model.with_present(recipe.present)
+    with clock.stage("predict"):
+        origin = origin_of(prepared, trainer, model)
     needs = adapter.needs
     target = TargetView(
         support=prepared.support(model.normalizer),
@@ -262,12 +274,16 @@ def adapted(
     )
     own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in needs else None
     sources = () if own is None else prepared.source_sets(own)
-    context = AdaptContext(trainer, prepared.seed, sources)
+    splits = source_splits(prepared, sources) if sources else []
+    held_out = tuple(images.subset(rows) for images, (_, rows) in zip(sources, splits, strict=True) if rows)
+    context = AdaptContext(trainer, prepared.seed, sources, held_out)
+    # Cells that score trials are not used by them.
+    trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in prepared.uses else context
     with clock.stage("search"):
-        adapter, trials = searched(prepared, lambda: deepcopy(model), target, context)
+        adapter, trials = searched(prepared, lambda: deepcopy(model), target, trial)
     with clock.stage("adapt"):
         model = adapter.apply(model, target, context)
-    return model, adapter, trials
+    return model, adapter, trials, origin
 
 
 def keep(model: CellClassifier, recipe: Recipe, folder: Path, accounts: Sequence[Account] = ()) -> None:

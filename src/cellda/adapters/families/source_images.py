@@ -1,5 +1,6 @@
 """Fine-tuning that also trains on source images."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -44,24 +45,24 @@ class SourceImages(FineTuning):
 
     def drawn(self, context: AdaptContext) -> list[ImageSet]:
         """The drawn images of every source from which any were drawn."""
-        rows = self._draw(context)
-        sets = [source.subset(chosen) for source, chosen in zip(context.source, rows, strict=True)]
-        return [part for part in sets if len(part)]
-
-    def _draw(self, context: AdaptContext) -> list[list[int]]:
-        """Positions in each source: one image of each (source, class) pair in turn, until there are enough."""
         self._check(sum(len(source) for source in context.source))
-        generator = Generator().manual_seed(context.seed)
-        piles: list[tuple[int, list[int]]] = []
-        for index, source in enumerate(context.source):
-            order = randperm(len(source), generator=generator)
-            labels = source.labels[order]
-            piles += [(index, order[labels == label].tolist()) for label in unique(labels)]
-        chosen: list[list[int]] = [[] for _ in context.source]
-        left = self.source_images
-        while left:
-            for index, pile in piles:
-                if pile and left:
-                    chosen[index].append(pile.pop())
-                    left -= 1
-        return chosen
+        return balanced(context.source, self.source_images, context.seed)
+
+
+def balanced(sources: Sequence[ImageSet], count: int, seed: int) -> list[ImageSet]:
+    """`count` images, at most all: one of each (source, class) pair in turn; without sources from which none is drawn."""
+    generator = Generator().manual_seed(seed)
+    piles: list[tuple[int, list[int]]] = []
+    for index, source in enumerate(sources):
+        order = randperm(len(source), generator=generator)
+        labels = source.labels[order]
+        piles += [(index, order[labels == label].tolist()) for label in unique(labels)]
+    chosen: list[list[int]] = [[] for _ in sources]
+    left = min(count, sum(map(len, sources)))
+    while left:
+        for index, pile in piles:
+            if pile and left:
+                chosen[index].append(pile.pop())
+                left -= 1
+    sets = [source.subset(rows) for source, rows in zip(sources, chosen, strict=True)]
+    return [part for part in sets if len(part)]
