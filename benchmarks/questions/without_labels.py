@@ -45,7 +45,9 @@ def rows(chosen: Any, workspace: Workspace) -> Iterator[dict[str, Any]]:
         for target in chosen.targets:
             for pool in chosen.pools:
                 left = recipe(pool, target, seed)
-                for method in chosen.methods if left is not None else ():
+                if left is None:
+                    continue
+                for method in chosen.methods:
                     adapted = left.with_(adapter=METHODS[method])
                     run, trainer = Run.prepare(adapted, target, workspace), Trainer(left.device)
                     if not has_source_model(run):

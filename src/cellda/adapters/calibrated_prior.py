@@ -98,11 +98,11 @@ def calibrated(
         optimizer.zero_grad()
         scaled = logits * (-free[0]).exp() + free[1:].where(known, 0)
         value = cross_entropy(scaled, labels) + RIDGE * free.square().sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
     found = free.detach()
     return float(found[0].exp()), found[1:].where(known, 0)
 

@@ -25,8 +25,8 @@ class LAME(PooledFeatures):
 
     Minimises `sum_i KL(z_i || p_i) - sum_ij w_ij z_i . z_j` over the assignments `z` of the pool, by iterating
     `z_ik` proportional to `p_ik exp(sum_j w_ij z_jk)`; `w_ij` is `strength` if `j` is one of the `neighbours` images nearest
-    to `i` by cosine, else 0. Of a small pool, at most a sixth are neighbours: images that are all neighbours of each other end in
-    one class. No weights change, and no class shares are assumed. A new image gets one more iteration with the final
+    to `i` by cosine, else 0. Of a small pool, at most a sixth are neighbours: images that are all neighbours of each other end
+    in one class. No weights change, and no class shares are assumed. A new image gets one more iteration with the final
     assignments; for a pool image, this gives its own assignment. M. Boudiaf, R. Mueller, I. Ben Ayed, L. Bertinetto:
     Parameter-free online test-time adaptation, CVPR 2022, which uses `strength = 1`, batch by batch.
 
