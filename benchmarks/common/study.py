@@ -19,7 +19,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.costs import FILE as COSTS_FILE
 from cellda.evaluation.costs import with_costs
 from cellda.evaluation.predictions import PROBABILITIES, RUN, write_predictions
-from cellda.experiment.result import RunRecord, costs_of
+from cellda.experiment.record import RunRecord, costs_of
 from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
 from cellda.reporting.catalogue import FIGURES, TABLES

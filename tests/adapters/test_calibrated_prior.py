@@ -10,11 +10,12 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from cellda.adapters import AdaptContext, TargetView, create
-from cellda.adapters.calibrated_prior import RIDGE, calibrated
+from cellda.adapters.families.calibration import RIDGE, calibrated
 from cellda.adapters.families.embeddings import regression
 from cellda.imaging.augment import random_strong
 from cellda.models import heads
-from cellda.models.heads.calibrated import Calibrated
+from cellda.models.heads.prior import Prior
+from cellda.models.heads.tempered import Tempered
 from cellda.training.loop import Trainer
 from tiny import brightness_set, small_model
 
@@ -104,8 +105,7 @@ def test_held_out_cells_are_preferred_and_come_again_where_there_are_few() -> No
 
 def test_the_head_scales_and_weighs() -> None:
     inner = heads.create("linear", 4, 6)
-    head = Calibrated.around(inner, torch.tensor([1.0, 2.0, 3.0, 1.0, 1.0, 0.5]))
-    head.temperature.fill_(2.5)
+    head = Prior.around(Tempered.around(inner, 2.5), torch.tensor([1.0, 2.0, 3.0, 1.0, 1.0, 0.5]))
     z = torch.randn(5, 4)
     with torch.no_grad():
         p = inner(z).softmax(1).numpy()

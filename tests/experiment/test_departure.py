@@ -14,7 +14,7 @@ import cellda.adapters
 from cellda.adapters import Adapter, Effect, Need
 from cellda.experiment import departure
 from cellda.experiment.departure import Departure, Origin, coherence, nearest
-from cellda.experiment.result import RunRecord
+from cellda.experiment.record import RunRecord
 from cellda.experiment.workflow import adapt
 from tiny import recipe, target
 

@@ -13,7 +13,7 @@ from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.condition import Condition
 from cellda.evaluation.predictions import PROBABILITIES, RUN
-from cellda.experiment.result import RunRecord, Trial, costs_of
+from cellda.experiment.record import RunRecord, Trial, costs_of
 from cellda.taxonomy import CLASSES
 
 

@@ -21,7 +21,7 @@ OPTIONS = {
     "linear": {"unit": True},
     "cache": {"size": 5, "alpha": 2.0, "beta": 3.0, "inner": {"name": "linear", "unit": True}},
     "present": {"present": [1, 3], "inner": {"name": "mlp"}},
-    "calibrated": {"inner": {"name": "mlp"}},
+    "tempered": {"inner": {"name": "mlp"}},
     "prior": {"inner": {"name": "mlp"}},
     "lame": {"inner": {"name": "linear", "unit": True}, "anchors": 9, "neighbours": 3, "strength": 0.5},
     "label_propagation": {"anchors": 9, "neighbours": 3, "gamma": 2.0},

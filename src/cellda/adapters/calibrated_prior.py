@@ -4,13 +4,12 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy
 
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
+from cellda.adapters.families.calibration import calibrated
 from cellda.adapters.families.class_shares import estimate
 from cellda.adapters.families.pool import Pooled
 from cellda.adapters.families.source_images import balanced
@@ -18,12 +17,10 @@ from cellda.data.image_set import ImageSet
 from cellda.imaging.augment import random_strong
 from cellda.models.classifier import CellClassifier
 from cellda.models.heads.base import absent
-from cellda.models.heads.calibrated import Calibrated
+from cellda.models.heads.prior import Prior
+from cellda.models.heads.tempered import Tempered
 from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work
-
-RIDGE = 1e-3
-"""Weight of the squares of `log T` and `b`, without which cells that are all classified right would ask for `T = 0`."""
 
 
 @register("calibrated_prior")
@@ -68,8 +65,7 @@ class CalibratedPrior(Pooled, Adapter):
         found = estimate((pool / temperature + bias).softmax(1)[:, known], before, self.smoothing)
         ratio = bias.exp()
         ratio[known] *= found / before
-        model.head = Calibrated.around(head, ratio).to(model.mean.device)
-        model.head.temperature.fill_(temperature)
+        model.head = Prior.around(Tempered.around(head, temperature), ratio).to(model.mean.device)
         return model
 
     def cells(self, context: AdaptContext) -> list[ImageSet]:
@@ -83,28 +79,6 @@ class CalibratedPrior(Pooled, Adapter):
     def image_passes(self, offer: Offer) -> int:
         """The source images and every pool image used are embedded once."""
         return min(offer.source, self.source_images) + self.part_size(offer)
-
-
-def calibrated(
-    logits: Float[Tensor, "n c"], labels: Int[Tensor, " n"], known: Tensor
-) -> tuple[float, Float[Tensor, " c"]]:
-    """Temperature and biases `(classes,)` that fit labelled logits best; 0 for classes that are not `known`."""
-    free = torch.zeros(1 + len(known), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [free], max_iter=500, tolerance_grad=1e-9, tolerance_change=1e-12, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        scaled = logits * (-free[0]).exp() + free[1:].where(known, 0)
-        value = cross_entropy(scaled, labels) + RIDGE * free.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-    found = free.detach()
-    return float(found[0].exp()), found[1:].where(known, 0)
 
 
 def _in_strong_view(images: ImageSet, generator: Generator, model: CellClassifier, pixels: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def bench(
     )
 
     from cellda.evaluation.costs import with_costs
-    from cellda.experiment.result import costs_of
+    from cellda.experiment.record import costs_of
     from cellda.experiment.study import Study
     from cellda.experiment.workspace import Workspace
     from cellda.reporting.leaderboard_files import with_best, write_leaderboard

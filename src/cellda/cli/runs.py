@@ -79,7 +79,8 @@ def run(
         seed=seed,
     )
 
-    from cellda.experiment.result import MODEL, RECORD, check_free
+    from cellda.experiment.record import RECORD
+    from cellda.experiment.result import MODEL, check_free
 
     [aim] = with_options([target], data, group=group, bits=bits)
     if save is not None and (save / RECORD).exists():

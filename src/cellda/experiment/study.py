@@ -14,7 +14,7 @@ from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
 from cellda.experiment.leaderboard import BOUNDS
 from cellda.experiment.naming import BOUND_NAMES, ORACLE, is_bound
-from cellda.experiment.result import RECORD, RunRecord
+from cellda.experiment.record import RECORD, RunRecord
 from cellda.experiment.run import Run
 from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace

@@ -1,16 +1,12 @@
 """What the summary of a run says, in lines, before its measures."""
 
-from typing import TYPE_CHECKING
-
 from cellda.datasets.reading.account import NO_GROUPS
+from cellda.experiment.record import RunRecord
 from cellda.experiment.statement import told
 from cellda.text import agreeing, counted
 
-if TYPE_CHECKING:
-    from cellda.experiment.result import RunRecord
 
-
-def summary(record: "RunRecord", cells: int) -> list[str]:
+def summary(record: RunRecord, cells: int) -> list[str]:
     """The lines of a run that predicted so many cells."""
     lines = [
         f"{record.condition} on {record.target}, draw {record.draw}, protocol {record.protocol}, run {record.digest}",

@@ -26,7 +26,8 @@ from cellda.experiment.estimate import estimate
 from cellda.experiment.known_cells import known_to_model
 from cellda.experiment.naming import condition_of
 from cellda.experiment.orphans import announce
-from cellda.experiment.result import MODEL, RunRecord, RunResult, Trial
+from cellda.experiment.record import RunRecord, Trial
+from cellda.experiment.result import MODEL, RunResult
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.stages import (
