@@ -30,6 +30,7 @@ from cellda.training.loop import Trainer
 METHODS: dict[str, Any] = {
     "none": "none",
     "self_training": "self_training",
+    "self_training, tta": ["self_training", "tta"],
     "embedding_statistics": "embedding_statistics",
     "prior_correction": "prior_correction",
     "calibrated_prior": "calibrated_prior",
