@@ -67,13 +67,10 @@ def test_own_cells_and_images_are_adapted_to_as_in_the_preset(cellda_, pooled, c
     assert "adapted by full+tta, as in the preset best;" in said.err
 
 
-@pytest.mark.filterwarnings(
-    "ignore:self_training, round 1.*nothing to train on"
-)  # the tiny model is sure of nothing
 def test_own_images_without_labels_make_a_model(cellda_, pooled, cells: Path, tmp_path: Path):
     said = cellda_("adapt", "--unlabelled", cells, "--save", tmp_path / "m", "--set", "device=cpu")
     assert said.status == 0, said.err
-    assert "adapted by self_training+tta, as in the preset best_without_labels" in said.err
+    assert "adapted by lame+tta, as in the preset best_without_labels" in said.err
 
 
 @pytest.mark.parametrize(

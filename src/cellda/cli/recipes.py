@@ -160,11 +160,11 @@ def _recommended(*, labelled: bool, unlabelled: bool) -> Mapping[str, Any]:
 
     name = "best" if labelled else "best_without_labels"
     edits = presets.adaptation_of(name)
-    steps = edits["adapter"]
+    steps = {step if isinstance(step, str) else step["name"]: step for step in edits["adapter"]}
     kept = [step for step in steps if unlabelled or Need.UNLABELLED not in adapters.get(step).needs]
     without = [step for step in steps if step not in kept]
     rest = f" without {' and '.join(without)}, for which there are no unlabelled images" if without else ""
     say_aside(
         f"It is adapted by {'+'.join(kept)}, as in the preset {name}{rest}; choose with --adapter or --preset."
     )
-    return {**edits, "adapter": kept}
+    return {**edits, "adapter": [steps[name] for name in kept]}

@@ -33,7 +33,7 @@ def name_of(recipe: Recipe) -> str:
     `+oracle`.
 
     >>> name_of(Recipe.preset("best_without_labels"))
-    'self_training+tta@cell'
+    'lame+tta@cell'
     """
     framed = "" if recipe.framing.name == "none" else f"@{recipe.framing.name}"
     search = search_of(recipe)
