@@ -36,8 +36,8 @@ class SelfTraining(Training, Pooled, Adapter):
 
     `block="first"` trains the stem and the first block of the encoder alone (as in `surgical`), the part that Y. Lee et al.
     (Surgical fine-tuning, ICLR 2023) tune for a shift of the input, such as stain and microscope. The threshold is that of
-    `fixmatch`. If no candidate passes, the model stays as it is, with a warning. It gains most of all methods without labels, and
-    is not safe: where the model is mostly right already, or wrong with confidence, it does harm (docs/which_adapter.md).
+    `fixmatch`. If no candidate passes, the model stays as it is, with a warning. It gains most of all methods without labels,
+    and is not safe: where the model is mostly right already, or wrong with confidence, it does harm (docs/which_adapter.md).
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.HEAD})
