@@ -102,6 +102,17 @@ def test_the_first_block_alone_learns_if_told(source) -> None:
     assert "encoder.conv_stem.weight" in found
 
 
+def test_the_weights_are_averaged_with_those_before(source) -> None:
+    before, alone, half_way, most = (
+        state(source),
+        *(state(adapted(source, source_share=share)) for share in (0.0, 0.5, 0.8)),
+    )
+    for name in dict(source.named_parameters()):
+        torch.testing.assert_close(half_way[name], (before[name] + alone[name]) / 2)
+        torch.testing.assert_close(most[name], 0.8 * before[name] + 0.2 * alone[name])
+    assert moved(source, adapted(source, source_share=0.0))
+
+
 def test_each_round_trains_on_what_is_agreed_on_then(source, monkeypatch) -> None:
     given, fit = [], Trainer.fit
 

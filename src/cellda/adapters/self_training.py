@@ -1,6 +1,7 @@
 """Training on the cells of the pool that all views agree on."""
 
 import warnings
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal
@@ -10,6 +11,7 @@ from pydantic import Field
 from cellda.adapters import register
 from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
 from cellda.adapters.families.agreement import FURTHER, agreed, half
+from cellda.adapters.families.averaging import averaged
 from cellda.adapters.families.entropy import OfLogits
 from cellda.adapters.families.pool import Pooled
 from cellda.models.blocks import block_parameters
@@ -21,6 +23,9 @@ from cellda.training.examples import ImageExamples
 from cellda.training.objective import cross_entropy
 from cellda.training.settings import Training
 
+NOTHING = """self_training, round {}: on no cell do all views agree with a mean probability of at least {}, so there is \
+nothing to train on; label a few cells, or lower adapter.threshold."""
+
 
 @register("self_training")
 class SelfTraining(Training, Pooled, Adapter):
@@ -30,25 +35,24 @@ class SelfTraining(Training, Pooled, Adapter):
     classes in turn, and of each class at most half of its cells, so that no class takes over. Candidates are predicted in
     eight flips and rotations and two magnifications; those with the same class in all views and a mean probability of at
     least `threshold` are trained on, by cross-entropy and with the augmentation of `full`. All BatchNorms, those of the head
-    too, keep the source model's statistics. Y. Zou, Z. Yu, B. Vijaya Kumar, J. Wang: Unsupervised domain adaptation for
-    semantic segmentation via class-balanced self-training, ECCV 2018, which also ends at half of each class; agreement of
-    views as in G. French, M. Mackiewicz, M. Fisher: Self-ensembling for visual domain adaptation, ICLR 2018.
+    too, keep the source model's statistics. In the end, each weight is averaged with that which the model began with, which
+    has `source_share` of the sum: the outcome then depends much less on which cells were chosen, and in which order.
 
-    `block="first"` trains the stem and the first block of the encoder alone (as in `surgical`), the part that Y. Lee et al.
-    (Surgical fine-tuning, ICLR 2023) tune for a shift of the input, such as stain and microscope. The threshold is that of
-    `fixmatch`. If no candidate passes, the model stays as it is, with a warning. It gains most of all methods without labels,
-    and is not safe: where the model is mostly right already, or wrong with confidence, it does harm (docs/which_adapter.md).
+    Y. Zou, Z. Yu, B. Vijaya Kumar, J. Wang: Unsupervised domain adaptation for semantic segmentation via class-balanced
+    self-training, ECCV 2018, which also ends at half of each class; agreement of views as in G. French, M. Mackiewicz, M.
+    Fisher: Self-ensembling for visual domain adaptation, ICLR 2018; averaged weights as in M. Wortsman et al.: Robust
+    fine-tuning of zero-shot models, CVPR 2022. `block="first"` trains the stem and the first block alone, as in `surgical` for
+    a shift of the input. The threshold is that of `fixmatch`. If no candidate passes, the model stays as it is, and says so.
     """
 
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.HEAD})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
-    rounds: int = Field(default=2, ge=1, description="How many times cells are chosen.")
+    rounds: int = Field(2, ge=1, description="How many times cells are chosen.")
     epochs: int = Field(default=3, ge=1, description="Epochs in each round.")
-    candidates: int = Field(
-        default=100, ge=1, description="Maximum number of cells that are looked at in all views."
-    )
+    candidates: int = Field(default=100, ge=1, description="Most cells that are looked at in all views.")
     pool_images: int = Field(default=300, ge=2, description="Maximum number of pool images used; drawn once.")
+    source_share: float = tunable(0.5, low=0.0, high=0.8, ge=0, lt=1)
     block: Literal["all", "first"] = tunable("all", choices=("all", "first"))
     threshold: float = tunable(0.8, low=0.5, high=0.95, ge=0, lt=1)
     lr: float = tunable(3e-4, low=3e-5, high=6e-4, log=True, gt=0)
@@ -62,7 +66,7 @@ class SelfTraining(Training, Pooled, Adapter):
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train on what all views agree on, chosen anew in every round."""
-        pool = self.part(target.pool, context.seed)
+        pool, before = self.part(target.pool, context.seed), deepcopy(model)
         if self.block == "first":
             first = {f"encoder.{name}" for name in block_parameters(model.encoder)[0]}
             for name, weight in model.named_parameters():
@@ -72,11 +76,7 @@ class SelfTraining(Training, Pooled, Adapter):
         for number in range(self.rounds):
             rows, labels = agreed(context.trainer, model, pool, candidates, self.threshold)
             if not len(rows):
-                warnings.warn(
-                    f"self_training, round {number + 1}: on no cell do all views agree with a mean probability of at least "
-                    f"{self.threshold}, so there is nothing to train on; label a few cells, or lower adapter.threshold.",
-                    stacklevel=2,
-                )
+                warnings.warn(NOTHING.format(number + 1, self.threshold), stacklevel=2)
                 break
             chosen = replace(pool.subset(rows), known_labels=labels)
             context.trainer.fit(
@@ -88,7 +88,7 @@ class SelfTraining(Training, Pooled, Adapter):
                 order=Mix((len(rows),), per_epoch=min(candidates, REPEATS * len(rows))),
                 objective=OfLogits(loss, head_in_use=True),
             )
-        return model
+        return averaged(model, before, self.source_share)
 
     def looked_at(self, pool: int) -> int:
         """Number of candidates in a pool of so many images."""

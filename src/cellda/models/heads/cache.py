@@ -7,13 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from cellda.models import heads
 from cellda.models.heads import register
-from cellda.models.heads.base import Count, Head
+from cellda.models.heads.base import Count
+from cellda.models.heads.wrapping import Wrapping
 
 
 @register("cache")
-class Cache(Head):
+class Cache(Wrapping):
     """Logits of another head, plus the affinity of an embedding to stored embeddings of each class (Zhang et al. 2022).
 
     Logits are `h(z) + alpha A(z) V` with `A(z) = exp(-beta (1 - cos(z, keys)))` and the values `V`, one row per stored
@@ -34,10 +34,9 @@ class Cache(Head):
     def __init__(
         self, width: int, classes: int, *, size: Count, alpha: float, beta: float, inner: dict[str, Any]
     ) -> None:
-        super().__init__(width, classes)
+        super().__init__(width, classes, inner=inner)
         self.alpha = alpha
         self.beta = beta
-        self.inner = heads.create(width=width, classes=classes, **inner)
         self.register_buffer("keys", torch.zeros(size, width))
         self.register_buffer("values", torch.zeros(size, classes))
 
@@ -49,8 +48,7 @@ class Cache(Head):
 
     def options(self) -> dict[str, Any]:
         """Size, weight and sharpness of the cache, and the other head."""
-        inner = self.inner.description
-        return {"size": len(self.keys), "alpha": self.alpha, "beta": self.beta, "inner": inner}
+        return {"size": len(self.keys), "alpha": self.alpha, "beta": self.beta, **super().options()}
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`."""

@@ -7,13 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from cellda.models.heads import create, register
+from cellda.models.heads import register
 from cellda.models.heads.base import Count, Head
+from cellda.models.heads.wrapping import Wrapping
 from cellda.models.neighbours import similarities
 
 
 @register("lame")
-class Lame(Head):
+class Lame(Wrapping):
     """One step of LAME's fixed-point equation (Boudiaf et al. 2022) from an inner head and stored assignments.
 
     `logit_k = log p_k + strength * sum_j z_jk` over the `neighbours` nearest anchors `j`, excluding the image
@@ -41,8 +42,7 @@ class Lame(Head):
         neighbours: Count = 5,
         strength: float = 1.0,
     ) -> None:
-        super().__init__(width, classes)
-        self.inner = create(width=width, classes=classes, **inner)
+        super().__init__(width, classes, inner=inner)
         self.neighbours = neighbours
         self.strength = strength
         self.register_buffer("anchors", torch.zeros(anchors, width))
@@ -51,22 +51,14 @@ class Lame(Head):
     @classmethod
     def around(cls, inner: Head, pool: Float[Tensor, "n d"], neighbours: int, strength: float) -> Self:
         """A head around `inner` with these embeddings as anchors, each assigned to all classes equally."""
-        head = cls(
-            inner.width,
-            inner.classes,
-            inner=inner.description,
-            anchors=len(pool),
-            neighbours=neighbours,
-            strength=strength,
-        )
-        head.inner = inner
+        head = cls.wrapped(inner, anchors=len(pool), neighbours=neighbours, strength=strength)
         head.anchors.copy_(F.normalize(pool, dim=1))
         return head
 
     def options(self) -> dict[str, Any]:
         """The inner head, numbers of stored images and of neighbours, and the weight of a neighbour."""
         return {
-            "inner": self.inner.description,
+            **super().options(),
             "anchors": len(self.anchors),
             "neighbours": self.neighbours,
             "strength": self.strength,

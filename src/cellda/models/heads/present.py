@@ -8,13 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest, quoted
-from cellda.models.heads import create, register
+from cellda.models.heads import register
 from cellda.models.heads.base import ABSENT, Head
+from cellda.models.heads.wrapping import Wrapping
 from cellda.text import shortened
 
 
 @register("present")
-class Present(Head):
+class Present(Wrapping):
     """Another head, of whose classes only some can occur: the others have probability 0, and the rest are renormalised.
 
     `p_k -> p_k / sum_{j present} p_j` for the classes that are present, computed on logits: those of absent classes become
@@ -35,14 +36,13 @@ class Present(Head):
     ruled_out: Tensor
 
     def __init__(self, width: int, classes: int, *, present: tuple[int, ...], inner: dict[str, Any]) -> None:
-        super().__init__(width, classes)
         if list(present) != sorted(set(present) & set(range(classes))) or len(present) < 2:
             raise ConfigurationError(
                 f"present must be at least two different numbers of classes in order, from 0 to {classes - 1}; got "
                 f"{quoted(present)}."
             )
+        super().__init__(width, classes, inner=inner)
         self.present = present
-        self.inner = create(width=width, classes=classes, **inner)
         # It follows from the options, so it is not saved with the weights.
         ruled_out = torch.tensor([number not in present for number in range(classes)])
         self.register_buffer("ruled_out", ruled_out, persistent=False)
@@ -51,13 +51,12 @@ class Present(Head):
     def around(cls, inner: Head, present: Sequence[int]) -> Self:
         """A head around `inner`, which may be narrowed already, that predicts only the classes `present`."""
         inner = inner.inner if isinstance(inner, cls) else inner
-        head = cls(inner.width, inner.classes, present=tuple(present), inner=inner.description)
-        head.inner = inner
+        head = cls.wrapped(inner, present=tuple(present))
         return head.to(next(iter((*inner.parameters(), *inner.buffers())), torch.empty(0)).device)
 
     def options(self) -> dict[str, Any]:
         """The classes that can occur, and name and options of the inner head."""
-        return {"present": list(self.present), "inner": self.inner.description}
+        return {"present": list(self.present), **super().options()}
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`."""

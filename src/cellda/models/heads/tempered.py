@@ -6,12 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cellda.models.heads import create, register
+from cellda.models.heads import register
 from cellda.models.heads.base import Head
+from cellda.models.heads.wrapping import Wrapping
 
 
 @register("tempered")
-class Tempered(Head):
+class Tempered(Wrapping):
     """An inner head with a temperature `T`: `p_k -> p_k^(1/T)`, renormalized (Guo et al. 2017).
 
     Args:
@@ -23,21 +24,15 @@ class Tempered(Head):
     temperature: Tensor
 
     def __init__(self, width: int, classes: int, *, inner: dict[str, Any]) -> None:
-        super().__init__(width, classes)
-        self.inner = create(width=width, classes=classes, **inner)
+        super().__init__(width, classes, inner=inner)
         self.register_buffer("temperature", torch.ones(()))
 
     @classmethod
     def around(cls, inner: Head, temperature: float) -> Self:
         """A head around `inner`."""
-        head = cls(inner.width, inner.classes, inner=inner.description)
-        head.inner = inner
+        head = cls.wrapped(inner)
         head.temperature.fill_(temperature)
         return head
-
-    def options(self) -> dict[str, Any]:
-        """Name and options of the inner head."""
-        return {"inner": self.inner.description}
 
     def forward(self, embeddings: Float[Tensor, "b d"]) -> Float[Tensor, "b classes"]:
         """Logits `(B, classes)`."""
