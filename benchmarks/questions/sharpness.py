@@ -1,9 +1,11 @@
 """Why framed cells without labels fail from Raabin to Barcelona (`benchmarks/results/beyond/sharpness.csv`).
 
     python -m benchmarks.questions.sharpness --data ~/wbc --out benchmarks/results/beyond
+    python -m benchmarks.questions.sharpness --data ~/wbc --study beyond_rendered --out benchmarks/results/beyond_rendered
 
 Raabin was photographed with smartphones, Barcelona with a scanner. Framing enlarges cells and exposes how sharp they are: the
-source models of `beyond.py` without labels, on Barcelona's cells blurred by Gaussians of several widths (at 96 px).
+source models of `beyond.py` or `beyond_rendered.py` without labels, on Barcelona's cells blurred by Gaussians of several
+widths (at 96 px).
 """
 
 from collections.abc import Sequence
@@ -15,13 +17,14 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from benchmarks.common.options import arguments, command, with_store
 from benchmarks.common.results import write_table
-from benchmarks.studies.beyond import STUDY
+from benchmarks.studies import beyond, beyond_rendered
 from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.training.loop import Trainer
 
+STUDIES = {study.name: study for study in (beyond.STUDY, beyond_rendered.STUDY)}
 SIGMAS = (0.0, 0.5, 1.0, 1.4, 2.0)
 """Pixels."""
 
@@ -38,11 +41,15 @@ def accuracy(case: Run, model: CellClassifier, sigma: float, trainer: Trainer) -
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure both models."""
-    chosen = with_store(arguments(__doc__)).parse_args(given)
-    trainer, rows = Trainer("cpu"), []
-    for condition in ("none", "none@cell"):
-        case = Run.prepare(STUDY.recipes[condition], STUDY.targets[0], Workspace(chosen.data, chosen.store))
+    """Measure the unadapted models of a study."""
+    parser = with_store(arguments(__doc__))
+    parser.add_argument("--study", choices=STUDIES, default="beyond")
+    chosen = parser.parse_args(given)
+    study, trainer, rows = STUDIES[chosen.study], Trainer("cpu"), []
+    for condition, recipe in study.recipes.items():
+        if recipe.adapter.name != "none":
+            continue
+        case = Run.prepare(recipe, study.targets[0], Workspace(chosen.data, chosen.store))
         model = CellClassifier.load(source_model(case, trainer))
         rows += [
             {"condition": condition, "sigma": sigma, "accuracy": accuracy(case, model, sigma, trainer)}

@@ -27,16 +27,20 @@ from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.training.loop import Trainer
 
+LAME = {"name": "lame", "neighbours": 20}
+ALONE = {"name": "self_training", "source_share": 0.0}
 METHODS: dict[str, Any] = {
     "none": "none",
-    "self_training": "self_training",
     "self_training, tta": ["self_training", "tta"],
+    "self_training, lame 20, tta": ["self_training", LAME, "tta"],
+    "self_training, source_share 0": ALONE,
+    "self_training, source_share 0, tta": [ALONE, "tta"],
+    "self_training, source_share 0, first block": {**ALONE, "block": "first"},
     "embedding_statistics": "embedding_statistics",
     "prior_correction": "prior_correction",
     "calibrated_prior": "calibrated_prior",
     "lame": "lame",
-    "lame, 20 neighbours": {"name": "lame", "neighbours": 20},
-    "self_training, first block": {"name": "self_training", "block": "first"},
+    "lame, 20 neighbours": LAME,
 }
 
 

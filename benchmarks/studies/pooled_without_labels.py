@@ -3,9 +3,10 @@
     python -m benchmarks.studies.pooled_without_labels --data ~/wbc
 
 Five sets as sources, none of them the target, pooled and trained as the released model `pooled` (`releases.py`); targets
-Jiangxi Tecom, Jin Woo Choi, Raabin, BCCD; every cell framed, 96 px; protocol `clean`; two source seeds, three draws.
+Jiangxi Tecom, Jin Woo Choi, Raabin, BCCD; every cell framed, 96 px; protocol `clean`; three source seeds, three draws.
 `lame_5` ... `lame_40` are the adapter `lame` with so many neighbours. `best` is, on each target, what was best on
-the other three. `benchmarks.questions.without_labels` compares more methods on one draw.
+the other three; `lame_20+tta` is the preset `best_without_labels`. `benchmarks.questions.without_labels` compares more
+methods on one draw.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ ADAPTERS: Mapping[str, Any] = {
     "none": "none",
     "tta@cell": "tta",
     **{f"lame_{number}@cell": {"name": "lame", "neighbours": number} for number in (5, 10, 20, 40)},
+    "lame_20+tta@cell": [{"name": "lame", "neighbours": 20}, "tta"],
 }
 
 STUDY = StudyScript(
@@ -26,7 +28,7 @@ STUDY = StudyScript(
     {name: POOLED.with_(adapter=adapter) for name, adapter in ADAPTERS.items()},
     TARGETS,
     main="none",
-    seeds=(0, 1),
+    seeds=(0, 1, 2),
     tables=("leaderboard_without_labels", "conditions"),
     cap=CAP,
     best=True,
