@@ -25,7 +25,7 @@ PAGE = """\
 {summary}
 
 A classifier of six kinds of blood cells that [cellda](https://github.com/cellda/cellda) adapts to other laboratories:
-{made}, trained for {epochs} epochs on {cells} cells.
+{made}, trained for {epochs} epochs on {cells} cells; {held} more were held out.
 Weights of layers are stored in half precision, and the numbers below are those of the stored weights.
 
 ```python
@@ -71,14 +71,18 @@ def page(name: str, card: Card) -> str:
     backbone, framing, normalizer = recipe.backbone, recipe.framing.name, recipe.normalizer.name
     front = yaml.safe_dump(_front_matter(name, card, recipe), sort_keys=False, allow_unicode=True)
     cells = sum(sum(source.counts.values()) for source in card.sources)
+    held = sum(scores.cells for scores in card.held_out.values())
     return PAGE.format(
         front=front,
         name=name,
         summary=card.summary,
         made=f"`{backbone.name}` at {backbone.image_size} px, framing `{framing}`, normalizer `{normalizer}`",
         epochs=recipe.training.epochs,
-        cells=f"{cells:,}",
-        sources=_table(("dataset", "cells", "terms", "citation"), map(_source, card.sources)),
+        cells=f"{cells - held:,}",
+        held=f"{held:,}",
+        sources=_table(
+            ("dataset", "cells, with those held out", "terms", "citation"), map(_source, card.sources)
+        ),
         never=f"no {', '.join(card.never_seen)}" if card.never_seen else "cells of all six classes",
         held_out=_scores(card.held_out),
         left_out=_scores(card.left_out) if card.left_out else "Not measured.",
@@ -122,7 +126,8 @@ def _result(dataset: str, scores: Scores, split: str) -> dict[str, Any]:
 
 def _source(source: Trained) -> tuple[str, ...]:
     counts = sum(source.counts.values())
-    return f"[{source.title}]({source.url})", f"{counts:,}", source.licence, source.citation
+    linked = f"[{source.title}]({source.url})" if source.url.startswith("http") else source.title
+    return linked, f"{counts:,}", source.licence, source.citation
 
 
 def _scores(found: Mapping[str, Scores]) -> str:

@@ -51,6 +51,16 @@ def test_embeddings_are_shifted_and_scaled_by_shrunk_statistics(alpha) -> None:
     assert changed <= {"embedding.weight", "embedding.bias"}
 
 
+def test_images_that_hardly_differ_are_not_torn_apart() -> None:
+    one = replace(POOL.subset(torch.zeros(30, dtype=torch.int64)))
+    source = small_model()
+    model = create("embedding_statistics", alpha=1.0).apply(
+        deepcopy(source), TargetView(one, one), AdaptContext(TRAINER, 0)
+    )
+    ratio = model.embedding.weight / source.embedding.weight
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 10.0), rtol=1e-3, atol=1e-3)
+
+
 def test_a_model_that_does_not_know_what_it_has_seen_and_a_pool_of_one_are_refused() -> None:
     model, adapter = small_model(), create("embedding_statistics")
     model.seen = None

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from cellda import CellClassifier
-from cellda.adapters import AdaptContext, TargetView, create
+from cellda.adapters import AdaptContext, Offer, TargetView, create
 from cellda.adapters.families.agreement import FURTHER, ZOOMS, agreed, half, in_turn
 from cellda.adapters.families.embeddings import regression
+from cellda.errors import ConfigurationError
 from cellda.imaging.augment import zoom
 from cellda.models.blocks import block_parameters
 from cellda.training.loop import Trainer
@@ -127,6 +128,13 @@ def test_each_round_trains_on_what_is_agreed_on_then(source, monkeypatch) -> Non
     monkeypatch.setattr(Trainer, "fit", watched)
     adapted(source, lr=1e-5)
     assert given == [(10, 24), (11, 24)]  # few cells come again, so that a round costs the same
+
+
+def test_a_handful_of_images_is_refused(source) -> None:
+    adapter = create("self_training")
+    adapter.check(Offer((0,) * 6, 20, 0, source.classes, (), source.encoder))
+    with pytest.raises(ConfigurationError, match="19 show too few: give it at least 20, or .*'lame'"):
+        adapter.check(Offer((0,) * 6, 19, 0, source.classes, (), source.encoder))
 
 
 def test_where_nothing_is_agreed_on_the_model_stays_and_says_so(source) -> None:

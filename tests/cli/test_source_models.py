@@ -46,6 +46,18 @@ def test_models_are_listed(cellda_):
     assert f"model {NAME}" in cellda_("doctor").out
 
 
+def test_what_cannot_be_is_refused_before_anything_is_chosen(cellda_, pooled, tmp_path: Path):
+    nothing = cellda_("adapt", "--save", tmp_path / "m")
+    assert nothing.status == 1
+    assert "nothing to adapt to: give labelled cells (--labelled)" in nothing.err
+    both = cellda_("run", "--target", "synthetic/1", "--model", NAME, "--source", "synthetic/0")
+    assert both.status == 1
+    assert f"--source (synthetic/0) and --model ('{NAME}') are both given; give one of them" in both.err
+    for said in (nothing, both):
+        assert "is used" not in said.err
+        assert "adapted by" not in said.err
+
+
 def test_own_cells_alone_make_a_model(cellda_, pooled, cells: Path, tmp_path: Path):
     said = cellda_("adapt", "--labelled", f"folder={cells}", "--save", tmp_path / "m", *QUICK)
     assert said.status == 0, said.err

@@ -124,6 +124,19 @@ def test_the_words_follow_the_measure() -> None:
     assert "do not trust it" in worse
 
 
+@pytest.mark.parametrize("before", [-0.5, -0.01])
+def test_a_model_that_gives_one_class_to_all_cells_is_not_spoken_for(before) -> None:
+    one = coherence(torch.zeros(30, dtype=torch.int64), nearest(torch.randn(30, 4)))
+    found = Departure(cells=30, differing=30, coherence_before=before, coherence_after=one)
+    assert "do not trust it" in " ".join(found.lines())
+
+
+def test_a_few_cells_speak_for_neither_model() -> None:
+    text = " ".join(Departure(cells=19, differing=19, coherence_before=0.1, coherence_after=0.9).lines())
+    assert "so few cells do not say which" in text
+    assert "speaks for it" not in text
+
+
 # ---------------------------------------------------------------------------------------------- runs
 
 

@@ -325,6 +325,18 @@ def test_images_that_are_framed_already_are_shown_whole():
     assert not fitted([*images, *(scene(cell(), seed=n) for n in range(LEAST + 1))]).scale.whole
 
 
+def test_few_nuclei_in_many_tight_crops_are_enough_to_know_them():
+    images = [tight(number) for number in range(LEAST // 2)]
+    empty = [np.full((80, 80, 3), 90 + number, np.uint8) for number in range(LEAST // 2)]
+    framing = fitted([*images, *empty])
+    assert framing.scale.whole
+    assert framing.judged(images[0]) == ((0, 0, 80, 80), 1.0)
+    assert fitted([*images, *empty[1:]]).scale is None  # too few were looked at
+    assert fitted(empty * 2).scale is None  # of what size cells are is not known at all
+    wide = [scene(cell(), seed=n) for n in range(LEAST - 1)]
+    assert fitted([*wide, *(scene(cell()[:3], seed=n) for n in range(9))]).scale is None  # most are not tight
+
+
 def test_a_known_scale_stays_unless_the_images_are_clearly_of_another():
     def relearned(radius: float, count: int = LEAST) -> Scale:
         images = [scene(cell(100, 80, radius), seed=n) for n in range(count)]

@@ -62,6 +62,7 @@ def test_the_model_decides_backbone_normalizer_and_framing(folder: Path):
             {"backbone": {**DECIDED["backbone"], "image_size": 64}, "framing": "none"},
             "(?s)image_size is 64.*framing.name is 'none'",
         ),
+        ({"training": {"epochs": 7}}, r"training is given, but the source model '.*' is trained already"),
         ({"sources": "raabin"}, r"sources \(raabin\) and source_model \('.*'\) are both given"),
     ],
 )
@@ -76,6 +77,35 @@ def test_what_was_said_before_the_model_must_agree_too(folder: Path):
     with pytest.raises(ConfigurationError, match=r"backbone.name is 'tf_efficientnet_lite0'"):
         Recipe.preset("laptop").with_(source_model=folder)
     assert Recipe.preset("best").with_(source_model=folder).framing.name == "cell"
+
+
+def test_presets_say_how_a_model_is_adapted_and_nothing_of_what_it_is(folder: Path):
+    with_model = Recipe(source_model=folder)
+    assert with_model.with_preset("laptop") == with_model.with_(search=None)
+    best = with_model.with_preset("best")
+    assert (best.framing, best.backbone) == (with_model.framing, with_model.backbone)
+    assert [step.name for step in best.adapter.parts()] == ["full", "tta"]
+    with pytest.raises(
+        ConfigurationError, match="'published_training' says how a source model is trained, .* leave it out"
+    ):
+        with_model.with_preset("published_training")
+
+
+@pytest.mark.parametrize("given", [3, 2.5, ["pooled"], True])
+def test_what_is_no_model_is_answered_with_what_is(given):
+    with pytest.raises(
+        ConfigurationError, match="source_model: give the name of a model or the path of its folder"
+    ):
+        Recipe(source_model=given)
+
+
+def test_a_recipe_is_the_same_wherever_its_model_lies(folder: Path, tmp_path: Path, monkeypatch):
+    (tmp_path / "copy").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    assert {Recipe(source_model=one).digest for one in ("copy", "./copy", tmp_path / "copy")} == {
+        Recipe(source_model=folder).digest
+    }
+    assert Recipe(source_model=folder, seed=1).digest != Recipe(source_model=folder).digest
 
 
 def test_a_model_takes_the_place_of_sources_and_the_reverse(folder: Path):

@@ -119,6 +119,14 @@ def test_a_name_that_is_also_a_saved_model_here_is_refused(ward: Path, tmp_path:
     assert Recipe(source_model=f"./{NAME}").backbone.embedding == 64
 
 
+def test_a_run_of_that_name_here_is_refused_too(ward: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model_folder(tmp_path / NAME / "model", backbone={"embedding": 64})
+    with pytest.raises(ConfigurationError, match=r"also a folder with a saved classifier: write \./ward"):
+        source_models.registry.place(NAME)
+    assert Recipe(source_model=f"./{NAME}").backbone.embedding == 64
+
+
 def test_a_recipe_with_a_registered_model_is_the_same_wherever_it_lies(
     ward: Path, tmp_path: Path, monkeypatch
 ):

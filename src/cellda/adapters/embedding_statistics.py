@@ -16,7 +16,9 @@ from cellda.plugins.settings import tunable
 from cellda.training.loop import to_device
 
 SMALLEST = 1e-6
-"""Least standard deviation that is divided by."""
+"""Least standard deviation of the source."""
+FLOOR = 0.1
+"""The pool's is taken for at least this share of the source's: images that hardly differ would be torn apart."""
 
 
 @register("embedding_statistics")
@@ -64,7 +66,7 @@ class EmbeddingStatistics(Pooled, Adapter):
         pool = context.trainer.embeddings(model, self.part(target.pool, context.seed)).double()
         mean, std = moments(model.seen.gaussians)
         centre, spread = mean.lerp(pool.mean(0), self.alpha), std.lerp(pool.std(0), self.alpha)
-        scale = std / spread.clamp_min(SMALLEST)
+        scale = std / spread.maximum(FLOOR * std)
         weight, bias = model.embedding.weight, model.embedding.bias
         weight.mul_(scale[:, None].to(weight))
         bias.copy_((bias.cpu().double() - centre) * scale + mean)

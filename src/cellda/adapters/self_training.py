@@ -9,17 +9,17 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cellda.adapters import register
-from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, TargetView
-from cellda.adapters.families.agreement import FURTHER, agreed, half
+from cellda.adapters.base import AdaptContext, Effect, Need, Offer, TargetView
+from cellda.adapters.families.agreement import FURTHER, AgreedPool, agreed
 from cellda.adapters.families.averaging import averaged
 from cellda.adapters.families.entropy import OfLogits
-from cellda.adapters.families.pool import Pooled
 from cellda.models.blocks import block_parameters
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work
 from cellda.training.batches import REPEATS, Mix
 from cellda.training.examples import ImageExamples
+from cellda.training.loop import to_device
 from cellda.training.objective import cross_entropy
 from cellda.training.settings import Training
 
@@ -28,7 +28,7 @@ nothing to train on; label a few cells, or lower adapter.threshold."""
 
 
 @register("self_training")
-class SelfTraining(Training, Pooled, Adapter):
+class SelfTraining(Training, AgreedPool):
     """Train on confident cells of the pool that all views agree on, with class quotas (CBST, Zou et al. 2018).
 
     In each of `rounds`, the model predicts the pool. Its `candidates` most confident cells become candidates, the predicted
@@ -50,8 +50,6 @@ class SelfTraining(Training, Pooled, Adapter):
 
     rounds: int = Field(2, ge=1, description="How many times cells are chosen.")
     epochs: int = Field(default=3, ge=1, description="Epochs in each round.")
-    candidates: int = Field(default=100, ge=1, description="Most cells that are looked at in all views.")
-    pool_images: int = Field(default=300, ge=2, description="Maximum number of pool images used; drawn once.")
     source_share: float = tunable(0.5, low=0.0, high=0.8, ge=0, lt=1)
     block: Literal["all", "first"] = tunable("all", choices=("all", "first"))
     threshold: float = tunable(0.8, low=0.5, high=0.95, ge=0, lt=1)
@@ -66,6 +64,7 @@ class SelfTraining(Training, Pooled, Adapter):
 
     def adapt(self, model: CellClassifier, target: TargetView, context: AdaptContext) -> CellClassifier:
         """Train on what all views agree on, chosen anew in every round."""
+        to_device(model, context.trainer.device)
         pool, before = self.part(target.pool, context.seed), deepcopy(model)
         if self.block == "first":
             first = {f"encoder.{name}" for name in block_parameters(model.encoder)[0]}
@@ -89,10 +88,6 @@ class SelfTraining(Training, Pooled, Adapter):
                 objective=OfLogits(loss, head_in_use=True),
             )
         return averaged(model, before, self.source_share)
-
-    def looked_at(self, pool: int) -> int:
-        """Number of candidates in a pool of so many images."""
-        return min(self.candidates, half(pool))
 
     def image_passes(self, offer: Offer) -> int:
         """In every round the pool once, each candidate in its further views, and as many images in every epoch."""

@@ -63,6 +63,10 @@ def adapt(
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
     are given, it is `pooled`, which ships with cellda.
     """
+    if labelled is None and not unlabelled:
+        raise ConfigurationError(
+            "There is nothing to adapt to: give labelled cells (--labelled), unlabelled images (--unlabelled), or both."
+        )
     if labelled is None and given(group=group, bits=bits):
         raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     own = [labelled] if labelled else []

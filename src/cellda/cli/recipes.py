@@ -143,14 +143,21 @@ def edited_recipe(
     named = presets or any(isinstance(one.get("adapter"), str | list) for one in (edits, *later))
     for one in (edits, *later):
         check_edits(one)
+    if "source_model" in edits and "sources" in edits:
+        raise ConfigurationError(
+            f"--source ({', '.join(map(str, edits['sources']))}) and --model ('{edits['source_model']}') are both given; give "
+            "one of them."
+        )
     placed(*read)
     if "source_model" in edits and file is None and not named:
         edits = {**_recommended(labelled=labelled, unlabelled=unlabelled), **edits}
 
     from cellda.recipe import Recipe
 
-    recipe = (Recipe.from_yaml(file) if file else Recipe()).with_preset(*presets)
-    return settings.apply(recipe.with_(**edits), sets)
+    recipe = Recipe.from_yaml(file) if file else Recipe()
+    if "source_model" in edits:  # it decides what presets may say
+        recipe = recipe.with_(source_model=edits.pop("source_model"))
+    return settings.apply(recipe.with_preset(*presets).with_(**edits), sets)
 
 
 def _recommended(*, labelled: bool, unlabelled: bool) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ class Jslh(CellDataset):
     magnification = "not stated (85 × 74 pixels)"
     licence = "not stated by its authors"
     citation = "Tohyama, Int J Lab Hematol 40:120 (2018)"
-    url = "jslh-cs.com"
+    url = "https://jslh-cs.com"
     published_images = 148
     few_shot = 0
     published_counts = {"erythroblast": 56, "neutrophil": 24}

@@ -29,7 +29,7 @@ class Raabin(CellDataset):
     patients = "healthy and pathological"
     licence = "free for research, with citation"
     citation = "Kouzehkanan et al., Scientific Reports 12:1123 (2022)"
-    url = "raabindata.com"
+    url = "https://raabindata.com"
     published_images = 4514
     few_shot = 100
     published_counts = {

@@ -27,6 +27,8 @@ from cellda.training.loop import Trainer
 FAR = 1 / 3
 """Share of the cells on which two models may disagree without a word."""
 NEIGHBOURS = 10
+FEW = 20
+"""Cells of which too few were compared to say which of two models they speak for."""
 MOST = 300
 """Most cells that are compared, spread evenly over all: the share is then known to 0.03 (standard error)."""
 FILE = "departure.json"
@@ -59,12 +61,15 @@ class Departure(BaseModel):
         if self.share <= FAR:
             return []
         numbers = f"source model {self.coherence_before:.2f}, adapted model {self.coherence_after:.2f}"
-        verdict = (
-            f"look-alike cells share a class more often after the adaptation ({numbers}), which speaks for it but does not "
-            "prove it"
-            if self.coherence_after > self.coherence_before
-            else f"look-alike cells do not share a class more often after the adaptation ({numbers}), so do not trust it"
-        )
+        if self.cells < FEW:
+            verdict = "so few cells do not say which"
+        elif self.coherence_after > max(self.coherence_before, 0):
+            verdict = (
+                f"look-alike cells share a class more often after the adaptation ({numbers}), which speaks for it but does "
+                "not prove it"
+            )
+        else:
+            verdict = f"look-alike cells do not share a class more often after the adaptation ({numbers}), so do not trust it"
         return [
             f"the adaptation used no labels and moved far from the source model: {self.differing:,} of "
             f"{counted(self.cells, 'compared cell(s)')} ({self.share:.0%}) have another class now; either model may be wrong",

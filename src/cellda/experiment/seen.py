@@ -18,6 +18,8 @@ from cellda.training.loop import Trainer
 
 STORED = 600
 """Most cells of a kind that are measured: enough for the 1 % quantile, and a few seconds on a CPU."""
+FEWEST = 10
+"""Cells, below which their spread says nothing."""
 STORED_AFTER = 180
 """The same for source cells after an adaptation, which is often shorter than the training."""
 
@@ -102,11 +104,11 @@ def seen_in_adaptation(
         source: Training cells of every source, with the normalizer of the sources; empty if the model did not start from them.
 
     Returns:
-        None if it was given no cells.
+        None if it was given no cells, or so few that they do not say which others are like them.
     """
     aim = [cells.some(STORED) for cells in target if len(cells.images)]
     origin = [cells.some(STORED_AFTER // len(source)) for cells in source]
-    if not aim:
+    if not aim or (not origin and sum(len(cells.images) for cells in aim) < FEWEST):
         return None
     parts = [_embedded(trainer, model, aim)]
     if origin:

@@ -5,6 +5,9 @@ from typing import Any
 from cellda.plugins.settings import Settings
 from cellda.text import agreeing, counted
 
+MANY = 1 / 3
+"""Share of images of an unusual size, above which a dataset may be of two magnifications."""
+
 
 class FramingAccount(Settings):
     """What a record says of the framing of one dataset.
@@ -31,8 +34,10 @@ class FramingAccount(Settings):
                 f"{agreeing(self.missed, '(is|are)')} {'shown whole' if whole else 'cut around the middle at the usual size'}"
             )
         if self.unusual:
+            images = (self.framing.get("scale") or {}).get("images", 0)
+            two = "; so many may be of another magnification: then give the images of each by themselves"
             lines.append(
                 f"{counted(self.unusual, 'image(s)')} of {dataset} with a nucleus of unusual size "
-                f"{agreeing(self.unusual, '(is|are)')} cut at the nearest usual one"
+                f"{agreeing(self.unusual, '(is|are)')} cut at the nearest usual one{two * (self.unusual > images * MANY)}"
             )
         return lines

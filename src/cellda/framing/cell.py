@@ -57,8 +57,7 @@ class Cell(Framing):
 
     Where the scale of the dataset is known, nuclei of an unusual size take the nearest usual one; where no nucleus is found,
     or one of a size that it cannot have, the middle of the image is shown at the usual size, or all of it if the cells of the
-    dataset lie anywhere. No square is larger than the
-    image.
+    dataset lie anywhere. No square is larger than the longer side of the image.
 
     Args:
         factor: Side of the square, in diameters of the nucleus.

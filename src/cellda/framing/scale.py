@@ -62,12 +62,15 @@ class Scale(Settings):
             factor: Side of a square, in diameters of the nucleus.
 
         Returns:
-            None if a nucleus was found in fewer than `LEAST` images.
+            None if a nucleus was found in fewer than `LEAST` images. In tight crops it often is not: where at least `LEAST`
+            were looked at, and in most nothing was found or a square would be larger, they are framed already.
         """
         known = [one for one in found if one is not None]
+        tight = np.mean([one.filled or factor * one.share > 1 for one in known]) if known else 0.0
         if len(known) < LEAST:
-            return None
-        tight = np.mean([one.filled or factor * one.share > 1 for one in known])
+            tight = (tight * len(known) + len(found) - len(known)) / max(1, len(found))
+            if not known or len(found) < LEAST or tight <= 0.5:
+                return None
         # Rounded, so that a saved description reads as the very same number.
         diameter = round(float(np.median([one.diameter for one in known])), 3)
         away = np.quantile([one.away for one in known], MOST)

@@ -17,7 +17,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
-from cellda.presets import edits_of
+from cellda.presets import adaptation_of, edits_of
 from cellda.recipe.fields import PresentClasses, RecipeFields
 from cellda.recipe.files import fields_in, placed
 from cellda.runtime.given import path_of
@@ -147,6 +147,10 @@ class Recipe(Settings):
             )
         decided = {"backbone": self.backbone, "normalizer": self.normalizer, "framing": self.framing}
         wrong = self.source_model.contradictions(decided) + self.source_model.ruled_out(self.present)
+        if self.training != SourceTraining():
+            wrong.append(
+                f"training is given, but the source model '{self.source_model.name}' is trained already"
+            )
         if wrong:
             raise ConfigurationError(
                 "; ".join(wrong) + ". Leave out what the model decides, or train on sources instead."
@@ -169,8 +173,11 @@ class Recipe(Settings):
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that name this recipe: equal recipes have equal digests, on any machine."""
-        return digest(self.model_dump(mode="json"))
+        """Sixteen hex digits that name this recipe: equal recipes have equal digests, on any machine.
+
+        A trained source model counts by what it is, not by where it lies.
+        """
+        return digest(self.model_dump(mode="json", exclude={"source_model": {"name"}}))
 
     def with_(self, **fields: Unpack[RecipeFields]) -> Self:
         """This recipe with some fields changed; nested fields may be given as mappings of the changes.
@@ -183,7 +190,11 @@ class Recipe(Settings):
         """
         every = self.model_dump(mode="json")
         merged = {name: every[name] for name in every if name in self.model_fields_set}
-        for one, other in (("sources", "source_model"), ("source_model", "sources")):
+        for one, other in (
+            ("sources", "source_model"),
+            ("source_model", "sources"),
+            ("source_model", "training"),
+        ):
             if fields.get(one) and other not in fields:
                 merged.pop(other, None)
         for name, value in fields.items():
@@ -207,12 +218,19 @@ class Recipe(Settings):
     def with_preset(self, *names: str) -> Self:
         """This recipe with named presets applied in order; a preset that names the current adapter keeps its options.
 
+        With a trained source model, only what a preset says of the adaptation is applied.
+
         Raises:
             UnknownNameError: If there is no such preset; the message suggests the nearest names.
+            ConfigurationError: If a preset says nothing of the adaptation, and there is a trained source model.
         """
         recipe = self
         for name in names:
-            edits = edits_of(name)
+            edits = edits_of(name) if self.source_model is None else adaptation_of(name)
+            if not edits:
+                raise ConfigurationError(
+                    f"The preset '{name}' says how a source model is trained, and this recipe has a trained one; leave it out."
+                )
             same = "adapter" in edits and adapters.build(edits["adapter"]).name == recipe.adapter.name
             recipe = recipe.with_(
                 **{field: to for field, to in edits.items() if not (same and field == "adapter")}

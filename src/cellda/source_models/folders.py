@@ -90,7 +90,8 @@ class SourceModels:
         if path.is_dir():
             from cellda.models.description import DESCRIPTION  # imports torch, which names alone must not
 
-            if (path / DESCRIPTION).is_file():
+            # The folder of a run holds its classifier in `model`.
+            if any((path / inner / DESCRIPTION).is_file() for inner in ("", "model")):
                 raise ConfigurationError(
                     f"'{given}' is a registered {self.kind}, and here also a folder with a saved classifier: write ./{given} "
                     "for the folder, or rename it."

@@ -35,6 +35,10 @@ class SourceModel(Settings):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: Any) -> Any:
+        if not isinstance(given, str | Path | dict | cls):
+            raise ConfigurationError(
+                f"give the name of a model or the path of its folder (got {quoted(given)})"
+            )
         if isinstance(given, str | Path):
             given = {"name": str(given)}
         if isinstance(given, dict) and isinstance(given.get("name"), str) and given.get("digest") is None:

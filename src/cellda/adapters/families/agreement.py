@@ -1,13 +1,17 @@
-"""Cells of a pool that a model is confident about, and whose class it sees in every view."""
+"""Cells of a pool that a model is confident about, and whose class it sees in every view; methods that train on them."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
+from cellda.adapters.base import Adapter, Offer
+from cellda.adapters.families.pool import Pooled
 from cellda.data.image_set import ImageSet
+from cellda.errors import ConfigurationError
 from cellda.imaging.augment import zoom
 from cellda.imaging.symmetries import dihedral_views
 from cellda.models.classifier import CellClassifier
@@ -19,6 +23,28 @@ ZOOMS = (0.8, 1.25)
 
 FURTHER = 7 + len(ZOOMS)
 """Views of a candidate besides the image itself: its other flips and rotations, and the zoomed ones."""
+
+LEAST = 20
+"""Images of a pool, below which the few that are agreed on say nothing of most classes."""
+
+
+class AgreedPool(Pooled, Adapter):
+    """Base of methods that train on images of a pool whose class all views agree on."""
+
+    candidates: int = Field(default=100, ge=1, description="Most cells that are looked at in all views.")
+    pool_images: int = Field(default=300, ge=2, description="Maximum number of pool images used; drawn once.")
+
+    def check(self, offer: Offer) -> None:
+        """Refuse a pool that is too small."""
+        if offer.unlabelled < LEAST:
+            raise ConfigurationError(
+                f"{self.name} trains on unlabelled images, and would forget the classes of which {offer.unlabelled} show "
+                f"too few: give it at least {LEAST}, or choose another adapter, such as 'lame'."
+            )
+
+    def looked_at(self, pool: int) -> int:
+        """Number of candidates in a pool of so many images."""
+        return min(self.candidates, half(pool))
 
 
 def agreed(
