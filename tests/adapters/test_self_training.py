@@ -133,7 +133,7 @@ def test_each_round_trains_on_what_is_agreed_on_then(source, monkeypatch) -> Non
 def test_a_handful_of_images_is_refused(source) -> None:
     adapter = create("self_training")
     adapter.check(Offer((0,) * 6, 20, 0, source.classes, (), source.encoder))
-    with pytest.raises(ConfigurationError, match="19 show too few: give it at least 20, or .*'lame'"):
+    with pytest.raises(ConfigurationError, match=r"19 show too few: give it at least 20, or .*'lame'"):
         adapter.check(Offer((0,) * 6, 19, 0, source.classes, (), source.encoder))
 
 

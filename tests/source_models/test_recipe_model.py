@@ -86,7 +86,7 @@ def test_presets_say_how_a_model_is_adapted_and_nothing_of_what_it_is(folder: Pa
     assert (best.framing, best.backbone) == (with_model.framing, with_model.backbone)
     assert [step.name for step in best.adapter.parts()] == ["full", "tta"]
     with pytest.raises(
-        ConfigurationError, match="'published_training' says how a source model is trained, .* leave it out"
+        ConfigurationError, match=r"'published_training' says how a source model is trained, .* leave it out"
     ):
         with_model.with_preset("published_training")
 

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
-from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 from cellda.models.looks import FIELD, Looks
@@ -89,6 +88,8 @@ class Gaussians:
     @classmethod
     def fitted(cls, embeddings: Float[Tensor, "n d"], groups: Int[Tensor, " n"]) -> Self:
         """The Gaussians of these groups of embeddings, numbered in any way."""
+        from sklearn.covariance import LedoitWolf  # takes a second to load, which predicting does without
+
         values, numbers = embeddings.double(), torch.unique(groups, return_inverse=True)[1]
         counts = numbers.bincount().double()
         means = torch.zeros(len(counts), values.shape[1], dtype=values.dtype)
