@@ -48,10 +48,10 @@ def test_models_are_listed(cellda_):
 
 def test_what_cannot_be_is_refused_before_anything_is_chosen(cellda_, pooled, tmp_path: Path):
     nothing = cellda_("adapt", "--save", tmp_path / "m")
-    assert nothing.status == 1
+    assert nothing.status == 2
     assert "nothing to adapt to: give labelled cells (--labelled)" in nothing.err
     both = cellda_("run", "--target", "synthetic/1", "--model", NAME, "--source", "synthetic/0")
-    assert both.status == 1
+    assert both.status == 2
     assert f"--source (synthetic/0) and --model ('{NAME}') are both given; give one of them" in both.err
     for said in (nothing, both):
         assert "is used" not in said.err

@@ -94,7 +94,7 @@ def test_presets_say_how_a_model_is_adapted_and_nothing_of_what_it_is(folder: Pa
 @pytest.mark.parametrize("given", [3, 2.5, ["pooled"], True])
 def test_what_is_no_model_is_answered_with_what_is(given):
     with pytest.raises(
-        ConfigurationError, match="source_model: give the name of a model or the path of its folder"
+        ConfigurationError, match="field 'source_model': give the name of a model or the path of its folder"
     ):
         Recipe(source_model=given)
 

@@ -63,15 +63,12 @@ def adapt(
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
     are given, it is `pooled`, which ships with cellda.
     """
-    if labelled is None and not unlabelled:
-        raise ConfigurationError(
-            "There is nothing to adapt to: give labelled cells (--labelled), unlabelled images (--unlabelled), or both."
-        )
     if labelled is None and given(group=group, bits=bits):
         raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
     own = [labelled] if labelled else []
     apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)
-    if not (model or source or data or recipe or {"sources", "source_model"} & fields(settings)):
+    named = model or source or data or recipe or {"sources", "source_model"} & fields(settings)
+    if not named and (labelled or unlabelled):
         model = _shipped()
     chosen = edited_recipe(
         recipe,

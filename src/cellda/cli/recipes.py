@@ -148,6 +148,10 @@ def edited_recipe(
             f"--source ({', '.join(map(str, edits['sources']))}) and --model ('{edits['source_model']}') are both given; give "
             "one of them."
         )
+    if not (labelled or unlabelled):
+        raise ConfigurationError(
+            "There is nothing to adapt to: give labelled cells (--labelled), unlabelled images (--unlabelled), or both."
+        )
     placed(*read)
     if "source_model" in edits and file is None and not named:
         edits = {**_recommended(labelled=labelled, unlabelled=unlabelled), **edits}
