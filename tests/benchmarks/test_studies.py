@@ -12,6 +12,9 @@ from benchmarks.common.results import RESULTS
 from benchmarks.common.study import StudyScript, chosen_recipes, chosen_targets, main, options, report
 from benchmarks.studies import (
     ablation,
+    pooled,
+    pooled_quarter,
+    pooled_without_labels,
     sample_size,
     tuning,
     zoo,
@@ -54,6 +57,15 @@ def test_the_zoo_is_every_adapter_on_the_four_targets():
     assert (study.cap, study.best, study.main, study.protocols) == (3000, True, "our_workflow", ("clean",))
     assert (len(study.targets), study.draws, study.seeds) == (4, (0, 1, 2, 3, 4), (0,))
     assert {name for one in study.recipes.values() for name in [s.name for s in one.sources]} == {"barcelona"}
+
+
+def test_the_recommended_adaptations_are_measured_on_the_released_pool():
+    assert pooled.STUDY.recipes["full+tta@cell"].adapter == Recipe.preset("best").adapter
+    unlabelled = pooled_without_labels.STUDY.recipes
+    assert unlabelled["lame_20+tta@cell"].adapter == Recipe.preset("best_without_labels").adapter
+    quarter = pooled_quarter.STUDY
+    assert quarter.recipes == pooled.STUDY.recipes
+    assert quarter.n == {"jiangxi_tecom": 5, "jin_woo_choi": 5, "raabin": 25, "bccd": 25}
 
 
 def test_the_search_of_the_zoo_is_of_its_first_three():

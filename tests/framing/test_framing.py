@@ -15,6 +15,7 @@ import cellda.framing
 from cellda.data.check import check
 from cellda.data.pixel_cache import cached_framed, cached_pixels, pixels_key
 from cellda.errors import ConfigurationError, UnknownNameError
+from cellda.framing.account import FramingAccount
 from cellda.framing.base import SURE, UNSURE, cut
 from cellda.framing.cell import Cell, find_nucleus
 from cellda.framing.scale import ALIKE, LEAST, Scale
@@ -323,6 +324,15 @@ def test_images_that_are_framed_already_are_shown_whole():
     assert framing.judged(images[0]) == ((0, 0, 80, 80), 1.0)
     assert "framed already" in framing.news(Cell())
     assert not fitted([*images, *(scene(cell(), seed=n) for n in range(LEAST + 1))]).scale.whole
+
+
+@pytest.mark.parametrize(("unusual", "said"), [(10, False), (11, True)])
+def test_many_nuclei_of_an_unusual_size_may_be_of_another_magnification(unusual, said):
+    scale = {"diameter": 40.0, "images": 30, "whole": False, "middle": True}
+    account = FramingAccount(framing={"name": "cell", "scale": scale}, missed=0, unusual=unusual)
+    [line] = account.lines("folder/mine")
+    assert f"{unusual} images of folder/mine with a nucleus of unusual size" in line
+    assert ("may be of two magnifications: if they are, use them as two datasets" in line) == said
 
 
 def test_few_nuclei_in_many_tight_crops_are_enough_to_know_them():

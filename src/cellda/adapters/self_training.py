@@ -36,7 +36,7 @@ class SelfTraining(Training, AgreedPool):
     eight flips and rotations and two magnifications; those with the same class in all views and a mean probability of at
     least `threshold` are trained on, by cross-entropy and with the augmentation of `full`. All BatchNorms, those of the head
     too, keep the source model's statistics. In the end, each weight is averaged with that which the model began with, which
-    has `source_share` of the sum: the outcome then depends much less on which cells were chosen, and in which order.
+    has `source_share` of the sum: classes of which few cells are agreed on may be forgotten, and are then forgotten less.
 
     Y. Zou, Z. Yu, B. Vijaya Kumar, J. Wang: Unsupervised domain adaptation for semantic segmentation via class-balanced
     self-training, ECCV 2018, which also ends at half of each class; agreement of views as in G. French, M. Mackiewicz, M.
@@ -48,7 +48,7 @@ class SelfTraining(Training, AgreedPool):
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.ENCODER, Effect.HEAD})
     needs: ClassVar[frozenset[Need]] = frozenset({Need.UNLABELLED})
 
-    rounds: int = Field(2, ge=1, description="How many times cells are chosen.")
+    rounds: int = Field(default=2, ge=1, description="How many times cells are chosen.")
     epochs: int = Field(default=3, ge=1, description="Epochs in each round.")
     source_share: float = tunable(0.5, low=0.0, high=0.8, ge=0, lt=1)
     block: Literal["all", "first"] = tunable("all", choices=("all", "first"))

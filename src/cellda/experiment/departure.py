@@ -28,7 +28,7 @@ FAR = 1 / 3
 """Share of the cells on which two models may disagree without a word."""
 NEIGHBOURS = 10
 FEW = 20
-"""Cells of which too few were compared to say which of two models they speak for."""
+"""Fewer cells do not tell which of two models is right."""
 MOST = 300
 """Most cells that are compared, spread evenly over all: the share is then known to 0.03 (standard error)."""
 FILE = "departure.json"
@@ -62,7 +62,7 @@ class Departure(BaseModel):
             return []
         numbers = f"source model {self.coherence_before:.2f}, adapted model {self.coherence_after:.2f}"
         if self.cells < FEW:
-            verdict = "so few cells do not say which"
+            verdict = "these cells are too few to tell which is right"
         elif self.coherence_after > max(self.coherence_before, 0):
             verdict = (
                 f"look-alike cells share a class more often after the adaptation ({numbers}), which speaks for it but does "

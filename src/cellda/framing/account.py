@@ -35,7 +35,7 @@ class FramingAccount(Settings):
             )
         if self.unusual:
             images = (self.framing.get("scale") or {}).get("images", 0)
-            two = "; so many may be of another magnification: then give the images of each by themselves"
+            two = "; with so many, the images may be of two magnifications: if they are, use them as two datasets"
             lines.append(
                 f"{counted(self.unusual, 'image(s)')} of {dataset} with a nucleus of unusual size "
                 f"{agreeing(self.unusual, '(is|are)')} cut at the nearest usual one{two * (self.unusual > images * MANY)}"

@@ -182,8 +182,8 @@ class Recipe(Settings):
     def with_(self, **fields: Unpack[RecipeFields]) -> Self:
         """This recipe with some fields changed; nested fields may be given as mappings of the changes.
 
-        A plug-in that is given by name gets its own defaults. A source model takes the place of sources, and the reverse;
-        fields that were never given take the defaults that go with it.
+        A plug-in that is given by name gets its own defaults. A source model takes the place of sources and of their training,
+        and sources that of a source model; fields that were never given take the defaults that go with it.
 
         >>> Recipe().with_(few_shot={"draw": 3}, seed=1).few_shot.draw
         3
