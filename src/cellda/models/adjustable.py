@@ -1,12 +1,14 @@
-"""What of a classifier can be set after it is built: its normalizer, and the classes that can occur."""
+"""What of a classifier can be set after it is built: its normalizer, the classes that can occur, and a second view."""
 
 from collections.abc import Sequence
 from typing import Self
 
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from cellda.models.heads.base import Head
 from cellda.models.heads.present import Present, check_narrower
+from cellda.models.second_view import SecondView
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 
@@ -17,10 +19,13 @@ class Adjustable(nn.Module):
     Attributes:
         classes: Class names in index order.
         head: Maps embeddings to logits.
+        second_view: Trees on the measurements of a cell, whose probabilities correct those of the network
+            (`models.second_view`); None if there are none. `probabilities` and `predict` use them, `forward` does not.
     """
 
     classes: tuple[str, ...]
     head: Head
+    second_view: SecondView | None
     mean: Tensor
     normalizer_spec: NormalizerSpec
     normalizer: Normalizer
@@ -53,3 +58,15 @@ class Adjustable(nn.Module):
             kept = [number for number, name in enumerate(self.classes) if name in names]
             self.head = Present.around(self.head, kept)
         return self
+
+    def judged(
+        self, embeddings: Float[Tensor, "b d"], pixels: Shaped[Tensor, "b 3 h w"]
+    ) -> Float[Tensor, "b classes"]:
+        """Class probabilities, by the head and the second view if there is one.
+
+        Args:
+            embeddings: Of the images.
+            pixels: The raw batch in the model's size, uint8 or float in [0, 1].
+        """
+        found = self.head(embeddings).softmax(1).float()
+        return found if self.second_view is None else self.second_view(found, pixels)

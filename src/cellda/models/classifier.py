@@ -26,6 +26,7 @@ from cellda.models.inputs import pictures
 from cellda.models.judged import Seen
 from cellda.models.prediction import Prediction
 from cellda.models.results import Network, results
+from cellda.models.second_view import SecondView
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import plan_for
@@ -80,6 +81,7 @@ class CellClassifier(Adjustable):
         self.normalizer = normalizer.build()
         self.framing_spec = framing or FramingSpec(name="none")
         self.symmetric = False
+        self.second_view = None
         self.seen: Seen | None = None
         mean, std = pixel_statistics(self.encoder)
         self.register_buffer("mean", mean)
@@ -98,7 +100,7 @@ class CellClassifier(Adjustable):
         return self.embedding(self.encoder(images))  # type: ignore[no-any-return]
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
-        """Logits `(B, classes)` of stain-normalized images `(B, 3, H, W)` in [0, 1]."""
+        """Logits `(B, classes)` of stain-normalized images `(B, 3, H, W)` in [0, 1], by the network alone."""
         return self.head(self.embed(images))
 
     @torch.no_grad()
@@ -145,7 +147,7 @@ class CellClassifier(Adjustable):
 
         def applied(pixels: Tensor) -> tuple[Tensor, Tensor]:
             embeddings = quick.embed(quick.normalized(pixels))
-            return embeddings.float().cpu(), quick.head(embeddings).softmax(1).float().cpu()
+            return embeddings.float().cpu(), quick.judged(embeddings, pixels).cpu()
 
         at_once = plan_for(self.mean.device).inference_batch
         return Network(applied, self.classes, self.backbone.image_size, self.framing_spec, at_once, self.seen)
@@ -181,7 +183,7 @@ class CellClassifier(Adjustable):
 
     def probabilities(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b classes"]:
         """Class probabilities of one raw batch in the model's size, uint8 or float in [0, 1]."""
-        return self(self.normalized(pixels)).softmax(1).float()  # type: ignore[no-any-return]
+        return self.judged(self.embed(self.normalized(pixels)), pixels)
 
     def embedded(self, pixels: Shaped[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Embeddings `(B, 128)` of one raw batch in the model's size, uint8 or float in [0, 1]."""
@@ -225,6 +227,7 @@ class CellClassifier(Adjustable):
 
     def _fields(self) -> dict[str, Any]:
         """The description without what follows from the weights."""
+        view = {} if self.second_view is None else {"second_view": self.second_view.description}
         return {
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
@@ -233,6 +236,7 @@ class CellClassifier(Adjustable):
             "head": self.head.description,
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
+            **view,
         }
 
     @torch.no_grad()
@@ -268,6 +272,8 @@ class CellClassifier(Adjustable):
             weights, seen = saved.read_weights(path, description, layout)
             model = cls._described(description)
             model.load_state_dict(weights)
+            if model.second_view is not None:
+                model.second_view.check()
             model.seen = seen
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             refuse(path, error)
@@ -288,4 +294,6 @@ class CellClassifier(Adjustable):
             width=model.backbone.embedding, classes=len(model.classes), **description.head
         )
         model.symmetric = description.symmetric
+        if description.second_view is not None:
+            model.second_view = SecondView(len(model.classes), description.second_view)
         return model

@@ -12,6 +12,7 @@ from pydantic import Field, StrictBool, ValidationError, field_validator, model_
 from cellda.errors import DataError
 from cellda.framing.spec import FramingSpec
 from cellda.models.judged import Ranges
+from cellda.models.second_view import Shape
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.options import describe
@@ -52,6 +53,7 @@ class Description(Settings):
         head: Name and options of the head.
         registered_by: Head -> the module that registers it, for heads of other packages.
         symmetric: Whether a cell is embedded as the mean over its eight flips and rotations.
+        second_view: Sizes of the trees that correct the network's probabilities; None if there are none.
         weights: Size and hash of the weights; None in folders of format 1.
         seen: What the model has seen in training; None if it is not known.
     """
@@ -64,6 +66,7 @@ class Description(Settings):
     head: dict[Name, Any]
     registered_by: dict[Name, Text]
     symmetric: StrictBool
+    second_view: Shape | None = None
     weights: WeightsFile | None
     seen: Ranges | None
 

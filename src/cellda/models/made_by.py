@@ -17,6 +17,7 @@ LIBRARIES = (
     "numpy",
     "pillow",
     "pillow-heif",
+    "scikit-image",
     "scipy",
     "tifffile",
     "timm",
