@@ -81,9 +81,9 @@ def test_a_preset_keeps_the_options_of_the_adapter_it_names():
     assert base.with_preset("our_workflow") == base
     assert base.with_preset("no_transform").adapter == base.adapter
     assert base.with_preset("head_only").adapter == Recipe(adapter="head_only").adapter
-    row = Recipe(adapter=({"name": "full", "epochs": 3}, "tta"))
+    row = Recipe(adapter=({"name": "full", "epochs": 3}, "second_view", "tta"))
     assert row.with_preset("best").adapter == row.adapter
-    assert base.with_preset("best").adapter == Recipe(adapter="full+tta").adapter
+    assert base.with_preset("best").adapter == Recipe(adapter="full+second_view+tta").adapter
     row = Recipe(adapter=({"name": "lame", "neighbours": 3}, "tta"))
     assert row.with_preset("best_without_labels").adapter == row.adapter
     assert base.with_preset("best_without_labels").adapter.steps[0].neighbours == 20
@@ -155,7 +155,7 @@ def test_published_training_is_the_papers_and_combines_with_the_others() -> None
 
 @pytest.mark.parametrize(
     ("name", "adapter", "labelled"),
-    [("best", "full+tta", True), ("best_without_labels", "lame+tta", False)],
+    [("best", "full+second_view+tta", True), ("best_without_labels", "lame+tta", False)],
 )
 def test_what_is_recommended_frames_cells_and_combines_with_the_laptop(name, adapter, labelled) -> None:
     recipe = Recipe.preset(name)

@@ -26,7 +26,15 @@ SMALL = BASE.with_(backbone={"image_size": 96})
 CELL = SMALL.with_(**FRAMED)
 
 ON_EMBEDDINGS = ("tta", "t3a", "lame", "lame+tta", "ncm", "label_propagation")
-ON_CELLS = (*ON_EMBEDDINGS, "full", "full+tta", "full+label_propagation+tta", "l2_sp+tta")
+ON_CELLS = (
+    *ON_EMBEDDINGS,
+    "second_view",
+    "full",
+    "full+tta",
+    "full+second_view+tta",
+    "full+label_propagation+tta",
+    "l2_sp+tta",
+)
 """Adapters that are also run on framed cells, alone or chained, in addition to the source model."""
 
 

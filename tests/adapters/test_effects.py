@@ -52,6 +52,7 @@ ENCODER_AND_HEAD = {
 }
 STATED = {
     "none": frozenset(),
+    "second_view": frozenset(),
     **dict.fromkeys(STATISTICS, frozenset({Effect.ENCODER, Effect.SOURCE_STATISTICS})),
     **dict.fromkeys(HEAD, frozenset({Effect.HEAD})),
     **dict.fromkeys(NEW_HEAD, frozenset({Effect.NEW_HEAD})),
@@ -305,7 +306,7 @@ def test_the_pairs_of_adapters_that_a_chain_refuses() -> None:
         for second in OWN
     }
     assert refused == {name: REFUSED.get(name, set()) - {name} for name in OWN}
-    assert sum(map(len, refused.values())) == 313
+    assert sum(map(len, refused.values())) == 315
 
 
 # ---------------------------------------------------------------------------------------------- a clean model

@@ -64,7 +64,7 @@ def test_own_cells_alone_make_a_model(cellda_, pooled, cells: Path, tmp_path: Pa
     assert (
         f"No sources are named: the trained source model '{NAME}' is used (Untrained, for tests.)" in said.err
     )
-    assert "adapted by full+tta, as in the preset best;" in said.err
+    assert "adapted by full+second_view+tta, as in the preset best;" in said.err
     recipe = yaml.safe_load((tmp_path / "m" / "recipe.yaml").read_text(encoding="utf-8"))
     assert recipe["sources"] == []
     assert recipe["source_model"]["name"] == NAME
@@ -76,7 +76,7 @@ def test_own_cells_and_images_are_adapted_to_as_in_the_preset(cellda_, pooled, c
     own = ("--labelled", f"folder={cells}", "--unlabelled", cells / "monocyte")
     said = cellda_("adapt", *own, "--save", tmp_path / "m", *QUICK)
     assert said.status == 0, said.err
-    assert "adapted by full+tta, as in the preset best;" in said.err
+    assert "adapted by full+second_view+tta, as in the preset best;" in said.err
 
 
 def test_own_images_without_labels_make_a_model(cellda_, pooled, cells: Path, tmp_path: Path):
@@ -117,7 +117,7 @@ def test_a_run_takes_a_model_and_measures_it(cellda_, tmp_path: Path):
     assert said.status == 0, said.err
     assert "12 target labels used" in " ".join(said.out.split())
     assert "as in the preset best" in said.err
-    assert set(pd.read_parquet(save / "predictions.parquet")["adapter"]) == {"full+tta"}
+    assert set(pd.read_parquet(save / "predictions.parquet")["adapter"]) == {"full+second_view+tta"}
     again = cellda_("run", *words, "--adapter", "ncm", "--set", "device=cpu", "--save", tmp_path / "ncm")
     assert again.status == 0, again.err
     assert "preset best" not in again.err

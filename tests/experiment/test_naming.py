@@ -22,7 +22,7 @@ def test_the_name_of_a_recipe_that_is_not_the_papers() -> None:
     own_target = Recipe.preset("head_only").with_(target_normalizer="identity")
     assert name_of(own_target) == "head_only+identity"
     assert name_of(Recipe(normalizer="identity")) == "full+identity"
-    assert name_of(Recipe.preset("best")) == "full+tta@cell"
+    assert name_of(Recipe.preset("best")) == "full+second_view+tta@cell"
     assert name_of(Recipe(framing="center")) == "our_workflow@center"
 
 

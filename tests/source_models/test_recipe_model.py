@@ -84,7 +84,7 @@ def test_presets_say_how_a_model_is_adapted_and_nothing_of_what_it_is(folder: Pa
     assert with_model.with_preset("laptop") == with_model.with_(search=None)
     best = with_model.with_preset("best")
     assert (best.framing, best.backbone) == (with_model.framing, with_model.backbone)
-    assert [step.name for step in best.adapter.parts()] == ["full", "tta"]
+    assert [step.name for step in best.adapter.parts()] == ["full", "second_view", "tta"]
     with pytest.raises(
         ConfigurationError, match=r"'published_training' says how a source model is trained, .* leave it out"
     ):
