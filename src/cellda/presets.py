@@ -53,7 +53,7 @@ RECOMMENDED: dict[str, Mapping[str, Any]] = {
         "target_normalizer": None,
     },
 }
-"""With 20 to 100 labelled cells (`benchmarks/results/pooled`) and without labels (`benchmarks/results/pooled_without_labels`)."""
+"""With labelled cells (`benchmarks/results/pooled`) and without labels (`benchmarks/results/pooled_without_labels`)."""
 
 ADAPTATION = ("adapter", "target_normalizer", "search")
 """The fields of a preset that say how a model is adapted; what it is trained on, and how, is the source model's."""
