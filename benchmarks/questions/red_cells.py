@@ -3,7 +3,8 @@
     python -m benchmarks.questions.red_cells --data ~/wbc --out benchmarks/results/framing
 
 Red cells (`benchmarks.common.red_cells`) and nuclei are measured in cells of every dataset, as many of each class, and in the
-photographs behind BCCD; no label is used for that. `red_cells_images.csv` has one row per image. From it:
+photographs behind BCCD; no label is used for that. `red_cells_images.csv` has one row per image; it is used if it is
+in the folder. From it:
 
 - `red_cells.csv`, one row per dataset: the share of images with a red cell, the median diameter and the quartiles of the
   diameters relative to it, the true diameter where it is known (the boxes of BCCD's photographs, half of them in its copies,
@@ -52,7 +53,7 @@ CELLS = {
 FIELDS = "bccd_fields"
 FACTOR = 2.0
 USUAL = 1.5
-"""Median nucleus in red cells: 1.45 in Barcelona, 1.58 in Raabin."""
+"""Median nucleus in red cells: 1.45 in Barcelona, 1.52 in BCCD, 1.58 in Raabin."""
 FEW = 5
 """Images with a red cell, from which they give a scale."""
 DRAWS = 200
