@@ -51,7 +51,7 @@ CELLS = {
 }
 """Images that are measured, as many of each class."""
 FIELDS = "bccd_fields"
-FACTOR = 2.0
+FACTOR = Cell().factor
 USUAL = 1.5
 """Median nucleus in red cells: 1.45 in Barcelona, 1.52 in BCCD, 1.58 in Raabin."""
 FEW = 5
@@ -135,7 +135,7 @@ def sides(rows: pd.DataFrame, scale: Scale | None) -> npt.NDArray[np.float64]:
     """Sides of the squares that `cell` cuts, or the longer side of an image that is shown whole."""
     if scale is None:
         return np.full(len(rows), np.nan)
-    cell, found = Cell(scale=scale), []
+    found: list[float] = []
     for one in rows.itertuples():
         longer = max(one.height, one.width)
         missed = np.isnan(one.nucleus) or scale.confidence(one.nucleus) < UNSURE
@@ -143,7 +143,7 @@ def sides(rows: pd.DataFrame, scale: Scale | None) -> npt.NDArray[np.float64]:
             found.append(longer)
         else:
             diameter = scale.diameter if missed else scale.limited(one.nucleus)
-            found.append(min(cell.factor * diameter, longer))
+            found.append(min(FACTOR * diameter, longer))
     return np.array(found, float)
 
 
@@ -205,7 +205,7 @@ def by_number(table: pd.DataFrame) -> Iterator[dict[str, object]]:
         for number in (5, 10, 20):
             if len(rows) <= 2 * number:
                 continue
-            found = {"nucleus": [], "red": []}
+            found: dict[str, list[float]] = {"nucleus": [], "red": []}
             for _ in range(DRAWS):
                 drawn = rows.iloc[random.choice(len(rows), number, replace=False)]
                 for kind, ones in found.items():
