@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,12 +12,14 @@ from PIL import Image
 import cellda.datasets
 from benchmarks.common.left_out import without
 from benchmarks.common.options import arguments, command, with_recipe
+from benchmarks.common.red_cells import find_red_cells
 from benchmarks.common.releases import RELEASES
 from benchmarks.common.results import RESULTS
 from benchmarks.questions import (
     backbones,
     bccd_leak,
     colour_shortcuts,
+    red_cells,
     source_accuracy,
     source_pools,
     threads,
@@ -241,3 +244,38 @@ def test_two_views_are_averaged_cell_by_cell_whatever_the_order_of_rows():
     assert mixed.loc[path, "predicted"] == max(CLASSES, key=lambda name: mixed.loc[path, f"p_{name}"])
     with pytest.raises(ValueError, match="other cells"):
         views.averaged(whole, framed.iloc[1:])
+
+
+def test_red_cells_are_measured_also_where_the_frame_cuts_them_and_white_cells_are_not():
+    """Three red cells of 60 px, one pale in the middle, one cut by the frame; a nucleus in its cell, and a platelet."""
+    y, x = np.mgrid[:300, :300]
+    image = np.full((300, 300, 3), (235, 220, 225), np.uint8)
+
+    def paint(column: float, row: float, diameter: float, colour: tuple[int, int, int]) -> None:
+        image[np.hypot(x - column, y - row) < diameter / 2] = colour
+
+    red, pale, violet = (200, 140, 150), (228, 205, 212), (90, 40, 130)
+    paint(60, 60, 60, red)
+    paint(60, 60, 24, pale)
+    paint(240, 60, 60, red)
+    paint(60, 290, 60, red)
+    paint(150, 165, 110, (210, 190, 215))
+    paint(150, 165, 80, violet)
+    paint(250, 250, 12, violet)
+    found = sorted((disc.x, disc.y, disc.diameter) for disc in find_red_cells(image))
+    assert np.allclose(found, [(60, 60, 60), (60, 290, 60), (240, 60, 60)], atol=3)
+    assert find_red_cells(np.full((90, 90, 3), 200, np.uint8)) == []
+
+
+def test_one_class_moves_the_scale_of_nuclei_and_not_that_of_red_cells():
+    """Small nuclei (40 px) and large ones (80 px) beside the same red cells (50 px): the median of all is 80."""
+    rows = [("a", 40.0)] * 25 + [("b", 80.0)] * 35
+    table = pd.DataFrame(rows, columns=["label", "nucleus"]).assign(
+        set="cells", height=300, width=300, away=0.0, filled=False, red_cells=2, red=50.0, true=np.nan
+    )
+    small, large = red_cells.by_class(table)
+    assert (small["nuclei"], small["red"], small["told_other"]) == (0.5, 1.0, True)
+    assert small["squares_nuclei"] == pytest.approx(80 / 1.4 / 40)  # in all, they take the least usual size
+    assert small["squares_red"] == 1.0
+    assert (large["nuclei"], large["told_other"], large["squares_nuclei"]) == (1.0, False, 1.0)
+    assert small["nucleus_in_red_cells"] == 0.8
