@@ -118,9 +118,14 @@ def scale_of(rows: pd.DataFrame) -> Scale | None:
     """What `cell` learns from these images."""
     found = [
         None
-        if np.isnan(one.nucleus)
-        else Found(one.nucleus, one.nucleus / min(one.height, one.width), one.away, bool(one.filled))
-        for one in rows.itertuples()
+        if np.isnan(one["nucleus"])
+        else Found(
+            one["nucleus"],
+            one["nucleus"] / min(one["height"], one["width"]),
+            one["away"],
+            bool(one["filled"]),
+        )
+        for one in rows.to_dict("records")
     ]
     return Scale.of(found, FACTOR)
 
@@ -136,13 +141,13 @@ def sides(rows: pd.DataFrame, scale: Scale | None) -> npt.NDArray[np.float64]:
     if scale is None:
         return np.full(len(rows), np.nan)
     found: list[float] = []
-    for one in rows.itertuples():
-        longer = max(one.height, one.width)
-        missed = np.isnan(one.nucleus) or scale.confidence(one.nucleus) < UNSURE
+    for one in rows.to_dict("records"):
+        longer = max(one["height"], one["width"])
+        missed = np.isnan(one["nucleus"]) or scale.confidence(one["nucleus"]) < UNSURE
         if scale.whole or (missed and not scale.middle):
             found.append(longer)
         else:
-            diameter = scale.diameter if missed else scale.limited(one.nucleus)
+            diameter = scale.diameter if missed else scale.limited(one["nucleus"])
             found.append(min(FACTOR * diameter, longer))
     return np.array(found, float)
 

@@ -199,4 +199,4 @@ def _properties(mask: Mask) -> Any:
     """scikit-image's properties of a region."""
     from skimage.measure import regionprops  # takes a second to import, and models import this module
 
-    return regionprops(mask.astype(np.uint8))[0]  # type: ignore[no-untyped-call]
+    return regionprops(mask.astype(np.uint8))[0]
