@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from cellda.evaluation.condition import Condition
-from cellda.evaluation.predictions import PROBABILITIES, validate
-from cellda.taxonomy import CLASSES
+from cellda.evaluation.predictions import validate
+from tiny import CLASSES, PROBABILITIES
 
 
 def run(

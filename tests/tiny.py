@@ -12,6 +12,7 @@ from cellda import CellClassifier, Recipe
 from cellda.data.few_shot import draw_support
 from cellda.data.image_set import ImageSet
 from cellda.datasets.base import CellDataset
+from cellda.evaluation.predictions import probability_columns
 from cellda.experiment.run import Run
 from cellda.experiment.workspace import Workspace
 from cellda.models.description import read_description
@@ -21,10 +22,14 @@ from cellda.normalizers.identity import Identity
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.work import Stage, Work
 from cellda.source_models.cards import Card, Trained
+from cellda.taxonomies import DEFAULT, create
 from cellda.training.loop import Trainer
 from cellda.training.settings import Training
 
 SIDE = 32
+CLASSES = create(DEFAULT).classes
+"""Those of the paper."""
+PROBABILITIES = probability_columns(CLASSES)
 SOURCE = Work(Stage.TRAIN_SOURCE)
 """The training of a source model, as `trainings` counts it."""
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cellda.errors import ConfigurationError
-from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure
-from cellda.taxonomy import CLASSES
+from cellda.reporting.figures import PALETTE, blank_figure
+from cellda.taxonomies import DEFAULT, create
 
 MARKERS = ("o", "X", "s", "^", "D", "v", "P", "<", ">", "p", "h", "d")
 """Shapes: categories stay distinguishable without colour."""
@@ -49,7 +49,7 @@ def cell_maps(
 ) -> Figure:
     """Maps side by side, two per row, with one legend.
 
-    Classes have the same colours (`CLASS_COLOURS`) and shapes in every figure; other categories take theirs in order
+    Classes have the same colours (those of the taxonomy) and shapes in every figure; other categories take theirs in order
     of appearance.
 
     Args:
@@ -70,10 +70,11 @@ def cell_maps(
         dict(zip(colours, cycle(_COLOURS), strict=False)),
         dict(zip(shapes or colours, MARKERS, strict=False)),
     )
-    if set(colours) <= set(CLASSES):
-        colours = [name for name in CLASSES if name in colours]
-        shade = CLASS_COLOURS
-        marker = marker if shapes else dict(zip(CLASSES, MARKERS, strict=False))
+    own = create(DEFAULT).colours
+    if set(colours) <= set(own):
+        colours = [name for name in own if name in colours]
+        shade = dict(own)
+        marker = marker if shapes else dict(zip(own, MARKERS, strict=False))
     columns = min(_PER_ROW, len(maps))
     rows = math.ceil(len(maps) / columns)
     figure = blank_figure(4.3 * columns + 1.8, 4.4 * rows + 0.35 * bool(title))

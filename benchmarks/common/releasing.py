@@ -31,7 +31,6 @@ from cellda.models.saved import described
 from cellda.runtime.versions import COMPUTING, versions
 from cellda.source_models.cards import Card, ClassStatistics, Scores, Spread, Trained
 from cellda.source_models.folders import CARD
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 
 EACH, ALL = 8_000_000, 25_000_000
@@ -74,7 +73,7 @@ def make(release: Release, workspace: Workspace, home: Path) -> Path:
         if (less := without(recipe, name)) is not None
     }
     labels = torch.cat([part.images.labels for part in parts.trained])
-    counts = labels.bincount(minlength=len(CLASSES)).tolist()
+    counts = labels.bincount(minlength=len(model.classes)).tolist()
     with TemporaryDirectory(dir=home, prefix=".release-") as place:
         folder = model.save(Path(place) / release.name, half=True)
         weights = described(folder)[1].weights
@@ -85,7 +84,7 @@ def make(release: Release, workspace: Workspace, home: Path) -> Path:
             sources=tuple(map(Trained.on, run.sources)),
             held_out=held_out,
             left_out=left_out,
-            never_seen=tuple(name for name, count in zip(CLASSES, counts, strict=True) if not count),
+            never_seen=tuple(name for name, count in zip(model.classes, counts, strict=True) if not count),
             classes=statistics_of(trainer, model, parts.held),
             weights=weights.sha256,
             versions=versions("cellda", *COMPUTING),
@@ -150,7 +149,7 @@ def statistics_of(
 ) -> dict[str, ClassStatistics]:
     """Statistics of the cells of each class, of all parts together."""
     found = {}
-    for number, name in enumerate(CLASSES):
+    for number, name in enumerate(model.classes):
         own = [_of_class(part, number) for part in parts]
         cells = [part for part in own if len(part.images)]
         if cells:

@@ -18,7 +18,7 @@ from cellda import Recipe
 from cellda.errors import ConfigurationError
 from cellda.evaluation.costs import FILE as COSTS_FILE
 from cellda.evaluation.costs import with_costs
-from cellda.evaluation.predictions import PROBABILITIES, RUN, write_predictions
+from cellda.evaluation.predictions import RUN, classes_of, probability_columns, write_predictions
 from cellda.experiment.record import RunRecord, costs_of
 from cellda.experiment.study import Study
 from cellda.experiment.workspace import Workspace
@@ -217,7 +217,8 @@ def report(study: StudyScript, parts: Mapping[str, pd.DataFrame], folder: Path) 
     console, texts, measured = Console(), [], []
     for protocol, predictions in parts.items():
         suffix = f"_{protocol}" if len(study.protocols) > 1 else ""
-        coarse = (predictions[list(PROBABILITIES)] * GRID).round() / GRID
+        columns = list(probability_columns(classes_of(predictions)))
+        coarse = (predictions[columns] * GRID).round() / GRID
         predictions = predictions.assign(**coarse)
         write_predictions(predictions, folder / f"predictions{suffix}.parquet")
         measured.append(scores(predictions))

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cellda.errors import ConfigurationError
-from cellda.evaluation.predictions import PROBABILITIES
+from cellda.evaluation.predictions import classes_of, probability_columns
 from cellda.evaluation.wrong import second_chances, wrong, wrong_profiles
-from cellda.reporting.figures import CLASS_COLOURS, blank_figure
-from cellda.taxonomy import CLASSES
+from cellda.reporting.figures import blank_figure
+from cellda.taxonomies.colours import palette
 
 _PER_ROW = 3
 
@@ -35,16 +35,18 @@ def wrong_probabilities(predictions: pd.DataFrame) -> Figure:
     rows = math.ceil(len(profiles) / columns)
     figure = blank_figure(3.4 * columns, 3.1 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    at = np.arange(len(CLASSES))
+    classes = classes_of(predictions)
+    shown, colours = list(probability_columns(classes)), list(palette(classes).values())
+    at = np.arange(len(classes))
     for axes, (_, profile) in zip(grid.ravel(), profiles.iterrows(), strict=False):
         label = str(profile["label"])
-        means = profile[list(PROBABILITIES)].to_numpy(dtype=float)
-        outline = ["black" if name == label else "none" for name in CLASSES]
-        axes.bar(at, means, 0.8, color=list(CLASS_COLOURS.values()), edgecolor=outline, linewidth=1.8)
-        single = missed.loc[(missed["label"] == label).to_numpy(dtype=bool), list(PROBABILITIES)].head(200)
+        means = profile[shown].to_numpy(dtype=float)
+        outline = ["black" if name == label else "none" for name in classes]
+        axes.bar(at, means, 0.8, color=colours, edgecolor=outline, linewidth=1.8)
+        single = missed.loc[(missed["label"] == label).to_numpy(dtype=bool), shown].head(200)
         # Spread sideways by a fixed pattern, so that figures are reproducible.
         aside = np.linspace(-0.28, 0.28, len(single)) if len(single) > 1 else np.zeros(1)
-        for index, column in enumerate(PROBABILITIES):
+        for index, column in enumerate(shown):
             axes.plot(index + aside, single[column], "o", ms=2, mfc="white", mec="#222222", mew=0.4)
         one = chances.loc[label]
         axes.set_title(
@@ -52,7 +54,7 @@ def wrong_probabilities(predictions: pd.DataFrame) -> Figure:
             f"{one['second_is_true']:.0f} of {one['wrong']:.0f}",
             fontsize=9,
         )
-        axes.set_xticks(at, [name[:3].upper() for name in CLASSES], fontsize=8)
+        axes.set_xticks(at, [name[:3].upper() for name in classes], fontsize=8)
         axes.set_ylim(0, 1)
         axes.yaxis.grid(True, color="#dddddd", lw=0.8)
         axes.set_axisbelow(True)

@@ -20,8 +20,9 @@ from benchmarks.common.sampling import balanced_sample
 from cellda.datasets.base import CellDataset
 from cellda.imaging.augment import random_degrade, random_zoom
 from cellda.reporting.figures import contact_sheet, save_figure
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
 
+CLASSES = create(DEFAULT).classes
 SIZE = 160
 
 

@@ -31,7 +31,7 @@ from benchmarks.common.results import write_table
 from benchmarks.common.wrong_probabilities import wrong_probabilities
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
-from cellda.evaluation.predictions import PROBABILITIES
+from cellda.evaluation.predictions import classes_of, probability_columns
 from cellda.evaluation.wrong import confusions, second_chances, wrong
 from cellda.experiment.result import RunResult
 from cellda.experiment.workflow import run
@@ -63,7 +63,9 @@ def sheet(dataset: CellDataset, parts: dict[str, pd.DataFrame], *, captioned: bo
     """Fig. 12: a row of wrong cells for each part, most confident first."""
     images, titles, captions = [], [], []
     for title, part in parts.items():
-        surest = part.assign(sure=part[list(PROBABILITIES)].max(axis=1)).nlargest(COLUMNS, "sure")
+        surest = part.assign(sure=part[list(probability_columns(classes_of(part)))].max(axis=1)).nlargest(
+            COLUMNS, "sure"
+        )
         images.append(dataset.read(rows_named(dataset, surest["path"]), SIZE))
         titles.append(f"{title}\n{len(part)} wrong")
         captions.append(

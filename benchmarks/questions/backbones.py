@@ -36,6 +36,8 @@ from cellda.models.encoder import build_encoder
 from cellda.models.timm_names import native_size
 from cellda.reporting.tables.conditions import scores
 from cellda.reporting.tables.text_table import TextTable
+from cellda.taxonomies.spec import PAPER as PAPER_CLASSES
+from cellda.taxonomies.spec import TaxonomySpec
 from cellda.training.loop import Trainer
 
 PAPER = ("vgg16_bn", "resnet101", "efficientnet_b0", "vit_base_patch16_224", "inception_v3")
@@ -53,11 +55,11 @@ class FewCells(DataRoot):
         super().__init__(root)
         self.per_class = per_class
 
-    def load(self, name: str, **options: Any) -> CellDataset:
+    def load(self, name: str, taxonomy: TaxonomySpec = PAPER_CLASSES, **options: Any) -> CellDataset:
         """Load `name` with at most `per_class` cells of each class; synthetic datasets are rendered that small."""
         if cellda.datasets.get(name.partition("=")[0].partition("/")[0]).synthetic:
-            return super().load(name, **{"per_class": self.per_class, **options})
-        dataset = super().load(name, **options)
+            return super().load(name, taxonomy, **{"per_class": self.per_class, **options})
+        dataset = super().load(name, taxonomy, **options)
         drawn = dataset.table.sample(frac=1, random_state=0).groupby("label").head(self.per_class)
         dataset.table = drawn.sort_index().reset_index(drop=True)
         return dataset

@@ -42,8 +42,9 @@ from cellda.errors import ConfigurationError
 from cellda.framing.base import Box, Pixels
 from cellda.framing.cell import find_nucleus
 from cellda.imaging.nucleus import Mask
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
 
+CLASSES = create(DEFAULT).classes
 MARGIN = 2 / 1.41
 """Side of the true square in longer sides of the cell: two diameters of the nucleus, which has 1 / 1.41 of that side in the
 median over Jiangxi Tecom."""

@@ -19,11 +19,12 @@ import pandas as pd
 
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS, write_table
-from cellda.evaluation.predictions import PROBABILITIES, class_indices, probabilities, read_predictions
+from cellda.evaluation.predictions import class_indices, probabilities, probability_columns, read_predictions
 from cellda.reporting.tables.conditions import scores
 from cellda.reporting.tables.leaderboard import without_labels
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
 
+CLASSES = create(DEFAULT).classes
 MEASURED = ("accuracy", "balanced_accuracy")
 
 
@@ -31,14 +32,15 @@ def stated(predictions: pd.DataFrame) -> pd.DataFrame:
     """The predictions as they would be if it had been known which classes each target holds."""
     parts = []
     for _, part in predictions.groupby("target", sort=False):
-        held = np.unique(class_indices(part["label"]))
+        held = np.unique(class_indices(part))
         p = np.zeros((len(part), len(CLASSES)))
         p[:, held] = probabilities(part)[:, held]
         # Stored probabilities are rounded: where those of all classes that the target holds are 0, none is preferred.
         p[:, held] += 1e-9
         p /= p.sum(1, keepdims=True)
         known = part.assign(
-            predicted=np.array(CLASSES)[p.argmax(1)], **dict(zip(PROBABILITIES, p.T, strict=True))
+            predicted=np.array(CLASSES)[p.argmax(1)],
+            **dict(zip(probability_columns(CLASSES), p.T, strict=True)),
         )
         parts.append(known.assign(present="+".join(CLASSES[number] for number in held)))
     return pd.concat(parts)

@@ -23,7 +23,12 @@ from benchmarks.common.releasing import left_out_predictions, scores
 from benchmarks.common.results import RESULTS
 from benchmarks.common.study import GRID
 from cellda import Recipe
-from cellda.evaluation.predictions import PROBABILITIES, read_predictions, write_predictions
+from cellda.evaluation.predictions import (
+    classes_of,
+    probability_columns,
+    read_predictions,
+    write_predictions,
+)
 from cellda.experiment.workspace import Workspace
 from cellda.training.loop import Trainer
 
@@ -69,7 +74,8 @@ def main(given: Sequence[str] | None = None) -> None:
                 if left is not None and not file.exists():
                     found = left_out_predictions(left, target, workspace, Trainer(left.device))
                     found["condition"] = pool
-                    found[list(PROBABILITIES)] = (found[list(PROBABILITIES)] * GRID).round() / GRID
+                    columns = list(probability_columns(classes_of(found)))
+                    found[columns] = (found[columns] * GRID).round() / GRID
                     write_predictions(found, file)
     table = summary(chosen.results / "predictions")
     table.to_csv(chosen.results / "accuracy.csv", index=False, float_format="%.4f")

@@ -13,10 +13,11 @@ import pandas as pd
 
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS, write_table
-from cellda.evaluation.predictions import PROBABILITIES, RUN, probabilities, read_predictions
+from cellda.evaluation.predictions import RUN, probabilities, probability_columns, read_predictions
 from cellda.reporting.tables.conditions import scores
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
 
+CLASSES = create(DEFAULT).classes
 PAIRS = (
     ("our_workflow", "our_workflow@cell"),
     ("our_workflow", "full+tta@cell"),
@@ -35,7 +36,7 @@ def averaged(whole: pd.DataFrame, framed: pd.DataFrame) -> pd.DataFrame:
         raise ValueError("The two conditions predict other cells or were run otherwise.")
     mean = (probabilities(whole) + probabilities(framed)) / 2
     labels = [CLASSES[number] for number in mean.argmax(1)]
-    return whole.assign(predicted=labels, **dict(zip(PROBABILITIES, mean.T, strict=True)))
+    return whole.assign(predicted=labels, **dict(zip(probability_columns(CLASSES), mean.T, strict=True)))
 
 
 def compared(predictions: pd.DataFrame) -> pd.DataFrame:

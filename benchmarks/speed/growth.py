@@ -34,7 +34,7 @@ from cellda.data.pixel_cache import cached_pixels
 from cellda.datasets.base import CellDataset
 from cellda.evaluation.condition import NO_SOURCE, Condition
 from cellda.evaluation.metrics import measure
-from cellda.evaluation.predictions import PROBABILITIES, validate
+from cellda.evaluation.predictions import probability_columns, validate
 from cellda.experiment.run import Run
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
@@ -42,9 +42,10 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
 from cellda.runtime.store import Store
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
 from cellda.training.loop import Trainer
 
+CLASSES = create(DEFAULT).classes
 ROOT = Path(__file__).parents[2]
 """Of the clone: where `-m` finds this package."""
 SIDE = 32
@@ -116,7 +117,7 @@ def evaluate(tree: Path, work: Path) -> Work:
         "group": table["path"],
         "label": table["label"],
         "predicted": [CLASSES[code] for code in probabilities.argmax(1)],
-        **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
+        **dict(zip(probability_columns(CLASSES), probabilities.T, strict=True)),
     }
     predictions = validate(pd.DataFrame(columns))
     return lambda: measure(predictions)

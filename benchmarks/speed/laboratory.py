@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 from torchvision.io import write_png
@@ -114,7 +115,7 @@ def accuracy(table: Path, truth: Mapping[str, str]) -> float:
     return sum(truth[name] == label for name, label in zip(names, labels, strict=True)) / len(names)
 
 
-def _enough(target: str) -> dict[str, int]:
+def _enough(target: str) -> dict[str, Any]:
     """Options of a dataset that is drawn, so that it has cells enough."""
     return {"per_class": (LABELLED + IMAGES) // 5} if target.startswith("synthetic") else {}
 

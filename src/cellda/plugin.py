@@ -1,8 +1,8 @@
 """Everything that authors of plug-ins import: `from cellda.plugin import Adapter, register_adapter, tunable`.
 
 One decorator registers each kind (`register_adapter`, `register_head`, `register_selector`, `register_normalizer`,
-`register_framing`, `register_dataset`). The other names are the base class of each kind and the types that its
-methods receive. Names are imported on first use: importing `Adapter` alone does not load torch.
+`register_framing`, `register_dataset`, `register_taxonomy`). The other names are the base class of each kind and the types
+that its methods receive. Names are imported on first use: importing `Adapter` alone does not load torch.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
-from cellda import adapters, datasets, framing, normalizers
+from cellda import adapters, datasets, framing, normalizers, taxonomies
 from cellda.models import heads
 from cellda.plugins.registry import Registry
 from cellda.selection import selectors
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from cellda.normalizers.families.referenced import Referenced
     from cellda.plugins.settings import tunable
     from cellda.selection.selectors.base import Evidence, PoolSelector, Selector, Use
+    from cellda.taxonomies.base import Taxonomy
+    from cellda.taxonomies.cell_types import CellType
     from cellda.training.examples import FeatureExamples, ImageExamples
     from cellda.training.objective import CrossEntropy, Objective, Step
     from cellda.training.settings import Training
@@ -55,6 +57,8 @@ else:
             "normalizers.families.referenced": ["Referenced"],
             "plugins.settings": ["tunable"],
             "selection.selectors.base": ["Evidence", "PoolSelector", "Selector", "Use"],
+            "taxonomies.base": ["Taxonomy"],
+            "taxonomies.cell_types": ["CellType"],
             "training.examples": ["FeatureExamples", "ImageExamples"],
             "training.objective": ["CrossEntropy", "Objective", "Step"],
             "training.settings": ["Training"],
@@ -67,6 +71,7 @@ register_selector = selectors.register
 register_normalizer = normalizers.register
 register_framing = framing.register
 register_dataset = datasets.register
+register_taxonomy = taxonomies.register
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "normalizers": normalizers.registry,
@@ -75,6 +80,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "heads": heads.registry,
     "selectors": selectors.registry,
     "datasets": datasets.registry,
+    "taxonomies": taxonomies.registry,
 }
 """Every kind of plug-in, in the order of `cellda list`; the entry-point group of each is its `package`."""
 
@@ -85,6 +91,7 @@ __all__ = [
     "Box",
     "CellClassifier",
     "CellDataset",
+    "CellType",
     "ConfigurationError",
     "CrossEntropy",
     "DataError",
@@ -112,6 +119,7 @@ __all__ = [
     "Start",
     "Step",
     "TargetView",
+    "Taxonomy",
     "Training",
     "Use",
     "cell_table",
@@ -123,5 +131,6 @@ __all__ = [
     "register_head",
     "register_normalizer",
     "register_selector",
+    "register_taxonomy",
     "tunable",
 ]

@@ -21,11 +21,10 @@ from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.reinhard import Reinhard
 from cellda.plugins.settings import search_space
-from cellda.taxonomy import CLASSES
 from cellda.training.batches import Batches, Mix
 from cellda.training.loop import Trainer
 from cellda.training.settings import Training
-from tiny import brightness_set, prepared, recipe, same, state, target
+from tiny import CLASSES, brightness_set, prepared, recipe, same, state, target
 
 NAMES = cellda.adapters.names()
 SMALL = {"epochs": 2, "probe_epochs": 2, "source_images": 12, "threshold": 0.01}
@@ -49,7 +48,11 @@ class Tiny:
 
     def model(self, adapter: Adapter) -> CellClassifier:
         spec = self.case.recipe.used_target_normalizer
-        start = CellClassifier.load(self.source) if adapter.start is Start.SOURCE else fresh_model(self.case)
+        start = (
+            CellClassifier.load(self.source)
+            if adapter.start is Start.SOURCE
+            else fresh_model(self.case, CLASSES)
+        )
         return start.with_normalizer(spec, normalizer_state(self.case, spec))
 
     def view(self, adapter: Adapter, model: CellClassifier) -> TargetView:
@@ -63,7 +66,7 @@ class Tiny:
 
     def context(self, adapter: Adapter, seed: int = 0) -> AdaptContext:
         wanted = Need.SOURCE in adapter.needs
-        sources = self.case.source_sets(fresh_model(self.case).normalizer) if wanted else ()
+        sources = self.case.source_sets(fresh_model(self.case, CLASSES).normalizer) if wanted else ()
         return AdaptContext(self.trainer, seed, sources)
 
     def adapted(self, adapter: Adapter, seed: int = 0) -> CellClassifier:

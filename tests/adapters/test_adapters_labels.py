@@ -28,10 +28,9 @@ from cellda.models.blocks import block_ends, block_parameters
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
 from cellda.training.objective import CrossEntropy, Step
-from tiny import brightness_set, prepared, recipe, same, state
+from tiny import CLASSES, brightness_set, prepared, recipe, same, state
 
 CNN, VIT = "test_efficientnet", "test_vit"
 

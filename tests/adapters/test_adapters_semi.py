@@ -34,12 +34,12 @@ from cellda.models.heads.linear import NEVER
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES, UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer, freeze_batchnorm
 from cellda.training.modes import evaluating
 from cellda.training.objective import CrossEntropy, Step
-from tiny import brightness_set, same, small_net, state
+from tiny import CLASSES, brightness_set, same, small_net, state
 
 SEMI = ["fixmatch", "mean_teacher", "mcc", "mme"]
 ALIGNING = ["coral", "dann", "mmd"]

@@ -28,11 +28,11 @@ from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.identity import Identity
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES, UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 from cellda.training.batches import REPEATS, Mix
 from cellda.training.loop import Trainer
 from cellda.training.objective import Step
-from tiny import same, state
+from tiny import CLASSES, same, state
 
 TRAINER = Trainer("cpu")
 OFFER = Offer((2,) * 6, 40, 36, CLASSES, (), encoder_structure("test_efficientnet"))

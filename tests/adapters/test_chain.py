@@ -14,8 +14,7 @@ from cellda.data.few_shot import draw_support, split_query
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.models.timm_names import encoder_structure
 from cellda.plugins.settings import tunable
-from cellda.taxonomy import CLASSES
-from tiny import brightness_set, prepared, recipe, target
+from tiny import CLASSES, brightness_set, prepared, recipe, target
 
 
 class Recorder(Adapter):

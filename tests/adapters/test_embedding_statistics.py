@@ -12,9 +12,8 @@ from cellda.adapters import AdaptContext, Offer, TargetView, create
 from cellda.adapters.embedding_statistics import moments
 from cellda.errors import ConfigurationError
 from cellda.models.judged import Gaussians
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from tiny import brightness_set, small_model, state
+from tiny import CLASSES, brightness_set, small_model, state
 
 TRAINER = Trainer("cpu")
 POOL = replace(brightness_set(per_class=6, seed=1), known_labels=None)

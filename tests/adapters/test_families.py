@@ -11,7 +11,7 @@ from cellda.adapters.families.mixing import Mixing
 from cellda.adapters.families.source_images import SourceImages
 from cellda.errors import ConfigurationError
 from cellda.models.timm_names import encoder_structure
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 OFFER = Offer(
     support=(2,) * 6,

@@ -15,9 +15,8 @@ from cellda.models.heads.mlp import Mlp
 from cellda.models.heads.present import Present
 from cellda.selection.candidates import Candidates
 from cellda.selection.selectors import create as selector
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from tiny import brightness_set, small_model
+from tiny import CLASSES, brightness_set, small_model
 
 KEPT = (1, 3, 5)
 PRESENT = tuple(CLASSES[number] for number in KEPT)

@@ -14,7 +14,7 @@ from cellda.imaging.symmetries import dihedral_views
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 OFFER = Offer((5,) * 6, 40, 0, CLASSES, (), encoder_structure("test_efficientnet"))
 

@@ -33,9 +33,8 @@ from cellda.imaging.augment import random_degrade, random_zoom
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers import create
 from cellda.runtime.store import Store
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from tiny import recipe
+from tiny import CLASSES, recipe
 
 
 def shown(figure: Figure, columns: int) -> list[Tensor]:

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from benchmarks.common.maps import MARKERS, Map, cell_maps
 from cellda.errors import ConfigurationError
 from cellda.reporting.figures import CLASS_COLOURS, PALETTE
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 POINTS = np.arange(20, dtype=np.float32).reshape(10, 2)
 CELLS = ["monocyte", "basophil", "neutrophil", "basophil", "monocyte"] * 2

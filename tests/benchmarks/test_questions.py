@@ -31,7 +31,7 @@ from cellda.evaluation.predictions import read_predictions
 from cellda.models.encoder import build_encoder
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import native_size
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 
 def test_a_slide_that_goes_with_a_class_is_a_shortcut_that_the_transform_takes_away(tmp_path):

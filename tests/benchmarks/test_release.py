@@ -16,8 +16,7 @@ from cellda.datasets.card import NOT_STATED
 from cellda.datasets.card import card as data_card
 from cellda.errors import ConfigurationError
 from cellda.source_models.cards import Card
-from cellda.taxonomy import CLASSES
-from tiny import SIDE, quiet, target
+from tiny import CLASSES, SIDE, quiet, target
 from tiny import recipe as tiny
 
 SOURCES = [{"name": f"synthetic/{number}", "options": {"per_class": 24}} for number in (0, 2)]

@@ -8,9 +8,9 @@ from benchmarks.common.regions import region_table, regions
 from benchmarks.common.wrong_probabilities import wrong_probabilities
 from cellda.errors import ConfigurationError
 from cellda.evaluation.condition import Condition
-from cellda.evaluation.predictions import PROBABILITIES, validate
+from cellda.evaluation.predictions import validate
 from cellda.evaluation.wrong import confusions, second_chances, second_class, wrong, wrong_profiles
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES, PROBABILITIES
 
 CONDITION = Condition(
     name="x", adapter="full", framing="none", normalizer="reinhard", n=6, labels_used=6, source="barcelona"

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from cellda import CellClassifier
-from cellda.taxonomy import CLASSES
 from said import text
-from tiny import model_folder
+from tiny import CLASSES, model_folder
 from trees import picture
 
 KEPT = ("lymphocyte", "neutrophil")

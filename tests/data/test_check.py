@@ -41,7 +41,7 @@ def test_a_report_holds_all_findings(tmp_path):
     assert report.identical == (("seg/p1/a.png", "seg/p2/b.png"),)
     assert report.account.groups == 2
     assert {(one.what, one.kind, one.names) for one in report.account.left_out} == {
-        ("cell(s) of none of the six classes", "platelet", ("platelet/d.png",)),
+        ("cell(s) of none of the classes", "platelet", ("platelet/d.png",)),
         ("hidden folder(s)", "", (".cache",)),
         ("hidden file(s)", "", ("seg/.hidden.png",)),
         ("file(s) without the suffix of an image", ".txt", ("seg/notes.txt",)),

@@ -14,7 +14,7 @@ import cellda.datasets
 from cellda.data.few_shot import default_size, draw_support
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 QUICK = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 

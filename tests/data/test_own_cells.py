@@ -18,7 +18,7 @@ from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.decode import decode_resized
 from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 from said import text
 from tiny import SIDE, SOURCE, adapting, recipe, target
 

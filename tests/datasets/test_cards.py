@@ -11,7 +11,7 @@ from cellda.datasets import get, load, names, summary
 from cellda.datasets.card import NOT_STATED, DataCard, card
 from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.plugins.registry import Registry
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 from trees import jiangxi_tecom, picture
 
 FIELDS = [field for field in vars(DataCard) if field in DataCard.__annotations__]

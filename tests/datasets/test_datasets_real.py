@@ -3,7 +3,7 @@
 import pytest
 
 from cellda.datasets import load
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 pytestmark = pytest.mark.real
 

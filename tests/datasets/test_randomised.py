@@ -14,7 +14,7 @@ from cellda.datasets.rendering.laboratories import drawn_laboratory
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.runtime.store import Store
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 DRAWN = [drawn_laboratory(f"test {number}") for number in range(300)]
 

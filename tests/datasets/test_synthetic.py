@@ -21,7 +21,7 @@ from cellda.datasets.rendering.optics import (
 )
 from cellda.datasets.rendering.random_numbers import Draws
 from cellda.errors import ConfigurationError
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES
 
 EACH = 12
 

@@ -25,7 +25,6 @@ from cellda.evaluation.groups import without_groups
 from cellda.evaluation.metrics import Metrics, average, measure, precision_recall_curves
 from cellda.evaluation.predictions import (
     COLUMNS,
-    PROBABILITIES,
     class_indices,
     probabilities,
     read_predictions,
@@ -34,8 +33,8 @@ from cellda.evaluation.predictions import (
     write_predictions,
 )
 from cellda.evaluation.rates import MEASURES
-from cellda.taxonomy import CLASSES
 from predicted import run as predicted_run
+from tiny import CLASSES, PROBABILITIES
 
 CONDITION = Condition(
     name="our_workflow",
@@ -83,7 +82,7 @@ def test_predictions_come_back_as_written(tmp_path):
         table.sample(frac=1, random_state=0).assign(more=1), tmp_path / "deep" / "a.parquet"
     )
     back = read_predictions(file)
-    assert tuple(back.columns) == COLUMNS
+    assert tuple(back.columns) == (*COLUMNS, *PROBABILITIES)
     assert {str(back[name].dtype) for name in PROBABILITIES} == {"float32"}
     assert {str(back[name].dtype) for name in ("draw", "seed", "n", "labels_used")} == {"int64"}
     assert {str(back[name].dtype) for name in ("oracle", "bound")} == {"bool"}
@@ -245,7 +244,7 @@ def test_never_predicted_classes_and_foreign_predictions():
 
 def test_expected_calibration_error_is_its_formula():
     table = run(np.tile(CLASSES, 60), 1.0)
-    p, y = probabilities(table), class_indices(table["label"])
+    p, y = probabilities(table), class_indices(table)
     confidence, right = p.max(1), p.argmax(1) == y
     bins = np.minimum((confidence * 15).astype(int), 14)
     expected = sum(
@@ -262,7 +261,7 @@ def test_precision_recall_curves_equal_scikit_learn():
     table = run(MIXED, 1.0)
     curves = precision_recall_curves(table)
     assert list(curves) == [*CLASSES[:4], "macro"]
-    truth, p = class_indices(table["label"]), probabilities(table)
+    truth, p = class_indices(table), probabilities(table)
     areas = [average_precision_score(truth == i, p[:, i]) for i in range(4)]
     assert [curves[name].average_precision for name in CLASSES[:4]] == pytest.approx(areas, abs=1e-6)
     macro = curves["macro"]
@@ -286,8 +285,8 @@ def test_confusion_counts_equal_torchmetrics():
     counts = group_counts(table)
     assert counts.shape == (11, 1, 6, 6)
     expected = multiclass_confusion_matrix(
-        torch.from_numpy(class_indices(table["predicted"])),
-        torch.from_numpy(class_indices(table["label"])),
+        torch.from_numpy(class_indices(table, "predicted")),
+        torch.from_numpy(class_indices(table)),
         6,
     )
     assert np.array_equal(counts.sum((0, 1)), expected.numpy())

@@ -14,8 +14,7 @@ from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.study import Study
 from cellda.runtime.store import Store
-from cellda.taxonomy import CLASSES
-from tiny import quiet, recipe
+from tiny import CLASSES, quiet, recipe
 from trees import picture
 
 

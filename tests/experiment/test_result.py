@@ -12,9 +12,9 @@ from cellda import Recipe, RunResult
 from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.condition import Condition
-from cellda.evaluation.predictions import PROBABILITIES, RUN
+from cellda.evaluation.predictions import RUN
 from cellda.experiment.record import RunRecord, Trial, costs_of
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES, PROBABILITIES
 
 
 def predictions(cells: int = 60) -> pd.DataFrame:

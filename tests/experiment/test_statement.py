@@ -16,8 +16,7 @@ from cellda.experiment.result import RunResult
 from cellda.experiment.statement import check_statement
 from cellda.experiment.workflow import adapt
 from cellda.runtime.store import digest
-from cellda.taxonomy import CLASSES
-from tiny import SOURCE, model_folder, prepared, quiet, recipe, target
+from tiny import CLASSES, SOURCE, model_folder, prepared, quiet, recipe, target
 from trees import picture
 
 KEPT = ("lymphocyte", "monocyte", "neutrophil")

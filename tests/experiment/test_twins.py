@@ -12,8 +12,7 @@ from cellda.data.check import check
 from cellda.errors import CelldaError, DataError
 from cellda.experiment.checks import with_twins
 from cellda.experiment.study import Study
-from cellda.taxonomy import CLASSES
-from tiny import quiet, recipe
+from tiny import CLASSES, quiet, recipe
 from trees import jiangxi_tecom, picture
 
 TWINS = [

@@ -31,10 +31,9 @@ from cellda.models.classifier import CellClassifier
 from cellda.normalizers.identity import Identity
 from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work, watched
-from cellda.taxonomy import CLASSES
 from cellda.training import loop
 from cellda.training.loop import Trainer
-from tiny import SIDE, SOURCE, adapting, prepared, quiet, recipe, relabelled, target
+from tiny import CLASSES, SIDE, SOURCE, adapting, prepared, quiet, recipe, relabelled, target
 
 WITH_SOURCE = ("mixed_source", "coral", "mmd", "dann")
 SMALL = {

@@ -20,8 +20,8 @@ from cellda.models.encoder import build_encoder, pixel_statistics
 from cellda.models.timm_names import PACKAGED
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import DevicePlan
-from cellda.taxonomy import CLASSES
 from described import describe, described
+from tiny import CLASSES
 
 SMALL = Backbone(name="test_efficientnet", weights="none", image_size=32)
 IDENTITY = NormalizerSpec.model_validate("identity")

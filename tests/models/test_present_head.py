@@ -19,10 +19,11 @@ from cellda.models.heads.prior import Prior
 from cellda.models.saved import described
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
-from cellda.taxonomy import CLASSES, UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 from cellda.training.objective import cross_entropy
 from described import describe
 from described import described as fields
+from tiny import CLASSES
 
 BACKBONE = Backbone(name="test_efficientnet", weights="none", image_size=32)
 KEPT = ("lymphocyte", "neutrophil")

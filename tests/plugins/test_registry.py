@@ -23,9 +23,9 @@ from cellda.models.timm_names import encoder_structure
 from cellda.plugins.code_digest import forget, member_code
 from cellda.plugins.registry import Registry
 from cellda.plugins.settings import Settings
-from cellda.taxonomy import CLASSES
 from interpreter import python
 from rewritten import rewritten
+from tiny import CLASSES
 
 
 class Kind(Enum):

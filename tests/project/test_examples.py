@@ -17,9 +17,8 @@ from cellda.evaluation.predictions import read_predictions
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.presets import CONDITIONS
-from cellda.taxonomy import CLASSES
 from cellda.training.loop import Trainer
-from tiny import brightness_set, target
+from tiny import CLASSES, brightness_set, target
 from tiny import recipe as tiny
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

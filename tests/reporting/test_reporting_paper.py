@@ -11,7 +11,7 @@ from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.evaluation.average_curves import average_curves
 from cellda.evaluation.condition import Condition
 from cellda.evaluation.per_class import average_classes, class_scores
-from cellda.evaluation.predictions import PROBABILITIES, validate
+from cellda.evaluation.predictions import validate
 from cellda.evaluation.sample_size import sized_name, with_sizes
 from cellda.reporting.catalogue import FIGURES, TABLES, named, summaries
 from cellda.reporting.figures import CLASS_COLOURS, save_figure
@@ -20,7 +20,7 @@ from cellda.reporting.paper import published
 from cellda.reporting.paper.figures import LINES, precision_recall
 from cellda.reporting.paper.tables import paper_means_table, paper_targets_table, per_class_table
 from cellda.reporting.tables.conditions import select
-from cellda.taxonomy import CLASSES
+from tiny import CLASSES, PROBABILITIES
 
 COUNTS = [20, 10, 0, 25, 15, 3]
 

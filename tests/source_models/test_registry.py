@@ -13,10 +13,9 @@ from cellda.models.description import read_description
 from cellda.source_models.cards import Card
 from cellda.source_models.folders import CARD, SourceModels
 from cellda.source_models.spec import SourceModel
-from cellda.taxonomy import CLASSES
 from interpreter import install, python
 from source_models.installed import NAME, installed
-from tiny import SIDE, model_folder
+from tiny import CLASSES, SIDE, model_folder
 
 MEBIBYTE = 2**20
 BUILT_IN = SourceModels("cellda.source_models").names()

@@ -12,7 +12,7 @@ from cellda.training.batches import Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 from cellda.training.mixstyle import mix_style, mixed_styles
-from tiny import prepared, recipe, same, state
+from tiny import CLASSES, prepared, recipe, same, state
 
 
 def maps(seed: int, count: int = 4) -> Tensor:
@@ -123,7 +123,7 @@ def trained(folder, **training) -> dict[str, Tensor]:
 
 def test_source_training_honours_both_and_without_them_is_what_it_was(tmp_path) -> None:
     case = prepared(recipe(training={"epochs": 1, "holdout": 0.0}), tmp_path)
-    model = fresh_model(case)
+    model = fresh_model(case, CLASSES)
     sets = case.source_sets(model.normalizer)
     Trainer("cpu").fit(
         model, ImageExamples(*sets), case.recipe.training, seed=0, order=Mix(tuple(map(len, sets)))

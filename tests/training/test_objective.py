@@ -6,11 +6,12 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from cellda.errors import ConfigurationError
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomies import create
+from cellda.taxonomies.base import UNLABELLED
 from cellda.training.batches import Batches, Mix
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
-from cellda.training.objective import CrossEntropy, Step, WithinSources, objective_of
+from cellda.training.objective import CrossEntropy, OverTree, Step, objective_of
 from cellda.training.settings import SourceTraining
 from tiny import brightness_set, quick, same, small_net, state
 
@@ -130,7 +131,9 @@ def test_images_are_compared_among_the_classes_of_their_source() -> None:
         chosen = held[part].nonzero()[:, 0]
         place = int((chosen == label).nonzero())
         expected.append(F.cross_entropy(row[chosen][None], torch.tensor([place]), label_smoothing=smoothing))
-    found = WithinSources(held, smoothing).loss(nn.Identity(), Step(logits, labels, parts, 0.0))
+    found = OverTree(torch.eye(6, dtype=torch.bool), held, smoothing).loss(
+        nn.Identity(), Step(logits, labels, parts, 0.0)
+    )
     torch.testing.assert_close(found, torch.stack(expected).mean())
     found.backward()
     assert logits.grad is not None
@@ -146,14 +149,40 @@ def test_with_all_classes_in_every_source_nothing_changes() -> None:
     step = Step(logits, torch.cat(labels), (0,) * 6 + (1,) * 6, 0.0)
     settings = SourceTraining(compared="own")
     torch.testing.assert_close(
-        objective_of(settings, labels, "ab").loss(nn.Identity(), step),
-        objective_of(SourceTraining(), labels, "ab").loss(nn.Identity(), step),
+        objective_of(settings, labels, "ab", create("paper6")).loss(nn.Identity(), step),
+        objective_of(SourceTraining(), labels, "ab", create("paper6")).loss(nn.Identity(), step),
     )
-    assert isinstance(objective_of(settings, labels, "ab"), WithinSources)
+    assert isinstance(objective_of(settings, labels, "ab", create("paper6")), OverTree)
 
 
 def test_a_source_of_one_class_cannot_be_compared_within_itself() -> None:
     labels = [torch.arange(6), torch.tensor([2, 2, 2])]
     with pytest.raises(ConfigurationError, match="at least two classes, and erythroblasts has one"):
-        objective_of(SourceTraining(compared="own"), labels, ["whole", "erythroblasts"])
-    assert type(objective_of(SourceTraining(), labels, ["whole", "erythroblasts"])) is CrossEntropy
+        objective_of(SourceTraining(compared="own"), labels, ["whole", "erythroblasts"], create("paper6"))
+    assert (
+        type(objective_of(SourceTraining(), labels, ["whole", "erythroblasts"], create("paper6")))
+        is CrossEntropy
+    )
+
+
+@pytest.mark.parametrize("compared", ["all", "own"])
+def test_a_coarse_label_teaches_that_it_is_one_of_its_kinds(compared) -> None:
+    """Against the definition, computed for each image alone."""
+    taxonomy = create("wbc13")
+    number = len(taxonomy.classes)
+    labels = [torch.tensor([0, 3, 11, 12, number]), torch.tensor([1, 2, 11, number + 1])]
+    logits = torch.randn(9, number, generator=Generator().manual_seed(3), requires_grad=True)
+    step = Step(logits, torch.cat(labels), (0,) * 5 + (1,) * 4, 0.0)
+    settings = SourceTraining(compared=compared, label_smoothing=0.1)
+    found = objective_of(settings, labels, "ab", taxonomy).loss(nn.Identity(), step)
+    kinds = {number: [11, 12], number + 1: [8, 9, 10]}  # neutrophils, immature granulocytes
+    expected = []
+    for row, label, part in zip(logits, torch.cat(labels).tolist(), step.parts, strict=True):
+        among = sorted({one for own in labels[part].tolist() for one in kinds.get(own, [own])})
+        chosen = among if compared == "own" else list(range(number))
+        p = row[chosen].softmax(0)
+        wanted = sum(p[chosen.index(one)] for one in kinds.get(label, [label]))
+        expected.append(-0.9 * wanted.log() - 0.1 * p.log().mean())
+    torch.testing.assert_close(found, torch.stack(expected).mean())
+    found.backward()
+    assert logits.grad.isfinite().all()

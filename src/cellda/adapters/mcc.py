@@ -9,7 +9,7 @@ from cellda.adapters.families.mixing import Mixing
 from cellda.adapters.families.ramps import ramp_up
 from cellda.models.classifier import CellClassifier
 from cellda.plugins.settings import tunable
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 from cellda.training.objective import CrossEntropy, Objective, Step
 
 

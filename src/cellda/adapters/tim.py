@@ -14,7 +14,7 @@ from cellda.errors import ConfigurationError
 from cellda.models.heads.base import Head
 from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 from cellda.training.batches import REPEATS, Mix
 from cellda.training.examples import FeatureExamples
 from cellda.training.objective import cross_entropy

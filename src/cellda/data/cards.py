@@ -7,7 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cellda.datasets.card import NOT_STATED, DataCard
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
+
+PAPER = create(DEFAULT).classes
+"""The classes that the paper counts."""
 
 
 def brief_cards(cards: Mapping[str, type[DataCard]], summaries: Mapping[str, str]) -> RenderableType:
@@ -28,11 +31,11 @@ def brief_cards(cards: Mapping[str, type[DataCard]], summaries: Mapping[str, str
     counts = Table(title="cells in the paper's Table 2", title_justify="left", title_style="bold", box=None)
     counts.padding = (0, 0, 0, 1)  # 80 columns
     counts.add_column("", style="cyan", no_wrap=True)
-    for label in CLASSES:
+    for label in PAPER:
         counts.add_column(label, justify="right")
     for name, card in cards.items():
         if card.published_counts is not None:
-            counts.add_row(name, *(f"{card.published_counts.get(label, 0):,}" for label in CLASSES))
+            counts.add_row(name, *(f"{card.published_counts.get(label, 0):,}" for label in PAPER))
     return Group(listing, Text(), counts)
 
 
@@ -72,18 +75,18 @@ def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | Non
 
 
 def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] | None) -> Table:
-    """Cells of each class: found, in the paper's Table 2, and the difference if both are known.
+    """Cells of each class of the paper: found, in the paper's Table 2, and the difference if both are known.
 
     If a copy has fewer cells of every class, a caption says that it is a part of the dataset.
     """
     table = Table("class", caption_justify="left")
     columns = []
     if found is not None:
-        columns.append(("found", [found.get(name, 0) for name in CLASSES], ","))
+        columns.append(("found", [found.get(name, 0) for name in PAPER], ","))
     if published is not None:
-        columns.append(("paper, Table 2", [published.get(name, 0) for name in CLASSES], ","))
+        columns.append(("paper, Table 2", [published.get(name, 0) for name in PAPER], ","))
     if found is not None and published is not None:
-        differences = [found.get(name, 0) - published.get(name, 0) for name in CLASSES]
+        differences = [found.get(name, 0) - published.get(name, 0) for name in PAPER]
         columns.append(("difference", differences, "+,"))
         if all(found.get(name, 0) < cells for name, cells in published.items() if cells):
             table.caption = (
@@ -92,7 +95,7 @@ def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] |
             )
     for title, _, _ in columns:
         table.add_column(title, justify="right")
-    for row, name in enumerate(CLASSES):
+    for row, name in enumerate(PAPER):
         table.add_row(
             name, *(format(values[row], style) if values[row] else "0" for _, values, style in columns)
         )

@@ -20,12 +20,14 @@ from cellda.datasets.reading.decode import decode_every, decode_resized
 from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.layout import images_below, why_not_folder
 from cellda.datasets.reading.names import is_archive
+from cellda.datasets.reading.naming import Naming
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.imaging.nucleus import Pixels
 from cellda.runtime.contents import Contents, read_contents
 from cellda.runtime.given import path_of
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomies import DEFAULT, create
+from cellda.taxonomies.base import UNLABELLED, Taxonomy
 from cellda.text import counted
 
 
@@ -37,6 +39,7 @@ class OwnCells(CellDataset):
     Args:
         labelled: A dataset, all of whose cells are labelled; None if there are no labels.
         images: Image files, one cell each.
+        taxonomy: The classes, where there are no labels; those of the labelled cells otherwise.
 
     Raises:
         DataError: If both are missing, or files do not exist; the message lists them all.
@@ -44,13 +47,16 @@ class OwnCells(CellDataset):
 
     name = "own_cells"
 
-    def __init__(self, labelled: CellDataset | None, images: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, labelled: CellDataset | None, images: Sequence[Path] = (), taxonomy: Taxonomy | None = None
+    ) -> None:
         missing = [str(image) for image in images if not image.is_file()]
         if missing:
             raise DataError(f"{counted(len(missing), 'unlabelled image(s) (does|do)')} not exist:", missing)
         if labelled is None and not images:
             raise DataError("There is nothing to adapt to: give labelled cells, unlabelled images, or both.")
         self.labelled, self.images = labelled, tuple(image.resolve() for image in images)
+        self.naming = labelled.naming if labelled is not None else Naming(taxonomy or create(DEFAULT))
         self.root = None if labelled is None else labelled.root
         self.bits = None if labelled is None else labelled.bits
         self.table = self._index()

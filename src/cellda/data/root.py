@@ -8,6 +8,7 @@ from cellda.data.place import place
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
 from cellda.runtime.given import path_of
+from cellda.taxonomies.spec import PAPER, TaxonomySpec
 
 
 class DataRoot:
@@ -21,20 +22,24 @@ class DataRoot:
         self.root = None if root is None else path_of(root)
         self._loaded: dict[str, CellDataset] = {}
 
-    def load(self, name: str, **options: Any) -> CellDataset:
+    def load(self, name: str, taxonomy: TaxonomySpec = PAPER, **options: Any) -> CellDataset:
         """Load `name`, or `name=path` if it lies elsewhere.
 
         Args:
             name: A registered name (`"raabin"`, `"synthetic/3"`), or a name and a path (`"folder=~/my_cells"`).
+            taxonomy: The classes of its cells.
             options: Options of the dataset's loader.
 
         Raises:
             ConfigurationError: If there is no folder for it.
             DataError: If the folder does not hold the dataset.
         """
-        key = repr((name, sorted(options.items())))
+        key = repr((name, taxonomy, sorted(options.items())))
         if key not in self._loaded:
-            self._loaded[key] = load(name.partition("=")[0], place(name, self.root), **options)
+            classes = taxonomy.build()
+            self._loaded[key] = load(
+                name.partition("=")[0], place(name, self.root), taxonomy=classes, **options
+            )
         return self._loaded[key]
 
     def refresh(self, *others: str | CellDataset | None) -> None:

@@ -5,6 +5,7 @@ new dataset is one file in this folder, named after the dataset (see `base.CellD
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from cellda.datasets.reading.names import is_archive, is_table
 from cellda.errors import UnknownNameError
 from cellda.plugins.registry import Registry
 from cellda.runtime.given import path_of
+from cellda.taxonomies import DEFAULT, create
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
+    from cellda.taxonomies.base import Taxonomy
 else:  # listing names must not import pandas and torch
     __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"base": ["CellDataset"]})
 
@@ -59,16 +62,25 @@ def unknown(name: str) -> UnknownNameError:
     return registry.unknown(name.partition("/")[0])
 
 
-def load(name: str, root: str | Path | None = None, **options: Any) -> "CellDataset":
+def load(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    taxonomy: "str | Taxonomy" = DEFAULT,
+    words: Mapping[str, str | None] | None = None,
+    **options: Any,
+) -> "CellDataset":
     """Load the dataset `name` from its folder.
 
     Args:
         name: A registered name, optionally with a variant after a slash (`"synthetic/3"`).
         root: The dataset's own folder (or file, for `table`); synthetic datasets need none.
+        taxonomy: The classes of its cells, by name or built (`cellda.taxonomies`).
+        words: What its labels mean, where the taxonomy does not know them: own name -> known name, None to leave cells out.
         options: The loader's own options.
 
     Raises:
-        UnknownNameError: If no dataset has this name.
+        UnknownNameError: If no dataset or taxonomy has this name, or a label is mapped to what the taxonomy does not know.
         ConfigurationError: If an option is unknown or mistyped.
         DataError: If the folder does not hold the published layout; the message lists all problems.
     """
@@ -78,4 +90,9 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> "CellData
     given = {**options, "root": None if root is None else path_of(root)}
     if variant:
         given["variant"] = variant
-    return registry.create(base, **given)
+    from cellda.datasets.reading.naming import Naming  # listing names must not import what reads labels
+
+    naming = Naming(create(taxonomy) if isinstance(taxonomy, str) else taxonomy, words or {})
+    naming.check_words()
+    with naming.used():
+        return registry.create(base, **given)

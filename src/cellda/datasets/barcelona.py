@@ -11,6 +11,16 @@ from cellda.datasets.reading.layout import class_images, locate
 FOLDERS = (
     "basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet",
 )  # fmt: skip
+STAGES = {
+    "BNE": "band neutrophil",
+    "SNE": "segmented neutrophil",
+    "MMY": "metamyelocyte",
+    "MY": "myelocyte",
+    "PMY": "promyelocyte",
+}
+"""Beginnings of file names that say more than the folder: stages of neutrophils, in the folders `neutrophil` and `ig`."""
+
+STAGED = ("neutrophil", "ig")
 
 
 @register("barcelona")
@@ -49,4 +59,7 @@ class Barcelona(CellDataset):
         return locate(root, ["PBC_dataset_normal_DIB"], FOLDERS, f"dataset '{self.name}'")
 
     def _index(self) -> pd.DataFrame:
-        return cell_table(*class_images(self.folder, FOLDERS))
+        paths, found = class_images(self.folder, FOLDERS)
+        codes = (path.rpartition("/")[2].partition("_")[0] for path in paths)
+        names = zip(found, codes, strict=True)
+        return cell_table(paths, [STAGES.get(code, name) if name in STAGED else name for name, code in names])

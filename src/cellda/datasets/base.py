@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cellda.datasets.card import DataCard
 from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Tally
-from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked
+from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked, folded
 from cellda.datasets.reading.decode import Box, decode_every, decode_resized, unusable
 from cellda.datasets.reading.file_contents import FileContents
 from cellda.datasets.reading.formats.further import previews
@@ -26,11 +26,12 @@ from cellda.datasets.reading.groups import alike, each_its_own
 from cellda.datasets.reading.identical import merged_groups
 from cellda.datasets.reading.listed import Listed
 from cellda.datasets.reading.names import HEIF_SUFFIXES
+from cellda.datasets.reading.naming import Naming
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.runtime.given import path_of
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies.base import Taxonomy
 from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ class CellDataset(FileContents, DataCard):
 
     Attributes:
         root: The folder that the table's paths are relative to, or None for synthetic datasets.
-        table: One row per cell: `path` (str, relative to `root`, "/" as separator), `label` (one of the six
-            classes), `raw_label` (the published name), `group` (str or None: the photograph, smear or
+        naming: What the published labels mean.
+        table: One row per cell: `path` (str, relative to `root`, "/" as separator), `label` (one of the classes of the
+            taxonomy), `raw_label` (the published name), `group` (str or None: the photograph, smear or
             patient), `box` (None or `(x, y, width, height)` in pixels). All columns hold Python objects.
-        dropped: Cells whose raw label is known but belongs to none of the six classes, and which `table`
-            therefore lacks; same columns, `label` None.
+        dropped: Cells whose raw label is known but belongs to none of the classes, and which `table` therefore lacks; same
+            columns, `label` None.
         account: What was found, used and left out, with the reasons.
 
     Raises:
@@ -72,20 +74,44 @@ class CellDataset(FileContents, DataCard):
     """Patterns of files that the loader reads to find the cells (masks, annotations), so that they are not left out."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.tally = Tally()
+        self.naming = Naming.current()
         self.root = None if root is None else self._locate(path_of(root))
+        self._fill()
+        self._listed = Listed.of(root, self.root, pd.concat([self.table["path"], self.dropped["path"]]))
+
+    def _fill(self) -> None:
+        """Read the layout, and sort the cells into those of the classes and those left out."""
+        self.tally = Tally()
         cells = checked(self._index(), f"dataset '{self.full_name}'")
+        self.naming = self.naming.found_in(cells["raw_label"])
+        cells = folded(cells, self.naming)
         kept = cells["label"].notna()
         if not kept.any():
             found = ", ".join(sorted(set(cells["raw_label"]))) or "none"
             raise DataError(
-                f"Dataset '{self.full_name}' holds no cell of the six classes under {self.root}; "
-                f"labels found: {found}."
+                f"Dataset '{self.full_name}' holds no cell of the classes {', '.join(self.taxonomy.classes)} under "
+                f"{self.root}; labels found: {found}."
             )
         self.table = cells[kept].reset_index(drop=True)
         self.dropped = cells[~kept].reset_index(drop=True)
         self.account = self._account()
-        self._listed = Listed.of(root, self.root, cells["path"])
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes of its cells."""
+        return self.naming.taxonomy
+
+    def under(self, naming: Naming) -> Self:
+        """This dataset with its cells in the classes of another taxonomy; its layout is read again.
+
+        Raises:
+            DataError: If no cell belongs to one of them, or labels are unknown.
+        """
+        other = copy(self)
+        other._forget()
+        other.naming = naming
+        other._fill()
+        return other
 
     def _locate(self, root: Path) -> Path:
         """The folder in or under `root` where the published layout begins; paths are relative to it.
@@ -99,7 +125,7 @@ class CellDataset(FileContents, DataCard):
     def _index(self) -> pd.DataFrame:
         """Read the layout under `root` into a table with `COLUMNS`, without decoding images.
 
-        Cells that are known but left out have a null `label`. `cell_table` builds such a table.
+        `label` is null: what the published names mean is decided afterwards. `cell_table` builds such a table.
 
         Raises:
             DataError: If the layout is not as published; the message lists all problems.
@@ -168,12 +194,30 @@ class CellDataset(FileContents, DataCard):
     def class_counts(self) -> dict[str, int]:
         """Number of cells of each class that occurs, in class order."""
         counts = self.table["label"].value_counts()
-        return {name: int(counts[name]) for name in CLASSES if name in counts.index}
+        return {name: int(counts[name]) for name in self.taxonomy.classes if name in counts.index}
+
+    @cached_property
+    def with_coarse(self) -> Self:
+        """This dataset with the cells that are labelled more coarsely than its classes; itself if there are none.
+
+        Their label is the type in `Taxonomy.members`, and their index follows those of the classes.
+        """
+        kinds = [self.naming.coarse(name) for name in self.dropped["raw_label"]]
+        coarse = np.array([kind is not None for kind in kinds], dtype=bool)
+        if not coarse.any():
+            return self
+        more = copy(self)
+        more._forget()
+        cells = self.dropped.assign(label=pd.Series(kinds, index=self.dropped.index, dtype=object))
+        more.table = pd.concat([self.table, cells[coarse]], ignore_index=True)
+        more.dropped = self.dropped[~coarse].reset_index(drop=True)
+        return more
 
     @cached_property
     def labels(self) -> Tensor:
-        """`(N,)` int64 class indices in the order of `cellda.taxonomy.CLASSES`."""
-        codes = {name: code for code, name in enumerate(CLASSES)}
+        """`(N,)` int64 class indices in the order of the taxonomy's classes, followed by the types coarser than they."""
+        names = (*self.taxonomy.classes, *self.taxonomy.members)
+        codes = {name: code for code, name in enumerate(names)}
         return torch.tensor([codes[label] for label in self.table["label"]], dtype=torch.int64)
 
     @property
@@ -194,7 +238,7 @@ class CellDataset(FileContents, DataCard):
         again = copy(self)
         again.tally = Tally()
         try:
-            now = checked(again._index(), self.full_name)
+            now = folded(checked(again._index(), self.full_name), self.naming)
         except DataError:
             return True
         before = pd.concat([self.table, self.dropped])

@@ -15,9 +15,9 @@ from cellda.datasets.reading.class_folders import above_classes, further_down, i
 from cellda.datasets.reading.decode import Bits
 from cellda.datasets.reading.layout import images_below, subfolders, why_not_folder
 from cellda.datasets.reading.names import companions, copies, is_mask_folder, is_split
+from cellda.datasets.reading.naming import Naming
 from cellda.datasets.reading.survey import survey
 from cellda.errors import DataError
-from cellda.taxonomy import fold, unknown_names
 from cellda.text import agreeing, counted
 
 
@@ -43,10 +43,10 @@ def _derived(images: Sequence[str], find: Callable[[Collection[str]], list[str]]
     return {f"{folder}{name}" for folder, inside in names.items() for name in find(inside)}
 
 
-def _astray(path: str, name: str, label: str) -> str:
+def _astray(path: str, name: str, label: str, naming: Naming) -> str:
     return (
-        f"'{path}' holds a folder '{name}' of other cells ({fold(name) or 'left out'}, not {fold(label)}): move it next to "
-        f"'{path}', or rename it if it is of a patient or smear"
+        f"'{path}' holds a folder '{name}' of other cells ({naming.fold(name) or 'left out'}, not {naming.fold(label)}): "
+        f"move it next to '{path}', or rename it if it is of a patient or smear"
     )
 
 
@@ -59,7 +59,7 @@ class Folder(CellDataset):
     """Your own images: one folder per class, with sub-folders for patients or smears if you know them.
 
     Layout: `<class>/<image>`, `<class>/<group>/.../<image>`, or `<patient>/<class>/.../<image>`. Class folders may have any of
-    the usual names: `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomy.fold`); put cells to leave out into `other`. The
+    the usual names: `Neutrophils`, `seg`, `NGB`, ... (see `cellda.taxonomies`); put cells to leave out into `other`. The
     name of a sub-folder, or of a patient's folder above the classes, is the group of its images, the same in every class, so
     that cells of one patient are never split; other images have no group. Parts such as `train` and `test` in a class folder
     are not groups: their cells are used together. What is not an image, or lies in a folder of masks, is left out, and
@@ -93,7 +93,7 @@ class Folder(CellDataset):
 
     def _index(self) -> pd.DataFrame:
         folders = self._class_folders()
-        unknown = unknown_names(folder.label for folder in folders)
+        unknown = self.naming.unknown(folder.label for folder in folders)
         problems = list(unknown.values())
         paths: list[str] = []
         raw_labels: list[str] = []
@@ -107,13 +107,17 @@ class Folder(CellDataset):
                 one: one.split("/") if one else [] for one in dict.fromkeys(inside)
             }  # few folders, many images
             if label not in unknown:
-                if not images and patient is None and fold(label) is not None:
+                if not images and patient is None and self.naming.names_a_class(label):
                     problems.append(
                         f"'{path}' holds no image: add some or remove the folder{self._held(path)}"
                     )
                 below = dict.fromkeys(chain.from_iterable(levels.values()))
-                problems += [_astray(path, name, label) for name in below if is_astray(name, label)]
-                ungrouped |= {name: None for name in below if without_group(name, label)}
+                problems += [
+                    _astray(path, name, label, self.naming)
+                    for name in below
+                    if is_astray(name, label, self.naming)
+                ]
+                ungrouped |= {name: None for name in below if without_group(name, label, self.naming)}
             group = {
                 one: patient or next((name for name in names if name not in ungrouped), None)
                 for one, names in levels.items()
@@ -137,7 +141,9 @@ class Folder(CellDataset):
         self, folders: Sequence[ClassFolder], unknown: Mapping[str, str], problems: Sequence[str]
     ) -> DataError:
         """The error that class folders cannot be used; folders above the classes are answered with what to write."""
-        hint = further_down(self.folder, [folder.path for folder in folders if folder.label in unknown])
+        hint = further_down(
+            self.folder, [folder.path for folder in folders if folder.label in unknown], self.naming
+        )
         if hint and all(folder.label in unknown for folder in folders):
             return DataError(f"{self.folder} holds no class folders; {hint}.")
         of = counted(len(folders), "class folder(s)")
@@ -184,10 +190,12 @@ class Folder(CellDataset):
             raise DataError(
                 f"{self.folder} holds no folders; put the images of each class into a folder named after it."
             )
-        if names != above_classes(self.folder, names):
+        if names != above_classes(self.folder, names, self.naming):
             return [ClassFolder(name, name, None) for name in names]
         if len(names) == 1 or any(map(is_split, names)):
-            raise DataError(f"{self.folder} holds no class folders; {further_down(self.folder, names)}.")
+            raise DataError(
+                f"{self.folder} holds no class folders; {further_down(self.folder, names, self.naming)}."
+            )
         self.tally.note(
             f"groups: the {len(names)} folders above the classes are taken for patients ({_some(names)}); if they are not, "
             f"give one of them alone (folder={self.folder / names[0]}), or put all cells of a class in one folder"

@@ -13,9 +13,9 @@ from cellda.datasets import register
 from cellda.datasets.base import cell_table
 from cellda.datasets.rendering import CellKey, render
 from cellda.datasets.rendering.dataset import Rendered
+from cellda.datasets.rendering.grammar import KINDS
 from cellda.datasets.rendering.laboratories import drawn_laboratory
 from cellda.errors import ConfigurationError
-from cellda.taxonomy import CLASSES
 
 MOST = 100_000
 """Laboratories that are drawn at most."""
@@ -56,9 +56,9 @@ class Randomised(Rendered):
     def _index(self) -> pd.DataFrame:
         names = [f"{number:05d}" for number in range(self.laboratories)]
         return cell_table(
-            [f"{name}/{label}" for name in names for label in CLASSES],
-            list(CLASSES) * len(names),
-            [name for name in names for _ in CLASSES],
+            [f"{name}/{label}" for name in names for label in KINDS],
+            list(KINDS) * len(names),
+            [name for name in names for _ in KINDS],
         )
 
     @property
@@ -68,7 +68,8 @@ class Randomised(Rendered):
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Render cells `indices` at `size` x `size` pixels, laboratory by laboratory."""
-        cells = [divmod(int(index), len(CLASSES)) for index in indices]
+        paths = (path.split("/") for path in self.table["path"].iloc[list(indices)])
+        cells = [(int(laboratory), KINDS.index(kind)) for laboratory, kind in paths]
         parts = [torch.empty(0, 3, size, size, dtype=torch.uint8)]
         for number, own in groupby(cells, key=lambda cell: cell[0]):
             stream = f"{self.seed}|randomised|{number}"

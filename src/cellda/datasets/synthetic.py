@@ -11,8 +11,8 @@ from cellda.datasets import register
 from cellda.datasets.base import cell_table
 from cellda.datasets.rendering import DOMAINS, CellKey, Domain, render
 from cellda.datasets.rendering.dataset import Rendered
+from cellda.datasets.rendering.grammar import KINDS
 from cellda.errors import ConfigurationError, nearest
-from cellda.taxonomy import CLASSES
 
 MOST = 100_000
 """Cells of each class that are rendered at most: more than any published dataset holds."""
@@ -58,8 +58,8 @@ class Synthetic(Rendered):
         super().__init__(root)
 
     def _index(self) -> pd.DataFrame:
-        labels = [label for label in CLASSES for _ in range(self.per_class)]
-        paths = [f"{label}/{number:05d}" for label in CLASSES for number in range(self.per_class)]
+        labels = [label for label in KINDS for _ in range(self.per_class)]
+        paths = [f"{label}/{number:05d}" for label in KINDS for number in range(self.per_class)]
         return cell_table(paths, labels)
 
     @property
@@ -80,7 +80,8 @@ class Synthetic(Rendered):
     def keys(self, indices: Sequence[int]) -> list[CellKey]:
         """The renderer's keys of the cells `indices`."""
         stream = f"{self.seed}|{self.variant}"
-        return [CellKey(*divmod(int(index), self.per_class), stream) for index in indices]
+        cells = (path.split("/") for path in self.table["path"].iloc[list(indices)])
+        return [CellKey(KINDS.index(kind), int(number), stream) for kind, number in cells]
 
     def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
         """Render cells `indices` at `size` x `size` pixels, in batches."""

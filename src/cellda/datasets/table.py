@@ -19,7 +19,7 @@ class Table(CellDataset):
     """Your own images: a CSV, Excel or Parquet file with path, label and, if known, group and crop box.
 
     Columns: `path,label[,group][,x,y,w,h]`; `account` names the others. Labels may have any of the usual names (see
-    `cellda.taxonomy.fold`); `other` leaves a cell out. Boxes are pixels from the top left of the upright
+    `cellda.taxonomies`); `other` leaves a cell out. Boxes are pixels from the top left of the upright
     image; give all four numbers or none. Several rows may crop cells from one image. CSV is separated by commas, semicolons,
     tabs or bars, in UTF-8, UTF-16 or cp1252; of an Excel workbook, the first sheet is read. Words such as `NA` are empty.
 
@@ -66,7 +66,7 @@ class Table(CellDataset):
         return folder
 
     def _index(self) -> pd.DataFrame:
-        listing = Listing(self.folder)
+        listing = Listing(self.folder, self.naming)
         for where, row in read_rows(self.file or self.folder, self.tally, group=self.group):
             listing.add(where, row)
         problems = listing.problems()

@@ -10,7 +10,9 @@ from cellda.datasets.base import CellDataset, cell_table
 from cellda.datasets.reading.fields import marked_cells
 from cellda.datasets.reading.layout import class_images, existing_folder, not_published, subfolders
 from cellda.datasets.reading.window import window
-from cellda.taxonomy import CLASSES
+
+FOLDERS = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
+"""Of cells that are cropped already."""
 
 
 @register("tianjin")
@@ -55,12 +57,12 @@ class Tianjin(CellDataset):
         return existing_folder(root, f"dataset '{self.name}'")
 
     def _index(self) -> pd.DataFrame:
-        classes = [name for name in subfolders(self.folder) if name.lower() in CLASSES]
+        classes = [name for name in subfolders(self.folder) if name.lower() in FOLDERS]
         cells = marked_cells(self.folder)
         if not cells and not classes:
             wanted = [
                 "images with .xml (Pascal VOC) or .txt (YOLO) files next to them",
-                f"folders {', '.join(CLASSES)}",
+                f"folders {', '.join(FOLDERS)}",
             ]
             raise not_published(self.folder, f"dataset '{self.name}'", wanted, [self.folder])
         if not cells:

@@ -4,8 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cellda.evaluation.predictions import class_indices, effective_groups
-from cellda.taxonomy import CLASSES
+from cellda.evaluation.predictions import class_indices, classes_of, effective_groups
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,13 +23,14 @@ def group_counts(predictions: pd.DataFrame, runs: Ints | None = None) -> Ints:
         runs: `(N,)` run of every row, 0..R-1; None treats all rows as one run.
 
     Returns:
-        `(G, R, 6, 6)` counts; rows are true classes, columns predicted ones, in class order. Their sum over
+        `(G, R, classes, classes)` counts; rows are true classes, columns predicted ones, in class order. Their sum over
         the first axis is each run's confusion matrix.
     """
     groups, names = pd.factorize(effective_groups(predictions))
     run = np.zeros(len(predictions), dtype=np.int64) if runs is None else runs
-    shape = (len(names), int(run.max(initial=0)) + 1, len(CLASSES), len(CLASSES))
-    cell = (groups, run, class_indices(predictions["label"]), class_indices(predictions["predicted"]))
+    number = len(classes_of(predictions))
+    shape = (len(names), int(run.max(initial=0)) + 1, number, number)
+    cell = (groups, run, class_indices(predictions, "label"), class_indices(predictions, "predicted"))
     flat = np.ravel_multi_index(cell, shape)
     return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
 

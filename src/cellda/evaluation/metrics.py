@@ -21,9 +21,8 @@ from torchmetrics.functional.classification import (
 
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
-from cellda.evaluation.predictions import RUN, class_indices, probabilities
+from cellda.evaluation.predictions import RUN, class_indices, classes_of, probabilities
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
-from cellda.taxonomy import CLASSES
 from cellda.text import counted
 
 Floats = npt.NDArray[np.float64]
@@ -157,10 +156,12 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
                 f1=of_class("f1", i),
                 support=int(cells[i]),
             )
-            for i, name in enumerate(CLASSES)
+            for i, name in enumerate(classes_of(predictions))
             if cells[i]
         },
-        left_out={name: int(cells[i]) for i, name in enumerate(CLASSES) if 0 < cells[i] < MIN_CELLS},
+        left_out={
+            name: int(cells[i]) for i, name in enumerate(classes_of(predictions)) if 0 < cells[i] < MIN_CELLS
+        },
     )
 
 
@@ -205,9 +206,7 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
 def expected_calibration_error(predictions: pd.DataFrame) -> float:
     """Expected calibration error of the most probable class, 15 bins, L1 (Guo et al. 2017), in [0, 1]."""
     p, labels = _tensors(predictions)
-    return float(
-        multiclass_calibration_error(p, labels, num_classes=len(CLASSES), n_bins=ECE_BINS, norm="l1")
-    )
+    return float(multiclass_calibration_error(p, labels, num_classes=p.shape[1], n_bins=ECE_BINS, norm="l1"))
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRec
     """
     p, labels = _tensors(predictions)
     curves: dict[str, PrecisionRecallCurve] = {}
-    for index, name in enumerate(CLASSES):
+    for index, name in enumerate(classes_of(predictions)):
         truth = (labels == index).long()
         support = int(truth.sum())
         if support < MIN_CELLS:
@@ -267,7 +266,7 @@ def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None
 
 
 def _resampled(counts: npt.NDArray[np.int64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Resampled confusion matrices `(B, R, 6, 6)`; NaN without resamples or with only one group."""
+    """Resampled confusion matrices `(B, R, classes, classes)`; NaN without resamples or with only one group."""
     if len(counts) < 2 or resamples == 0:
         return np.full((1, *counts.shape[1:]), np.nan)
     return resample(counts, resamples, seed).astype(np.float64)
@@ -282,7 +281,7 @@ def _estimate(value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> 
 
 
 def _tensors(predictions: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """Probabilities `(N, 6)` and class indices `(N,)`."""
+    """Probabilities `(N, classes)` and class indices `(N,)`."""
     # torchmetrics takes values outside [0, 1], even by rounding, for logits.
     p = torch.from_numpy(probabilities(predictions).clip(0, 1))
-    return p, torch.from_numpy(class_indices(predictions["label"]))
+    return p, torch.from_numpy(class_indices(predictions))

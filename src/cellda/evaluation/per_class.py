@@ -6,14 +6,11 @@ import pandas as pd
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
 from cellda.evaluation.metrics import ClassMetrics, Estimate
-from cellda.evaluation.predictions import RUN, single
+from cellda.evaluation.predictions import RUN, classes_of, single
 from cellda.evaluation.rates import Floats, rates
-from cellda.taxonomy import CLASSES
 
 RATES = ("precision", "recall", "f1")
 """The measures of a class."""
-
-_ALL = np.ones(len(CLASSES), dtype=bool)
 
 
 def class_scores(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -26,12 +23,12 @@ def class_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for run, part in predictions.groupby(list(RUN), sort=False):
         confusion = group_counts(part).sum((0, 1))
-        found = rates(confusion, _ALL)
+        found = rates(confusion, np.array(True))
         rows += [
             dict(zip(RUN, run, strict=True))
             | {"class": name, "n": int(confusion[i].sum())}
             | {rate: float(getattr(found, rate)[i]) for rate in RATES}
-            for i, name in enumerate(CLASSES)
+            for i, name in enumerate(classes_of(predictions))
             if confusion[i].any()
         ]
     return pd.DataFrame(rows)
@@ -65,10 +62,10 @@ def average_classes(
     counts = group_counts(predictions, runs)
     confusion = counts.sum(0)
     cells = confusion.sum(-1)
-    point = rates(confusion, _ALL)
+    point = rates(confusion, np.array(True))
     drawn = None
     if len(counts) > 1 and resamples:
-        drawn = rates(resample(counts, resamples, seed), _ALL)
+        drawn = rates(resample(counts, resamples, seed), np.array(True))
 
     def estimate(rate: str, index: int) -> Estimate:
         value = float(np.nanmean(getattr(point, rate)[:, index]))
@@ -82,7 +79,7 @@ def average_classes(
             **{rate: estimate(rate, i) for rate in RATES},
             support=round(float(cells[:, i].mean())),
         )
-        for i, name in enumerate(CLASSES)
+        for i, name in enumerate(classes_of(predictions))
         if cells[:, i].any()
     }
 

@@ -13,7 +13,6 @@ from cellda.errors import ConfigurationError, DataError, nearest
 from cellda.evaluation.condition import ALL_CLASSES, FACTS
 from cellda.runtime.given import path_of
 from cellda.runtime.place import written
-from cellda.taxonomy import CLASSES
 from cellda.text import agreeing, counted
 
 RUN = ("condition", "target", "draw", "seed", "protocol")
@@ -22,21 +21,33 @@ RUN = ("condition", "target", "draw", "seed", "protocol")
 KEY = (*RUN, "path")
 """Columns that name a row."""
 
-PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
-"""Columns of the class probabilities, float32, in class order."""
-
-COLUMNS = ("condition", *FACTS, *RUN[1:], "path", "group", "label", "predicted", *PROBABILITIES)
-"""All columns of a prediction table, in order; `group` may be null, then the image is its own group."""
+COLUMNS = ("condition", *FACTS, *RUN[1:], "path", "group", "label", "predicted")
+"""The columns of a prediction table, in order; `group` may be null, then the image is its own group. The class probabilities
+follow, float32, in class order: `p_<class>`, which is where a table says what its classes are."""
 
 _NUMBERS = ("n", "labels_used", "draw", "seed")
 _FLAGS = ("oracle", "bound")
-_TEXT = tuple(name for name in COLUMNS if name not in (*_NUMBERS, *_FLAGS, *PROBABILITIES))
-_ALLOWED = {"protocol": ("clean", "paper"), "label": CLASSES, "predicted": CLASSES}
+_TEXT = tuple(name for name in COLUMNS if name not in (*_NUMBERS, *_FLAGS))
+_PROTOCOLS = ("clean", "paper")
 _SHOWN = 20
 
 
+def probability_columns(classes: Sequence[str]) -> tuple[str, ...]:
+    """The columns that hold the probabilities of some classes.
+
+    >>> probability_columns(["basophil", "eosinophil"])
+    ('p_basophil', 'p_eosinophil')
+    """
+    return tuple(f"p_{name}" for name in classes)
+
+
+def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
+    """The classes of a prediction table in class order, from its columns."""
+    return tuple(str(name)[2:] for name in predictions.columns if str(name).startswith("p_"))
+
+
 def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.DataFrame:
-    """A prediction table with the columns of `COLUMNS` in their order and types.
+    """A prediction table with the columns of `COLUMNS` and the probabilities, in their order and types.
 
     Args:
         frame: A table with at least these columns; others are dropped. With all facts but `present`, nothing was known.
@@ -54,10 +65,17 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
         "present"
     }:  # tables of earlier versions, in which nothing could be stated
         frame = frame.assign(present=ALL_CLASSES)
-    missing = [name for name in COLUMNS if name not in frame.columns]
+    classes = classes_of(frame)
+    columns = (*COLUMNS, *probability_columns(classes))
+    missing = [name for name in columns if name not in frame.columns]
+    if not missing:
+        named = set(frame["label"].dropna().astype(str)) & set(frame["predicted"].dropna().astype(str))
+        missing = list(probability_columns(sorted(named - set(classes))))
+    if len(classes) < 2 and not missing:
+        missing = ["p_<class>"]
     if missing:
         raise DataError(f"{where} lacks columns of a prediction table.", _absent(missing, frame))
-    table = frame.loc[:, list(COLUMNS)].reset_index(drop=True)
+    table = frame.loc[:, list(columns)].reset_index(drop=True)
     unclear = [name for name in _FLAGS if not pd.api.types.is_bool_dtype(table[name])]
     if unclear:
         raise DataError(
@@ -68,7 +86,7 @@ def validate(frame: pd.DataFrame, where: str = "the prediction table") -> pd.Dat
             dict.fromkeys(_TEXT, "string")
             | dict.fromkeys(_NUMBERS, "int64")
             | dict.fromkeys(_FLAGS, "bool")
-            | dict.fromkeys(PROBABILITIES, "float32")
+            | dict.fromkeys(probability_columns(classes), "float32")
         )
     except (TypeError, ValueError) as error:
         raise DataError(f"{where} has columns of the wrong type: {error}.") from None
@@ -106,9 +124,14 @@ def _row_problems(table: pd.DataFrame) -> list[str]:
             value = "" if column is None else f" (got {table[column].iloc[row]!r})"
             found.append((int(row), f"row {row}, '{table['path'].iloc[row]}': {text}{value}"))
 
-    for column in (c for c in _TEXT if c not in ("group", *_ALLOWED)):
+    known = {
+        "protocol": _PROTOCOLS,
+        "label": classes_of(table),
+        "predicted": classes_of(table),
+    }
+    for column in (c for c in _TEXT if c not in ("group", *known)):
         report(table[column].isna().to_numpy(), f"'{column}' is null")
-    for column, allowed in _ALLOWED.items():
+    for column, allowed in known.items():
         report(
             ~table[column].isin(allowed).to_numpy(), f"'{column}' is not one of {', '.join(allowed)}", column
         )
@@ -142,7 +165,7 @@ def write_predictions(frame: pd.DataFrame, file: str | Path) -> Path:
             index=False,
             compression="zstd",
             use_dictionary=[*_TEXT, *_NUMBERS],
-            use_byte_stream_split=list(PROBABILITIES),
+            use_byte_stream_split=list(probability_columns(classes_of(table))),
             write_page_checksum=True,
         )
     return target
@@ -173,6 +196,7 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
         except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
             raise DataError(f"'{file}' cannot be read as parquet: {error}.") from None
         tables.append(validate(raw, f"'{file}'"))
+    _check_one_taxonomy(tables, files)
     table = pd.concat(tables, ignore_index=True)
     twice = table.duplicated(list(KEY), keep=False).to_numpy()
     if twice.any():
@@ -200,23 +224,38 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     return table
 
 
+def _check_one_taxonomy(tables: Sequence[pd.DataFrame], files: Sequence[Path]) -> None:
+    """Refuse tables of different classes, which no number can be computed from.
+
+    Raises:
+        DataError: If there are any; the message says which file has which classes.
+    """
+    kinds = {classes_of(table): file for table, file in reversed(list(zip(tables, files, strict=True)))}
+    if len(kinds) > 1:
+        raise DataError(
+            "These predictions are of different classes, and are never mixed in one table; read those of one taxonomy.",
+            [f"'{file}': {', '.join(classes)}" for classes, file in kinds.items()],
+        )
+
+
 def probabilities(predictions: pd.DataFrame) -> npt.NDArray[np.float32]:
-    """Class probabilities `(N, 6)` in class order."""
-    return predictions.loc[:, list(PROBABILITIES)].to_numpy(dtype=np.float32)
+    """Class probabilities `(N, classes)` in class order."""
+    return predictions.loc[:, list(probability_columns(classes_of(predictions)))].to_numpy(dtype=np.float32)
 
 
-def class_indices(names: "pd.Series[str]") -> npt.NDArray[np.int64]:
-    """Class names `(N,)` as indices 0..5 in class order.
+def class_indices(predictions: pd.DataFrame, column: str = "label") -> npt.NDArray[np.int64]:
+    """The classes in a column, `label` or `predicted`, as indices `(N,)` in class order.
 
     Raises:
         DataError: If a name is not a class.
     """
-    indices = pd.Index(CLASSES).get_indexer(pd.Index(names))
+    names, classes = predictions[column], classes_of(predictions)
+    indices = pd.Index(classes).get_indexer(pd.Index(names))
     unknown = sorted(set(names[indices < 0].astype(str)))
     if unknown:
         raise DataError(
-            "Predictions hold names that are not among the six classes.",
-            [f"'{name}' in column '{names.name}'; {nearest(name, CLASSES)}" for name in unknown],
+            "Predictions hold names that are not among their classes.",
+            [f"'{name}' in column '{column}'; {nearest(name, classes)}" for name in unknown],
         )
     return indices.astype(np.int64)
 

@@ -20,7 +20,7 @@ class Rates:
 
     Attributes:
         accuracy, balanced_accuracy, macro_precision, macro_recall, macro_f1: `(...)`, in [0, 1].
-        precision, recall, f1: `(..., 6)`, in [0, 1], in class order; NaN for a class without cells.
+        precision, recall, f1: `(..., classes)`, in [0, 1], in class order; NaN for a class without cells.
     """
 
     accuracy: Floats
@@ -40,8 +40,8 @@ def rates(confusion: npt.ArrayLike, averaged: npt.NDArray[np.bool_]) -> Rates:
     has no rates and is left out of that matrix's averages.
 
     Args:
-        confusion: `(..., 6, 6)` counts; rows are true classes, columns predicted ones.
-        averaged: `(6,)` or `(..., 6)`, the classes that macro and balanced averages include.
+        confusion: `(..., classes, classes)` counts; rows are true classes, columns predicted ones.
+        averaged: `(classes,)` or `(..., classes)`, the classes that macro and balanced averages include.
     """
     counts = np.asarray(confusion, dtype=np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -70,6 +70,6 @@ def _ratio(part: Floats, whole: npt.NDArray[np.generic]) -> Floats:
 
 
 def averaged_classes(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which classes `(..., 6)` have at least `MIN_CELLS` query cells in `(..., 6, 6)` confusion matrices."""
+    """Which classes `(..., classes)` have at least `MIN_CELLS` query cells in `(..., classes, classes)` confusion matrices."""
     enough: npt.NDArray[np.bool_] = confusion.sum(-1) >= MIN_CELLS
     return enough

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cellda.evaluation.predictions import PROBABILITIES, class_indices, probabilities
-from cellda.taxonomy import CLASSES
+from cellda.evaluation.predictions import class_indices, classes_of, probabilities, probability_columns
 
 
 def wrong(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -15,8 +14,8 @@ def wrong(predictions: pd.DataFrame) -> pd.DataFrame:
 def second_class(predictions: pd.DataFrame) -> "pd.Series[str]":
     """The most probable class of each row after the predicted one; of equal ones the first in class order."""
     p = probabilities(predictions).copy()
-    p[np.arange(len(p)), class_indices(predictions["predicted"])] = -1
-    names = np.array(CLASSES)[p.argmax(1)]
+    p[np.arange(len(p)), class_indices(predictions, "predicted")] = -1
+    names = np.array(classes_of(predictions))[p.argmax(1)]
     return pd.Series(names, index=predictions.index, name="second", dtype="string")
 
 
@@ -31,7 +30,7 @@ def second_chances(predictions: pd.DataFrame) -> pd.DataFrame:
     cells = predictions["label"].value_counts()
     missed = wrong(predictions)
     rescued = missed[(second_class(missed) == missed["label"]).to_numpy(dtype=bool)]
-    table = pd.DataFrame({"label": [name for name in CLASSES if name in cells.index]})
+    table = pd.DataFrame({"label": [name for name in classes_of(predictions) if name in cells.index]})
     for column, part in (("cells", predictions), ("wrong", missed), ("second_is_true", rescued)):
         counts = part["label"].value_counts()
         table[column] = [int(counts.get(name, 0)) for name in table["label"]]
@@ -43,13 +42,13 @@ def wrong_profiles(predictions: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row for each class with wrong predictions, in class order: `label`, `wrong` (their number) and the
-            mean of every column of `PROBABILITIES`, which sum to 1.
+            mean of every column of class probabilities, which sum to 1.
     """
     missed = wrong(predictions)
     groups = missed.groupby(missed["label"].astype(str))
-    means = groups[list(PROBABILITIES)].mean().astype(np.float64)
+    means = groups[list(probability_columns(classes_of(predictions)))].mean().astype(np.float64)
     means.insert(0, "wrong", groups.size())
-    present = [name for name in CLASSES if name in means.index]
+    present = [name for name in classes_of(predictions) if name in means.index]
     return means.loc[present].rename_axis("label").reset_index()
 
 

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterable
 from itertools import combinations
-from typing import Any
 
 from cellda.adapters.base import Need, Offer, Start
 from cellda.data.spec import Twins
@@ -17,6 +16,7 @@ from cellda.runtime.place import check_apart
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
 from cellda.source_models import registry
+from cellda.taxonomies.spec import TaxonomySpec
 from cellda.text import agreeing, counted
 
 
@@ -65,18 +65,20 @@ def check_search(recipe: Recipe, *, oracle: bool) -> None:
 
 
 def loaded(
-    dataset: str | CellDataset, twins: Twins | None, workspace: Workspace, **options: Any
+    dataset: str | CellDataset, recipe: Recipe, workspace: Workspace, taxonomy: TaxonomySpec | None = None
 ) -> CellDataset:
-    """A dataset by name, or as it is if it is loaded, after `with_twins`; what is left out of it is said.
+    """A dataset, by name or loaded, in the recipe's classes or those of `taxonomy`, after `with_twins`.
+
+    What it leaves out is said.
 
     Raises:
         ConfigurationError: If there is no folder for it, or the store lies in it.
         DataError: If the folder does not hold the dataset, or images of it have several classes.
     """
-    found = workspace.load(dataset, **options)
+    found = workspace.load(dataset, taxonomy or recipe.taxonomy)
     if found.root is not None and not isinstance(found, Table):  # which is not searched for images
         check_apart(workspace.store.root, found.root, "store")
-    used = with_twins(found, twins)
+    used = with_twins(found, recipe.twins)
     workspace.tell(used.account)
     return used
 
@@ -102,7 +104,7 @@ def with_twins(dataset: CellDataset, twins: Twins | None) -> CellDataset:
         )
     if twins == "drop":
         rest = dataset.without_contradictions
-        done = counted(rest.twins_left_out, "(copy|copies) in the six classes (is|are) left out")
+        done = counted(rest.twins_left_out, "(copy|copies) in the classes (is|are) left out")
     else:
         rest, done = (
             dataset.with_contradictions,
@@ -170,7 +172,9 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
             )
     sources: tuple[CellDataset, ...] = ()
     if needs_sources(recipe):
-        sources = tuple(loaded(source, recipe.twins, workspace) for source in _found(recipe, workspace))
+        classes = recipe.source_taxonomy
+        found = _found(recipe, workspace)
+        sources = tuple(loaded(source, recipe, workspace, classes).with_coarse for source in found)
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [
         source.full_name
@@ -193,7 +197,8 @@ def _found(recipe: Recipe, workspace: Workspace) -> list[CellDataset]:
         DataError: If a folder does not hold its dataset.
     """
     try:
-        return [workspace.load(source.name, **source.options) for source in recipe.sources]
+        classes = recipe.source_taxonomy
+        return [workspace.load(source.name, classes, **source.options) for source in recipe.sources]
     except ConfigurationError as error:
         if "sources" in recipe.model_fields_set or not registry.names():
             raise

@@ -51,7 +51,7 @@ NORMALIZING = Computing(
         "imaging/padding.py",
         "normalizers/base.py",
         "normalizers/families",
-        "taxonomy.py",
+        "taxonomies",
     ),
     ("kornia", "numpy", "scipy", "torch"),
 )

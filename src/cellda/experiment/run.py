@@ -1,7 +1,7 @@
 """A recipe with its target and data, checked before anything is trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -30,7 +30,7 @@ from cellda.runtime.store import Store, stage_digest
 from cellda.selection.folds import support_folds
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies.base import Taxonomy
 
 WITH_MODEL = "runs"
 WITHOUT_MODEL = "runs-without-model"
@@ -72,7 +72,7 @@ class Run:
             DataError: If a dataset's layout is not the published one, or images of it have several classes.
         """
         check_search(recipe, oracle=oracle)
-        aim = loaded(target, recipe.twins, workspace)
+        aim = loaded(target, recipe, workspace)
         sources = sources_beside(aim, recipe, workspace)
         warn_of_known_cells(recipe, aim)
         shot = recipe.few_shot
@@ -107,8 +107,8 @@ class Run:
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
         check_search(recipe, oracle=False)
-        cells = None if labelled is None else loaded(labelled, recipe.twins, workspace)
-        aim = OwnCells(cells, images)
+        cells = None if labelled is None else loaded(labelled, recipe, workspace)
+        aim = OwnCells(cells, images, recipe.taxonomy.build())
         sources = sources_beside(aim if cells is None else cells, recipe, workspace)
         rows = range(len(aim))
         draw = Draw(
@@ -213,15 +213,27 @@ class Run:
         """Number of target labels that are used before measuring."""
         return len(self.draw.support) * int(self.uses_labels) + len(self.scored) * int(self.oracle)
 
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes of the target."""
+        return self.target.taxonomy
+
+    @cached_property
+    def source_classes(self) -> tuple[str, ...]:
+        """The classes that the source model tells apart."""
+        if self.recipe.source_model is not None:
+            return self.recipe.source_model.description.classes
+        return self.recipe.source_taxonomy.build().classes
+
     @cached_property
     def offer(self) -> Offer:
         """What the run provides to its adapter."""
         labels = self.target.labels[list(self.draw.support)]
         return Offer(
-            support=tuple(torch.bincount(labels, minlength=len(CLASSES)).tolist()),
+            support=tuple(torch.bincount(labels, minlength=len(self.taxonomy.classes)).tolist()),
             unlabelled=len(self.pool_rows) if Need.UNLABELLED in self.recipe.adapter.needs else 0,
-            source=usable(self.recipe, self.sources),
-            classes=CLASSES,
+            source=usable(self.recipe, self.taxonomy, self.sources),
+            classes=self.taxonomy.classes,
             missing=known(self.recipe, self.draw.unsupported),
             encoder=encoder_structure(self.recipe.backbone.name),
         )
@@ -271,7 +283,7 @@ class Run:
         return ImageSet(self._pixels(self.target), torch.tensor(rows, dtype=torch.int64), normalizer)
 
     def source_sets(self, normalizer: Normalizer) -> tuple[ImageSet, ...]:
-        """All labelled images of every source."""
+        """All labelled images of every source, in the classes of the source model."""
         return tuple(
             ImageSet(
                 self._pixels(dataset),
@@ -283,6 +295,18 @@ class Run:
             )
             for spec, dataset in zip(self.recipe.sources, self.sources, strict=True)
         )
+
+    def in_target_classes(self, images: ImageSet, number: int) -> ImageSet:
+        """Images of the source `number`, without those of no class of the target, and labelled with the target's classes."""
+        dataset, classes = self.sources[number], self.taxonomy.classes
+        if dataset.taxonomy.classes == classes and not dataset.taxonomy.members:
+            return images
+        naming = replace(dataset.naming, taxonomy=self.taxonomy)
+        raw = dataset.table["raw_label"].iloc[images.rows.tolist()]
+        names = {name: naming.fold(name) if naming.is_known(name) else None for name in set(raw)}
+        labels = torch.tensor([-1 if names[name] is None else classes.index(names[name]) for name in raw])
+        kept = (labels >= 0).nonzero().flatten()
+        return replace(images.subset(kept), known_labels=labels[kept])
 
     def _pixels(self, dataset: CellDataset) -> torch.Tensor:
         return cached_pixels(

@@ -9,15 +9,14 @@ from torch import Tensor
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.cell_table import cell_names
 from cellda.evaluation.condition import Condition
-from cellda.evaluation.predictions import PROBABILITIES
-from cellda.taxonomy import CLASSES
+from cellda.evaluation.predictions import probability_columns
 from cellda.text import plain
 
 
 def prediction_table(
     dataset: CellDataset,
     rows: Sequence[int],
-    probabilities: Float[Tensor, "n 6"],
+    probabilities: Float[Tensor, "n k"],
     *,
     condition: Condition,
     draw: int,
@@ -30,13 +29,14 @@ def prediction_table(
     Args:
         dataset: The dataset whose cells were predicted.
         rows: `(N,)` rows of its table.
-        probabilities: `(N, 6)` class probabilities of these cells, in class order.
+        probabilities: `(N, classes)` class probabilities of these cells, in class order.
         condition: The condition of the run.
         draw: Number of the draw.
         seed: Seed of the source model.
         protocol: `"clean"` or `"paper"`.
         groups: Group of every row of the dataset's table.
     """
+    classes = dataset.taxonomy.classes
     table = pd.DataFrame(
         {
             **condition.columns(),
@@ -47,7 +47,7 @@ def prediction_table(
             "path": cell_names(dataset.table, rows),
             "group": [plain(groups[row]) for row in rows],
             "label": dataset.table["label"].iloc[list(rows)].to_numpy(),
-            "predicted": [CLASSES[index] for index in probabilities.argmax(1).tolist()],
+            "predicted": [classes[index] for index in probabilities.argmax(1).tolist()],
         }
     )
-    return table.assign(**dict(zip(PROBABILITIES, probabilities.numpy().T, strict=True)))
+    return table.assign(**dict(zip(probability_columns(classes), probabilities.numpy().T, strict=True)))

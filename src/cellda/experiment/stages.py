@@ -98,12 +98,17 @@ def fitted_normalizer(run: Run, spec: NormalizerSpec) -> Normalizer:
     return module
 
 
-def fresh_model(run: Run) -> CellClassifier:
-    """The model before any training: the backbone's own weights; embedding and head initialised with the recipe's seed."""
+def fresh_model(run: Run, classes: Sequence[str]) -> CellClassifier:
+    """The model before any training: the backbone's own weights; embedding and head initialised with the recipe's seed.
+
+    Args:
+        run: The run.
+        classes: The classes that it will tell apart.
+    """
     recipe = run.recipe
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        model = CellClassifier(recipe.backbone, recipe.normalizer, framing=recipe.framing)
+        model = CellClassifier(recipe.backbone, recipe.normalizer, classes, framing=recipe.framing)
     return model.with_normalizer(recipe.normalizer, normalizer_state(run, recipe.normalizer))
 
 
@@ -121,7 +126,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
 
     def make(folder: Path) -> None:
         clock = Clock()
-        model = fresh_model(run)
+        model = fresh_model(run, run.source_classes)
         whole = run.source_sets(model.normalizer)
         splits = source_splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
@@ -136,7 +141,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
                     seed=recipe.seed,
                     work=Work(Stage.TRAIN_SOURCE),
                     order=order_of(recipe.training.pooling, labels, names),
-                    objective=objective_of(recipe.training, labels, names),
+                    objective=objective_of(recipe.training, labels, names, run.sources[0].taxonomy),
                     checkpoints=folder / WORKING / "checkpoints",
                 )
 
@@ -215,11 +220,18 @@ def _measured(
     if Use.HELD_OUT_SOURCE in run.uses:
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
         splits = source_splits(run, sets)
-        held = (images.subset(rows) for images, (_, rows) in zip(sets, splits, strict=True))
-        measured[Use.HELD_OUT_SOURCE] = held_out(run.recipe, held)
+        held = (
+            run.in_target_classes(images.subset(rows), number)
+            for number, (images, (_, rows)) in enumerate(zip(sets, splits, strict=True))
+        )
+        measured[Use.HELD_OUT_SOURCE] = held_out(run.recipe, run.taxonomy.classes, held)
         # Cells that score trials must not be training cells of an adapter that uses the sources.
-        kept = (images.subset(rows) for images, (rows, _) in zip(context.source, splits, strict=False))
-        context = replace(context, source=tuple(kept))
+        if context.source:
+            kept = (
+                run.in_target_classes(images.subset(rows), number)
+                for number, (images, (rows, _)) in enumerate(zip(sets, splits, strict=True))
+            )
+            context = replace(context, source=tuple(kept))
     return measured, context
 
 
@@ -280,7 +292,8 @@ def _holdout(images: ImageSet, share: float, seed: int, name: str) -> tuple[list
 def _predicted(
     run: Run, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
 ) -> pd.DataFrame:
-    """Predictions of the held-out rows of a source."""
+    """Predictions of the held-out rows of a source whose class is known, not only a coarser type."""
+    rows = [row for row in rows if images.labels[row] < len(run.source_classes)]
     return prediction_table(
         run.sources[number],
         rows,

@@ -1,7 +1,9 @@
 """What a recipe states about the classes that can occur in the target (`Recipe.present`), held against the data."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cellda.adapters.base import Need
 from cellda.data.image_set import ImageSet, of_classes
@@ -9,39 +11,45 @@ from cellda.data.own_cells import OwnCells
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.recipe import Recipe
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies.base import Taxonomy
 from cellda.text import agreeing, counted
 
 
 def known(recipe: Recipe, names: Iterable[str]) -> tuple[str, ...]:
     """Those of some classes that can occur."""
-    return tuple(name for name in names if name in (recipe.present or CLASSES))
+    return tuple(name for name in names if recipe.present is None or name in recipe.present)
 
 
-def usable(recipe: Recipe, sources: Iterable[CellDataset]) -> int:
-    """Number of source cells that an adaptation may use: those of classes that can occur."""
-    return sum(
-        sum(source.class_counts().get(name, 0) for name in known(recipe, CLASSES)) for source in sources
-    )
+def usable(recipe: Recipe, taxonomy: Taxonomy, sources: Iterable[CellDataset]) -> int:
+    """Number of source cells that an adaptation may use: those of classes of the target that can occur."""
+    wanted = known(recipe, taxonomy.classes)
+    found = 0
+    for source in sources:
+        naming = replace(source.naming, taxonomy=taxonomy)
+        for name, count in Counter(source.table["raw_label"]).items():
+            if naming.is_known(name) and (naming.fold(name) or "") in wanted:
+                found += count
+    return found
 
 
 def contradicting(recipe: Recipe, target: CellDataset, rows: Sequence[int]) -> dict[str, int]:
     """Number of cells of each class that cannot occur by the statement, and does; without zeros."""
     labels = target.labels[list(rows)]
-    counts = {name: int((labels == number).sum()) for number, name in enumerate(CLASSES)}
+    counts = {name: int((labels == number).sum()) for number, name in enumerate(target.taxonomy.classes)}
     return {name: count for name, count in counts.items() if count and not known(recipe, [name])}
 
 
-def held_out(recipe: Recipe, sets: Iterable[ImageSet]) -> tuple[ImageSet, ...]:
+def held_out(recipe: Recipe, classes: Sequence[str], sets: Iterable[ImageSet]) -> tuple[ImageSet, ...]:
     """The held-out source cells of classes that can occur, on which a search may choose; without sources that hold none.
 
     Raises:
         ConfigurationError: If no source holds any.
     """
-    found = of_classes(sets, [CLASSES.index(name) for name in known(recipe, CLASSES)])
+    wanted = known(recipe, classes)
+    found = of_classes(sets, [classes.index(name) for name in wanted])
     if not found:
         raise ConfigurationError(
-            f"The held-out source cells, on which the search would choose, show none of {', '.join(known(recipe, CLASSES))} "
+            f"The held-out source cells, on which the search would choose, show none of {', '.join(wanted)} "
             "(present); choose another selector."
         )
     return found
@@ -69,16 +77,17 @@ def check_statement(
     Raises:
         ConfigurationError: If labelled cells do, or the adapter takes source images and there are none of these classes.
     """
-    if Need.SOURCE in recipe.adapter.needs and not usable(recipe, sources):
+    possible = ", ".join(known(recipe, target.taxonomy.classes))
+    if Need.SOURCE in recipe.adapter.needs and not usable(recipe, target.taxonomy, sources):
         raise ConfigurationError(
             f"The adapter '{recipe.adapter.name}' takes source images, but the sources show none of "
-            f"{', '.join(known(recipe, CLASSES))} (present); choose other sources, or another adapter."
+            f"{possible} (present); choose other sources, or another adapter."
         )
     wrong = contradicting(recipe, target, support) if used or isinstance(target, OwnCells) else {}
     if wrong:
         total = sum(wrong.values())
         raise ConfigurationError(
-            f"The recipe states that only {', '.join(known(recipe, CLASSES))} can occur (present), but "
+            f"The recipe states that only {possible} can occur (present), but "
             f"{counted(total, 'labelled cell(s) (is|are)')} of other classes in {target.full_name}: {in_words(wrong)}. Add "
             f"{agreeing(len(wrong), '(this class|these classes)')} to present, or leave the cells out of the target."
         )

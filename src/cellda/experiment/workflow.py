@@ -260,7 +260,10 @@ def adapted(
     with clock.stage("source"):
         source = source_model(prepared, trainer) if adapter.start is Start.SOURCE else None
 
-    model = fresh_model(prepared) if source is None else CellClassifier.load(source)
+    if source is None:
+        model = fresh_model(prepared, prepared.taxonomy.classes)
+    else:
+        model = CellClassifier.load(source).in_classes(prepared.taxonomy, prepared.seed)
     model = model.with_normalizer(normalizer, state)
     framed = framed_of(prepared).get(prepared.target.full_name)
     model.framing_spec = recipe.framing if framed is None else framed.framing
@@ -276,8 +279,13 @@ def adapted(
     own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in needs else None
     sources = () if own is None else prepared.source_sets(own)
     splits = source_splits(prepared, sources) if sources else []
-    held_out = tuple(images.subset(rows) for images, (_, rows) in zip(sources, splits, strict=True) if rows)
-    context = AdaptContext(trainer, prepared.seed, sources, held_out)
+    held_out = tuple(
+        prepared.in_target_classes(images.subset(rows), number)
+        for number, (images, (_, rows)) in enumerate(zip(sources, splits, strict=True))
+        if rows
+    )
+    told = tuple(prepared.in_target_classes(images, number) for number, images in enumerate(sources))
+    context = AdaptContext(trainer, prepared.seed, told, held_out)
     # Cells that score trials are not used by them.
     trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in prepared.uses else context
     with clock.stage("search"):

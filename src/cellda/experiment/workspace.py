@@ -1,6 +1,7 @@
 """The surroundings of runs: data, store and progress display."""
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account
 from cellda.runtime import progress as bars
 from cellda.runtime.store import Store
+from cellda.taxonomies.spec import PAPER, TaxonomySpec
 
 
 class Workspace:
@@ -33,14 +35,19 @@ class Workspace:
         self.progress = progress
         self._told: set[Account] = set()
 
-    def load(self, dataset: str | CellDataset, **options: Any) -> CellDataset:
-        """A dataset by name with its loader's options, or as it is if it is loaded.
+    def load(self, dataset: str | CellDataset, taxonomy: TaxonomySpec = PAPER, **options: Any) -> CellDataset:
+        """A dataset by name with its loader's options, or one that is loaded, in the classes of a taxonomy.
 
         Raises:
             ConfigurationError: If there is no folder for it.
             DataError: If the folder does not hold the dataset.
         """
-        return self.data.load(dataset, **options) if isinstance(dataset, str) else dataset
+        if isinstance(dataset, str):
+            return self.data.load(dataset, taxonomy, **options)
+        classes = taxonomy.build()
+        if classes.is_that_of(dataset.taxonomy):
+            return dataset
+        return dataset.under(replace(dataset.naming, taxonomy=classes))
 
     def tell(self, account: Account) -> None:
         """Print on standard error what was left out and assumed, once, if `progress` is on and there is anything to say."""

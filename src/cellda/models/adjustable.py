@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import Self
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from cellda.models.heads import create
 from cellda.models.heads.base import Head
 from cellda.models.heads.present import Present, check_narrower
+from cellda.models.heads.summed import Summed
 from cellda.models.second_view import SecondView
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
+from cellda.taxonomies.base import Taxonomy, sums
 
 
 class Adjustable(nn.Module):
@@ -57,6 +61,29 @@ class Adjustable(nn.Module):
         if set(names) < set(self.present or self.classes):
             kept = [number for number, name in enumerate(self.classes) if name in names]
             self.head = Present.around(self.head, kept)
+        return self
+
+    def in_classes(self, taxonomy: Taxonomy, seed: int) -> Self:
+        """Make this model answer in the classes of a taxonomy, and return it.
+
+        If its own classes are kinds of these, their probabilities are summed (`cellda.models.heads.summed`). Otherwise it
+        gets a new head, which is untrained: encoder and embedding stay.
+
+        Args:
+            taxonomy: The classes.
+            seed: Seed of a new head.
+        """
+        if taxonomy.classes == self.classes:
+            return self
+        parts = sums(taxonomy, self.classes)
+        if parts is not None:
+            self.head = Summed.around(self.head, parts)
+        else:
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                head = create("mlp", self.head.width, len(taxonomy.classes))
+            self.head = head.to(self.mean.device).eval()
+        self.classes, self.second_view = taxonomy.classes, None
         return self
 
     def judged(

@@ -32,7 +32,7 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.device import plan_for
 from cellda.runtime.given import path_of
 from cellda.runtime.memory import keep_freed_memory
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies import DEFAULT, create
 from cellda.text import counted
 
 
@@ -44,7 +44,7 @@ class CellClassifier(Adjustable):
     Args:
         backbone: The encoder, its weights and the input size.
         normalizer: The stain normalizer of the images that this model is used on.
-        classes: Class names in index order.
+        classes: Class names in index order; by default those of the paper.
         weights: Overrides `backbone.weights`; `"none"` if a state dict is loaded afterwards.
         framing: The part of raw images that `predict` passes to the network; by default the whole image.
 
@@ -65,14 +65,14 @@ class CellClassifier(Adjustable):
         self,
         backbone: Backbone,
         normalizer: NormalizerSpec,
-        classes: Sequence[str] = CLASSES,
+        classes: Sequence[str] | None = None,
         *,
         weights: str | None = None,
         framing: FramingSpec | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.classes = tuple(classes)
+        self.classes = tuple(create(DEFAULT).classes if classes is None else classes)
         self.encoder = build_encoder(backbone, weights=weights)
         self._pairs: Pairs | None = None  # found on first use
         self.embedding = nn.Linear(encoder_width(self.encoder), backbone.embedding)

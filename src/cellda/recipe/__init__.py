@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from cellda import adapters
 from cellda.adapters.base import Adapter
@@ -24,6 +31,8 @@ from cellda.runtime.given import path_of
 from cellda.runtime.store import digest
 from cellda.selection.settings import Search
 from cellda.source_models.spec import SourceModel
+from cellda.taxonomies.spec import PAPER as PAPER_CLASSES
+from cellda.taxonomies.spec import TaxonomySpec
 from cellda.training.settings import SourceTraining
 
 if TYPE_CHECKING:
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
     from cellda.runtime.store import Store
 
 
-PLUGINS = frozenset({"normalizer", "target_normalizer", "framing", "adapter"})
+PLUGINS = frozenset({"taxonomy", "normalizer", "target_normalizer", "framing", "adapter"})
 """Fields that hold a plug-in: a mapping that has a name replaces the plug-in and all its options."""
 
 
@@ -65,6 +74,9 @@ class Recipe(Settings):
     `adapter="adabn+lp_ft"`).
 
     Attributes:
+        taxonomy: The classes that cells of the target are told apart as, by name (`cellda list taxonomies`) or with options;
+            `"own"` takes the target's labels as they are. Labels of sources fold into the same classes, unless
+            `training.taxonomy` says otherwise.
         source_model: A trained source model, by name (`cellda list models`) or path; None trains one on `sources`. It decides
             `backbone`, `normalizer` and `framing`, which need not be given and cannot differ; `training` is not used.
         sources: Datasets that the source model is trained on; empty with a trained one.
@@ -78,7 +90,7 @@ class Recipe(Settings):
         pool: Where adapters that need unlabelled images get them: `"query"`, the same images that are predicted
             (transductive), or `"disjoint"`, half of their groups, while the other half is predicted (inductive).
         present: The classes that can occur in the target, at least two, where that is known ("these slides show neutrophils
-            and lymphocytes"); None for all six. The others have probability 0 in every prediction, and play no part in the
+            and lymphocytes"); None for all. The others have probability 0 in every prediction, and play no part in the
             adaptation. Source training does not depend on it. It counts as knowledge of the target, and is recorded.
         search: Hyper-parameter search inside the support set; None uses the adapter's own values.
         twins: What is done with an image that a dataset holds under several classes: `"refuse"` to run, `"keep"` all copies,
@@ -93,6 +105,7 @@ class Recipe(Settings):
             nearest names.
     """
 
+    taxonomy: TaxonomySpec = PAPER_CLASSES
     source_model: SourceModel | None = None
     sources: tuple[Source, ...] = Field(default_factory=_sources)
     normalizer: NormalizerSpec = Field(default_factory=_decided("normalizer", "reinhard"))
@@ -130,6 +143,16 @@ class Recipe(Settings):
         if twice:
             raise ConfigurationError(f"Sources are listed twice: {', '.join(twice)}; list each once.")
         return sources
+
+    @field_validator("present")
+    @classmethod
+    def _classes(cls, present: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        """The classes that can occur in class order; None if these are all. Own classes are only known with the labels."""
+        taxonomy = info.data.get("taxonomy")
+        if present is None or taxonomy is None:
+            return present
+        classes = taxonomy.build()
+        return present if classes.open else classes.statement(present)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -170,6 +193,12 @@ class Recipe(Settings):
     def used_target_normalizer(self) -> NormalizerSpec:
         """The target's normalizer, or the sources' if none is given."""
         return self.target_normalizer or self.normalizer
+
+    @property
+    def source_taxonomy(self) -> TaxonomySpec:
+        """The classes of the sources: those that `training.taxonomy` names, else the target's, unless these are its own."""
+        stated = self.training.taxonomy
+        return stated or (PAPER_CLASSES if self.taxonomy.build().open else self.taxonomy)
 
     @property
     def digest(self) -> str:

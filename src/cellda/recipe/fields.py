@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import BeforeValidator
 
 from cellda.adapters.base import Adapter
 from cellda.data.spec import FewShot, Protocol, Twins
@@ -14,7 +14,7 @@ from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.selection.settings import Search
 from cellda.source_models.spec import SourceModel
-from cellda.taxonomy import statement
+from cellda.taxonomies.spec import TaxonomySpec
 from cellda.training.settings import SourceTraining
 
 Options = Mapping[str, Any]
@@ -26,17 +26,14 @@ def _split(given: Any) -> Any:
     return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
 
 
-def _ordered(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if names is None else statement(names)
-
-
-PresentClasses = Annotated[tuple[str, ...] | None, BeforeValidator(_split), AfterValidator(_ordered)]
-"""Names of the classes that can occur, in class order; None for all of them."""
+PresentClasses = Annotated[tuple[str, ...] | None, BeforeValidator(_split)]
+"""Names of the classes that can occur; None for all of them."""
 
 
 class RecipeFields(TypedDict, total=False):
     """The accepted types of each field of a recipe, for type checkers and completion; `Recipe` documents the fields."""
 
+    taxonomy: str | Options | TaxonomySpec
     source_model: str | Path | Options | SourceModel | None
     sources: str | Options | Source | Sequence[str | Options | Source]
     normalizer: str | Options | NormalizerSpec

@@ -15,15 +15,9 @@ from cellda.evaluation.compare import across_draws
 from cellda.evaluation.predictions import single
 from cellda.runtime.given import path_of
 from cellda.runtime.place import written
-from cellda.taxonomy import CLASSES
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
 """Eight colours that colour-blind readers can tell apart (Okabe and Ito 2008)."""
-
-CLASS_COLOURS = dict(
-    zip(CLASSES, ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"), strict=True)
-)
-"""A colour of `PALETTE` for each class, the same in every figure; without yellow, which is hard to see on white."""
 
 
 def condition_bars(scores: pd.DataFrame, measure: str = "accuracy") -> Figure:

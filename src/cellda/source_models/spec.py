@@ -12,7 +12,6 @@ from cellda.plugins.settings import Settings
 from cellda.source_models import registry
 from cellda.source_models.cards import Card
 from cellda.source_models.folders import CARD
-from cellda.taxonomy import CLASSES
 
 if TYPE_CHECKING:
     from cellda.models.description import Description
@@ -50,11 +49,6 @@ class SourceModel(Settings):
         """The model is the stated one, and one that adapters can start from."""
         self.check_unchanged()
         described = self.description
-        if described.classes != CLASSES:
-            raise ConfigurationError(
-                f"the model '{self.name}' has other classes ({', '.join(described.classes)}) than {', '.join(CLASSES)}; it "
-                "can predict, but not be adapted."
-            )
         if described.own_head["name"] != HEAD or described.symmetric:
             raise ConfigurationError(
                 f"the model '{self.name}' was adapted already (its head is '{described.own_head['name']}'"
@@ -127,8 +121,10 @@ class SourceModel(Settings):
 
     def ruled_out(self, present: tuple[str, ...] | None) -> list[str]:
         """What a recipe says otherwise than the model of the classes that can occur, which it may only narrow."""
-        left = self.description.present or CLASSES
-        wider = [name for name in present or CLASSES if name not in left]
+        left = self.description.present
+        if left is None:
+            return []
+        wider = [name for name in present or self.description.classes if name not in left]
         return [
             f"present holds {', '.join(wider)}, but the source model '{self.name}' was made for images that show only "
             f"{', '.join(left)}, and can be narrowed, not widened"

@@ -14,9 +14,10 @@ from cellda.plugins.registry import Registry
 if TYPE_CHECKING:
     from cellda.taxonomies.base import Taxonomy
 
-registry: "Registry[Taxonomy]" = Registry(
-    "taxonomy", "cellda.taxonomies", "cellda.taxonomies.base:Taxonomy"
-)
+DEFAULT = "paper6"
+"""The taxonomy of the paper."""
+
+registry: "Registry[Taxonomy]" = Registry("taxonomy", "cellda.taxonomies", "cellda.taxonomies.base:Taxonomy")
 register = registry.register
 names = registry.names
 get = registry.get

@@ -1,7 +1,7 @@
 """Cell types, finest first known, each with the type that it is a kind of; and their published names.
 
-A taxonomy (`cellda.taxonomies`) chooses some of these types as classes. A cell belongs to the class that its own type is, or is
-a kind of; cells of other types are left out.
+A taxonomy (`cellda.taxonomies`) chooses some of these types as classes. A cell belongs to the class that its own type is, or
+is a kind of; cells of other types are left out.
 """
 
 from typing import NamedTuple
@@ -85,8 +85,9 @@ CELL_TYPES: dict[str, CellType] = {
     "segmented neutrophil": CellType(
         "neutrophil",
         (
-            "NGS", "SNE", "seg", "segmented", "segmented neutrophil", "neutrophil segmented", "seg neutrophil", "neutrophil seg",
-            "hypersegmented neutrophil", "PMN", "polymorphonuclear neutrophil", "polymorphonuclear leukocyte",
+            "NGS", "SNE", "seg", "segmented", "segmented neutrophil", "neutrophil segmented",
+            "seg neutrophil", "neutrophil seg", "hypersegmented neutrophil", "PMN", "polymorphonuclear neutrophil",
+            "polymorphonuclear leukocyte",
         ),
     ),
     "blast": CellType(None, ("BLA", "blast", "blast cell")),
@@ -116,10 +117,11 @@ CELL_TYPES: dict[str, CellType] = {
     "red blood cell": CellType(None, ("RBC", "red blood cell", "red cell", "erythrocyte", "reticulocyte")),
     "smudge cell": CellType(None, ("KSC", "smudge cell", "smudge", "basket cell")),
     "artefact": CellType(None, ("ART", "artefact", "artifact", "background", "debris")),
+    "other cell": CellType(None, ("OTH", "other", "other cell")),
     "unidentified cell": CellType(
         None,
         (
-            "NIF", "not identifiable", "unidentified", "unknown", "OTH", "other", "other cell", "mixt", "mixed", "unclear",
+            "NIF", "not identifiable", "unidentified", "unknown", "mixt", "mixed", "unclear",
         ),
     ),
 }  # fmt: skip
@@ -157,6 +159,7 @@ TRANSLATED: dict[str, tuple[str, ...]] = {
     "metamyelocyte": ("Metamyelozyt", "Metamyelozyten", "metamielocito"),
     "platelet": ("Thrombozyt", "Thrombozyten", "plaquette", "plaqueta"),
     "red blood cell": ("Erythrozyt", "Erythrozyten", "eritrocito"),
-    "unidentified cell": ("unklar", "unbekannt", "inconnu", "desconocido", "sonstige", "autre", "otro"),
+    "other cell": ("sonstige", "autre", "otro"),
+    "unidentified cell": ("unklar", "unbekannt", "inconnu", "desconocido"),
 }  # fmt: skip
 """Names in German, French and Spanish by the type."""

@@ -3,10 +3,12 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Self
 
 from cellda.errors import UnknownNameError
-from cellda.taxonomies.cell_types import CELL_TYPES, TRANSLATED
+from cellda.taxonomies.cell_types import CELL_TYPES, TRANSLATED, CellType
 from cellda.text import shortened
 
 SUGGESTED = 50
@@ -19,65 +21,82 @@ def key_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", plain.lower())
 
 
-_ENGLISH: dict[str, tuple[str, str]] = {
-    key_of(name): (name, kind) for kind, known in CELL_TYPES.items() for name in known.names
-}
-"""Key -> (the name as written there, its type)."""
-
-_KNOWN = {key_of(name): (name, kind) for kind, names in TRANSLATED.items() for name in names} | _ENGLISH
-"""The same for all names."""
-
-
-def cell_type(raw_label: str) -> str:
-    """The type of cell that a published name means; case, separators and plural do not matter.
+class Names:
+    """The published names of types of cells; case, separators and plural do not matter.
 
     Args:
-        raw_label: A folder, column or glossary name: `"NGB"`, `"Band_Neutrophils"`, `"seg"`, `"normoblast"`.
-
-    Raises:
-        UnknownNameError: If the name is unknown; the message suggests the nearest known ones.
-
-    >>> cell_type("Band_Neutrophils"), cell_type("PMO")
-    ('band neutrophil', 'promyelocyte')
+        types: The types by name, each with its published names in English.
     """
-    known = _known(raw_label)
-    if known is None:
-        raise UnknownNameError(_refusal(raw_label))
-    return known
 
+    def __init__(self, types: Mapping[str, CellType]) -> None:
+        self.types = types
+        self._english = {
+            key_of(name): (name, kind) for kind, known in types.items() for name in (*known.names, kind)
+        }
+        other = {
+            key_of(name): (name, kind)
+            for kind, names in TRANSLATED.items()
+            if kind in types
+            for name in names
+        }
+        self._known = other | self._english
 
-def is_known(name: str) -> bool:
-    """Whether a name means a type of cell."""
-    return _known(name) is not None
+    @classmethod
+    @cache
+    def usual(cls) -> Self:
+        """The names of `CELL_TYPES`."""
+        return cls(CELL_TYPES)
 
+    def type_of(self, raw_label: str) -> str:
+        """The type of cell that a published name means.
 
-def unknown_names(raw_labels: Iterable[str]) -> dict[str, str]:
-    """Those of `raw_labels` that `cell_type` refuses, each with its error message.
+        Args:
+            raw_label: A folder, column or glossary name: `"NGB"`, `"Band_Neutrophils"`, `"seg"`, `"normoblast"`.
 
-    Near names are suggested for the first `SUGGESTED` alone: comparing a name with all known ones takes a millisecond.
-    """
-    unknown = [name for name in dict.fromkeys(raw_labels) if _known(name) is None]
-    return {name: _refusal(name, suggest=place < SUGGESTED) for place, name in enumerate(unknown)}
+        Raises:
+            UnknownNameError: If the name is unknown; the message suggests the nearest known ones.
 
+        >>> Names.usual().type_of("Band_Neutrophils"), Names.usual().type_of("PMO")
+        ('band neutrophil', 'promyelocyte')
+        """
+        known = self._find(raw_label)
+        if known is None:
+            raise UnknownNameError(self._refusal(raw_label))
+        return known
 
-def _known(name: str) -> str | None:
-    """The type of a name, also of a plural and with or without "cell"; None if it is unknown."""
-    key = key_of(name)
-    singular = key.removesuffix("s")
-    candidates = (key, singular, f"{singular}cell", singular.removesuffix("cell"))
-    return next((_KNOWN[candidate][1] for candidate in candidates if candidate in _KNOWN), None)
+    def knows(self, name: str) -> bool:
+        """Whether a name means a type of cell."""
+        return self._find(name) is not None
 
+    def unknown(self, raw_labels: Iterable[str]) -> dict[str, str]:
+        """Those of some names that `type_of` refuses, each with its error message.
 
-def _refusal(raw_label: str, *, suggest: bool = True) -> str:
-    shown = shortened(raw_label, 80)
-    return f"'{shown}' is not a known cell type" + (f"; {_near(key_of(shown))}" if suggest else ".")
+        Near names are suggested for the first `SUGGESTED` alone: comparing a name with all known ones takes a millisecond.
+        """
+        unknown = [name for name in dict.fromkeys(raw_labels) if self._find(name) is None]
+        return {name: self._refusal(name, suggest=place < SUGGESTED) for place, name in enumerate(unknown)}
 
+    def near(self, name: str) -> list[str]:
+        """The known names nearest to one, at most three; none if nothing is near."""
+        close = difflib.get_close_matches(key_of(name), self._english, n=3, cutoff=0.6)
+        return [self._english[hit][0] for hit in close]
 
-def _near(key: str) -> str:
-    close = difflib.get_close_matches(key, _ENGLISH, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(repr(_KNOWN[hit][0]) for hit in close)}?"
-    return (
-        "known names are those of white blood cells and their stages, the glossary's abbreviations, and 'other' for cells to "
-        "leave out."
-    )
+    def _find(self, name: str) -> str | None:
+        """The type of a name, also of a plural and with or without "cell"; None if it is unknown."""
+        key = key_of(name)
+        singular = key.removesuffix("s")
+        candidates = (key, singular, f"{singular}cell", singular.removesuffix("cell"))
+        return next((self._known[one][1] for one in candidates if one in self._known), None)
+
+    def _refusal(self, raw_label: str, *, suggest: bool = True) -> str:
+        shown = shortened(raw_label, 80)
+        said = f"'{shown}' is not a known cell type"
+        if not suggest:
+            return f"{said}."
+        near = self.near(shown)
+        if near:
+            return f"{said}; did you mean {' or '.join(map(repr, near))}?"
+        return (
+            f"{said}; known names are those of white blood cells and their stages, the glossary's abbreviations, and 'other' "
+            "for cells to leave out."
+        )

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from cellda.data.image_set import ImageSet
 from cellda.imaging.augment import random_degrade, random_dihedral, random_stain, random_zoom
-from cellda.taxonomy import UNLABELLED
+from cellda.taxonomies.base import UNLABELLED
 
 Batch = tuple[Tensor, Tensor, tuple[int, ...]]
 """Inputs, class indices (`UNLABELLED` where there is none), and the index of the set each input comes from (plain

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from cellda.errors import ConfigurationError
 from cellda.models.heads.base import ABSENT
-from cellda.taxonomy import CLASSES, UNLABELLED
+from cellda.taxonomies.base import UNLABELLED, Taxonomy
 from cellda.training.settings import SourceTraining
 
 
@@ -115,50 +115,72 @@ class CrossEntropy:
         """Nothing."""
 
 
-class WithinSources(CrossEntropy):
-    """Cross-entropy in which each image is compared only among the classes that its source holds.
+class OverTree(CrossEntropy):
+    """Cross-entropy in which an image may be labelled more coarsely than the classes, and compared among some of them only.
 
-    Where sources hold different classes, the look of a source tells much about the class, and plain cross-entropy learns it:
-    an image that looks like a source of two classes becomes one of the two. Here a source says nothing about classes that it
-    does not hold, so only what separates the classes within a source is learned.
+    An image that is only known to be a neutrophil teaches that it is a band or a segmented one: `-log sum_{k in K} p_k` over
+    the classes `K` that are kinds of its type, the marginal likelihood of the label. Of an image whose class is known this
+    is the usual loss. Where sources hold different classes, the look of a source tells much about the class, and plain
+    cross-entropy learns it: an image that looks like a source of two classes becomes one of the two. With `held`, a source
+    says nothing about classes that it does not hold, so only what separates the classes within a source is learned.
 
     Args:
-        held: `(sources, classes)` true where a source holds a class.
-        label_smoothing: Probability mass spread over the classes of the source.
+        kinds: `(labels, classes)` true where a label may be a class: each class itself, then the coarser types.
+        held: `(sources, classes)` true where a source holds a class; None compares all images among all classes.
+        label_smoothing: Probability mass spread over the classes that an image is compared among.
     """
 
-    def __init__(self, held: Bool[Tensor, "s c"], label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, kinds: Bool[Tensor, "l c"], held: Bool[Tensor, "s c"] | None, label_smoothing: float = 0.0
+    ) -> None:
         super().__init__(label_smoothing)
+        self.kinds = kinds
         self.held = held
 
     def loss(self, module: nn.Module, step: Step) -> Float[Tensor, ""]:
         """The mean over the examples, which all have labels."""
         logits: Tensor = module(step.inputs)
-        held = self.held.to(logits.device)[list(step.parts)]
-        return self.of(logits.masked_fill(~held, ABSENT), step.labels)
+        if self.held is not None:
+            logits = logits.masked_fill(~self.held.to(logits.device)[list(step.parts)], ABSENT)
+        if (step.labels < logits.shape[1]).all():
+            return self.of(logits, step.labels)
+        logs = logits.log_softmax(1)
+        fit = -logs.masked_fill(~self.kinds.to(logits.device)[step.labels], -torch.inf).logsumexp(1).mean()
+        compared = logits != ABSENT
+        spread = -(logs.masked_fill(~compared, 0).sum(1) / compared.sum(1)).mean()
+        return (1 - self.label_smoothing) * fit + self.label_smoothing * spread
 
 
 def objective_of(
-    settings: SourceTraining, labels: Sequence[Int[Tensor, " n"]], names: Sequence[str]
+    settings: SourceTraining, labels: Sequence[Int[Tensor, " n"]], names: Sequence[str], taxonomy: Taxonomy
 ) -> CrossEntropy:
     """What source training minimises.
 
     Args:
         settings: Says how labels are smoothed and among which classes images are compared.
-        labels: Class indices of the training images of each source.
+        labels: Class indices of the training images of each source; those of coarser types follow (`CellDataset.with_coarse`).
         names: Names of the sources, for messages.
+        taxonomy: The classes.
 
     Raises:
         ConfigurationError: If a source holds a single class, so that nothing in it could be compared.
     """
-    match settings.compared:
-        case "all":
-            return CrossEntropy(settings.label_smoothing)
-        case "own":
-            held = torch.stack([own.bincount(minlength=len(CLASSES)) > 0 for own in labels])
-            if single := [name for name, own in zip(names, held, strict=True) if own.sum() < 2]:
-                raise ConfigurationError(
-                    f"With training.compared='own', a source needs at least two classes, and {', '.join(single)} has one: "
-                    "leave it out, or set training.compared='all'."
-                )
-            return WithinSources(held, settings.label_smoothing)
+    kinds = torch.eye(len(taxonomy.classes), dtype=torch.bool)
+    for own in taxonomy.members.values():
+        row = torch.zeros(1, len(kinds[0]), dtype=torch.bool)
+        row[0, list(own)] = True
+        kinds = torch.cat([kinds, row])
+    if settings.compared == "all":
+        coarse = any(bool((own >= len(taxonomy.classes)).any()) for own in labels)
+        return (
+            OverTree(kinds, None, settings.label_smoothing)
+            if coarse
+            else CrossEntropy(settings.label_smoothing)
+        )
+    held = torch.stack([kinds[own].any(0) for own in labels])
+    if single := [name for name, own in zip(names, held, strict=True) if own.sum() < 2]:
+        raise ConfigurationError(
+            f"With training.compared='own', a source needs at least two classes, and {', '.join(single)} has one: "
+            "leave it out, or set training.compared='all'."
+        )
+    return OverTree(kinds, held, settings.label_smoothing)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from cellda.plugins.settings import Settings
+from cellda.taxonomies.spec import TaxonomySpec
 
 
 class Training(Settings):
@@ -41,6 +42,9 @@ class SourceTraining(Training):
     (`benchmarks/studies/defaults.py`).
 
     Attributes:
+        taxonomy: The classes that the source model tells apart; None takes the recipe's (`Recipe.source_taxonomy`). With finer
+            ones, such as `"wbc13"`, cells that are labelled more coarsely still teach, and the model answers in the recipe's
+            classes by sums (`cellda.models.heads.summed`).
         pooling: How several sources are mixed. `"equal"` (the paper's): in equal parts in every batch, the largest seen
             once in an epoch. `"root"`: every class of every source by the square root of its number of cells, as many in
             an epoch as there are (`cellda.training.batches.Pool`).
@@ -59,6 +63,7 @@ class SourceTraining(Training):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     one_cycle: bool = True
     bn: Literal["train", "frozen"] = "frozen"
+    taxonomy: TaxonomySpec | None = None
     pooling: Literal["equal", "root"] = "equal"
     compared: Literal["all", "own"] = "all"
     holdout: float = Field(default=0.2, ge=0, le=0.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cellda.text import agreeing, counted, shown
 
-OUTSIDE = "cell(s) of none of the six classes"
+OUTSIDE = "cell(s) of none of the classes"
 """Why a cell with a known label is left out."""
 
 COPIES = "copies of images under different classes (twins='drop')"

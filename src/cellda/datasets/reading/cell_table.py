@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from cellda.datasets.reading.decode import Box
+from cellda.datasets.reading.naming import Naming
 from cellda.errors import DataError
-from cellda.taxonomy import CLASSES, fold, unknown_names
 from cellda.text import agreeing, counted, plain
 
 COLUMNS = ("path", "label", "raw_label", "group", "box")
@@ -20,35 +20,42 @@ def cell_table(
     groups: Sequence[str | None] | None = None,
     boxes: Sequence[Box | None] | None = None,
 ) -> pd.DataFrame:
-    """A table with `COLUMNS`, its labels mapped from the published names.
+    """A table with `COLUMNS`; the dataset's taxonomy gives its labels afterwards, by the published names (`folded`).
 
     Args:
         paths: Path of each cell's image, relative to the dataset's folder, "/" as separator.
         raw_labels: Published name of each cell's class.
         groups: Photograph, smear or patient of each cell, or None.
         boxes: Crop box of each cell, or None.
-
-    Raises:
-        DataError: If the taxonomy does not know published names; the message lists them all.
     """
-    problems = unknown_names(raw_labels)
-    if problems:
-        raise DataError(
-            f"{counted(len(problems), 'class name(s) (is|are)')} unknown; rename {agreeing(len(problems), '(it|them)')} "
-            "to a known cell type.",
-            list(problems.values()),
-        )
-    classes = {raw_label: fold(raw_label) for raw_label in set(raw_labels)}
     nothing = [None] * len(paths)
     return _frame(
         {
             "path": paths,
-            "label": [classes[raw_label] for raw_label in raw_labels],
+            "label": nothing,
             "raw_label": raw_labels,
             "group": nothing if groups is None else groups,
             "box": nothing if boxes is None else boxes,
         }
     )
+
+
+def folded(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
+    """A table with the labels that its published names have in a taxonomy.
+
+    Raises:
+        DataError: If the taxonomy does not know published names; the message lists them all.
+    """
+    problems = naming.unknown(table["raw_label"])
+    if problems:
+        raise DataError(
+            f"{counted(len(problems), 'class name(s) (is|are)')} unknown; rename {agreeing(len(problems), '(it|them)')} "
+            "to a known cell type, or say in a mapping what (it is|they are).",
+            list(problems.values()),
+        )
+    classes = {raw_label: naming.fold(raw_label) for raw_label in set(table["raw_label"])}
+    labels = [classes[raw_label] for raw_label in table["raw_label"]]
+    return table.assign(label=pd.Series(labels, index=table.index, dtype=object))
 
 
 def cell_names(table: pd.DataFrame, rows: Sequence[int]) -> list[str]:
@@ -69,7 +76,7 @@ def checked(table: pd.DataFrame, owner: str) -> pd.DataFrame:
     """The table in canonical form: `COLUMNS`, nulls as None, boxes as tuples of ints.
 
     Args:
-        table: What a dataset's `_index` returned; `label` is null if a cell is known but left out.
+        table: What a dataset's `_index` returned.
         owner: The name of the dataset in messages.
 
     Raises:
@@ -97,9 +104,9 @@ def checked(table: pd.DataFrame, owner: str) -> pd.DataFrame:
         ]
         problems += [f"row {row}: {name} is {columns[name][row]!r}, not a text" for row in wrong]
     problems += [
-        f"row {row}: label '{label}' is none of {', '.join(CLASSES)}"
+        f"row {row}: label is '{label}'; leave it empty, as the taxonomy decides it by raw_label"
         for row, label in enumerate(columns["label"])
-        if isinstance(label, str) and label not in CLASSES
+        if isinstance(label, str) and label
     ]
     for row, box in enumerate(columns["box"]):
         if box is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cellda.datasets.reading.layout import subfolders
 from cellda.datasets.reading.names import is_container, is_split
-from cellda.taxonomy import fold, is_known, names_a_class, unknown_names
+from cellda.datasets.reading.naming import Naming
 
 LEVELS = ("one level", "two levels", "three levels", "four levels", "five levels")
 """How far down classes are searched, in words."""
@@ -14,17 +14,19 @@ LEVELS = ("one level", "two levels", "three levels", "four levels", "five levels
 _WIDEST = 500
 
 
-def above_classes(root: Path, names: Sequence[str]) -> list[str]:
+def above_classes(root: Path, names: Sequence[str], naming: Naming) -> list[str]:
     """Those of the folders in `root` that are not classes, and hold folders of classes."""
-    unknown = unknown_names(names)
-    return [name for name in names if name in unknown and any(map(names_a_class, subfolders(root / name)))]
+    unknown = naming.unknown(names)
+    return [
+        name for name in names if name in unknown and any(map(naming.names_a_class, subfolders(root / name)))
+    ]
 
 
-def further_down(root: Path, names: Sequence[str]) -> str:
+def further_down(root: Path, names: Sequence[str], naming: Naming) -> str:
     """Where the classes lie if they lie further down than the folders `names` in `root`, and what to write; "" if not."""
     level = list(names)
     for depth in LEVELS:
-        found = _to_write(root, above_classes(root, level))
+        found = _to_write(root, above_classes(root, level, naming))
         if found:
             return f"the classes lie {depth} down: write {' or '.join(f'folder={root / name}' for name in found[:3])}"
         level = [f"{name}/{below}" for name in level for below in subfolders(root / name)][:_WIDEST]
@@ -47,11 +49,16 @@ def _to_write(root: Path, holding: Sequence[str]) -> list[str]:
     return found
 
 
-def without_group(name: str, label: str) -> bool:
+def without_group(name: str, label: str, naming: Naming) -> bool:
     """Whether a folder inside that of a class is not one of a patient: `train`, `images`, or a finer stage of the class."""
-    return is_split(name) or is_container(name) or (is_known(name) and fold(name) == fold(label))
+    return (
+        is_split(name)
+        or is_container(name)
+        or (naming.is_known(name) and naming.fold(name) == naming.fold(label))
+    )
 
 
-def is_astray(name: str, label: str) -> bool:
-    """Whether a folder inside that of one of the six classes has the name of other cells."""
-    return is_known(name) and fold(label) is not None and fold(name) != fold(label)
+def is_astray(name: str, label: str, naming: Naming) -> bool:
+    """Whether a folder inside that of one of the classes has the name of other cells."""
+    own = naming.fold(label)
+    return own is not None and naming.is_known(name) and naming.fold(name) != own

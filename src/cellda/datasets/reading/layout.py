@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cellda.datasets.reading.names import is_archive, is_image, is_system_folder, natural
 from cellda.errors import DataError
-from cellda.taxonomy import names_a_class
+from cellda.taxonomies import DEFAULT, create
 from cellda.text import shown
 
 NESTING = 32
@@ -203,6 +203,7 @@ def class_images(root: Path, folders: Iterable[str]) -> tuple[list[str], list[st
 
 def _astray(root: Path, folders: Sequence[str]) -> list[str]:
     """Problems of the folders next to the class folders: cells in them would be ignored silently."""
+    usual = create(DEFAULT)
     expected: dict[str, dict[str, None]] = {}
     for folder in folders:
         parts = folder.split("/")
@@ -215,7 +216,7 @@ def _astray(root: Path, folders: Sequence[str]) -> list[str]:
         known = {name.casefold() for name in names}
         if above and place.is_dir() and not known & {name.casefold() for name in found}:
             problems.append(f"{place} holds none of {', '.join(names)}; in it: {contents(place)}")
-        others = [name for name in found if name.casefold() not in known and names_a_class(name)]
+        others = [name for name in found if name.casefold() not in known and usual.names_a_class(name)]
         problems += [f"{place / name} is not one of {', '.join(names)}" for name in others]
     return problems
 

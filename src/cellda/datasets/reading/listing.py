@@ -12,10 +12,10 @@ from cellda.datasets.reading.box import SIDES, box_of, side_of
 from cellda.datasets.reading.columns import columns_of
 from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.groups import each_its_own, grouping
+from cellda.datasets.reading.naming import Naming
 from cellda.datasets.reading.sheet import Sheet, read_sheet
 from cellda.datasets.reading.workbook import UNSEEN
 from cellda.errors import DataError
-from cellda.taxonomy import unknown_names
 from cellda.text import agreeing, counted, shortened
 
 COLUMNS = ("path", "label", "group", *SIDES)
@@ -131,15 +131,17 @@ class Listing:
 
     Args:
         folder: The folder that paths are relative to.
+        naming: What the labels mean.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, naming: Naming) -> None:
         self.paths: list[str] = []
         self.raw_labels: list[str] = []
         self.groups: list[str | None] = []
         self.boxes: list[Box | None] = []
         self.rounded = self.commas = 0
         self._folder = folder
+        self._naming = naming
         self._where: list[str] = []
         self._found: list[_Problem] = []
         self._first: dict[tuple[str, Box | None], int] = {}
@@ -232,7 +234,7 @@ class Listing:
         for where, label in zip(self._where, self.raw_labels, strict=True):
             if label:
                 rows[label].append(where)
-        unknown = unknown_names(rows)
+        unknown = self._naming.unknown(rows)
         if len(unknown) > UNKNOWN:
             examples = ", ".join(f"'{shortened(label, 40)}'" for label in [*unknown][:5])
             return [

@@ -169,11 +169,14 @@ GRAMMAR: tuple[Callable[[Draws], Cells], ...] = (
     monocyte,
     neutrophil,
 )
-"""One function per class, in class order."""
+"""One function per kind, in their order."""
+
+KINDS = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
+"""The types of cells that are rendered, whatever the classes are that they are told apart as."""
 
 
 def draw_cells(labels: Tensor, draws: Draws) -> Cells:
-    """Parameters of cells of the classes `labels` `(B,)` (indices into `cellda.taxonomy.CLASSES`)."""
+    """Parameters of cells of the kinds `labels` `(B,)` (indices into `KINDS`)."""
     parts: list[tuple[Tensor, Cells]] = []
     for label in sorted(set(labels.tolist())):
         rows = (labels == label).nonzero()[:, 0]

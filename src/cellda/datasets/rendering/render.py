@@ -22,7 +22,7 @@ class CellKey(NamedTuple):
     """What an image depends on, in addition to its domain and size.
 
     Attributes:
-        label: Class index, 0..5.
+        label: Index of its kind (`cellda.datasets.rendering.grammar.KINDS`).
         number: Number of the cell in its class.
         stream: Any text that distinguishes series of cells, such as seed and domain.
     """

@@ -13,13 +13,13 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.average_curves import AverageCurve, average_curves
 from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.metrics import average
-from cellda.evaluation.predictions import single
+from cellda.evaluation.predictions import classes_of, single
 from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
-from cellda.reporting.figures import CLASS_COLOURS, PALETTE, blank_figure, plain_axes
+from cellda.reporting.figures import PALETTE, blank_figure, plain_axes
 from cellda.reporting.paper import published
 from cellda.reporting.paper.tables import of_condition
 from cellda.reporting.tables.conditions import distinct, scores, words
-from cellda.taxonomy import CLASSES
+from cellda.taxonomies.colours import palette
 
 LINES = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#777777")
 """Colours of the lines of targets: `PALETTE` with grey instead of yellow, which is hard to see on white."""
@@ -117,11 +117,13 @@ def precision_recall_per_class(predictions: pd.DataFrame, condition: str) -> Fig
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
     """
     found = _curves(predictions, condition)
+    colours = palette(classes_of(predictions))
+    numbers = {name: number for number, name in enumerate(colours)}
 
     def draw(axes: Axes, target: str) -> None:
         for name, curve in found[target].items():
             if name != "macro":
-                _draw_curve(axes, curve, name, CLASSES.index(name), CLASS_COLOURS[name])
+                _draw_curve(axes, curve, name, numbers[name], colours[name])
         _recall_axes(axes)
         axes.legend(loc="lower left", fontsize=7, title="average precision", title_fontsize=7)
 
@@ -172,11 +174,12 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
         ConfigurationError: If no predictions of the condition name a size, or protocols are mixed.
     """
     measured = class_scores_by_size(predictions, condition)
+    colours = palette(classes_of(predictions))
 
     def draw(axes: Axes, target: str) -> None:
         here = measured[measured["target"] == target]
-        for index, name in enumerate(CLASSES):
-            _draw_sizes(axes, here[here["class"] == name], rate, name, index, CLASS_COLOURS[name])
+        for index, (name, colour) in enumerate(colours.items()):
+            _draw_sizes(axes, here[here["class"] == name], rate, name, index, colour)
         _size_axes(axes, measured["size"])
 
     title = _titled(with_sizes(predictions, condition), condition)
@@ -187,7 +190,7 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
         for line in axes.lines
         if not str(line.get_label()).startswith("_")
     }
-    shown = [name for name in CLASSES if name in lines]
+    shown = [name for name in colours if name in lines]
     # On the right: below, it would cover the label that the panels share.
     figure.legend(
         [lines[name] for name in shown], shown, loc="outside right center", frameon=False, fontsize=8

@@ -9,7 +9,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.bootstrap import RESAMPLES
 from cellda.evaluation.metrics import Estimate
 from cellda.evaluation.per_class import average_classes
-from cellda.evaluation.predictions import single
+from cellda.evaluation.predictions import classes_of, single
 from cellda.evaluation.rates import MIN_CELLS
 from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.paper import published
@@ -26,7 +26,6 @@ from cellda.reporting.tables.conditions import (
 )
 from cellda.reporting.tables.conditions import scores as score
 from cellda.reporting.tables.text_table import TextTable
-from cellda.taxonomy import CLASSES
 
 
 def per_class_table(
@@ -91,7 +90,7 @@ def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
     sizes = sorted(measured["size"].unique())
     rows = []
     for rate, target, name in itertools.product(
-        ("precision", "recall"), distinct(measured, "target"), CLASSES
+        ("precision", "recall"), distinct(measured, "target"), classes_of(predictions)
     ):
         of_class = measured[(measured["target"] == target) & (measured["class"] == name)]
         if len(of_class):

@@ -3,7 +3,11 @@
 import pytest
 
 from cellda.errors import UnknownNameError
-from cellda.taxonomy import ABBREVIATIONS, CLASSES, fold, unknown_names
+from cellda.taxonomies import create
+from cellda.taxonomies.glossary import ABBREVIATIONS
+
+PAPER = create("paper6")
+fold, unknown_names, CLASSES = PAPER.fold, PAPER.unknown_names, PAPER.classes
 
 # As the datasets publish them, and as laboratories write them.
 EXPECTED = {
