@@ -112,7 +112,7 @@ def test_own_classes_are_those_of_the_labels() -> None:
         (
             {},
             {"basophil": "#000000", "bazophil": "#000001"},
-            "'bazophil' is not a known type of cell; did you mean 'basophil'",
+            "'bazophil' is not a known type of cell; did you mean .*'basophil'",
         ),
         ({}, {"basophil": "#000000", "monocyte": "red"}, "colour of 'monocyte' is 'red'"),
         (

@@ -182,6 +182,17 @@ class Adapter(Settings, ABC):
             adapted.with_present(present)
         return clean(adapted)
 
+    @property
+    def makes_head(self) -> bool:
+        """Whether it can start from an untrained head: it makes one of its own, or trains the one there with labels."""
+        trains = Effect.HEAD in self.effects and Need.LABELS in self.needs
+        return Effect.NEW_HEAD in self.effects or trains
+
+    @property
+    def uses_head(self) -> bool:
+        """Whether it asks the head that it finds, or changes what the head was trained for."""
+        return not self.makes_head and bool(self.effects - {Effect.VIEWS})
+
     @abstractmethod
     def adapt(self, model: "CellClassifier", target: TargetView, context: AdaptContext) -> "CellClassifier":
         """Adapt `model` to the target.

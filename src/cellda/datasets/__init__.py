@@ -5,7 +5,6 @@ new dataset is one file in this folder, named after the dataset (see `base.CellD
 """
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,6 @@ def load(
     root: str | Path | None = None,
     *,
     taxonomy: "str | Taxonomy" = DEFAULT,
-    words: Mapping[str, str | None] | None = None,
     **options: Any,
 ) -> "CellDataset":
     """Load the dataset `name` from its folder.
@@ -76,11 +74,10 @@ def load(
         name: A registered name, optionally with a variant after a slash (`"synthetic/3"`).
         root: The dataset's own folder (or file, for `table`); synthetic datasets need none.
         taxonomy: The classes of its cells, by name or built (`cellda.taxonomies`).
-        words: What its labels mean, where the taxonomy does not know them: own name -> known name, None to leave cells out.
         options: The loader's own options.
 
     Raises:
-        UnknownNameError: If no dataset or taxonomy has this name, or a label is mapped to what the taxonomy does not know.
+        UnknownNameError: If no dataset or taxonomy has this name; the message suggests the nearest ones.
         ConfigurationError: If an option is unknown or mistyped.
         DataError: If the folder does not hold the published layout; the message lists all problems.
     """
@@ -92,7 +89,5 @@ def load(
         given["variant"] = variant
     from cellda.datasets.reading.naming import Naming  # listing names must not import what reads labels
 
-    naming = Naming(create(taxonomy) if isinstance(taxonomy, str) else taxonomy, words or {})
-    naming.check_words()
-    with naming.used():
+    with Naming(create(taxonomy) if isinstance(taxonomy, str) else taxonomy).used():
         return registry.create(base, **given)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -67,6 +68,9 @@ class CellDataset(FileContents, DataCard):
     bits: int | None = None
     """Significant bits that the camera records, of images that are stored with 16; None takes what the files state."""
 
+    map: Path | None = None
+    """A file that says what own names of classes mean (`cellda.datasets.reading.words`); None takes them as published."""
+
     helpers: ClassVar[tuple[str, ...]] = ()
     """Further code of cellda that only this dataset's pixels go through: files and folders, for the keys of stored results."""
 
@@ -74,7 +78,7 @@ class CellDataset(FileContents, DataCard):
     """Patterns of files that the loader reads to find the cells (masks, annotations), so that they are not left out."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.naming = Naming.current()
+        self.naming = Naming.current().with_words(self.map)
         self.root = None if root is None else self._locate(path_of(root))
         self._fill()
         self._listed = Listed.of(root, self.root, pd.concat([self.table["path"], self.dropped["path"]]))
@@ -109,7 +113,8 @@ class CellDataset(FileContents, DataCard):
         """
         other = copy(self)
         other._forget()
-        other.naming = naming
+        other.naming = replace(naming, words=self.naming.words)
+        other.naming.check_words()
         other._fill()
         return other
 

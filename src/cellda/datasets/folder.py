@@ -69,6 +69,8 @@ class Folder(CellDataset):
         root: The folder that holds the class folders.
         bits: Significant bits that the camera records (10, 12 or 14), if images of 16 bits do not state them; images of 8 bits
             are not touched.
+        map: A file that says what names of folders mean that no taxonomy knows (`own name: class`; `cellda datasets check`
+            drafts it).
 
     Raises:
         DataError: If class folders have unknown names or hold no image (the message lists them all), or classes lie further
@@ -77,8 +79,11 @@ class Folder(CellDataset):
 
     title = "own folder"
 
-    def __init__(self, root: Path | None = None, bits: Bits | None = None) -> None:
+    def __init__(
+        self, root: Path | None = None, bits: Bits | None = None, map: Path | None = None
+    ) -> None:
         self.bits = bits
+        self.map = map
         super().__init__(root)
 
     @property

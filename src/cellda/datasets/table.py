@@ -29,6 +29,7 @@ class Table(CellDataset):
         group: The column that says which cells belong together (patient, slide, smear); by default `group`, if there is one.
         bits: Significant bits that the camera records (10, 12 or 14), if images of 16 bits do not state them; images of 8 bits
             are not touched.
+        map: A file that says what labels mean that no taxonomy knows (`own name: class`; `cellda datasets check` drafts it).
 
     Raises:
         DataError: If columns are missing or occur twice, or rows name missing images, unknown labels, bad boxes or the same
@@ -44,8 +45,10 @@ class Table(CellDataset):
         images: Path | None = None,
         group: str | None = None,
         bits: Bits | None = None,
+        map: Path | None = None,
     ) -> None:
         self.bits = bits
+        self.map = map
         self.file = None if root is None else path_of(root)
         self.images = images
         self.group = group

@@ -1,7 +1,7 @@
 """The search and the sources that a recipe needs, and which of them are refused."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from cellda.adapters.base import Need, Offer, Start
@@ -16,6 +16,7 @@ from cellda.runtime.place import check_apart
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
 from cellda.source_models import registry
+from cellda.taxonomies.base import Taxonomy, sums
 from cellda.taxonomies.spec import TaxonomySpec
 from cellda.text import agreeing, counted
 
@@ -137,6 +138,31 @@ def check_classes(offer: Offer, recipe: Recipe, target: CellDataset) -> None:
             f"{target.full_name} are of one class, {found[0]}: give cells of at least 2 classes, or use the preset "
             "'best_without_labels'."
         )
+
+
+def check_head(recipe: Recipe, taxonomy: Taxonomy, trained: Sequence[str]) -> None:
+    """Refuse an adapter that needs the source model's head where that head tells other classes apart than the target has.
+
+    Args:
+        recipe: The recipe.
+        taxonomy: The classes of the target.
+        trained: The classes of the source model.
+
+    Raises:
+        ConfigurationError: If so.
+    """
+    if recipe.adapter.start is not Start.SOURCE or sums(taxonomy, trained) is not None:
+        return
+    for part in recipe.adapter.parts():
+        if part.makes_head and Need.SOURCE not in part.needs:
+            return
+        if part.uses_head or Need.SOURCE in part.needs:
+            break
+    raise ConfigurationError(
+        f"The source model tells {', '.join(trained)} apart, and the target has {', '.join(taxonomy.classes)}: only its encoder "
+        f"and embedding can be used, and the adapter '{recipe.adapter.name}' needs its head. Choose one that learns a head from "
+        "labels, such as full, head_only, logistic or ncm."
+    )
 
 
 def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tuple[CellDataset, ...]:

@@ -16,7 +16,7 @@ from cellda.data.pixel_cache import cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.checks import check_classes, check_search, loaded, search_of, sources_beside
+from cellda.experiment.checks import check_classes, check_head, check_search, loaded, search_of, sources_beside
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.known_cells import warn_of_known_cells
 from cellda.experiment.statement import check_statement, known, usable
@@ -145,6 +145,7 @@ class Run:
             check_classes(self.offer, self.recipe, self.target)
         rows, used = (self.draw.support, self.scored), self.uses_labels
         check_statement(self.recipe, self.sources, self.target, *rows, used=used)
+        check_head(self.recipe, self.taxonomy, self.source_classes)
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()

@@ -148,6 +148,11 @@ class Taxonomy:
         """Those of some names that `fold` refuses, each with its error message."""
         return self.names.unknown(raw_labels)
 
+    def nearest(self, name: str) -> list[str]:
+        """The classes, or known names, that one is most like: at most three; none if nothing is near."""
+        known = {self.fold(one) or one: None for one in self.names.near(name)}
+        return list(known)
+
     def is_that_of(self, found: "Taxonomy") -> bool:
         """Whether a dataset in the classes of another taxonomy needs no change to be one of this."""
         return type(self) is type(found) and self.classes == found.classes

@@ -1,5 +1,6 @@
 """A laboratory's own classes: whatever its folders or labels are called."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
@@ -57,6 +58,10 @@ class Own(Taxonomy):
             for name in dict.fromkeys(raw_labels)
             if not self.is_known(name)
         }
+
+    def nearest(self, name: str) -> list[str]:
+        """The classes that a name is most like."""
+        return difflib.get_close_matches(name, self.classes, n=3, cutoff=0.6)
 
     def is_that_of(self, found: Taxonomy) -> bool:
         """Whether it has these classes, or none were given."""

@@ -1,11 +1,13 @@
 """What the labels of one dataset mean: a taxonomy, and a laboratory's own words for its classes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Self
 
+from cellda.datasets.reading.words import Words, read_words
 from cellda.errors import UnknownNameError
 from cellda.taxonomies import DEFAULT, create
 from cellda.taxonomies.base import Taxonomy
@@ -24,7 +26,7 @@ class Naming:
     """
 
     taxonomy: Taxonomy = field(default_factory=lambda: create(DEFAULT))
-    words: Mapping[str, str | None] = field(default_factory=dict)
+    words: Words = field(default_factory=dict)
 
     def fold(self, raw_label: str) -> str | None:
         """The class of a name; None for cells that are left out.
@@ -75,6 +77,19 @@ class Naming:
             yield
         finally:
             _CURRENT.reset(token)
+
+    def with_words(self, file: Path | None) -> Self:
+        """This naming with the words of a mapping file, if one is given.
+
+        Raises:
+            DataError: If the file cannot be used.
+            UnknownNameError: If it maps names to what the taxonomy does not know.
+        """
+        if file is None:
+            return self
+        named = replace(self, words=read_words(file))
+        named.check_words()
+        return named
 
     def check_words(self) -> None:
         """Refuse own names that are mapped to what the taxonomy does not know.
