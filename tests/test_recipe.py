@@ -25,6 +25,7 @@ from trees import TREES
 
 # One other value for every field there is.
 EDITS: dict[str, Any] = {
+    "taxonomy": "wbc13",
     "sources": ["raabin"],
     "normalizer": "identity",
     "target_normalizer": "identity",
@@ -46,6 +47,7 @@ EDITS: dict[str, Any] = {
     "training.stain_jitter": 1.0,
     "training.pooling": "root",
     "training.compared": "own",
+    "training.taxonomy": "wbc13",
     "few_shot.n": 48,
     "few_shot.draw": 2,
     "few_shot.kind": "random",

@@ -39,9 +39,11 @@ class DataError(CelldaError):
         summary: What was read and what went wrong, one sentence.
         problems: One line per file or row. The message lists the first `LISTED` and counts the others; `problems` holds them
             all, and `cellda datasets check --all` prints them.
+        unknown: Labels among the problems that are not known; `cellda datasets check --map` drafts what they may mean.
     """
 
-    def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:
+    def __init__(self, summary: str, problems: Sequence[str] = (), unknown: Iterable[str] = ()) -> None:
+        self.unknown = tuple(unknown)
         self.summary = shown(summary, lines=True)
         self.problems = tuple(map(shown, problems))
         more = len(self.problems) - LISTED

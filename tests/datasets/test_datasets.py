@@ -125,7 +125,11 @@ def test_the_root_may_be_the_inner_folder(name, folder, tmp_path):
 def test_known_cells_outside_the_study_are_kept_apart(tmp_path):
     barcelona(tmp_path)
     dataset = cellda.datasets.load("barcelona", tmp_path)
-    assert dataset.dropped["raw_label"].value_counts().to_dict() == {"myelocyte": 1, "promyelocyte": 1, "platelet": 1}
+    assert dataset.dropped["raw_label"].value_counts().to_dict() == {
+        "myelocyte": 1,
+        "promyelocyte": 1,
+        "platelet": 1,
+    }
     assert dataset.dropped["label"].isna().all()
 
 

@@ -69,7 +69,7 @@ def test_copies_are_left_out_or_kept_if_asked_for_which_is_said_and_recorded(
 ) -> None:
     used = {}
     for twins, done in {
-        "drop": "3 copies in the six classes are left out",
+        "drop": "3 copies in the classes are left out",
         "keep": "used as they are",
     }.items():
         with pytest.warns(UserWarning, match=rf"2 images of 'folder/own'.*{done}"):

@@ -21,6 +21,10 @@ OPTIONS = {
     "linear": {"unit": True},
     "cache": {"size": 5, "alpha": 2.0, "beta": 3.0, "inner": {"name": "linear", "unit": True}},
     "present": {"present": [1, 3], "inner": {"name": "mlp"}},
+    "summed": {
+        "parts": [[0, 7], [1], [3], [2, 4], [5], [6]],
+        "inner": {"name": "mlp", "classes": 9},
+    },
     "tempered": {"inner": {"name": "mlp"}},
     "prior": {"inner": {"name": "mlp"}},
     "lame": {"inner": {"name": "linear", "unit": True}, "anchors": 9, "neighbours": 3, "strength": 0.5},

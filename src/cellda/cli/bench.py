@@ -14,6 +14,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    MapOption,
     Numbers,
     PoolOption,
     Presets,
@@ -22,6 +23,7 @@ from cellda.cli.options import (
     Sources,
     StoreOption,
     Targets,
+    TaxonomyOption,
 )
 from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
 from cellda.errors import ConfigurationError
@@ -69,6 +71,8 @@ def bench(
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     group: GroupOption = None,
     bits: BitsOption = None,
+    map: MapOption = None,
+    taxonomy: TaxonomyOption = None,
     n: Numbers = [],
     pool: PoolOption = None,
     settings: Settings = [],
@@ -93,6 +97,7 @@ def bench(
         settings,
         (target, data),
         sources=source,
+        taxonomy=taxonomy,
         few_shot=given(n=shared),
         pool=pool,
         framing=framing,
@@ -108,7 +113,7 @@ def bench(
     own = _own_conditions(files, base, labels=labels)
     recipes = _compared(base, own, adapter, without, labels=labels)
     workspace = Workspace(data, store)
-    aims = with_options(target, data, group=group, bits=bits)
+    aims = with_options(target, data, base, group=group, bits=bits, map=map)
     sizes = of_targets(single, target, aims)
     study = Study(recipes, aims, range(draws), range(seeds), cap=cap, n=sizes, workspace=workspace)
     every = not (adapter or own)

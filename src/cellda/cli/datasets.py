@@ -1,15 +1,27 @@
 """`cellda datasets`: data cards, downloads, and checks of a copy."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cellda.cli.app import out, say, tell
-from cellda.cli.options import BitsOption, DatasetName, DatasetPath, FramingTried, GroupOption
+from cellda.cli.options import (
+    BitsOption,
+    DatasetName,
+    DatasetPath,
+    FramingTried,
+    GroupOption,
+    MapOption,
+    TaxonomyOption,
+)
 from cellda.cli.recipes import reading
 from cellda.errors import ConfigurationError
+from cellda.taxonomies import DEFAULT
 from cellda.text import counted
+
+if TYPE_CHECKING:
+    from cellda.data.check import CheckReport
 
 datasets_app = typer.Typer(
     no_args_is_help=False, help="Datasets: show their data cards, download them, and check your copy."
@@ -35,9 +47,10 @@ def show(
     path: DatasetPath = None,
     group: GroupOption = None,
     bits: BitsOption = None,
+    map: MapOption = None,
 ) -> None:
-    """Print the data card of a dataset; with PATH, also count the cells there."""
-    from cellda.data.cards import full_card
+    """Print the data card of a dataset; with PATH, also count the cells there, under each taxonomy."""
+    from cellda.data.cards import full_card, taxonomies_table
     from cellda.datasets import load, summary
     from cellda.datasets.card import card
 
@@ -45,10 +58,26 @@ def show(
     base = name.partition("/")[0]
     found = None
     if path is not None or card(base).synthetic:
-        dataset = load(name, path, **reading(name, group=group, bits=bits))
+        dataset = load(name, path, **reading(name, group=group, bits=bits, map=map))
         found = dataset.class_counts()
         tell(dataset.account)
     out.print(full_card(card(base), summary(base), found))
+    if found is not None:
+        out.print(taxonomies_table(dataset))
+
+
+def _draft(report: "CheckReport", file: Path, taxonomy: str) -> None:
+    """Write a mapping of the unknown labels that a check found."""
+    from cellda.datasets.reading.words import draft
+    from cellda.taxonomies import create
+
+    if not report.unknown:
+        say(f"All labels are known; {file} was not written.")
+        return
+    file.write_text(draft(report.unknown, create(taxonomy)), encoding="utf-8")
+    say(
+        f"Wrote {file}: check what it says of {counted(len(report.unknown), 'name(s)')}, then give it with --map {file}"
+    )
 
 
 def _placed(name: str, path: Path | None) -> tuple[str, Path | None]:
@@ -64,11 +93,16 @@ def check(
     framing: FramingTried = "none",
     group: GroupOption = None,
     bits: BitsOption = None,
+    map: MapOption = None,
+    taxonomy: TaxonomyOption = None,
     every: Annotated[
         bool, typer.Option("--all", help="List every file and problem instead of the first of each kind.")
     ] = False,
 ) -> None:
-    """Decode every image of a dataset and report counts, unreadable files and unknown labels."""
+    """Decode every image of a dataset and report counts, unreadable files and unknown labels.
+
+    If labels are unknown and the file of --map does not exist, it is written as a draft: own name -> nearest class.
+    """
     from cellda.data.check import check as check_dataset
     from cellda.datasets import get
     from cellda.runtime import progress
@@ -79,8 +113,13 @@ def check(
             f"Dataset '{name}' is read from files: give their path, as in `cellda datasets check {name} PATH`."
         )
     with progress.display():
-        report = check_dataset(name, path, framing=framing, **reading(name, group=group, bits=bits))
+        classes = taxonomy or DEFAULT
+        wanted = map if map is not None and not map.exists() else None
+        options = reading(name, group=group, bits=bits, map=None if wanted else map)
+        report = check_dataset(name, path, framing=framing, taxonomy=classes, **options)
     out.print(report.full() if every else report)
+    if wanted is not None:
+        _draft(report, wanted, classes)
     if not report.ok:
         raise typer.Exit(1)
 

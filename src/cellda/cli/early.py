@@ -201,6 +201,17 @@ def known_framing(name: str) -> None:
     _check_known(framing.registry, name)
 
 
+def known_taxonomy(name: str) -> None:
+    """Refuse a taxonomy that is not registered.
+
+    Raises:
+        UnknownNameError: If no taxonomy has this name.
+    """
+    from cellda import taxonomies
+
+    _check_known(taxonomies.registry, name)
+
+
 def check_edits(edits: Mapping[str, Any]) -> None:
     """Refuse edits of a recipe whose fields, values or plug-ins do not exist.
 

@@ -16,6 +16,7 @@ Kind = Literal[
     "heads",
     "selectors",
     "datasets",
+    "taxonomies",
     "models",
     "presets",
     "tables",

@@ -13,6 +13,7 @@ from cellda.cli.early import (
     known_model,
     known_number,
     known_preset,
+    known_taxonomy,
     readable_folder,
     stated_classes,
     writable_folder,
@@ -74,6 +75,22 @@ BitsOption = Annotated[
         min=8,
         max=16,
         help="Significant bits of the camera (10, 12, 14), if the 16-bit images of a folder or table do not state them.",
+    ),
+]
+MapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE",
+        help="What your own names of classes mean (labels.yaml, own name: class); cellda datasets check drafts it.",
+    ),
+]
+TaxonomyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--taxonomy",
+        callback=each(known_taxonomy),
+        help="Classes instead of the recipe's (see: cellda list taxonomies); own: those that your cells are labelled with.",
     ),
 ]
 Sources = Annotated[

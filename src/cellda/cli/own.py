@@ -14,6 +14,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    MapOption,
     ModelOption,
     PresentOption,
     Presets,
@@ -21,6 +22,7 @@ from cellda.cli.options import (
     Settings,
     Sources,
     StoreOption,
+    TaxonomyOption,
 )
 from cellda.cli.recipes import edited_recipe, given, reading
 from cellda.cli.settings import fields
@@ -55,6 +57,8 @@ def adapt(
     present: PresentOption = [],
     group: GroupOption = None,
     bits: BitsOption = None,
+    map: MapOption = None,
+    taxonomy: TaxonomyOption = None,
     settings: Settings = [],
     store: StoreOption = None,
 ) -> None:
@@ -63,8 +67,10 @@ def adapt(
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
     are given, it is `pooled`, which ships with cellda.
     """
-    if labelled is None and given(group=group, bits=bits):
-        raise ConfigurationError("--group and --bits say how --labelled is read: give it, or leave them out.")
+    if labelled is None and given(group=group, bits=bits, map=map):
+        raise ConfigurationError(
+            "--group, --bits and --map say how --labelled is read: give it, or leave them out."
+        )
     own = [labelled] if labelled else []
     apart({"--save": save, "--store": store}, (*own, *source), data, *unlabelled)
     named = model or source or data or recipe or {"sources", "source_model"} & fields(settings)
@@ -79,6 +85,7 @@ def adapt(
         unlabelled=bool(unlabelled),
         source_model=model,
         sources=source,
+        taxonomy=taxonomy,
         adapter=adapter,
         framing=framing,
         present=present,
@@ -88,8 +95,8 @@ def adapt(
     from cellda.experiment.workspace import Workspace
 
     workspace = Workspace(data, store)
-    options = {} if labelled is None else reading(labelled, group=group, bits=bits)
-    known = None if labelled is None else workspace.load(labelled, **options)
+    options = {} if labelled is None else reading(labelled, group=group, bits=bits, map=map)
+    known = None if labelled is None else workspace.load(labelled, chosen.taxonomy, **options)
     adapted, accounts = accounted(chosen, known, unlabelled, workspace)
     with saving(
         path_of(save), "The model is in the store: the same command saves it without training again."

@@ -22,22 +22,24 @@ def given(**values: Any) -> dict[str, Any]:
 _WHAT = {
     "group": "--group names a column of a table (table=cells.csv)",
     "bits": "--bits is for images of your own (folder=PATH, table=cells.csv)",
+    "map": "--map is for labels of your own (folder=PATH, table=cells.csv)",
 }
 """What is said of an option of loaders that a dataset does not have."""
 
 
-def reading(name: str, *, group: str | None, bits: int | None) -> dict[str, Any]:
+def reading(name: str, *, group: str | None, bits: int | None, map: Path | None = None) -> dict[str, Any]:
     """The options with which a dataset is read, of those that the user gave.
 
     Args:
         name: The dataset, as `NAME`, `NAME/VARIANT` or `NAME=PATH`.
         group: Of `--group`.
         bits: Of `--bits`.
+        map: Of `--map`.
 
     Raises:
         ConfigurationError: If its loader does not have such an option.
     """
-    options = given(group=group, bits=bits)
+    options = given(group=group, bits=bits, map=map)
     base = name.partition("=")[0].partition("/")[0]
     if options:
         from inspect import signature
@@ -57,21 +59,27 @@ def reading(name: str, *, group: str | None, bits: int | None) -> dict[str, Any]
 
 
 def with_options(
-    names: Sequence[str], data: Path | None, *, group: str | None, bits: int | None
+    names: Sequence[str],
+    data: Path | None,
+    recipe: "Recipe",
+    *,
+    group: str | None,
+    bits: int | None,
+    map: Path | None,
 ) -> "list[str | CellDataset]":
-    """The named datasets, loaded if options of their loaders are given.
+    """The named datasets, loaded in the recipe's classes if options of their loaders are given.
 
     Raises:
         CelldaError: If one does not take such an option.
     """
-    options = [reading(name, group=group, bits=bits) for name in names]
+    options = [reading(name, group=group, bits=bits, map=map) for name in names]
     if not any(options):
         return list(names)
 
     from cellda.data.root import DataRoot
 
     root = DataRoot(data)
-    return [root.load(name, **own) for name, own in zip(names, options, strict=True)]
+    return [root.load(name, recipe.taxonomy, **own) for name, own in zip(names, options, strict=True)]
 
 
 def numbers(texts: Sequence[str], targets: Sequence[str]) -> tuple[int | None, dict[str, int]]:

@@ -15,6 +15,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    MapOption,
     ModelOption,
     Number,
     Numbers,
@@ -28,6 +29,7 @@ from cellda.cli.options import (
     StoreOption,
     Target,
     Targets,
+    TaxonomyOption,
 )
 from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
 from cellda.text import counted
@@ -44,6 +46,8 @@ def run(
     framing: FramingOption = None,
     group: GroupOption = None,
     bits: BitsOption = None,
+    map: MapOption = None,
+    taxonomy: TaxonomyOption = None,
     n: Number = None,
     draw: Annotated[
         int | None, typer.Option(min=0, help="Number of the draw; default: the recipe's.")
@@ -70,6 +74,7 @@ def run(
         ([target], data),
         source_model=model,
         sources=source,
+        taxonomy=taxonomy,
         adapter=adapter,
         framing=framing,
         few_shot=given(n=n, draw=draw),
@@ -82,7 +87,7 @@ def run(
     from cellda.experiment.record import RECORD
     from cellda.experiment.result import MODEL, check_free
 
-    [aim] = with_options([target], data, group=group, bits=bits)
+    [aim] = with_options([target], data, chosen, group=group, bits=bits, map=map)
     if save is not None and (save / RECORD).exists():
         from cellda.experiment.run import Run
         from cellda.experiment.workspace import Workspace
@@ -115,6 +120,8 @@ def ablate(
     seeds: Annotated[int, typer.Option(min=1, help="Number of source seeds.")] = 1,
     group: GroupOption = None,
     bits: BitsOption = None,
+    map: MapOption = None,
+    taxonomy: TaxonomyOption = None,
     n: Numbers = [],
     protocol: ProtocolOption = None,
     settings: Settings = [],
@@ -130,7 +137,14 @@ def ablate(
     apart({"--store": store}, (*target, *source), data)
     shared, single = numbers(n, target)
     base = edited_recipe(
-        recipe, preset, settings, (target, data), sources=source, few_shot=given(n=shared), protocol=protocol
+        recipe,
+        preset,
+        settings,
+        (target, data),
+        sources=source,
+        taxonomy=taxonomy,
+        few_shot=given(n=shared),
+        protocol=protocol,
     )
 
     from cellda.evaluation.predictions import write_predictions
@@ -142,7 +156,7 @@ def ablate(
     from cellda.reporting.tables.conditions import condition_table, summary_table
 
     conditions = condition or list(CONDITIONS)
-    aims = with_options(target, data, group=group, bits=bits)
+    aims = with_options(target, data, base, group=group, bits=bits, map=map)
     study = Study.of_paper(base, aims, range(draws), range(seeds), conditions, Workspace(data, store))
     study = replace(study, n=of_targets(single, target, aims))
     predictions = study.run()

@@ -1,11 +1,15 @@
 """Data cards on a terminal: all of them in brief, one of them in full, and counts next to the paper's."""
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cellda import taxonomies
+from cellda.datasets.base import CellDataset
 from cellda.datasets.card import NOT_STATED, DataCard
 from cellda.taxonomies import DEFAULT, create
 
@@ -109,3 +113,27 @@ def _smear(card: type[DataCard]) -> str:
 
 def _number(value: int | None, where: str, nowhere: str) -> str:
     return nowhere if value is None else f"{value:,} {where}"
+
+
+def taxonomies_table(dataset: CellDataset) -> Table:
+    """Cells of each class of a dataset under each taxonomy, and how many it leaves out."""
+    table = Table(
+        "taxonomy",
+        "cells",
+        "left out",
+        title="the same cells under each taxonomy",
+        title_justify="left",
+        box=None,
+    )
+    raw = Counter([*dataset.table["raw_label"], *dataset.dropped["raw_label"]])
+    for name in taxonomies.names():
+        taxonomy = create(name)
+        if taxonomy.open:
+            continue
+        naming = replace(dataset.naming, taxonomy=taxonomy)
+        found: Counter[str | None] = Counter()
+        for label, count in raw.items():
+            found[naming.fold(label) if naming.is_known(label) else None] += count
+        cells = ", ".join(f"{kind} {found[kind]:,}" for kind in taxonomy.classes if found[kind])
+        table.add_row(name, cells or "none", f"{found[None]:,}")
+    return table

@@ -20,6 +20,7 @@ from cellda.framing import create as create_framing
 from cellda.framing.base import UNSURE
 from cellda.runtime import progress
 from cellda.runtime.work import Stage, Work
+from cellda.taxonomies import DEFAULT
 from cellda.text import counted
 
 _SHOWN = 20
@@ -49,6 +50,7 @@ class CheckReport:
         framing: The framing that was tested on every image.
         unframed: Path (and box) of images in which it found no cell.
         problems: Why the dataset cannot be loaded (missing layout, unknown labels, bad rows, ...).
+        unknown: Labels that the taxonomy does not know.
     """
 
     name: str
@@ -65,6 +67,7 @@ class CheckReport:
     framing: str = "none"
     unframed: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -122,7 +125,12 @@ class CheckReport:
 
 
 def check(
-    dataset: CellDataset | str, path: str | Path | None = None, *, framing: str = "none", **options: Any
+    dataset: CellDataset | str,
+    path: str | Path | None = None,
+    *,
+    framing: str = "none",
+    taxonomy: str = DEFAULT,
+    **options: Any,
 ) -> CheckReport:
     """Load a dataset, decode each of its images and report the findings; it reports problems instead of raising them.
 
@@ -132,6 +140,7 @@ def check(
         dataset: A dataset, or a registered name.
         path: The dataset's folder (or file), if `dataset` is a name.
         framing: Name of a framing to test on every readable image.
+        taxonomy: Name of the classes, if `dataset` is a name.
         options: Options of the loader, if `dataset` is a name.
 
     Raises:
@@ -141,10 +150,11 @@ def check(
     chosen = create_framing(framing)
     if isinstance(dataset, str):
         try:
-            dataset = load(dataset, path, **options)
+            dataset = load(dataset, path, taxonomy=taxonomy, **options)
         except DataError as error:
             root = None if path is None else Path(path)
-            return CheckReport(str(dataset), root, problems=(error.summary, *error.problems))
+            problems = (error.summary, *error.problems)
+            return CheckReport(str(dataset), root, problems=problems, unknown=tuple(error.unknown))
     reasons = _unreadable(dataset)
     return CheckReport(
         name=dataset.full_name,

@@ -79,9 +79,7 @@ class Folder(CellDataset):
 
     title = "own folder"
 
-    def __init__(
-        self, root: Path | None = None, bits: Bits | None = None, map: Path | None = None
-    ) -> None:
+    def __init__(self, root: Path | None = None, bits: Bits | None = None, map: Path | None = None) -> None:
         self.bits = bits
         self.map = map
         super().__init__(root)
@@ -153,7 +151,7 @@ class Folder(CellDataset):
             return DataError(f"{self.folder} holds no class folders; {hint}.")
         of = counted(len(folders), "class folder(s)")
         summary = f"{counted(len(problems), 'problem(s)')} with the {of} in {self.folder}"
-        return DataError(f"{summary}; {hint}." if hint else f"{summary}.", problems)
+        return DataError(f"{summary}; {hint}." if hint else f"{summary}.", problems, unknown)
 
     def _note(self, paths: Sequence[str], ungrouped: Collection[str]) -> None:
         """Enter what was assumed of names, and the masks and thumbnails."""

@@ -22,7 +22,7 @@ MOST = 100_000
 class Synthetic(Rendered):
     """Synthetic Romanowsky-stained cells of ten invented laboratories (`synthetic/0` ... `synthetic/9`).
 
-    Single cells of the six classes are rendered from shape and colour parameters through a physical model of
+    Single cells of six types are rendered from shape and colour parameters through a physical model of
     stain, microscope and camera (see `cellda.datasets.rendering`). The classes have the same shape grammar
     everywhere; the laboratories differ in stains, light, magnification, blur, noise, JPEG and background.
     `synthetic/0` is the sharp source.

@@ -75,7 +75,7 @@ class Table(CellDataset):
         problems = listing.problems()
         if problems:
             summary = f"{counted(len(problems), 'problem(s)')} in the table {self.file}, with images in {self.folder}."
-            raise DataError(summary, problems)
+            raise DataError(summary, problems, listing.unknown)
         if self.group is not None and not any(listing.groups):
             raise DataError(
                 f"The column '{self.group}' of {self.file} has no entry. If formulas compute it, save the workbook with its "

@@ -159,9 +159,9 @@ def check_head(recipe: Recipe, taxonomy: Taxonomy, trained: Sequence[str]) -> No
         if part.uses_head or Need.SOURCE in part.needs:
             break
     raise ConfigurationError(
-        f"The source model tells {', '.join(trained)} apart, and the target has {', '.join(taxonomy.classes)}: only its encoder "
-        f"and embedding can be used, and the adapter '{recipe.adapter.name}' needs its head. Choose one that learns a head from "
-        "labels, such as full, head_only, logistic or ncm."
+        f"The source model tells {', '.join(trained)} apart, and the target has {', '.join(taxonomy.classes)}: only its "
+        f"encoder and embedding can be used, and the adapter '{recipe.adapter.name}' needs its head. Choose one that learns a "
+        "head from labels, such as full, head_only, logistic or ncm."
     )
 
 

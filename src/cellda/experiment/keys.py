@@ -74,6 +74,7 @@ TRAINING = NORMALIZING.and_(
         "models/heads/base.py",
         "models/heads/mlp.py",
         "models/heads/present.py",
+        "models/heads/summed.py",
         "models/heads/wrapping.py",
         "models/judged.py",
         "models/looks.py",

@@ -16,7 +16,14 @@ from cellda.data.pixel_cache import cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.checks import check_classes, check_head, check_search, loaded, search_of, sources_beside
+from cellda.experiment.checks import (
+    check_classes,
+    check_head,
+    check_search,
+    loaded,
+    search_of,
+    sources_beside,
+)
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.known_cells import warn_of_known_cells
 from cellda.experiment.statement import check_statement, known, usable

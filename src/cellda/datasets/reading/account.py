@@ -161,7 +161,7 @@ class Tally:
 
 
 def _summed(what: str, ones: Sequence[LeftOut]) -> str:
-    """`36 cells of none of the six classes: 20 blast, 16 platelet (such as blast/1.png)`."""
+    """`36 cells of none of the classes: 20 blast, 16 platelet (such as blast/1.png)`."""
     total = sum(one.count for one in ones)
     kinds = sorted((one for one in ones if one.kind), key=lambda one: -one.count)
     if kinds and len(kinds) == len(ones) == total and all(one.names == (one.kind,) for one in kinds):

@@ -50,8 +50,9 @@ def folded(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     if problems:
         raise DataError(
             f"{counted(len(problems), 'class name(s) (is|are)')} unknown; rename {agreeing(len(problems), '(it|them)')} "
-            "to a known cell type, or say in a mapping what (it is|they are).",
+            f"to a known cell type, or say in a mapping what {agreeing(len(problems), '(it is|they are)')} (map=, --map).",
             list(problems.values()),
+            problems,
         )
     classes = {raw_label: naming.fold(raw_label) for raw_label in set(table["raw_label"])}
     labels = [classes[raw_label] for raw_label in table["raw_label"]]

@@ -229,12 +229,16 @@ class Listing:
                     found.append((self._where[index], text))
         return found
 
+    @property
+    def unknown(self) -> dict[str, str]:
+        """Labels that are not known, each with why."""
+        return self._naming.unknown(label for label in self.raw_labels if label)
+
     def _unknown_labels(self) -> list[str]:
         rows: dict[str, list[str]] = defaultdict(list)
         for where, label in zip(self._where, self.raw_labels, strict=True):
-            if label:
-                rows[label].append(where)
-        unknown = self._naming.unknown(rows)
+            rows[label].append(where)
+        unknown = self.unknown
         if len(unknown) > UNKNOWN:
             examples = ", ".join(f"'{shortened(label, 40)}'" for label in [*unknown][:5])
             return [

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from cellda.errors import DataError
+from cellda.errors import ConfigurationError, DataError
 from cellda.plugins import yaml_text
 from cellda.runtime.given import path_of
 from cellda.taxonomies.base import Taxonomy
@@ -24,15 +24,17 @@ def read_words(file: str | Path) -> Words:
     """
     path = path_of(file)
     try:
-        content = yaml_text.load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        content = yaml_text.load(path.read_text(encoding="utf-8"), "the mapping")
+    except (OSError, UnicodeDecodeError, ConfigurationError) as error:
         raise DataError(f"The mapping {path} cannot be read: {error}.") from None
     if not isinstance(content, dict) or not content:
         raise DataError(f"The mapping {path} holds no lines `own name: class`.")
     problems = []
     for name, word in content.items():
         if not isinstance(name, str) or not (word is None or isinstance(word, str)):
-            problems.append(f"{name!r}: {word!r} is not `own name: class`; put names that look like numbers in quotes")
+            problems.append(
+                f"{name!r}: {word!r} is not `own name: class`; put names that look like numbers in quotes"
+            )
         elif word == OPEN:
             problems.append(f"'{shown(name)}' has no class yet: write one, or null to leave these cells out")
     if problems:

@@ -1,4 +1,4 @@
-"""The shape grammar of the six classes: what identifies each class in any laboratory; lengths in micrometres."""
+"""The shape grammar of six types of cells: what identifies each in any laboratory; lengths in micrometres."""
 
 from collections.abc import Callable
 from dataclasses import fields
