@@ -33,6 +33,11 @@ class NormOnly(Partial):
                 "backbone, or the adapter 'bitfit'."
             )
 
+    @property
+    def makes_head(self) -> bool:
+        """False: most of the head's weights stay."""
+        return False
+
     def trained(self, model: CellClassifier) -> set[str]:
         """Every parameter of every normalization layer."""
         return scales_and_shifts(model)

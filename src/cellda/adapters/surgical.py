@@ -38,6 +38,11 @@ class Surgical(Partial):
                 "adapter.block='embedding', or use the adapter 'full'."
             )
 
+    @property
+    def makes_head(self) -> bool:
+        """False: most of the head's weights stay."""
+        return False
+
     def trained(self, model: CellClassifier) -> set[str]:
         """Every parameter of the chosen block."""
         if self.block == "embedding":

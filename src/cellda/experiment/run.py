@@ -148,11 +148,11 @@ class Run:
         Raises:
             ConfigurationError: If they cannot.
         """
+        check_head(self.recipe, self.taxonomy, self.source_classes)
         if self.uses_labels:
             check_classes(self.offer, self.recipe, self.target)
         rows, used = (self.draw.support, self.scored), self.uses_labels
         check_statement(self.recipe, self.sources, self.target, *rows, used=used)
-        check_head(self.recipe, self.taxonomy, self.source_classes)
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()

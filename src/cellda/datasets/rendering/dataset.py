@@ -40,8 +40,12 @@ class Rendered(CellDataset):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the options; the renderer itself is in `code`."""
-        return hashlib.sha256(repr(self.rendered_from).encode()).hexdigest()
+        """Hash of the options, and of the cells and labels where a taxonomy changes them; the renderer itself is in `code`."""
+        cells: list[object] = [self.rendered_from]
+        if len(self.dropped) or not self.table["label"].equals(self.table["raw_label"]):
+            cells += self.table[["path", "label"]].itertuples(index=False, name=None)
+        content = repr(cells[0] if len(cells) == 1 else cells)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def originals(self, indices: Sequence[int], use: Callable[[int, "Pixels"], None], least: int = 1) -> None:
         """See `CellDataset.originals`."""

@@ -1,0 +1,228 @@
+"""What a recipe's taxonomy decides: draws, models, measures and predictions; own classes; sums of finer classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import cellda.datasets
+from cellda import CellClassifier, Recipe
+from cellda.datasets.base import CellDataset, cell_table
+from cellda.errors import ConfigurationError, DataError, UnknownNameError
+from cellda.evaluation.predictions import classes_of, read_predictions
+from cellda.experiment.run import Run
+from cellda.models import Backbone
+from cellda.normalizers.spec import NormalizerSpec
+from cellda.taxonomies import create
+from tiny import SIDE, prepared, quiet, recipe, target
+
+STAGES = (
+    "band",
+    "seg",
+    "NEU",
+    "promyelocyte",
+    "MYB",
+    "MMZ",
+    "IG",
+    "blast",
+    "LYT",
+    "MON",
+    "EOS",
+    "EBO",
+    "PLA",
+)
+
+
+@pytest.fixture
+def stages():
+    """A registered source of rendered cells that are labelled with stages, some more coarsely than others."""
+    with cellda.datasets.registry.scratch():
+
+        @cellda.datasets.register("stages")
+        class Stages(cellda.datasets.get("synthetic")):
+            """Rendered cells under the names of stages, for tests."""
+
+            def _index(self) -> pd.DataFrame:
+                paths = list(super()._index()["path"])
+                return cell_table(paths, [STAGES[number % len(STAGES)] for number in range(len(paths))])
+
+            @property
+            def full_name(self) -> str:
+                return "stages"
+
+        yield {"name": "stages", "options": {"variant": "0", "per_class": 26}}
+
+
+def ran(made: Recipe, aim: CellDataset | str, folder: Path):
+    return made.run(aim, store=folder, progress=False)
+
+
+def test_a_run_draws_trains_and_measures_in_the_classes_of_its_taxonomy(tmp_path) -> None:
+    result = ran(recipe(taxonomy="wbc5"), "synthetic/1", tmp_path)
+    classes = create("wbc5").classes
+    assert classes_of(result.predictions) == classes
+    assert set(result.predictions["label"]) == set(classes)
+    assert set(result.metrics.per_class) == set(classes)
+    assert result.model.classes == classes
+    record = result.record
+    assert record.recipe["taxonomy"] == {"name": "wbc5", "other": False}
+    assert not any("erythroblast" in file for file in record.support_files)
+    assert len(record.support_files) == 5 * (18 // 5)
+    assert classes_of(read_predictions(result.path / "predictions.parquet")) == classes
+
+
+def test_a_taxonomy_is_part_of_every_key_that_it_changes(tmp_path) -> None:
+    six, five = (prepared(recipe(taxonomy=name), tmp_path, aim=None) for name in ("paper6", "wbc5"))
+    five = Run.prepare(recipe(taxonomy="wbc5"), "synthetic/1", quiet(tmp_path))
+    six = Run.prepare(recipe(), "synthetic/1", quiet(tmp_path))
+    assert six.digest != five.digest
+    assert six.source_key != five.source_key
+
+
+def test_other_cells_are_a_class_where_the_taxonomy_keeps_them(stages, tmp_path) -> None:
+    dataset = cellda.datasets.load("stages", taxonomy=create("wbc8", other=True), **stages["options"])
+    assert dataset.class_counts()["other"] == 12  # blasts
+    plain = cellda.datasets.load("stages", taxonomy="wbc8", **stages["options"])
+    assert len(plain) == len(dataset) - 12
+    result = ran(
+        recipe(
+            sources=[stages],
+            taxonomy={"name": "wbc8", "other": True},
+            few_shot={"n": 16},
+        ),
+        "synthetic/1",
+        tmp_path,
+    )
+    assert classes_of(result.predictions)[-1] == "other"
+
+
+def test_finer_labels_of_sources_teach_and_the_model_answers_in_the_recipes_classes(stages, tmp_path) -> None:
+    made = recipe(sources=[stages], training={"taxonomy": "wbc13"}, adapter="none")
+    run = Run.prepare(made, "synthetic/1", quiet(tmp_path))
+    [source] = run.sources
+    assert run.source_classes == create("wbc13").classes
+    assert {"neutrophil", "immature granulocyte"} < set(source.table["label"])  # coarse, and kept
+    assert int(source.labels.max()) == 14
+    result = ran(made, "synthetic/1", tmp_path)
+    assert classes_of(result.predictions) == create("paper6").classes
+    model = result.model
+    assert model.head.name == "summed"
+    fine = model.head.inner
+    raw = target().read(range(5), SIDE)
+    with torch.no_grad():
+        q = fine(model.embed(model.normalized(raw))).softmax(1)
+    wanted = torch.stack([q[:, list(own)].sum(1) for own in model.head.parts], 1)
+    wanted = wanted / wanted.sum(1, keepdim=True)
+    torch.testing.assert_close(model.probabilities(raw), wanted, rtol=1e-4, atol=1e-6)
+    kept = CellClassifier.load(model.save(tmp_path / "m"))
+    torch.testing.assert_close(kept.probabilities(raw), model.probabilities(raw))
+
+
+@pytest.mark.parametrize("adapter", ["full", "mixed_source", "coral", "lame", "calibrated_prior"])
+def test_methods_work_between_fine_sources_and_coarse_targets(stages, tmp_path, adapter) -> None:
+    few = {"source_images": 24} if adapter in {"mixed_source", "coral"} else {}
+    made = recipe(sources=[stages], training={"taxonomy": "wbc13"}, adapter={"name": adapter, **few})
+    result = ran(made, "synthetic/1", tmp_path)
+    assert classes_of(result.predictions) == create("paper6").classes
+
+
+def own_folder(folder: Path, *names: str, each: int = 9) -> Path:
+    images = target().read(range(each), 48).permute(0, 2, 3, 1).numpy()
+    for shade, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(images):
+            darker = (image * (1 - 0.2 * shade)).astype(np.uint8)
+            darker[0, 0] = shade  # no two files are the same
+            Image.fromarray(darker).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_own_classes_are_those_of_the_folders(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "weird", "neutrophil")
+    made = recipe(taxonomy="own", few_shot={"n": 9})
+    result = ran(made, f"folder={folder}", tmp_path / "store")
+    assert classes_of(result.predictions) == ("Blob", "neutrophil", "weird")
+    assert result.model.classes == ("Blob", "neutrophil", "weird")
+    with pytest.raises(DataError, match="'Blob' is not a known cell type"):
+        ran(recipe(few_shot={"n": 9}), f"folder={folder}", tmp_path / "store")
+
+
+@pytest.mark.parametrize("adapter", ["none", "lame", "tent", "tta", "tip_cache", "coral", "norm_only"])
+def test_methods_that_need_the_sources_head_refuse_own_classes(tmp_path, adapter) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "weird")
+    with pytest.raises(ConfigurationError, match="only its encoder and embedding can be used") as error:
+        Run.prepare(
+            recipe(taxonomy="own", few_shot={"n": 8}, adapter=adapter), f"folder={folder}", quiet(tmp_path)
+        )
+    assert "Blob, weird" in str(error.value)
+    assert f"'{adapter}' needs its head" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "adapter", ["full", "head_only", "ncm", "logistic", "tta+ncm", "full+lame", "from_scratch"]
+)
+def test_methods_that_learn_a_head_take_own_classes(tmp_path, adapter) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "weird")
+    made = recipe(taxonomy="own", few_shot={"n": 8}, adapter=adapter)
+    assert Run.prepare(made, f"folder={folder}", quiet(tmp_path)).offer.classes == ("Blob", "weird")
+
+
+def test_own_names_are_mapped_by_a_file(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "weird", "neutro phil es", each=4)
+    file = tmp_path / "labels.yaml"
+    file.write_text("Blob: monocyte\nweird: null\nneutro phil es: segmented neutrophil\n")
+    dataset = cellda.datasets.load("folder", folder, map=file)
+    assert dataset.class_counts() == {"monocyte": 4, "neutrophil": 4}
+    assert dataset.dropped["raw_label"].unique().tolist() == ["weird"]
+    fine = cellda.datasets.load("folder", folder, map=file, taxonomy="wbc13")
+    assert fine.class_counts() == {"monocyte": 4, "segmented neutrophil": 4}
+    assert fine.fingerprint != dataset.fingerprint
+    for text, said in [
+        ("Blob: monocyt", "'Blob' -> 'monocyt' is not a known cell type; did you mean 'monocyte'"),
+        ("Blob: ???", "'Blob' has no class yet"),
+        ("- a\n", "holds no lines"),
+        ("Blob: [a]\n", "is not `own name: class`"),
+        ("Blob: monocyte\nBlob: neutrophil\n", "stands twice"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(
+            (DataError, UnknownNameError, ConfigurationError),
+            match=said.replace("?", r"\?").replace("[", r"\["),
+        ):
+            cellda.datasets.load("folder", folder, map=file)
+
+
+def test_a_model_of_other_classes_is_adapted_with_a_new_head(tmp_path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = Backbone(name="test_efficientnet", weights="none", image_size=SIDE)
+        own = CellClassifier(backbone, NormalizerSpec(name="identity"), ("x", "y", "z"))
+    folder = own.save(tmp_path / "m")
+    made = Recipe(source_model=folder, adapter={"name": "full", "epochs": 1}, few_shot={"n": 18}, search=None)
+    with pytest.warns(UserWarning, match="has no card"):
+        result = ran(made, target(), tmp_path / "store")
+    assert classes_of(result.predictions) == create("paper6").classes
+    with (
+        pytest.warns(UserWarning, match="has no card"),
+        pytest.raises(ConfigurationError, match="tells x, y, z apart"),
+    ):
+        ran(made.with_(adapter="lame"), target(), tmp_path / "store")
+
+
+def test_predictions_of_different_classes_are_not_mixed(tmp_path) -> None:
+    for name in ("paper6", "wbc5"):
+        result = ran(recipe(taxonomy=name), "synthetic/1", tmp_path)
+        result.predictions.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="predictions are of different classes"):
+        read_predictions(tmp_path / "paper6.parquet", tmp_path / "wbc5.parquet")
+
+
+def test_a_loaded_dataset_is_told_apart_as_the_recipe_says(tmp_path) -> None:
+    aim = target()
+    run = Run.prepare(recipe(taxonomy="wbc5"), aim, quiet(tmp_path))
+    assert run.taxonomy.classes == create("wbc5").classes
+    assert len(run.target) == len(aim) - 7
+    assert aim.taxonomy.classes == create("paper6").classes  # as it was
