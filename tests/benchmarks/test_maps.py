@@ -6,7 +6,10 @@ from matplotlib.colors import to_hex
 
 from benchmarks.common.maps import MARKERS, Map, cell_maps
 from cellda.errors import ConfigurationError
-from cellda.reporting.figures import CLASS_COLOURS, PALETTE
+from cellda.reporting.figures import PALETTE
+from cellda.taxonomies import create
+
+CLASS_COLOURS = create("paper6").colours
 from tiny import CLASSES
 
 POINTS = np.arange(20, dtype=np.float32).reshape(10, 2)

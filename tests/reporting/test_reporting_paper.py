@@ -14,12 +14,13 @@ from cellda.evaluation.per_class import average_classes, class_scores
 from cellda.evaluation.predictions import validate
 from cellda.evaluation.sample_size import sized_name, with_sizes
 from cellda.reporting.catalogue import FIGURES, TABLES, named, summaries
-from cellda.reporting.figures import CLASS_COLOURS, save_figure
+from cellda.reporting.figures import save_figure
 from cellda.reporting.paper import figures as paper_figures
 from cellda.reporting.paper import published
 from cellda.reporting.paper.figures import LINES, precision_recall
 from cellda.reporting.paper.tables import paper_means_table, paper_targets_table, per_class_table
 from cellda.reporting.tables.conditions import select
+from cellda.taxonomies import create
 from tiny import CLASSES, PROBABILITIES
 
 COUNTS = [20, 10, 0, 25, 15, 3]
@@ -300,7 +301,7 @@ def test_a_class_has_the_same_colour_in_every_figure(predictions, sized):
             "lymphocyte",
             "monocyte",
         }  # three neutrophils are too few
-        assert shown == {name: CLASS_COLOURS[name] for name in shown}
+        assert shown == {name: create("paper6").colours[name] for name in shown}
 
 
 def test_bars_say_under_which_protocol_and_mix_none(predictions):
