@@ -8,9 +8,9 @@ from benchmarks.common.maps import MARKERS, Map, cell_maps
 from cellda.errors import ConfigurationError
 from cellda.reporting.figures import PALETTE
 from cellda.taxonomies import create
+from tiny import CLASSES
 
 CLASS_COLOURS = create("paper6").colours
-from tiny import CLASSES
 
 POINTS = np.arange(20, dtype=np.float32).reshape(10, 2)
 CELLS = ["monocyte", "basophil", "neutrophil", "basophil", "monocyte"] * 2

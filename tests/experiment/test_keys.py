@@ -75,7 +75,7 @@ RUN_BY: dict[str, set[str]] = {
     "imaging/colour_space.py": {"normalizer", "source", "adapt", "search"},
     "normalizers/base.py": {"normalizer", "source", "adapt", "search"},
     "experiment/run.py": {"normalizer", "source", "adapt", "search"},
-    "taxonomy.py": {"normalizer", "source", "adapt", "search"},
+    "taxonomies/base.py": {"normalizer", "source", "adapt", "search"},
     "training/loop.py": {"source", "adapt", "search"},
     "training/mixstyle.py": {"source", "adapt", "search"},
     "models/classifier.py": {"source", "adapt", "search"},

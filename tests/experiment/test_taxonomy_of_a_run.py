@@ -13,6 +13,7 @@ from cellda import CellClassifier, Recipe
 from cellda.datasets.base import CellDataset, cell_table
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.evaluation.predictions import classes_of, read_predictions
+from cellda.experiment.checks import trained_classes
 from cellda.experiment.run import Run
 from cellda.models import Backbone
 from cellda.normalizers.spec import NormalizerSpec
@@ -103,7 +104,7 @@ def test_finer_labels_of_sources_teach_and_the_model_answers_in_the_recipes_clas
     made = recipe(sources=[stages], training={"taxonomy": "wbc13"}, adapter="none")
     run = Run.prepare(made, "synthetic/1", quiet(tmp_path))
     [source] = run.sources
-    assert run.source_classes == create("wbc13").classes
+    assert trained_classes(run.recipe) == create("wbc13").classes
     assert {"neutrophil", "immature granulocyte"} < set(source.table["label"])  # coarse, and kept
     assert int(source.labels.max()) == 14
     result = ran(made, "synthetic/1", tmp_path)

@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cellda import taxonomies
-from cellda.datasets.base import CellDataset
 from cellda.datasets.card import NOT_STATED, DataCard
 from cellda.taxonomies import DEFAULT, create
+
+if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset  # loads torch, which listing datasets must not
 
 PAPER = create(DEFAULT).classes
 """The classes that the paper counts."""
@@ -115,7 +118,7 @@ def _number(value: int | None, where: str, nowhere: str) -> str:
     return nowhere if value is None else f"{value:,} {where}"
 
 
-def taxonomies_table(dataset: CellDataset) -> Table:
+def taxonomies_table(dataset: "CellDataset") -> Table:
     """Cells of each class of a dataset under each taxonomy, and how many it leaves out."""
     table = Table(
         "taxonomy",

@@ -45,6 +45,7 @@ BLOCKS = "decoded.ledger"
 READING = (
     "data/pixel_cache.py",
     "datasets/base.py",
+    "datasets/reading/cell_images.py",
     "datasets/reading/decode.py",
     "datasets/reading/formats",
 )

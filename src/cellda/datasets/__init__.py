@@ -18,7 +18,7 @@ from cellda.taxonomies import DEFAULT, create
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
-    from cellda.taxonomies.base import Taxonomy
+    from cellda.taxonomies.base import Taxonomy as _Taxonomy
 else:  # listing names must not import pandas and torch
     __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"base": ["CellDataset"]})
 
@@ -65,7 +65,7 @@ def load(
     name: str,
     root: str | Path | None = None,
     *,
-    taxonomy: "str | Taxonomy" = DEFAULT,
+    taxonomy: "str | _Taxonomy" = DEFAULT,
     **options: Any,
 ) -> "CellDataset":
     """Load the dataset `name` from its folder.

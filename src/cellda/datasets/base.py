@@ -4,7 +4,6 @@ import hashlib
 import os
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
 from cellda.datasets.reading.account import NO_GROUPS, OUTSIDE, Account, Tally
+from cellda.datasets.reading.cell_images import CellImages
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked, folded
-from cellda.datasets.reading.decode import Box, decode_every, decode_resized, unusable
+from cellda.datasets.reading.decode import Box
 from cellda.datasets.reading.file_contents import FileContents
-from cellda.datasets.reading.formats.further import previews
 from cellda.datasets.reading.groups import alike, each_its_own
 from cellda.datasets.reading.identical import merged_groups
 from cellda.datasets.reading.listed import Listed
@@ -36,12 +34,12 @@ from cellda.taxonomies.base import Taxonomy
 from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
-    from cellda.framing.base import Framing, Pixels
+    pass
 
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
 
-class CellDataset(FileContents, DataCard):
+class CellDataset(CellImages, FileContents, DataCard):
     """Cells of one laboratory.
 
     A new dataset reads its published layout in `_index` (`cellda.datasets.reading.layout` helps with folders) and
@@ -267,67 +265,6 @@ class CellDataset(FileContents, DataCard):
         byte-identical files are merged, whatever the dataset publishes.
         """
         return list(self._effective_groups)
-
-    def read(self, indices: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """Decode cells and resize them to `size` x `size`, without keeping the aspect, as in the paper.
-
-        Resizing is bilinear with antialiasing.
-
-        Raises:
-            DataError: If files cannot be decoded; the message lists them all.
-        """
-        return decode_resized(self._places(indices), size, bits=self.bits)
-
-    def originals(
-        self,
-        indices: Sequence[int],
-        use: Callable[[int, "Pixels"], None],
-        least: int = 1,  # noqa: ARG002
-    ) -> None:
-        """Call `use` with the position of each cell in `indices` and its image in its own size, from several threads.
-
-        Rendered cells have a side of at least `least` pixels.
-
-        Raises:
-            DataError: If files cannot be decoded; the message lists them all.
-        """
-        files = self._places(indices)
-        decode_every(files, lambda place, image: use(place, np.array(image)), bits=self.bits)
-
-    def framed(
-        self, indices: Sequence[int], size: int, framing: "Framing"
-    ) -> tuple[UInt8[Tensor, "n 3 size size"], Float[Tensor, " n"]]:
-        """Decode cells, frame each at its own size, and resize to `size` x `size`.
-
-        Returns:
-            The images, channels-last in memory, and the confidence of the framing in each, in [0, 1].
-
-        Raises:
-            DataError: If files cannot be decoded; the message lists them all.
-        """
-        return framing.frame_all(lambda use: self.originals(indices, use, size), len(indices), size)
-
-    def unusable(self, advance: Callable[[int], None]) -> dict[int, str]:
-        """Decode every cell completely and say which cannot be used: row of the table -> reason.
-
-        Args:
-            advance: Called with 1 after each cell.
-        """
-        if self.root is None:
-            return {}
-        cells = zip(self.table["path"], self.table["box"], strict=True)
-        return unusable([(self.root / path, box) for path, box in cells], advance, bits=self.bits)
-
-    def with_previews(self, indices: Sequence[int]) -> list[int]:
-        """Those of some cells whose image files also hold smaller pictures (previews), which are passed over."""
-        if self.root is None:
-            return []
-        return [row for row, (file, _) in zip(indices, self._places(indices), strict=True) if previews(file)]
-
-    def _places(self, indices: Sequence[int]) -> list[tuple[Path, Box | None]]:
-        """File and box of cells."""
-        rows = self.table.iloc[list(indices)]
-        return list(zip((self.folder / path for path in rows["path"]), rows["box"], strict=True))
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -21,6 +21,7 @@ from torchmetrics.functional.classification import (
 
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
+from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, class_indices, classes_of, probabilities
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
 from cellda.text import counted
@@ -70,6 +71,7 @@ class Metrics(_Record):
         ece: Expected calibration error (15 bins, L1) of the most probable class.
         per_class: Measures of every class that has query cells, in class order.
         left_out: Classes with fewer than 5 query cells, which the averages leave out, with their counts.
+        stages: How far apart true and predicted stages of maturation are; None if the classes are no stages.
     """
 
     n: int
@@ -82,6 +84,7 @@ class Metrics(_Record):
     ece: float
     per_class: dict[str, ClassMetrics]
     left_out: dict[str, int]
+    stages: StageDistance | None = None
 
     @property
     def summary(self) -> str:
@@ -102,6 +105,8 @@ class Metrics(_Record):
                 name.replace("_", " ").replace(" f1", " F1"), str(getattr(self, name)).replace("[", r"\[")
             )
         overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
+        if self.stages is not None:
+            overall.add_row("stages apart", f"{self.stages.mean:.2f} ({self.stages.near:.0%} at most one)")
         classes = Table("class", title="per class", title_justify="left")
         for column in ("precision", "recall", "F1", "cells"):
             classes.add_column(column, justify="right")
@@ -149,6 +154,7 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
         groups=len(counts),
         **{name: _estimate(point[name], *ends[name]) for name in MEASURES},
         ece=expected_calibration_error(predictions),
+        stages=stage_distance(predictions),
         per_class={
             name: ClassMetrics(
                 precision=of_class("precision", i),

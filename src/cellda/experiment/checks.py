@@ -140,6 +140,13 @@ def check_classes(offer: Offer, recipe: Recipe, target: CellDataset) -> None:
         )
 
 
+def trained_classes(recipe: Recipe) -> tuple[str, ...]:
+    """The classes that the source model of a recipe tells apart."""
+    if recipe.source_model is not None:
+        return recipe.source_model.description.classes
+    return recipe.source_taxonomy.build().classes
+
+
 def check_head(recipe: Recipe, taxonomy: Taxonomy, trained: Sequence[str]) -> None:
     """Refuse an adapter that needs the source model's head where that head tells other classes apart than the target has.
 

@@ -1,7 +1,7 @@
 """A recipe with its target and data, checked before anything is trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,14 +16,7 @@ from cellda.data.pixel_cache import cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
-from cellda.experiment.checks import (
-    check_classes,
-    check_head,
-    check_search,
-    loaded,
-    search_of,
-    sources_beside,
-)
+from cellda.experiment import checks
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.known_cells import warn_of_known_cells
 from cellda.experiment.statement import check_statement, known, usable
@@ -78,9 +71,9 @@ class Run:
                 adapter's needs are not met, or there are too few data for the draw, the search or the adapter.
             DataError: If a dataset's layout is not the published one, or images of it have several classes.
         """
-        check_search(recipe, oracle=oracle)
-        aim = loaded(target, recipe, workspace)
-        sources = sources_beside(aim, recipe, workspace)
+        checks.check_search(recipe, oracle=oracle)
+        aim = checks.loaded(target, recipe, workspace)
+        sources = checks.sources_beside(aim, recipe, workspace)
         warn_of_known_cells(recipe, aim)
         shot = recipe.few_shot
         draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
@@ -113,10 +106,10 @@ class Run:
             ConfigurationError: If the labelled cells are among the sources, or the needs of adapter or search are not met.
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
-        check_search(recipe, oracle=False)
-        cells = None if labelled is None else loaded(labelled, recipe, workspace)
+        checks.check_search(recipe, oracle=False)
+        cells = None if labelled is None else checks.loaded(labelled, recipe, workspace)
         aim = OwnCells(cells, images, recipe.taxonomy.build())
-        sources = sources_beside(aim if cells is None else cells, recipe, workspace)
+        sources = checks.sources_beside(aim if cells is None else cells, recipe, workspace)
         rows = range(len(aim))
         draw = Draw(
             n=aim.count,
@@ -148,9 +141,9 @@ class Run:
         Raises:
             ConfigurationError: If they cannot.
         """
-        check_head(self.recipe, self.taxonomy, self.source_classes)
+        checks.check_head(self.recipe, self.taxonomy, checks.trained_classes(self.recipe))
         if self.uses_labels:
-            check_classes(self.offer, self.recipe, self.target)
+            checks.check_classes(self.offer, self.recipe, self.target)
         rows, used = (self.draw.support, self.scored), self.uses_labels
         check_statement(self.recipe, self.sources, self.target, *rows, used=used)
         self.recipe.adapter.check(self.offer)
@@ -194,7 +187,7 @@ class Run:
     @property
     def search(self) -> Search | None:
         """The search of the run; None if the recipe has none or its adapter declares no range (`none`)."""
-        return search_of(self.recipe)
+        return checks.search_of(self.recipe)
 
     @property
     def uses(self) -> frozenset[Use]:
@@ -225,13 +218,6 @@ class Run:
     def taxonomy(self) -> Taxonomy:
         """The classes of the target."""
         return self.target.taxonomy
-
-    @cached_property
-    def source_classes(self) -> tuple[str, ...]:
-        """The classes that the source model tells apart."""
-        if self.recipe.source_model is not None:
-            return self.recipe.source_model.description.classes
-        return self.recipe.source_taxonomy.build().classes
 
     @cached_property
     def offer(self) -> Offer:
@@ -303,18 +289,6 @@ class Run:
             )
             for spec, dataset in zip(self.recipe.sources, self.sources, strict=True)
         )
-
-    def in_target_classes(self, images: ImageSet, number: int) -> ImageSet:
-        """Images of the source `number`, without those of no class of the target, and labelled with the target's classes."""
-        dataset, classes = self.sources[number], self.taxonomy.classes
-        if dataset.taxonomy.classes == classes and not dataset.taxonomy.members:
-            return images
-        naming = replace(dataset.naming, taxonomy=self.taxonomy)
-        raw = dataset.table["raw_label"].iloc[images.rows.tolist()]
-        names = {name: naming.fold(name) if naming.is_known(name) else None for name in set(raw)}
-        labels = torch.tensor([-1 if names[name] is None else classes.index(names[name]) for name in raw])
-        kept = (labels >= 0).nonzero().flatten()
-        return replace(images.subset(kept), known_labels=labels[kept])
 
     def _pixels(self, dataset: CellDataset) -> torch.Tensor:
         return cached_pixels(

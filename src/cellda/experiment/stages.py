@@ -17,11 +17,13 @@ from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import read_predictions, write_predictions
+from cellda.experiment.checks import trained_classes
 from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.seen import Cells, seen_in_adaptation, seen_in_training
 from cellda.experiment.statement import held_out
+from cellda.experiment.translated import held_out_part, training_part
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
@@ -99,12 +101,7 @@ def fitted_normalizer(run: Run, spec: NormalizerSpec) -> Normalizer:
 
 
 def fresh_model(run: Run, classes: Sequence[str]) -> CellClassifier:
-    """The model before any training: the backbone's own weights; embedding and head initialised with the recipe's seed.
-
-    Args:
-        run: The run.
-        classes: The classes that it will tell apart.
-    """
+    """A model of these classes before any training: the backbone's weights; embedding and head drawn with its seed."""
     recipe = run.recipe
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -126,7 +123,7 @@ def source_model(run: Run, trainer: Trainer) -> Path:
 
     def make(folder: Path) -> None:
         clock = Clock()
-        model = fresh_model(run, run.source_classes)
+        model = fresh_model(run, trained_classes(run.recipe))
         whole = run.source_sets(model.normalizer)
         splits = source_splits(run, whole)
         parts = [images.subset(train) for images, (train, _) in zip(whole, splits, strict=True)]
@@ -220,18 +217,11 @@ def _measured(
     if Use.HELD_OUT_SOURCE in run.uses:
         sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
         splits = source_splits(run, sets)
-        held = (
-            run.in_target_classes(images.subset(rows), number)
-            for number, (images, (_, rows)) in enumerate(zip(sets, splits, strict=True))
-        )
+        held = held_out_part(run, sets, splits)
         measured[Use.HELD_OUT_SOURCE] = held_out(run.recipe, run.taxonomy.classes, held)
         # Cells that score trials must not be training cells of an adapter that uses the sources.
         if context.source:
-            kept = (
-                run.in_target_classes(images.subset(rows), number)
-                for number, (images, (rows, _)) in enumerate(zip(sets, splits, strict=True))
-            )
-            context = replace(context, source=tuple(kept))
+            context = replace(context, source=training_part(run, sets, splits))
     return measured, context
 
 
@@ -293,7 +283,7 @@ def _predicted(
     run: Run, trainer: Trainer, model: CellClassifier, number: int, images: ImageSet, rows: list[int]
 ) -> pd.DataFrame:
     """Predictions of the held-out rows of a source whose class is known, not only a coarser type."""
-    rows = [row for row in rows if images.labels[row] < len(run.source_classes)]
+    rows = [row for row in rows if images.labels[row] < len(trained_classes(run.recipe))]
     return prediction_table(
         run.sources[number],
         rows,

@@ -41,6 +41,7 @@ from cellda.experiment.stages import (
     source_splits,
 )
 from cellda.experiment.statement import contradicting
+from cellda.experiment.translated import held_out_part, in_target_classes
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
@@ -271,21 +272,13 @@ def adapted(
         model = model.with_present(recipe.present)
     with clock.stage("predict"):
         origin = origin_of(prepared, trainer, model)
-    needs = adapter.needs
-    target = TargetView(
-        support=prepared.support(model.normalizer),
-        unlabelled=prepared.pool(model.normalizer) if Need.UNLABELLED in needs else None,
-    )
-    own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in needs else None
+    pool = prepared.pool(model.normalizer) if Need.UNLABELLED in adapter.needs else None
+    target = TargetView(prepared.support(model.normalizer), pool)
+    own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in adapter.needs else None
     sources = () if own is None else prepared.source_sets(own)
     splits = source_splits(prepared, sources) if sources else []
-    held_out = tuple(
-        prepared.in_target_classes(images.subset(rows), number)
-        for number, (images, (_, rows)) in enumerate(zip(sources, splits, strict=True))
-        if rows
-    )
-    told = tuple(prepared.in_target_classes(images, number) for number, images in enumerate(sources))
-    context = AdaptContext(trainer, prepared.seed, told, held_out)
+    told = tuple(in_target_classes(prepared, number, images) for number, images in enumerate(sources))
+    context = AdaptContext(trainer, prepared.seed, told, held_out_part(prepared, sources, splits))
     # Cells that score trials are not used by them.
     trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in prepared.uses else context
     with clock.stage("search"):

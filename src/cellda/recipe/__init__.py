@@ -1,6 +1,6 @@
 """The Recipe, frozen and typed; the default is the paper's workflow at full size."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -25,7 +25,7 @@ from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.presets import adaptation_of, edits_of
-from cellda.recipe.fields import PresentClasses, RecipeFields
+from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, decided, default_sources
 from cellda.recipe.files import fields_in, placed
 from cellda.runtime.given import path_of
 from cellda.runtime.store import digest
@@ -40,29 +40,6 @@ if TYPE_CHECKING:
     from cellda.experiment.result import RunResult
     from cellda.models.classifier import CellClassifier
     from cellda.runtime.store import Store
-
-
-PLUGINS = frozenset({"taxonomy", "normalizer", "target_normalizer", "framing", "adapter"})
-"""Fields that hold a plug-in: a mapping that has a name replaces the plug-in and all its options."""
-
-
-PAPER = ("barcelona", "munich_2019")
-"""The paper's sources."""
-
-
-def _decided(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
-    """The default of a field that a source model decides: what the model has, or without one this value."""
-
-    def default(given: dict[str, Any]) -> Any:
-        model: SourceModel | None = given.get("source_model")
-        return value if model is None else getattr(model.description, field)
-
-    return default
-
-
-def _sources(given: dict[str, Any]) -> Any:
-    """The paper's, or none with a trained source model."""
-    return () if given.get("source_model") else PAPER
 
 
 class Recipe(Settings):
@@ -107,17 +84,17 @@ class Recipe(Settings):
 
     taxonomy: TaxonomySpec = PAPER_CLASSES
     source_model: SourceModel | None = None
-    sources: tuple[Source, ...] = Field(default_factory=_sources)
-    normalizer: NormalizerSpec = Field(default_factory=_decided("normalizer", "reinhard"))
+    sources: tuple[Source, ...] = Field(default_factory=default_sources)
+    normalizer: NormalizerSpec = Field(default_factory=decided("normalizer", "reinhard"))
     target_normalizer: NormalizerSpec | None = None
-    framing: FramingSpec = Field(default_factory=_decided("framing", "none"))
-    backbone: Backbone = Field(default_factory=_decided("backbone", {}))
+    framing: FramingSpec = Field(default_factory=decided("framing", "none"))
+    backbone: Backbone = Field(default_factory=decided("backbone", {}))
     training: SourceTraining = SourceTraining()
     few_shot: FewShot = FewShot()
     adapter: Adapter = "full"  # type: ignore[assignment]
     search: Search | None = Search()
     pool: Literal["query", "disjoint"] = "query"
-    present: PresentClasses = Field(default_factory=_decided("present", None))
+    present: PresentClasses = Field(default_factory=decided("present", None))
     twins: Twins | None = None
     protocol: Protocol = "clean"
     seed: int = Field(default=0, ge=0, le=MOST)

@@ -1,6 +1,6 @@
 """The accepted types of a recipe's fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -50,3 +50,26 @@ class RecipeFields(TypedDict, total=False):
     protocol: Protocol
     seed: int
     device: Literal["auto", "cpu"]
+
+
+PLUGINS = frozenset({"taxonomy", "normalizer", "target_normalizer", "framing", "adapter"})
+"""Fields that hold a plug-in: a mapping that has a name replaces the plug-in and all its options."""
+
+
+PAPER = ("barcelona", "munich_2019")
+"""The paper's sources."""
+
+
+def decided(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
+    """The default of a field that a source model decides: what the model has, or without one this value."""
+
+    def default(given: dict[str, Any]) -> Any:
+        model: SourceModel | None = given.get("source_model")
+        return value if model is None else getattr(model.description, field)
+
+    return default
+
+
+def default_sources(given: dict[str, Any]) -> Any:
+    """The paper's, or none with a trained source model."""
+    return () if given.get("source_model") else PAPER

@@ -13,7 +13,9 @@ from cellda.models.heads.base import ABSENT, Head
 
 @register("summed")
 class Summed(Head):
-    """The probability of a class is the sum of those of its kinds, which another head tells apart: `p_k = sum_{j in k} q_j`.
+    """The probability of a class is the sum of those of its kinds, which another head tells apart.
+
+    `p_k = sum_{j in k} q_j`.
 
     So that a model of fine classes answers in coarse ones. Fine classes that belong to none of the coarse ones are left out,
     and the rest renormalised. Computed on logits, `z_k = log sum_{j in k} exp(z_j)`, through which gradients flow to the
