@@ -15,6 +15,7 @@ from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.evaluation.predictions import classes_of, read_predictions
 from cellda.experiment.checks import trained_classes
 from cellda.experiment.run import Run
+from cellda.experiment.study import Study
 from cellda.models import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomies import create
@@ -227,3 +228,14 @@ def test_a_loaded_dataset_is_told_apart_as_the_recipe_says(tmp_path) -> None:
     assert run.taxonomy.classes == create("wbc5").classes
     assert len(run.target) == len(aim) - 7
     assert aim.taxonomy.classes == create("paper6").classes  # as it was
+
+
+def test_a_study_has_one_list_of_classes(tmp_path) -> None:
+    recipes = {"six": recipe(adapter="none"), "five": recipe(adapter="none", taxonomy="wbc5")}
+    study = Study(recipes, ["synthetic/1"], workspace=quiet(tmp_path))
+    with pytest.raises(ConfigurationError, match="told apart in the same classes") as error:
+        study.run()
+    assert "'five': basophil, eosinophil, lymphocyte" in str(error.value)
+    del recipes["six"]
+    table = Study(recipes, ["synthetic/1"], workspace=quiet(tmp_path)).run()
+    assert classes_of(table) == create("wbc5").classes

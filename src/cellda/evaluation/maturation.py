@@ -1,4 +1,4 @@
-"""How far apart true and predicted stages of maturation are: confusing neighbours is a smaller mistake than confusing strangers."""
+"""How far apart true and predicted stages of maturation are: confusing neighbours is a smaller mistake than others."""
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict

@@ -22,6 +22,7 @@ from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
 from cellda.runtime.work import Stage, Work
+from cellda.taxonomies.spec import TaxonomySpec
 from cellda.text import counted
 from cellda.training.loop import Trainer
 
@@ -94,9 +95,21 @@ class Study:
                 runs.append((condition, run))
             except CelldaError as error:
                 problems[str(error)] = None
+        kinds = {run.taxonomy.classes: condition for condition, run in runs}
+        if len(kinds) > 1:
+            told = "; ".join(f"'{condition}': {', '.join(classes)}" for classes, condition in kinds.items())
+            problems[
+                f"All conditions and targets of a study are told apart in the same classes, as their predictions are one table, "
+                f"and these are not ({told}); make a study of each."
+            ] = None
         if problems:
             raise ConfigurationError("\n".join(problems))
         return runs
+
+    @property
+    def _taxonomy(self) -> TaxonomySpec:
+        """The classes of the targets: all recipes have the same."""
+        return next(iter(self.recipes.values()), Recipe()).taxonomy
 
     def _absent(self) -> list[str]:
         """Messages about missing sources: a run loads them only after its target, so a missing target would hide them."""
@@ -104,7 +117,7 @@ class Study:
         for recipe in filter(needs_sources, self.recipes.values()):
             for source in recipe.sources:
                 try:
-                    self.workspace.data.load(source.name, **source.options)
+                    self.workspace.data.load(source.name, recipe.source_taxonomy, **source.options)
                 except CelldaError as error:
                     said.append(str(error))
         return said
@@ -114,8 +127,7 @@ class Study:
         names = []
         for target in self.targets:
             try:
-                loaded = self.workspace.data.load(target) if isinstance(target, str) else target
-                names.append(loaded.full_name)
+                names.append(self.workspace.load(target, self._taxonomy).full_name)
             except CelldaError:
                 continue  # reported by the runs themselves
         return [
@@ -155,7 +167,7 @@ class Study:
     @property
     def without_groups(self) -> list[str]:
         """Names of the targets without groups, whose images of one patient may be on both sides of a draw."""
-        targets = map(self.workspace.load, self.targets)
+        targets = (self.workspace.load(target, self._taxonomy) for target in self.targets)
         return [target.full_name for target in targets if target.account.without_groups]
 
     def records(self) -> list[RunRecord]:
