@@ -99,8 +99,8 @@ class Study:
         if len(kinds) > 1:
             told = "; ".join(f"'{condition}': {', '.join(classes)}" for classes, condition in kinds.items())
             problems[
-                f"All conditions and targets of a study are told apart in the same classes, as their predictions are one table, "
-                f"and these are not ({told}); make a study of each."
+                "All conditions and targets of a study are told apart in the same classes, as their predictions are one "
+                f"table, and these are not ({told}); make a study of each."
             ] = None
         if problems:
             raise ConfigurationError("\n".join(problems))
