@@ -1,5 +1,7 @@
 """How far apart true and predicted stages of maturation are: confusing neighbours is a smaller mistake than others."""
 
+from collections import Counter
+
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
@@ -31,8 +33,8 @@ def stage_distance(predictions: pd.DataFrame) -> StageDistance | None:
     classes = classes_of(predictions)
     if not any(stages_apart(one, other) for one in classes for other in classes):
         return None
-    pairs = predictions.groupby(["label", "predicted"], observed=True).size()
-    found = [(stages_apart(str(one), str(other)), int(number)) for (one, other), number in pairs.items()]
+    pairs = Counter(zip(predictions["label"].astype(str), predictions["predicted"].astype(str), strict=True))
+    found = [(stages_apart(one, other), number) for (one, other), number in pairs.items()]
     known = [(apart, number) for apart, number in found if apart is not None]
     total = sum(number for _, number in known)
     if not total:
