@@ -29,11 +29,9 @@ class Drawn(CellDataset):
         super().__init__()
 
     def _index(self) -> pd.DataFrame:
-        table = pd.DataFrame(self.rows, columns=["path", "label", "group"])
+        table = pd.DataFrame(self.rows, columns=["path", "raw_label", "group"])
         table["group"] = table["group"].astype(object).where(table["group"].notna(), None)
-        return table.assign(raw_label=table["label"], box=None)[
-            ["path", "label", "raw_label", "group", "box"]
-        ]
+        return table.assign(label=None, box=None)[["path", "label", "raw_label", "group", "box"]]
 
     def effective_groups(self) -> list[str]:
         groups = [

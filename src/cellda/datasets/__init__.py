@@ -18,9 +18,11 @@ from cellda.taxonomies import DEFAULT, create
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
-    from cellda.taxonomies.base import Taxonomy as _Taxonomy
 else:  # listing names must not import pandas and torch
     __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"base": ["CellDataset"]})
+
+if TYPE_CHECKING:  # of a signature, and no part of this face
+    from cellda.taxonomies.base import Taxonomy
 
 WITHOUT_LAYOUT = dict.fromkeys(
     ("ruijin", "ruijing"),
@@ -65,7 +67,7 @@ def load(
     name: str,
     root: str | Path | None = None,
     *,
-    taxonomy: "str | _Taxonomy" = DEFAULT,
+    taxonomy: "str | Taxonomy" = DEFAULT,
     **options: Any,
 ) -> "CellDataset":
     """Load the dataset `name` from its folder.

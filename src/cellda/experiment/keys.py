@@ -47,6 +47,7 @@ NORMALIZING = Computing(
         "datasets/reading/identical.py",
         "experiment/run.py",
         "experiment/stages.py",
+        "experiment/translated.py",
         "imaging/colour_space.py",
         "imaging/padding.py",
         "normalizers/base.py",
