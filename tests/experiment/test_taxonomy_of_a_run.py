@@ -239,3 +239,35 @@ def test_a_study_has_one_list_of_classes(tmp_path) -> None:
     del recipes["six"]
     table = Study(recipes, ["synthetic/1"], workspace=quiet(tmp_path)).run()
     assert classes_of(table) == create("wbc5").classes
+
+
+@pytest.mark.parametrize(
+    ("taxonomy", "training"), [("paper6", "own"), ("paper6", "wbc5"), ("wbc8", "wbc13")], ids=str
+)
+def test_a_source_model_of_classes_that_are_not_finer_is_refused_at_once(taxonomy, training) -> None:
+    with pytest.raises(ConfigurationError, match="must tell finer classes apart"):
+        recipe(taxonomy=taxonomy, training={"taxonomy": training})
+
+
+def test_own_classes_that_can_occur_are_checked_with_the_labels(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "weird", "odd")
+    made = recipe(taxonomy="own", few_shot={"n": 9}, present=("Blob", "wierd"))
+    with pytest.raises(UnknownNameError, match="'wierd' is not one of the classes; did you mean 'weird'"):
+        Run.prepare(made, f"folder={folder}", quiet(tmp_path))
+
+
+def test_what_a_mapping_did_and_what_it_names_in_vain_is_said(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "NEU", each=3)
+    file = tmp_path / "labels.yaml"
+    file.write_text("Blob: monocyte\nBlop: basophil\n")
+    told = " ".join(cellda.datasets.load("folder", folder, map=file).account.lines())
+    assert "labels were read by the mapping: 'Blob' as monocyte" in told
+    assert "the mapping names 'Blop', which no cell is labelled with; did you mean 'Blob'" in told
+
+
+def test_coarse_labels_are_left_out_for_their_own_reason(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "NEU", "band", "PLT", each=3)
+    (folder / "PLT").rename(folder / "platelet")
+    told = " ".join(cellda.datasets.load("folder", folder, taxonomy="wbc13").account.lines())
+    assert "3 cells labelled more coarsely than the classes: 3 NEU" in told
+    assert "3 cells of none of the classes: 3 platelet" in told

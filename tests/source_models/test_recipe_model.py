@@ -14,7 +14,9 @@ from cellda.errors import CelldaError, ConfigurationError, DataError
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.framing.spec import FramingSpec
+from cellda.imaging.measurements import NAMES
 from cellda.models import saved
+from cellda.models.second_view import SecondView
 from cellda.source_models.cards import Card
 from tiny import SIDE, model_folder, quiet, target
 from tiny import recipe as tiny
@@ -309,3 +311,11 @@ def test_a_card_of_other_weights_is_refused(folder: Path, tmp_path: Path):
     CellClassifier.load(copy).save(copy)
     with pytest.raises(CelldaError, match="belongs to other weights"):
         run(Recipe(source_model=copy, **QUICK), tmp_path)
+
+
+def test_a_model_with_a_second_view_is_no_source(folder: Path, tmp_path: Path):
+    model = CellClassifier.load(folder)
+    measures, labels = torch.rand(8, len(NAMES)), torch.arange(8) % 2
+    model.second_view = SecondView.fitted(measures, labels, 6, trees=2, weight=1.0, seed=0)
+    with pytest.raises(ConfigurationError, match=r"was adapted already .* it has a second view"):
+        Recipe(source_model=model.save(tmp_path))

@@ -104,6 +104,12 @@ def test_own_classes_are_those_of_the_labels() -> None:
     assert Own(("a", "b")).found_in(["c"]).classes == ("a", "b")
 
 
+@pytest.mark.parametrize("classes", [("a", "a", "b"), ("a", " ", "b")])
+def test_own_classes_have_names_of_their_own(classes) -> None:
+    with pytest.raises(ConfigurationError, match="Own classes have different names"):
+        create("own", classes=classes)
+
+
 @pytest.mark.parametrize(
     ("types", "colours", "said"),
     [

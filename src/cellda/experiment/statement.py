@@ -77,6 +77,8 @@ def check_statement(
     Raises:
         ConfigurationError: If labelled cells do, or the adapter takes source images and there are none of these classes.
     """
+    if recipe.present is not None:  # own classes are only known with the labels
+        target.taxonomy.statement(recipe.present)
     possible = ", ".join(known(recipe, target.taxonomy.classes))
     if Need.SOURCE in recipe.adapter.needs and not usable(recipe, target.taxonomy, sources):
         raise ConfigurationError(

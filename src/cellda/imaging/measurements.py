@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional as F
 
 from cellda.imaging.nucleus import LEAST_CONTRAST, Mask, Plane, opened, otsu
 from cellda.imaging.padding import background, find_smear
 
 SIDE = 96
-"""Side at which the widths below are meant, in pixels; other sizes are measured with widths in proportion."""
+"""Side at which cells are measured, in pixels: larger images are reduced to it; for smaller ones, the widths below shrink."""
 SMOOTH = 1.5
 """Standard deviation of the smoothing before the nucleus is found: it removes granules and keeps lobes."""
 FINE, COARSE = 1.0, 2.5
@@ -89,6 +90,8 @@ def measure(images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b m"]:
         `(B, len(NAMES))` on the CPU; NaN for an image without a nucleus.
     """
     pixels = images.detach().float().cpu()
+    if pixels.shape[-1] > SIDE:
+        pixels = F.interpolate(pixels, size=SIDE, mode="bilinear", antialias=True).clamp(0, 1)
     smear = find_smear(pixels)
     inside = torch.ones_like(pixels[:, 0], dtype=torch.bool) if smear is None else smear
     light = background(pixels, inside).clamp(min=1 / 255)

@@ -25,23 +25,7 @@ from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.presets import adaptation_of, edits_of
-from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, decided, default_sources
-from cellda.recipe.files import fields_in, placed
-from cellda.runtime.given import path_of
-from cellda.runtime.store import digest
-from cellda.selection.settings import Search
-from cellda.source_models.spec import SourceModel
-from cellda.taxonomies.spec import PAPER as PAPER_CLASSES
-from cellda.taxonomies.spec import TaxonomySpec
-from cellda.training.settings import SourceTraining
-
-if TYPE_CHECKING:
-    from cellda.datasets.base import CellDataset
-    from cellda.experiment.result import RunResult
-    from cellda.models.classifier import CellClassifier
-    from cellda.runtime.store import Store
-
-
+from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, check_finer, decided, default_sources from cellda.recipe.files import fields_in, placed from cellda.runtime.given import path_of from cellda.runtime.store import digest from cellda.selection.settings import Search from cellda.source_models.spec import SourceModel from cellda.taxonomies.spec import PAPER as PAPER_CLASSES from cellda.taxonomies.spec import TaxonomySpec from cellda.training.settings import SourceTraining  if TYPE_CHECKING:     from cellda.datasets.base import CellDataset     from cellda.experiment.result import RunResult     from cellda.models.classifier import CellClassifier     from cellda.runtime.store import Store
 class Recipe(Settings):
     """Everything that a run depends on, except the target and the location of the images.
 
@@ -134,6 +118,7 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         """There are sources or a trained source model, and nothing contradicts that model."""
+        check_finer(self.training.taxonomy, self.taxonomy)
         if self.source_model is None:
             if not self.sources:
                 raise ConfigurationError(

@@ -9,11 +9,13 @@ from pydantic import BeforeValidator
 from cellda.adapters.base import Adapter
 from cellda.data.spec import FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
+from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.selection.settings import Search
 from cellda.source_models.spec import SourceModel
+from cellda.taxonomies.base import sums
 from cellda.taxonomies.spec import TaxonomySpec
 from cellda.training.settings import SourceTraining
 
@@ -73,3 +75,19 @@ def decided(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
 def default_sources(given: dict[str, Any]) -> Any:
     """The paper's, or none with a trained source model."""
     return () if given.get("source_model") else PAPER
+
+
+def check_finer(fine: TaxonomySpec | None, taxonomy: TaxonomySpec) -> None:
+    """Refuse classes of a source model (`training.taxonomy`) that are not kinds of the recipe's.
+
+    Raises:
+        ConfigurationError: If so.
+    """
+    coarse = taxonomy.build()
+    if fine is None or (coarse.open and not fine.build().open):
+        return
+    if fine.build().open or sums(coarse, fine.build().classes) is None:
+        raise ConfigurationError(
+            f"training.taxonomy ('{fine.name}') must tell finer classes apart than taxonomy ('{taxonomy.name}'), each of whose "
+            "classes has kinds among them."
+        )

@@ -49,10 +49,12 @@ class SourceModel(Settings):
         """The model is the stated one, and one that adapters can start from."""
         self.check_unchanged()
         described = self.description
-        if described.own_head["name"] != HEAD or described.symmetric:
+        viewed = described.second_view is not None
+        if described.own_head["name"] != HEAD or described.symmetric or viewed:
+            more = ", it has a second view" * viewed + ", and it averages over flips" * described.symmetric
             raise ConfigurationError(
-                f"the model '{self.name}' was adapted already (its head is '{described.own_head['name']}'"
-                f"{', and it averages over flips' * described.symmetric}); start from the source model that it was made from."
+                f"the model '{self.name}' was adapted already (its head is '{described.own_head['name']}'{more}); start from "
+                "the source model that it was made from."
             )
         return self
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from cellda.errors import UnknownNameError, nearest
+from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.taxonomies import register
 from cellda.taxonomies.base import Taxonomy
 from cellda.taxonomies.cell_types import CellType
@@ -27,6 +27,11 @@ class Own(Taxonomy):
     types: ClassVar[Mapping[str, CellType]] = {}
 
     def __init__(self, classes: tuple[str, ...] = ()) -> None:
+        wrong = sorted({name for name in classes if not name.strip() or classes.count(name) > 1})
+        if wrong:
+            raise ConfigurationError(
+                f"Own classes have different names, none of them empty; got {', '.join(map(repr, classes))}."
+            )
         self.open = not classes
         self.colours = palette(classes or ("a class", "another class"))
         self.types = {name: CellType(None, ()) for name in self.colours}  # type: ignore[misc]

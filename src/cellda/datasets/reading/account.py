@@ -8,6 +8,7 @@ from pathlib import Path
 from cellda.text import agreeing, counted, shown
 
 OUTSIDE = "cell(s) of none of the classes"
+COARSE = "cell(s) labelled more coarsely than the classes"
 """Why a cell with a known label is left out."""
 
 COPIES = "copies of images under different classes (twins='drop')"

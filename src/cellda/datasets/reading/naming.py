@@ -1,6 +1,6 @@
 """What the labels of one dataset mean: a taxonomy, and a laboratory's own words for its classes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from cellda.datasets.reading.words import Words, read_words
-from cellda.errors import UnknownNameError
+from cellda.errors import UnknownNameError, nearest
 from cellda.taxonomies import DEFAULT, create
 from cellda.taxonomies.base import Taxonomy
 
@@ -90,6 +90,16 @@ class Naming:
         named = replace(self, words=read_words(file))
         named.check_words()
         return named
+
+    def told(self, labels: Collection[str]) -> list[str]:
+        """What an account says of the words: what labels were read as, and which words no cell is labelled with."""
+        read = [f"'{name}' as {word or 'left out'}" for name, word in self.words.items() if name in labels]
+        lines = [f"labels were read by the mapping: {', '.join(read)}"] if read else []
+        return lines + [
+            f"the mapping names '{name}', which no cell is labelled with; {nearest(name, labels)}"
+            for name in self.words
+            if name not in labels
+        ]
 
     def check_words(self) -> None:
         """Refuse own names that are mapped to what the taxonomy does not know.
