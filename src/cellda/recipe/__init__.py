@@ -25,7 +25,23 @@ from cellda.plugins import yaml_text
 from cellda.plugins.options import describe
 from cellda.plugins.settings import Settings
 from cellda.presets import adaptation_of, edits_of
-from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, check_finer, decided, default_sources from cellda.recipe.files import fields_in, placed from cellda.runtime.given import path_of from cellda.runtime.store import digest from cellda.selection.settings import Search from cellda.source_models.spec import SourceModel from cellda.taxonomies.spec import PAPER as PAPER_CLASSES from cellda.taxonomies.spec import TaxonomySpec from cellda.training.settings import SourceTraining  if TYPE_CHECKING:     from cellda.datasets.base import CellDataset     from cellda.experiment.result import RunResult     from cellda.models.classifier import CellClassifier     from cellda.runtime.store import Store
+from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, check_finer, decided, paper_sources
+from cellda.recipe.files import fields_in, placed
+from cellda.runtime.given import path_of
+from cellda.runtime.store import digest
+from cellda.selection.settings import Search
+from cellda.source_models.spec import SourceModel
+from cellda.taxonomies.spec import PAPER as PAPER_CLASSES
+from cellda.taxonomies.spec import TaxonomySpec
+from cellda.training.settings import SourceTraining
+
+if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
+    from cellda.experiment.result import RunResult
+    from cellda.models.classifier import CellClassifier
+    from cellda.runtime.store import Store
+
+
 class Recipe(Settings):
     """Everything that a run depends on, except the target and the location of the images.
 
@@ -68,7 +84,7 @@ class Recipe(Settings):
 
     taxonomy: TaxonomySpec = PAPER_CLASSES
     source_model: SourceModel | None = None
-    sources: tuple[Source, ...] = Field(default_factory=default_sources)
+    sources: tuple[Source, ...] = Field(default_factory=paper_sources)
     normalizer: NormalizerSpec = Field(default_factory=decided("normalizer", "reinhard"))
     target_normalizer: NormalizerSpec | None = None
     framing: FramingSpec = Field(default_factory=decided("framing", "none"))

@@ -72,7 +72,7 @@ def decided(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     return default
 
 
-def default_sources(given: dict[str, Any]) -> Any:
+def paper_sources(given: dict[str, Any]) -> Any:
     """The paper's, or none with a trained source model."""
     return () if given.get("source_model") else PAPER
 
@@ -88,6 +88,6 @@ def check_finer(fine: TaxonomySpec | None, taxonomy: TaxonomySpec) -> None:
         return
     if fine.build().open or sums(coarse, fine.build().classes) is None:
         raise ConfigurationError(
-            f"training.taxonomy ('{fine.name}') must tell finer classes apart than taxonomy ('{taxonomy.name}'), each of whose "
-            "classes has kinds among them."
+            f"training.taxonomy ('{fine.name}') must tell finer classes apart than taxonomy ('{taxonomy.name}'), each of "
+            "whose classes has kinds among them."
         )
