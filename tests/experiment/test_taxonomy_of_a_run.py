@@ -108,6 +108,8 @@ def test_finer_labels_of_sources_teach_and_the_model_answers_in_the_recipes_clas
     assert trained_classes(run.recipe) == create("wbc13").classes
     assert {"neutrophil", "immature granulocyte"} < set(source.table["label"])  # coarse, and kept
     assert int(source.labels.max()) == 14
+    assert source.account.used == len(source)
+    assert not any("coarsely" in line for line in source.account.lines())  # they are used
     result = ran(made, "synthetic/1", tmp_path)
     assert classes_of(result.predictions) == create("paper6").classes
     model = result.model
@@ -271,3 +273,10 @@ def test_coarse_labels_are_left_out_for_their_own_reason(tmp_path) -> None:
     told = " ".join(cellda.datasets.load("folder", folder, taxonomy="wbc13").account.lines())
     assert "3 cells labelled more coarsely than the classes: 3 NEU" in told
     assert "3 cells of none of the classes: 3 platelet" in told
+
+
+def test_own_classes_need_labels(tmp_path) -> None:
+    image = own_folder(tmp_path / "cells", "Blob", "weird", each=1) / "Blob" / "0.png"
+    made = recipe(taxonomy="own", adapter="lame")
+    with pytest.raises(ConfigurationError, match="takes the classes of labelled cells; there are none"):
+        Run.own(made, None, [image], quiet(tmp_path))

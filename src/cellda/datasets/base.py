@@ -217,6 +217,8 @@ class CellDataset(CellImages, FileContents, DataCard):
         cells = self.dropped.assign(label=pd.Series(kinds, index=self.dropped.index, dtype=object))
         more.table = pd.concat([self.table, cells[coarse]], ignore_index=True)
         more.dropped = self.dropped[~coarse].reset_index(drop=True)
+        left_out = tuple(one for one in self.account.left_out if one.what != COARSE)
+        more.account = replace(self.account, used=len(more.table), left_out=left_out)
         return more
 
     @cached_property

@@ -207,7 +207,7 @@ def sources_beside(aim: CellDataset, recipe: Recipe, workspace: Workspace) -> tu
     if needs_sources(recipe):
         classes = recipe.source_taxonomy
         found = _found(recipe, workspace)
-        sources = tuple(loaded(source, recipe, workspace, classes).with_coarse for source in found)
+        sources = tuple(loaded(source, recipe, workspace, classes) for source in found)
     # A dataset may have two names (`synthetic` is `synthetic/0`), or be stored under two.
     shared = [
         source.full_name
@@ -231,7 +231,9 @@ def _found(recipe: Recipe, workspace: Workspace) -> list[CellDataset]:
     """
     try:
         classes = recipe.source_taxonomy
-        return [workspace.load(source.name, classes, **source.options) for source in recipe.sources]
+        return [
+            workspace.load(source.name, classes, **source.options).with_coarse for source in recipe.sources
+        ]
     except ConfigurationError as error:
         if "sources" in recipe.model_fields_set or not registry.names():
             raise

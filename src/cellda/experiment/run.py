@@ -108,7 +108,10 @@ class Run:
         """
         checks.check_search(recipe, oracle=False)
         cells = None if labelled is None else checks.loaded(labelled, recipe, workspace)
-        aim = OwnCells(cells, images, recipe.taxonomy.build())
+        classes = recipe.taxonomy.build()
+        if cells is None and classes.open:
+            raise ConfigurationError("taxonomy='own' takes the classes of labelled cells; there are none.")
+        aim = OwnCells(cells, images, classes)
         sources = checks.sources_beside(aim if cells is None else cells, recipe, workspace)
         rows = range(len(aim))
         draw = Draw(

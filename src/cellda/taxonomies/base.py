@@ -41,15 +41,14 @@ class Taxonomy:
         types: Types of cells that are not in `CELL_TYPES`, or have other names there, with their parents.
 
     Raises:
-        ConfigurationError: If there are fewer than two classes or two of one name, a class is not a type of cell, a colour
-        is not
-            one, or types are kinds of each other in a circle.
+        ConfigurationError: If there are fewer than two classes or two of one name, a class is not a type of cell, a colour is
+            not written as `#RRGGBB`, or types are kinds of each other in a circle.
     """
 
     name: ClassVar[str]
     open: bool = False
     colours: Mapping[str, str]
-    types: ClassVar[Mapping[str, CellType]] = {}
+    types: Mapping[str, CellType] = {}
 
     def __init__(self, other: bool = False) -> None:
         self.other = other

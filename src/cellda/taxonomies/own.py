@@ -1,8 +1,7 @@
 """A laboratory's own classes: whatever its folders or labels are called."""
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Iterable
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.taxonomies import register
@@ -24,8 +23,6 @@ class Own(Taxonomy):
         ConfigurationError: If two classes have one name, or there is only one.
     """
 
-    types: ClassVar[Mapping[str, CellType]] = {}
-
     def __init__(self, classes: tuple[str, ...] = ()) -> None:
         wrong = sorted({name for name in classes if not name.strip() or classes.count(name) > 1})
         if wrong:
@@ -34,7 +31,7 @@ class Own(Taxonomy):
             )
         self.open = not classes
         self.colours = palette(classes or ("a class", "another class"))
-        self.types = {name: CellType(None, ()) for name in self.colours}  # type: ignore[misc]
+        self.types = {name: CellType(None, ()) for name in self.colours}
         super().__init__()
 
     def fold(self, raw_label: str) -> str | None:
