@@ -16,7 +16,7 @@ from benchmarks.common.source import source_run
 from cellda.evaluation.predictions import write_predictions
 from cellda.experiment.stages import check_weights, held_out_predictions, source_model
 from cellda.experiment.workspace import Workspace
-from cellda.reporting.paper.published import SOURCE
+from cellda.reporting.paper.published import SOURCE, same_classes
 from cellda.reporting.paper.tables import source_table
 from cellda.reporting.tables.conditions import scores, summary_table
 from cellda.reporting.tables.text_table import TextTable
@@ -27,7 +27,8 @@ from cellda.training.loop import Trainer
 def tables_of(predictions: pd.DataFrame) -> list[TextTable]:
     """A table of measures for each source, and a comparison with the paper if it reports one of them."""
     tables = [summary_table(part) for _, part in predictions.groupby("target", sort=False)]
-    return [*tables, source_table(predictions)] if set(predictions["target"]) & set(SOURCE) else tables
+    beside = same_classes(predictions) and set(predictions["target"]) & set(SOURCE)
+    return [*tables, source_table(predictions)] if beside else tables
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -1,5 +1,6 @@
 """What a recipe's taxonomy decides: draws, models, measures and predictions; own classes; sums of finer classes."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from cellda.models import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomies import create
 from tiny import SIDE, prepared, quiet, recipe, target
+
+pytestmark = pytest.mark.filterwarnings("ignore:No cell .* is of the class")  # `stages` has no basophils
 
 STAGES = (
     "band",
@@ -172,6 +175,51 @@ def test_methods_that_learn_a_head_take_own_classes(tmp_path, adapter) -> None:
     folder = own_folder(tmp_path / "cells", "Blob", "weird")
     made = recipe(taxonomy="own", few_shot={"n": 8}, adapter=adapter)
     assert Run.prepare(made, f"folder={folder}", quiet(tmp_path)).offer.classes == ("Blob", "weird")
+
+
+def test_classes_that_nothing_is_learned_of_are_named_before_any_work(stages, tmp_path) -> None:
+    made = recipe(sources=[stages], taxonomy="wbc13", adapter="none")
+    with pytest.warns(UserWarning, match="No cell in") as said:
+        Run.prepare(made, "synthetic/1", quiet(tmp_path))
+    [line] = [str(one.message) for one in said if "No cell" in str(one.message)]
+    assert "classes basophil, atypical lymphocyte, plasma cell: no model can learn them" in line
+    alone = recipe(adapter="from_scratch", normalizer="identity", target_normalizer=None, few_shot={"n": 5})
+    folder = own_folder(tmp_path / "cells", *create("wbc5").classes)
+    with pytest.warns(UserWarning, match="No cell among the labelled cells is of the class erythroblast:"):
+        Run.prepare(alone, f"folder={folder}", quiet(tmp_path))
+
+
+def test_copies_of_a_coarse_and_a_fine_label_do_not_contradict_each_other(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "neutrophil", "band", "monocyte", each=3)
+    shutil.copy(folder / "band" / "0.png", folder / "neutrophil" / "twin.png")
+    fine = cellda.datasets.load("folder", folder, taxonomy="wbc13")
+    assert fine.contradictions == fine.with_coarse.contradictions == []
+    shutil.copy(folder / "monocyte" / "0.png", folder / "neutrophil" / "other.png")
+    fine = cellda.datasets.load("folder", folder, taxonomy="wbc13")
+    assert [set(one.cells.values()) for one in fine.contradictions] == [{"monocyte", "neutrophil"}]
+    assert [set(one.cells.values()) for one in fine.with_coarse.contradictions] == [
+        {"monocyte", "neutrophil"}
+    ]
+
+
+def test_a_mapping_that_changes_is_noticed(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "Blob", "neutrophil", each=3)
+    file = tmp_path / "labels.yaml"
+    file.write_text("Blob: monocyte\n")
+    dataset = cellda.datasets.load("folder", folder, map=file)
+    assert not dataset.relisted()
+    file.write_text("Blob: basophil\n")
+    assert dataset.relisted()
+    file.unlink()
+    assert dataset.relisted()
+
+
+def test_one_source_model_serves_fine_and_coarse_recipes(stages, tmp_path) -> None:
+    fine = recipe(sources=[stages], taxonomy="wbc13", adapter="none")
+    coarse = recipe(sources=[stages], training={"taxonomy": "wbc13"}, adapter="none")
+    keys = [Run.prepare(made, "synthetic/1", quiet(tmp_path)).source_key for made in (fine, coarse)]
+    assert keys[0] == keys[1]
+    assert keys[0] != Run.prepare(recipe(sources=[stages]), "synthetic/1", quiet(tmp_path)).source_key
 
 
 def test_own_names_are_mapped_by_a_file(tmp_path) -> None:

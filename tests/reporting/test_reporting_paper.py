@@ -345,3 +345,37 @@ def test_numbers_made_with_swapped_labels_stand_beside_swapped_labels():
     )
     assert (lymphocytes[4], lymphocytes[7]) == ("0.80", "0.60")  # Table 4 of the paper
     assert paper_targets_table(authors).rows[0][3] == "0.90"  # Table C.1
+
+
+def under(predictions: pd.DataFrame, taxonomy: str) -> pd.DataFrame:
+    """The predictions in the classes of a finer taxonomy, whose further classes have probability 0."""
+    classes = create(taxonomy).classes
+    fine = {"neutrophil": "segmented neutrophil"}
+    rows = predictions.rename(columns={"p_neutrophil": "p_segmented neutrophil"})
+    rows = rows.assign(label=rows["label"].replace(fine), predicted=rows["predicted"].replace(fine))
+    more = {f"p_{name}": np.float32(0) for name in classes if f"p_{name}" not in rows}
+    return validate(rows.assign(**more)[[*rows.columns[:-6], *(f"p_{name}" for name in classes)]])
+
+
+@pytest.mark.parametrize("name", TABLES.keys() - {"leaderboard_without_labels"})  # there is no such run
+def test_tables_of_other_classes_have_no_numbers_of_the_paper(predictions, sized, name) -> None:
+    rows = under(sized if name.startswith("sample_size") else predictions, "wbc13")
+    if name.startswith("paper_"):
+        with pytest.raises(
+            ConfigurationError, match=r"numbers are of basophil.*segmented.*cannot be compared"
+        ):
+            TABLES[name](rows, "our_workflow")
+        return
+    table = TABLES[name](rows, "our_workflow")
+    assert "paper" not in " ".join(table.columns)
+    if name == "per_class":
+        assert "The paper's numbers are of other classes, and are not shown." in " ".join(table.notes)
+        assert {row[1] for row in table.rows} >= {"segmented neutrophil*", "basophil"}
+
+
+@pytest.mark.parametrize("name", FIGURES.keys() - {"critical_difference"})  # of one condition
+def test_figures_of_many_classes_are_drawn_without_the_paper(predictions, sized, name) -> None:
+    rows = under(sized if name.endswith("size") else predictions, "wbc13")
+    figure = FIGURES[name](rows, "our_workflow")
+    said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert "paper" not in said

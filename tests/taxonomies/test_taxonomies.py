@@ -73,7 +73,12 @@ def test_the_taxonomies_are_those_that_the_field_uses() -> None:
     assert len(create("wbc5").classes) == 5
     assert set(create("wbc8").classes) - set(create("paper6").classes) == {"immature granulocyte", "platelet"}
     assert len(create("wbc13").classes) == 13
-    assert create("wbc13").members == {"neutrophil": (11, 12), "immature granulocyte": (8, 9, 10)}
+    assert create("wbc13").members == {
+        "neutrophil": (11, 12),
+        "immature granulocyte": (8, 9, 10),
+        "granulocyte": (0, 1, 8, 9, 10, 11, 12),
+        "white blood cell": (0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+    }
 
 
 def test_finer_classes_add_up_to_coarser_ones() -> None:
@@ -118,9 +123,14 @@ def test_own_classes_have_names_of_their_own(classes) -> None:
         (
             {},
             {"basophil": "#000000", "bazophil": "#000001"},
-            "'bazophil' is not a known type of cell; did you mean .*'basophil'",
+            "'bazophil' is not a known type of cell: did you mean .*'basophil'.*state it in `types`",
         ),
         ({}, {"basophil": "#000000", "monocyte": "red"}, "colour of 'monocyte' is 'red'"),
+        (
+            {},
+            {"basophil": "#000000", "monocyte": "#000000"},
+            "'basophil' and 'monocyte' have the colour #000000",
+        ),
         (
             {"x": CellType("y", ())},
             {"basophil": "#000000", "x": "#000001"},
@@ -174,3 +184,21 @@ def test_present_names_classes_of_the_taxonomy() -> None:
         _Subclass().statement(["neutrophil", "basophil"])
     with pytest.raises(ConfigurationError, match="at least two different ones of basophil, monocyte"):
         _Subclass().statement(["basophil", "basophil"])
+
+
+def test_any_number_of_own_classes_have_colours_of_their_own() -> None:
+    names = [f"class {number}" for number in range(60)]
+    assert len(set(palette(names).values())) == 60
+    assert len(set(Own(tuple(names)).colours.values())) == 60
+
+
+def test_names_that_are_coarser_than_any_class_are_known_as_such() -> None:
+    six = create("paper6", other=True)
+    assert six.coarse("granulocytes") == "granulocyte"
+    assert six.coarse("WBC") == six.coarse("leukocyte") == "white blood cell"
+    assert six.fold("WBC") is None  # it may be of any class: never `other`
+    assert [six.classes[number] for number in six.members["granulocyte"]] == [
+        "basophil",
+        "eosinophil",
+        "neutrophil",
+    ]

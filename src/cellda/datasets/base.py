@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -27,14 +27,12 @@ from cellda.datasets.reading.listed import Listed
 from cellda.datasets.reading.names import HEIF_SUFFIXES
 from cellda.datasets.reading.naming import Naming
 from cellda.datasets.reading.survey import survey
+from cellda.datasets.reading.words import read_words
 from cellda.errors import DataError
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.runtime.given import path_of
 from cellda.taxonomies.base import Taxonomy
 from cellda.text import agreeing, counted
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
@@ -240,12 +238,17 @@ class CellDataset(CellImages, FileContents, DataCard):
         return self._fingerprint
 
     def relisted(self) -> bool:
-        """Whether cells were added or removed, or have another class, group or box, since the dataset was loaded."""
-        if not self._listed.changed():
-            return False
+        """Whether cells were added or removed, or have another class, group or box, since the dataset was loaded.
+
+        So they do if the mapping of own names says something else now, or cannot be read.
+        """
         again = copy(self)
         again.tally = Tally()
         try:
+            if self.map is not None and read_words(self.map) != self.naming.words:
+                return True
+            if not self._listed.changed():
+                return False
             now = folded(checked(again._index(), self.full_name), self.naming)
         except DataError:
             return True

@@ -24,6 +24,7 @@ from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resam
 from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, class_indices, classes_of, probabilities
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
+from cellda.evaluation.rejection import Rejection, rejection
 from cellda.text import counted
 
 Floats = npt.NDArray[np.float64]
@@ -72,6 +73,7 @@ class Metrics(_Record):
         per_class: Measures of every class that has query cells, in class order.
         left_out: Classes with fewer than 5 query cells, which the averages leave out, with their counts.
         stages: How far apart true and predicted stages of maturation are; None if the classes are no stages.
+        rejection: How well cells of the class `other` are told from the others; None without that class.
     """
 
     n: int
@@ -85,6 +87,7 @@ class Metrics(_Record):
     per_class: dict[str, ClassMetrics]
     left_out: dict[str, int]
     stages: StageDistance | None = None
+    rejection: Rejection | None = None
 
     @property
     def summary(self) -> str:
@@ -107,6 +110,8 @@ class Metrics(_Record):
         overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
         if self.stages is not None:
             overall.add_row("stages apart", f"{self.stages.mean:.2f} ({self.stages.near:.0%} at most one)")
+        if self.rejection is not None:
+            overall.add_row("other cells found (AUROC)", f"{self.rejection.by_class:.2f}")
         classes = Table("class", title="per class", title_justify="left")
         for column in ("precision", "recall", "F1", "cells"):
             classes.add_column(column, justify="right")
@@ -155,6 +160,7 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
         **{name: _estimate(point[name], *ends[name]) for name in MEASURES},
         ece=expected_calibration_error(predictions),
         stages=stage_distance(predictions),
+        rejection=rejection(predictions),
         per_class={
             name: ClassMetrics(
                 precision=of_class("precision", i),

@@ -155,7 +155,8 @@ def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]
     return {
         **normalizer_key(recipe, recipe.normalizer, sources),
         **_backbone(recipe),
-        "training": recipe.training.model_dump(mode="json"),
+        "training": recipe.training.model_dump(mode="json", exclude={"taxonomy"}),
+        "taxonomy": recipe.source_taxonomy.model_dump(mode="json"),
         "seed": recipe.seed,
         "device": recipe.device,
         **TRAINING.key,

@@ -22,14 +22,49 @@ def known(recipe: Recipe, names: Iterable[str]) -> tuple[str, ...]:
 
 def usable(recipe: Recipe, taxonomy: Taxonomy, sources: Iterable[CellDataset]) -> int:
     """Number of source cells that an adaptation may use: those of classes of the target that can occur."""
-    wanted = known(recipe, taxonomy.classes)
-    found = 0
+    cells = _source_cells(taxonomy, sources)
+    return sum(cells[name] for name in known(recipe, taxonomy.classes))
+
+
+def _source_cells(taxonomy: Taxonomy, sources: Iterable[CellDataset]) -> Counter[str]:
+    """Number of source cells of each class of the target."""
+    found: Counter[str] = Counter()
     for source in sources:
         naming = replace(source.naming, taxonomy=taxonomy)
         for name, count in Counter(source.table["raw_label"]).items():
-            if naming.is_known(name) and (naming.fold(name) or "") in wanted:
-                found += count
+            if naming.is_known(name) and (own := naming.fold(name)) is not None:
+                found[own] += count
     return found
+
+
+def warn_of_unlearned(
+    recipe: Recipe, sources: Sequence[CellDataset], target: CellDataset, support: Sequence[int], *, used: bool
+) -> None:
+    """Say of which classes that can occur no source and no labelled cell is, so that no model can know them.
+
+    What a trained source model has never seen is on its card.
+
+    Args:
+        recipe: The recipe.
+        sources: The loaded sources.
+        target: The target.
+        support: Rows of the labelled cells.
+        used: Whether the run uses the labels.
+    """
+    if recipe.source_model is not None:
+        return
+    cells, classes = _source_cells(target.taxonomy, sources), target.taxonomy.classes
+    held = {classes[number] for number in target.labels[list(support)].tolist()} if used else set()
+    missing = [name for name in known(recipe, classes) if not cells[name] and name not in held]
+    if missing:
+        where = " and ".join(
+            [*(["among the labelled cells"] if used else []), *(["in the sources"] if sources else [])]
+        )
+        warnings.warn(
+            f"No cell {where} is of the {agreeing(len(missing), '(class|classes)')} {', '.join(missing)}: no model can learn "
+            f"{agreeing(len(missing), '(it|them)')} from these.",
+            stacklevel=2,
+        )
 
 
 def contradicting(recipe: Recipe, target: CellDataset, rows: Sequence[int]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import combinations
 from typing import ClassVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
@@ -41,8 +42,8 @@ class Taxonomy:
         types: Types of cells that are not in `CELL_TYPES`, or have other names there, with their parents.
 
     Raises:
-        ConfigurationError: If there are fewer than two classes or two of one name, a class is not a type of cell, a colour is
-            not written as `#RRGGBB`, or types are kinds of each other in a circle.
+        ConfigurationError: If there are fewer than two classes or two of one name or colour, a class is not a type of cell, a
+            colour is not written as `#RRGGBB`, or types are kinds of each other in a circle.
     """
 
     name: ClassVar[str]
@@ -65,7 +66,7 @@ class Taxonomy:
                 f"a taxonomy tells at least two classes apart; it has {', '.join(self.classes) or 'none'}"
             )
         problems += [
-            f"class '{name}' is not a known type of cell; {nearest(name, self.tree)} (or state it in `types`)"
+            f"class '{name}' is not a known type of cell{self._meant(name)}; state it in `types` if it is a new one"
             for name in self.classes
             if name not in self.tree and not (name == OTHER and self.other)
         ]
@@ -73,6 +74,11 @@ class Taxonomy:
             f"the colour of '{name}' is {colour!r}, not written as #RRGGBB"
             for name, colour in self.colours.items()
             if not (isinstance(colour, str) and _COLOUR.fullmatch(colour))
+        ]
+        problems += [
+            f"classes '{one}' and '{two}' have the colour {self.colours[two]}"
+            for one, two in combinations(self.colours, 2)
+            if self.colours[one] == self.colours[two]
         ]
         for kind, entry in self.tree.items():
             if entry.parent is not None and entry.parent not in self.tree:
@@ -84,6 +90,10 @@ class Taxonomy:
             ]
         if problems:
             raise ConfigurationError(f"The taxonomy '{self.name}' cannot be used: {'; '.join(problems)}.")
+
+    def _meant(self, name: str) -> str:
+        near = self.names.near(name)
+        return f": did you mean {' or '.join(map(repr, near))}?" if near else ""
 
     @property
     def tree(self) -> Mapping[str, CellType]:

@@ -21,11 +21,11 @@ class CellType(NamedTuple):
 
 CELL_TYPES: dict[str, CellType] = {
     "basophil": CellType(
-        None, ("BAS", "BA", "Baso", "basophil", "basophil granulocyte", "basophilic granulocyte")
+        "granulocyte", ("BAS", "BA", "Baso", "basophil", "basophil granulocyte", "basophilic granulocyte")
     ),
     "segmented basophil": CellType("basophil", ("segmented basophil",)),
     "eosinophil": CellType(
-        None, ("EOS", "EO", "Eosi", "Eosin", "eosinophil", "eosinophil granulocyte", "eosinophilic granulocyte")
+        "granulocyte", ("EOS", "EO", "Eosi", "Eosin", "eosinophil", "eosinophil granulocyte", "eosinophilic granulocyte")
     ),
     "segmented eosinophil": CellType("eosinophil", ("segmented eosinophil",)),
     "band eosinophil": CellType("eosinophil", ("band eosinophil",)),
@@ -58,7 +58,7 @@ CELL_TYPES: dict[str, CellType] = {
     "acidophilic erythroblast": CellType(
         "erythroblast", ("ERA", "acidophilic erythroblast", "acidophilic normoblast")
     ),
-    "lymphocyte": CellType(None, ("LY", "LYM", "Lymp", "lymph", "lympho", "lymphocyte")),
+    "lymphocyte": CellType("white blood cell", ("LY", "LYM", "Lymp", "lymph", "lympho", "lymphocyte")),
     "mature lymphocyte": CellType(
         "lymphocyte",
         (
@@ -67,9 +67,9 @@ CELL_TYPES: dict[str, CellType] = {
         ),
     ),
     "immature lymphocyte": CellType("lymphocyte", ("LYI", "immature lymphocyte", "lymphocyte immature")),
-    "monocyte": CellType(None, ("MON", "MO", "mono", "monocyte", "mature monocyte")),
+    "monocyte": CellType("white blood cell", ("MON", "MO", "mono", "monocyte", "mature monocyte")),
     "neutrophil": CellType(
-        None,
+        "granulocyte",
         (
             "NEU", "NE", "neut", "neutro", "neutrophil", "neutrophil granulocyte", "neutrophilic granulocyte",
             "mature neutrophil",
@@ -90,27 +90,27 @@ CELL_TYPES: dict[str, CellType] = {
             "polymorphonuclear leukocyte",
         ),
     ),
-    "blast": CellType(None, ("BLA", "blast", "blast cell")),
+    "blast": CellType("white blood cell", ("BLA", "blast", "blast cell")),
     "myeloblast": CellType("blast", ("MYO", "myeloblast")),
     "monoblast": CellType("blast", ("MOB", "monoblast")),
     "lymphoblast": CellType("blast", ("lymphoblast",)),
     "megakaryoblast": CellType("blast", ("megakaryoblast",)),
     "proerythroblast": CellType(None, ("PEB", "proerythroblast", "PBL", "pronormoblast", "rubriblast")),
-    "immature granulocyte": CellType(None, ("IG", "immature granulocyte")),
+    "immature granulocyte": CellType("granulocyte", ("IG", "immature granulocyte")),
     "promyelocyte": CellType("immature granulocyte", ("PMO", "PMY", "promyelocyte")),
     "bilobed promyelocyte": CellType("promyelocyte", ("PMB", "bilobed promyelocyte", "promyelocyte bilobed")),
     "faggot cell": CellType("promyelocyte", ("FGC", "faggot cell", "faggott cell")),
     "myelocyte": CellType("immature granulocyte", ("MYB", "MY", "myelocyte")),
     "metamyelocyte": CellType("immature granulocyte", ("MMZ", "MMY", "metamyelocyte")),
-    "promonocyte": CellType(None, ("promonocyte",)),
-    "prolymphocyte": CellType(None, ("prolymphocyte",)),
+    "promonocyte": CellType("white blood cell", ("promonocyte",)),
+    "prolymphocyte": CellType("white blood cell", ("prolymphocyte",)),
     "megakaryocyte": CellType(None, ("megakaryocyte",)),
     "atypical lymphocyte": CellType(
-        None, ("LYA", "atypical lymphocyte", "lymphocyte atypical", "variant lymphocyte", "reactive lymphocyte")
+        "white blood cell", ("LYA", "atypical lymphocyte", "lymphocyte atypical", "variant lymphocyte", "reactive lymphocyte")
     ),
-    "lymphoma cell": CellType(None, ("lymphoma", "lymphoma cell")),
-    "hairy cell": CellType(None, ("HAC", "hairy cell")),
-    "plasma cell": CellType(None, ("PLM", "plasma cell")),
+    "lymphoma cell": CellType("white blood cell", ("lymphoma", "lymphoma cell")),
+    "hairy cell": CellType("white blood cell", ("HAC", "hairy cell")),
+    "plasma cell": CellType("white blood cell", ("PLM", "plasma cell")),
     "mast cell": CellType(None, ("mast cell",)),
     "macrophage": CellType(None, ("macrophage",)),
     "platelet": CellType(None, ("PLA", "platelet", "giant platelet", "platelet clump", "THO", "thrombocyte")),
@@ -123,6 +123,10 @@ CELL_TYPES: dict[str, CellType] = {
         (
             "NIF", "not identifiable", "unidentified", "unknown", "mixt", "mixed", "unclear",
         ),
+    ),
+    "granulocyte": CellType("white blood cell", ("granulocyte",)),
+    "white blood cell": CellType(
+        None, ("WBC", "white blood cell", "white cell", "leukocyte", "leucocyte", "Leukozyten")
     ),
 }  # fmt: skip
 """Every known type of cell by its name."""

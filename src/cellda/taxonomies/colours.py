@@ -1,6 +1,8 @@
 """Colours of classes in figures, which colour-blind people can tell apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from colorsys import hls_to_rgb
+from itertools import count
 
 COLOURS = {
     "basophil": "#E69F00",
@@ -31,13 +33,21 @@ FURTHER = (
 
 
 def palette(classes: Sequence[str]) -> dict[str, str]:
-    """Class -> colour: its own where it has one, and colours that no other class has, as long as there are any.
+    """Class -> colour, all different: its own where it has one, then those of `FURTHER`.
+
+    Where there are more classes than that, further ones differ in hue alone, and not every reader can tell them apart.
 
     >>> palette(["neutrophil", "my cell"])
     {'neutrophil': '#CC79A7', 'my cell': '#E69F00'}
     """
     found = {name: COLOURS[name] for name in classes if name in COLOURS}
-    left = [colour for colour in FURTHER if colour not in found.values()] or list(FURTHER)
-    for place, name in enumerate(name for name in classes if name not in found):
-        found[name] = left[place % len(left)]
-    return {name: found[name] for name in classes}
+    left = (colour for colour in _further() if colour not in found.values())
+    return {name: found.get(name) or next(left) for name in classes}
+
+
+def _further() -> Iterator[str]:
+    """`FURTHER`, and then hues that are as far apart as possible, without an end."""
+    yield from FURTHER
+    for number in count():
+        parts = hls_to_rgb(number * 0.618034 % 1, 0.45 + 0.2 * (number % 2), 0.65)
+        yield "#" + "".join(f"{round(255 * part):02X}" for part in parts)

@@ -14,6 +14,7 @@ import pandas as pd
 from cellda.datasets.reading.account import COPIES, Account, LeftOut
 from cellda.datasets.reading.decode import unusable
 from cellda.datasets.reading.identical import Contradiction, contradictions, identical
+from cellda.datasets.reading.naming import Naming
 from cellda.errors import DataError
 from cellda.runtime.contents import Contents, read_contents
 from cellda.text import counted
@@ -29,6 +30,7 @@ class FileContents(ABC):
     table: pd.DataFrame
     dropped: pd.DataFrame
     account: Account
+    naming: Naming
 
     bits: int | None
 
@@ -50,7 +52,8 @@ class FileContents(ABC):
 
         Files that are no images, such as empty ones, are not among them: whoever reads them says so.
         """
-        found = contradictions(self.table, self.dropped, {**self._dropped_pictures, **self._pictures})
+        pictures = {**self._dropped_pictures, **self._pictures}
+        found = contradictions(self.table, self.dropped, pictures, self.naming)
         files = set(self.files) if found else set()
         return [
             one

@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cellda.datasets.reading.decode import Box
+from cellda.datasets.reading.naming import Naming
 
 
 def identical(pictures: Sequence[Hashable]) -> list[list[int]]:
@@ -48,14 +49,18 @@ class Contradiction:
 
 
 def contradictions(
-    table: pd.DataFrame, dropped: pd.DataFrame, pictures: Mapping[str, Hashable]
+    table: pd.DataFrame, dropped: pd.DataFrame, pictures: Mapping[str, Hashable], naming: Naming
 ) -> list[Contradiction]:
-    """The cells that are identical and have different classes; "none of the six" counts as a class.
+    """The cells that are identical and have different classes; "none of the classes" counts as one.
+
+    A label that is coarser than the classes contradicts only those that are not its kinds: a cell may be labelled as a
+    neutrophil here and as a band neutrophil there.
 
     Args:
         table: The cells of a dataset.
         dropped: Its cells of no class.
         pictures: What the file at each path holds.
+        naming: What the labels mean.
     """
     paths = list(pictures)
     twins = {paths[index] for some in identical(list(pictures.values())) for index in some}
@@ -73,8 +78,16 @@ def contradictions(
             tuple(cell.row for cell in found if cell.row < len(table)),
         )
         for found in same.values()
-        if len({cell.label for cell in found}) > 1
+        if not frozenset.intersection(*(_possible(cell, naming) for cell in found))
     ]
+
+
+def _possible(cell: "_Cell", naming: Naming) -> frozenset[str | None]:
+    """The classes that a cell may be of; None stands for no class."""
+    kind = naming.coarse(cell.raw_label)
+    if kind is None:
+        return frozenset({cell.label})
+    return frozenset(naming.taxonomy.classes[number] for number in naming.taxonomy.members[kind])
 
 
 class _Cell(NamedTuple):

@@ -34,7 +34,8 @@ def accuracy_bars(
     """Accuracy on every target, with bootstrap intervals, next to the paper's bars (Fig. 6).
 
     Ours is the mean over runs; its interval redraws groups of images (`cellda.evaluation.metrics.average`).
-    A target that the paper does not report has one bar. The paper prints no interval as a number.
+    A target that the paper does not report, or all if the predictions are of other classes than the paper's, have one bar. The
+    paper prints no interval as a number.
 
     Raises:
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
@@ -42,7 +43,8 @@ def accuracy_bars(
     predictions = of_condition(predictions, condition)
     protocol = single(predictions, "protocol")
     targets = distinct(predictions, "target")
-    paper = published.ablation().query("condition == @condition").set_index("target")["accuracy"]
+    known = published.ablation()[: None if published.same_classes(predictions) else 0]
+    paper = known.query("condition == @condition").set_index("target")["accuracy"]
     ours = [
         average(predictions[(predictions["target"] == target).to_numpy(dtype=bool)], resamples, seed)[
             "accuracy"
@@ -223,7 +225,14 @@ def _draw_curve(axes: Axes, curve: AverageCurve, name: str, index: int, colour: 
     if curve.runs > 1:
         area += f" ±{curve.average_precision_sd:.2f}"
     label = f"{name} {area}"
-    axes.plot(curve.recall, curve.precision, linestyle=_DASHES[index], color=colour, lw=1.6, label=label)
+    axes.plot(
+        curve.recall,
+        curve.precision,
+        linestyle=_DASHES[index % len(_DASHES)],
+        color=colour,
+        lw=1.6,
+        label=label,
+    )
     low, high = curve.precision - curve.sd, np.minimum(curve.precision + curve.sd, 1)
     axes.fill_between(curve.recall, low, high, color=colour, alpha=0.15, lw=0)
 
@@ -236,8 +245,8 @@ def _draw_sizes(axes: Axes, runs: pd.DataFrame, measure: str, name: str, index: 
     axes.plot(
         spread.index,
         spread["mean"],
-        linestyle=_DASHES[index],
-        marker=_MARKERS[index],
+        linestyle=_DASHES[index % len(_DASHES)],
+        marker=_MARKERS[index % len(_MARKERS)],
         ms=4,
         lw=1.6,
         color=colour,

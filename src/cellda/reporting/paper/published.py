@@ -4,6 +4,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from cellda.errors import ConfigurationError
+from cellda.evaluation.predictions import classes_of
+from cellda.taxonomies import DEFAULT, create
+
 ABLATION: dict[tuple[str, str], tuple[float, float, float]] = {
     ("no_source_train", "munich_2021"): (0.31, 0.34, 0.29),
     ("no_fine_tune", "munich_2021"): (0.75, 0.69, 0.63),
@@ -131,6 +135,25 @@ def remarks(targets: Iterable[str]) -> list[str]:
         for here, name in SWAPPED.items()
         if name in shown
     ]
+
+
+def same_classes(predictions: pd.DataFrame) -> bool:
+    """Whether predictions tell the paper's classes apart, so that its numbers can stand beside theirs."""
+    return classes_of(predictions) == create(DEFAULT).classes
+
+
+def check_same_classes(predictions: pd.DataFrame) -> None:
+    """Refuse to set the paper's numbers beside predictions of other classes.
+
+    Raises:
+        ConfigurationError: If they are of others.
+    """
+    if not same_classes(predictions):
+        raise ConfigurationError(
+            f"The paper's numbers are of {', '.join(create(DEFAULT).classes)}, and these predictions of "
+            f"{', '.join(classes_of(predictions))}: they cannot be compared. The tables summary, conditions and per_class "
+            "show these alone."
+        )
 
 
 def ablation() -> pd.DataFrame:

@@ -27,11 +27,15 @@ from cellda.reporting.tables.conditions import (
 from cellda.reporting.tables.conditions import scores as score
 from cellda.reporting.tables.text_table import TextTable
 
+RATES = ("precision", "recall")
+
 
 def per_class_table(
     predictions: pd.DataFrame, condition: str, resamples: int = RESAMPLES, seed: int = 0
 ) -> TextTable:
     """Precision and recall of every class on every target, with intervals, next to the paper's (Table 4).
+
+    Predictions of other classes than the paper's are shown alone.
 
     Args:
         predictions: A prediction table of one protocol.
@@ -43,7 +47,7 @@ def per_class_table(
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
     """
     predictions = of_condition(predictions, condition)
-    paper = published.PER_CLASS
+    beside = published.same_classes(predictions)
     rows, few = [], False
     for target in distinct(predictions, "target"):
         part = predictions[(predictions["target"] == target).to_numpy(dtype=bool)]
@@ -51,21 +55,24 @@ def per_class_table(
             thin = measured.support < MIN_CELLS
             few |= thin
             cells = [words(target), name + "*" * thin, str(measured.support)]
-            reported = paper.get((published.named(target), name), (math.nan, math.nan))
-            for rate, theirs in zip(("precision", "recall"), reported, strict=True):
-                cells += _next_to(getattr(measured, rate), theirs)
+            reported = published.PER_CLASS.get((published.named(target), name), (math.nan, math.nan))
+            for rate, theirs in zip(RATES, reported, strict=True):
+                ours = getattr(measured, rate)
+                cells += _next_to(ours, theirs) if beside else [str(ours)]
             rows.append(cells)
-    heads = [f"{rate}: {who}" for rate in ("precision", "recall") for who in ("ours", "paper", "difference")]
+    heads = [f"{rate}: {who}" for rate in RATES for who in ("ours", "paper", "difference")]
     notes = [
         f"Ours: mean over {runs_in_words(predictions)}, with 95 % bootstrap intervals over groups of images.",
-        "The paper's numbers (Table 4) are those of our_workflow; a class never predicted has precision 0.",
+        "The paper's numbers (Table 4) are those of our_workflow; a class never predicted has precision 0."
+        if beside
+        else "A class never predicted has precision 0. The paper's numbers are of other classes, and are not shown.",
     ]
     if few:
         notes.append(f"* fewer than {MIN_CELLS} query cells: left out of macro averages.")
-    notes += published.remarks(distinct(predictions, "target"))
+    notes += published.remarks(distinct(predictions, "target")) if beside else []
     return TextTable(
         title=f"Per class, {condition}, protocol '{single(predictions, 'protocol')}'",
-        columns=["target", "class", "cells", *heads],
+        columns=["target", "class", "cells", *(heads if beside else RATES)],
         rows=rows,
         names=2,
         notes=notes,
@@ -89,9 +96,7 @@ def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
     measured = class_scores_by_size(predictions, condition)
     sizes = sorted(measured["size"].unique())
     rows = []
-    for rate, target, name in itertools.product(
-        ("precision", "recall"), distinct(measured, "target"), classes_of(predictions)
-    ):
+    for rate, target, name in itertools.product(RATES, distinct(measured, "target"), classes_of(predictions)):
         of_class = measured[(measured["target"] == target) & (measured["class"] == name)]
         if len(of_class):
             spread = of_class.groupby("size")[rate].agg(["mean", "std"]).reindex(sizes)
@@ -117,8 +122,9 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
         predictions: A prediction table of one protocol.
 
     Raises:
-        ConfigurationError: If protocols are mixed, or there is no such target.
+        ConfigurationError: If protocols are mixed, there is no such target, or the classes are not the paper's.
     """
+    published.check_same_classes(predictions)
     table = side_by_side(predictions, published.comparable())
     conditions = distinct(table, "condition")
     on = table.groupby("target", sort=False)["condition"].nunique()
@@ -175,8 +181,9 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
         predictions: A prediction table of one protocol.
 
     Raises:
-        ConfigurationError: If protocols are mixed, or the paper reports none of the targets.
+        ConfigurationError: If protocols are mixed, the paper reports none of the targets, or the classes are not its own.
     """
+    published.check_same_classes(predictions)
     compared = side_by_side(predictions, published.comparable()).set_index(["condition", "target", "measure"])
     compared = compared[["paper", "difference"]]
     measured = score(with_views(predictions), resamples=0)
@@ -221,8 +228,9 @@ def source_table(predictions: pd.DataFrame) -> TextTable:
         predictions: Held-out predictions, as returned by `cellda.experiment.stages.held_out_predictions`.
 
     Raises:
-        ConfigurationError: If the paper reports none of the sources.
+        ConfigurationError: If the paper reports none of the sources, or the classes are not its own.
     """
+    published.check_same_classes(predictions)
     rows = [
         [
             words(str(row["target"])),
