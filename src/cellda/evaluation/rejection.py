@@ -1,6 +1,9 @@
 """How well predictions tell cells of no class (`other`) from the others."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -38,8 +41,7 @@ def rejection(predictions: pd.DataFrame) -> Rejection | None:
     if truth.all() or not truth.any():
         return None
     p, place = probabilities(predictions).astype(np.float64), classes.index(OTHER)
-    known = np.delete(p, place, axis=1)
-    doubt = 1 - known.max(1) / np.maximum(known.sum(1), 1e-12)
+    doubt = doubts(np.delete(p, place, axis=1))
     return Rejection(
         cells=len(truth),
         other=int(truth.sum()),
@@ -48,7 +50,13 @@ def rejection(predictions: pd.DataFrame) -> Rejection | None:
     )
 
 
-def auroc(values: np.ndarray, truth: np.ndarray) -> float:
+def doubts(known: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """1 less the largest share of a class in the probabilities `(N, classes)` of all of them."""
+    found: npt.NDArray[np.float64] = 1 - known.max(1) / np.maximum(known.sum(1), 1e-12)
+    return found
+
+
+def auroc(values: npt.NDArray[Any], truth: npt.NDArray[np.bool_]) -> float:
     """Area under the ROC curve of values `(N,)` that should be larger where `truth` `(N,)` holds."""
     # Ranks, because torchmetrics takes values outside [0, 1] for logits.
     ranks = np.unique(values, return_inverse=True)[1] / max(1, len(values))

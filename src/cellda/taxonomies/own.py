@@ -30,9 +30,13 @@ class Own(Taxonomy):
                 f"Own classes have different names, none of them empty; got {', '.join(map(repr, classes))}."
             )
         self.open = not classes
-        self.colours = palette(classes or ("a class", "another class"))
+        self.colours = palette(classes)
         self.types = {name: CellType(None, ()) for name in self.colours}
         super().__init__()
+
+    def _check(self) -> None:
+        if not self.open:  # otherwise there are no classes yet
+            super()._check()
 
     def fold(self, raw_label: str) -> str | None:
         """The name itself.
