@@ -20,17 +20,21 @@ from benchmarks.questions import (
     bccd_leak,
     colour_shortcuts,
     red_cells,
+    rejection,
     source_accuracy,
     source_pools,
+    taxonomies,
     threads,
     tight_crops,
     views,
 )
 from cellda.evaluation.metrics import measure
-from cellda.evaluation.predictions import read_predictions
+from cellda.evaluation.predictions import classes_of, read_predictions, validate
 from cellda.models.encoder import build_encoder
 from cellda.models.spec import Backbone
 from cellda.models.timm_names import native_size
+from cellda.taxonomies import create
+from predicted import run
 from tiny import CLASSES
 
 
@@ -279,3 +283,71 @@ def test_one_class_moves_the_scale_of_nuclei_and_not_that_of_red_cells():
     assert small["squares_red"] == 1.0
     assert (large["nuclei"], large["told_other"], large["squares_nuclei"]) == (1.0, False, 1.0)
     assert small["nucleus_in_red_cells"] == 0.8
+
+
+# --- taxonomies
+
+
+def fine_table() -> pd.DataFrame:
+    """Four cells of a model of thirteen classes; the last is of none of the six."""
+    classes = create("wbc13").classes
+    rows = run("source, learned thirteen", "x", 0, 1.0).iloc[:4]
+    rows = rows.drop(columns=[f"p_{name}" for name in CLASSES])
+    labels = ["band neutrophil", "segmented neutrophil", "monocyte", "blast"]
+    p = np.zeros((4, 13), np.float32)
+    for row, (name, other) in enumerate(
+        [("monocyte", 0.4), ("band neutrophil", 0.5), ("monocyte", 0.9), ("blast", 1)]
+    ):
+        p[row, classes.index(name)] = other
+    p[0, [classes.index("band neutrophil"), classes.index("segmented neutrophil")]] = 0.3
+    p[1, classes.index("segmented neutrophil")] = 0.5
+    p[2, classes.index("myelocyte")] = 0.1
+    rows = rows.assign(label=labels, predicted=[classes[number] for number in p.argmax(1)])
+    return validate(rows.assign(**{f"p_{name}": p[:, number] for number, name in enumerate(classes)}))
+
+
+def test_finer_predictions_are_summed_over_the_kinds_of_a_class():
+    six = taxonomies.in_sums(fine_table(), "six")
+    assert classes_of(six) == CLASSES
+    assert list(six["label"]) == ["neutrophil", "neutrophil", "monocyte"]
+    # 0.3 + 0.3 for the two kinds of neutrophils is more than 0.4 for monocytes.
+    assert list(six["predicted"]) == ["neutrophil", "neutrophil", "monocyte"]
+    assert six["p_neutrophil"].iloc[0] == pytest.approx(0.6)
+    assert six["p_monocyte"].iloc[2] == pytest.approx(1.0)  # a myelocyte is none of the six
+    validate(six)
+
+
+def test_a_table_of_taxonomies_has_means_over_runs_and_the_distance_of_stages():
+    fine = fine_table()
+    wrong = fine.assign(draw=1, predicted=["segmented neutrophil", *fine["predicted"][1:]])
+    table = taxonomies.table_of({"thirteen": pd.concat([fine, wrong])})
+    [row] = table.to_dict("records")
+    assert (row["answered"], row["target"], row["runs"], row["classes"]) == ("thirteen", "x", 2, 4)
+    assert row["accuracy"] == pytest.approx((2 / 4 + 2 / 4) / 2)
+    # In the first run the band is called a monocyte, which is no stage; in the second a segmented one, a stage too far.
+    assert row["stages_apart"] == pytest.approx(((0 + 1 + 0) / 2 + (1 + 1 + 0) / 3) / 2)
+
+
+@pytest.mark.parametrize("learned", taxonomies.TAXONOMIES)
+def test_recipes_of_taxonomies_differ_in_what_the_source_model_learns(learned):
+    fine = taxonomies.recipe(learned, "six")
+    assert fine.taxonomy.name == "paper6"
+    assert fine.source_taxonomy.name == taxonomies.TAXONOMIES[learned]
+    own = taxonomies.recipe(learned, learned)
+    assert own.taxonomy.name == own.source_taxonomy.name == taxonomies.TAXONOMIES[learned]
+
+
+def test_boxes_of_photographs_are_cells_of_no_class(tmp_path):
+    fields = tmp_path / "BCCD"
+    (fields / "Annotations").mkdir(parents=True)
+    (fields / "JPEGImages").mkdir()
+    Image.new("RGB", (80, 60), (200, 180, 190)).save(fields / "JPEGImages" / "a.jpg")
+    box = "<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>42</xmax><ymax>33</ymax></bndbox>"
+    kinds = "".join(f"<object><name>{name}</name>{box}</object>" for name in (*rejection.BOXES, "WBC"))
+    (fields / "Annotations" / "a.xml").write_text(f"<annotation>{kinds}</annotation>")
+    found = cellda.datasets.load(
+        "folder", rejection.written(fields, tmp_path / "boxes"), taxonomy=rejection.KEPT.build()
+    )
+    assert found.class_counts() == {"other": 2}
+    assert found.read([0, 1], 32).shape == (2, 3, 32, 32)
+    assert rejection.some(found, [0, 1]) == [0, 1]

@@ -5,7 +5,13 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, precision_recall_curve, precision_score, recall_score
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.evaluation.average_curves import average_curves
@@ -247,6 +253,9 @@ def _name(n: int) -> str:
 def test_every_table_and_figure_is_made_by_its_name(predictions, sized, tmp_path):
     for name, table in TABLES.items():
         rows = (sized if name.startswith("sample_size") else predictions).assign(labels_used=0)
+        rows = (
+            under(rows, "wbc13") if name == "stages" else with_others(rows) if name == "rejection" else rows
+        )
         assert table(rows, "our_workflow").rows, name
     third = predictions[predictions["condition"] == "no_fine_tune"].assign(
         condition="mixed_train", bound=False
@@ -357,7 +366,9 @@ def under(predictions: pd.DataFrame, taxonomy: str) -> pd.DataFrame:
     return validate(rows.assign(**more)[[*rows.columns[:-6], *(f"p_{name}" for name in classes)]])
 
 
-@pytest.mark.parametrize("name", TABLES.keys() - {"leaderboard_without_labels"})  # there is no such run
+@pytest.mark.parametrize(
+    "name", sorted(TABLES.keys() - {"leaderboard_without_labels", "rejection"})
+)  # there are none
 def test_tables_of_other_classes_have_no_numbers_of_the_paper(predictions, sized, name) -> None:
     rows = under(sized if name.startswith("sample_size") else predictions, "wbc13")
     if name.startswith("paper_"):
@@ -373,9 +384,54 @@ def test_tables_of_other_classes_have_no_numbers_of_the_paper(predictions, sized
         assert {row[1] for row in table.rows} >= {"segmented neutrophil*", "basophil"}
 
 
-@pytest.mark.parametrize("name", FIGURES.keys() - {"critical_difference"})  # of one condition
+@pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"critical_difference"}))  # of one condition
 def test_figures_of_many_classes_are_drawn_without_the_paper(predictions, sized, name) -> None:
     rows = under(sized if name.endswith("size") else predictions, "wbc13")
     figure = FIGURES[name](rows, "our_workflow")
     said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert "paper" not in said
+
+
+def with_others(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with `other` in the place of neutrophils."""
+    kept = predictions.rename(columns={"p_neutrophil": "p_other"})
+    return kept.assign(**{name: kept[name].replace("neutrophil", "other") for name in ("label", "predicted")})
+
+
+def test_stages_and_other_cells_have_tables(predictions) -> None:
+    rows = under(predictions, "wbc13")
+    wrong = rows["draw"] == 0
+    rows.loc[wrong & (rows["label"] == "segmented neutrophil"), "predicted"] = "band neutrophil"
+    table = TABLES["stages"](rows, "our_workflow")
+    [row] = [one for one in table.rows if one[:2] == ["our_workflow", "bccd"]]
+    seg = rows[(rows["condition"] == "our_workflow") & (rows["target"] == "bccd")]
+    seg = seg[seg["label"] == "segmented neutrophil"]
+    both = seg[seg["predicted"].isin(["segmented neutrophil", "band neutrophil"])]
+    means = (both["predicted"] == "band neutrophil").groupby(both["draw"]).mean()
+    assert row[2] == f"{means.mean():.3f} ±{means.std():.3f}"
+    with pytest.raises(ConfigurationError, match="stages of one line of maturation; with the taxonomy wbc13"):
+        TABLES["stages"](predictions, "our_workflow")
+    with pytest.raises(ConfigurationError, match="other=True"):
+        TABLES["rejection"](predictions, "our_workflow")
+    kept = with_others(predictions)
+    table = TABLES["rejection"](kept, "our_workflow")
+    [row] = [one for one in table.rows if one[:2] == ["our_workflow", "bccd"]]
+    part = kept[(kept["condition"] == "our_workflow") & (kept["target"] == "bccd")]
+    areas = [roc_auc_score(one["label"] == "other", one["p_other"]) for _, one in part.groupby("draw")]
+    assert row[2].startswith(f"{np.mean(areas):.3f}")
+
+
+def test_a_long_list_of_curves_stands_beside_the_panel(predictions) -> None:
+    rows = predictions[predictions["target"] == "bccd"]
+    rows = under(rows, "wbc13")
+    spread = list(create("wbc13").classes)
+    rows["label"] = [spread[number % 13] for number in range(len(rows))]
+    figure = FIGURES["pr_per_class"](rows, "our_workflow")
+    [axes] = [one for one in figure.axes if one.lines]
+    names = [text.get_text().rsplit(" ", 2)[0] for text in axes.get_legend().get_texts()]
+    shown = [name for name in spread if any(name == one or one.startswith(f"{name} ") for one in names)]
+    assert len(names) == len(shown) > 6
+    assert [
+        name for one in names for name in spread if one.startswith(name)
+    ] == shown  # in the order of the classes
+    assert axes.get_legend().get_bbox_to_anchor().transformed(axes.transAxes.inverted()).x0 >= 1

@@ -1,17 +1,25 @@
 """The contract of every taxonomy, and what cannot be one."""
 
+from io import StringIO
+from itertools import combinations
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from skimage.color import rgb2lab
 
+import cellda.datasets
 import cellda.taxonomies
+from cellda.data.cards import taxonomies_table
 from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.taxonomies import create
 from cellda.taxonomies.base import OTHER, Taxonomy, lineage, sums
 from cellda.taxonomies.cell_types import CELL_TYPES, CellType
 from cellda.taxonomies.colours import palette
+from cellda.taxonomies.colours_of_classes import colours_of
 from cellda.taxonomies.maturation import MATURATION, stages_apart
 from cellda.taxonomies.own import Own
 from cellda.taxonomies.spec import PAPER, TaxonomySpec
@@ -111,7 +119,7 @@ def test_own_classes_are_those_of_the_labels() -> None:
 
 @pytest.mark.parametrize("classes", [("a", "a", "b"), ("a", " ", "b")])
 def test_own_classes_have_names_of_their_own(classes) -> None:
-    with pytest.raises(ConfigurationError, match="Own classes have different names"):
+    with pytest.raises(ConfigurationError, match="Own classes are a list of different names"):
         create("own", classes=classes)
 
 
@@ -202,3 +210,134 @@ def test_names_that_are_coarser_than_any_class_are_known_as_such() -> None:
         "eosinophil",
         "neutrophil",
     ]
+
+
+# G. M. Machado, M. M. Oliveira, L. A. F. Fernandes: A physiologically-based model for simulation of color vision deficiency,
+# IEEE TVCG 2009, severity 1: what people with a deficiency see, in linear RGB.
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+@pytest.mark.parametrize("name", CLOSED)
+def test_colour_blind_people_can_tell_the_classes_apart(name, deficiency) -> None:
+    colours = create(name, other=True).colours
+    rgb = np.array([[int(value[at : at + 2], 16) / 255 for at in (1, 3, 5)] for value in colours.values()])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = (linear @ np.array(DEFICIENCIES[deficiency]).T).clip(0, 1)
+    encoded = np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(encoded[None])[0]
+    apart = {
+        (one, two): np.linalg.norm(lab[i] - lab[j])
+        for (i, one), (j, two) in combinations(enumerate(colours), 2)
+    }
+    assert min(apart.values()) > 14, min(apart, key=apart.__getitem__)
+
+
+def test_a_class_and_its_kind_have_different_colours() -> None:
+    assert len(set(palette(["neutrophil", "band neutrophil", "segmented neutrophil"]).values())) == 3
+    assert Own(("band neutrophil", "neutrophil")).classes == ("band neutrophil", "neutrophil")
+
+
+@pytest.mark.parametrize("classes", [("好中球", "単球"), ("Нейтрофил", "Моноцит"), ("CD3+", "CD3-")])
+def test_own_classes_may_be_written_in_any_script(classes) -> None:
+    assert create("own", classes=classes).classes == classes
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (
+            ("Lymphocyt", "lymphocyt"),
+            "'lymphocyt' is 'Lymphocyt' written differently; give one of them another",
+        ),
+        ("ab", "a list of different names.*'ab'"),
+        (
+            tuple(f"cell {number}" for number in range(300)),
+            "300 own classes.*Is the label of each cell a class",
+        ),
+    ],
+)
+def test_what_cannot_be_own_classes_is_said_in_a_sentence(classes, said) -> None:
+    with pytest.raises(ConfigurationError, match=said) as error:
+        Own(classes)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"colours": ["neutrophil", "monocyte"]}, "`colours` is no mapping"),
+        ({}, "`colours` is no mapping"),
+        (
+            {"colours": {"a": "#000000", "b": "#000001"}, "types": {"a": None, "b": ("neutrophil", ())}},
+            "something else than a CellType for 'a', 'b'",
+        ),
+        (
+            {
+                "colours": {"a": "#000000", "b": "#000001"},
+                "types": {"a": CellType(None, ("foo",)), "b": CellType(None, ("Foo",))},
+            },
+            "types 'a' and 'b' both have the name 'Foo'",
+        ),
+        (
+            {"colours": {"a": "#000000", "monocyte": "#000001"}, "types": {"a": CellType(None, ("seg",))}},
+            "both have the name 'seg'",
+        ),
+        ({"colours": {"monocyte": "#00000A", "basophil": "#00000a"}}, "have the colour #00000"),
+        ({"colours": {"monocyte": "#000000", "NGS": "#000001"}}, "did you mean 'segmented neutrophil'"),
+        ({"colours": {"monocyte": "#000000", "other": "#000001"}}, "kept with other=True"),
+    ],
+)
+def test_a_faulty_taxonomy_is_refused_in_a_sentence(fields, said) -> None:
+    faulty = type("Faulty", (Taxonomy,), {"name": "faulty", **fields})
+    with pytest.raises(ConfigurationError, match=f"taxonomy 'faulty' cannot be used.*{said}"):
+        faulty()
+
+
+def test_a_taxonomy_decides_the_colours_of_figures_of_its_classes() -> None:
+    with cellda.taxonomies.registry.scratch():
+
+        @cellda.taxonomies.register("coloured")
+        class Coloured(Taxonomy):
+            """Two classes with colours of their own, for tests."""
+
+            colours: ClassVar[dict[str, str]] = {"monocyte": "#123456", "neutrophil": "#654321"}
+
+        @cellda.taxonomies.register("broken")
+        class Broken(Taxonomy):
+            """A taxonomy that cannot be used, for tests."""
+
+            colours: ClassVar[dict[str, str]] = {"monocyte": "#123456"}
+
+        assert colours_of(("monocyte", "neutrophil")) == Coloured.colours
+        assert colours_of(("monocyte", "neutrophil", "other"))["neutrophil"] == "#654321"
+        shown = Console(record=True, width=200, file=StringIO())
+        shown.print(taxonomies_table(cellda.datasets.load("synthetic/1", per_class=2)))
+        text = shown.export_text()
+        assert "coloured  monocyte 2, neutrophil 2" in text
+        assert "'broken' cannot be used" in text
+    assert colours_of(("monocyte", "my cell")) == palette(("monocyte", "my cell"))
+
+
+def test_stages_are_known_by_any_of_their_names() -> None:
+    assert stages_apart("myeloblast", "Promyelozyt") == 1
+    assert stages_apart("NGB", "seg") == 1
+    assert stages_apart("pronormoblast", "basophilic normoblast") == 1
+    assert stages_apart("no such cell", "blast") is None

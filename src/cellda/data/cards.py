@@ -1,7 +1,7 @@
 """Data cards on a terminal: all of them in brief, one of them in full, and counts next to the paper's."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cellda import taxonomies
 from cellda.datasets.card import NOT_STATED, DataCard
+from cellda.errors import ConfigurationError
 from cellda.taxonomies import DEFAULT, create
 
 if TYPE_CHECKING:
@@ -81,19 +82,24 @@ def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | Non
     return Group(*parts)
 
 
-def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] | None) -> Table:
-    """Cells of each class of the paper: found, in the paper's Table 2, and the difference if both are known.
+def counts_table(
+    found: Mapping[str, int] | None,
+    published: Mapping[str, int] | None,
+    classes: Sequence[str] = PAPER,
+) -> Table:
+    """Cells of each class: found, in the paper's Table 2 if these are its classes, and the difference if both are known.
 
     If a copy has fewer cells of every class, a caption says that it is a part of the dataset.
     """
+    published = published if tuple(classes) == PAPER else None
     table = Table("class", caption_justify="left")
     columns = []
     if found is not None:
-        columns.append(("found", [found.get(name, 0) for name in PAPER], ","))
+        columns.append(("found", [found.get(name, 0) for name in classes], ","))
     if published is not None:
-        columns.append(("paper, Table 2", [published.get(name, 0) for name in PAPER], ","))
+        columns.append(("paper, Table 2", [published.get(name, 0) for name in classes], ","))
     if found is not None and published is not None:
-        differences = [found.get(name, 0) - published.get(name, 0) for name in PAPER]
+        differences = [found.get(name, 0) - published.get(name, 0) for name in classes]
         columns.append(("difference", differences, "+,"))
         if all(found.get(name, 0) < cells for name, cells in published.items() if cells):
             table.caption = (
@@ -102,7 +108,7 @@ def counts_table(found: Mapping[str, int] | None, published: Mapping[str, int] |
             )
     for title, _, _ in columns:
         table.add_column(title, justify="right")
-    for row, name in enumerate(PAPER):
+    for row, name in enumerate(classes):
         table.add_row(
             name, *(format(values[row], style) if values[row] else "0" for _, values, style in columns)
         )
@@ -119,7 +125,7 @@ def _number(value: int | None, where: str, nowhere: str) -> str:
 
 
 def taxonomies_table(dataset: "CellDataset") -> Table:
-    """Cells of each class of a dataset under each taxonomy, and how many it leaves out."""
+    """Cells of each class of a dataset under each taxonomy, and how many it leaves out, or are labelled more coarsely."""
     table = Table(
         "taxonomy",
         "cells",
@@ -130,13 +136,22 @@ def taxonomies_table(dataset: "CellDataset") -> Table:
     )
     raw = Counter([*dataset.table["raw_label"], *dataset.dropped["raw_label"]])
     for name in taxonomies.names():
-        taxonomy = create(name)
+        try:
+            taxonomy = create(name)
+        except ConfigurationError as error:
+            table.add_row(name, str(error), "")
+            continue
         if taxonomy.open:
             continue
         naming = replace(dataset.naming, taxonomy=taxonomy)
         found: Counter[str | None] = Counter()
+        coarse = 0
         for label, count in raw.items():
-            found[naming.fold(label) if naming.is_known(label) else None] += count
+            known = naming.is_known(label)
+            found[naming.fold(label) if known else None] += count
+            coarse += count * (known and naming.coarse(label) is not None)
         cells = ", ".join(f"{kind} {found[kind]:,}" for kind in taxonomy.classes if found[kind])
-        table.add_row(name, cells or "none", f"{found[None]:,}")
+        table.add_row(
+            name, cells or "none", f"{found[None]:,}" + (f" ({coarse:,} coarser)" if coarse else "")
+        )
     return table

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cellda.data.cards import counts_table
+from cellda.data.cards import PAPER, counts_table
 from cellda.data.pixel_cache import CHUNK
 from cellda.datasets import load
 from cellda.datasets.base import CellDataset
@@ -38,6 +38,7 @@ class CheckReport:
     Attributes:
         name: Registered name of the dataset.
         root: The folder that paths are relative to, None for synthetic datasets.
+        classes: The classes that are counted.
         counts: Cells of each class found.
         published: Cells of each class in the paper's Table 2, if it lists them.
         note: What a reader of the counts needs to know.
@@ -55,6 +56,7 @@ class CheckReport:
 
     name: str
     root: Path | None
+    classes: tuple[str, ...] = PAPER
     counts: dict[str, int] = field(default_factory=dict)
     published: dict[str, int] | None = None
     note: str = ""
@@ -93,7 +95,7 @@ class CheckReport:
             Text(f"{self.name}: {self.root or 'synthetic, no folder'}", style="bold")
         ]
         if self.counts:
-            parts.append(counts_table(self.counts, self.published))
+            parts.append(counts_table(self.counts, self.published, self.classes))
         if self.note:
             parts.append(Text(self.note))
         if self.account is not None and self.account.groups is not None:
@@ -159,6 +161,7 @@ def check(
     return CheckReport(
         name=dataset.full_name,
         root=dataset.root,
+        classes=dataset.taxonomy.classes,
         counts=dataset.class_counts(),
         published=dataset.published_counts,
         note=dataset.note,

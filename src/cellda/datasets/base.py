@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
-from cellda.datasets.reading.account import COARSE, NO_GROUPS, OUTSIDE, Account, Tally
+from cellda.datasets.reading.account import COARSE, MAPPED, NO_GROUPS, OUTSIDE, Account, Tally
 from cellda.datasets.reading.cell_images import CellImages
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked, folded
 from cellda.datasets.reading.decode import Box
@@ -135,7 +135,8 @@ class CellDataset(CellImages, FileContents, DataCard):
     def _account(self) -> Account:
         """Close the tally, in which `_index` may have entered what it left out or assumed."""
         for label in dict.fromkeys(self.dropped["raw_label"]):
-            why = OUTSIDE if self.naming.coarse(label) is None else COARSE
+            mapped = self.naming.words.get(label, label) is None
+            why = MAPPED if mapped else OUTSIDE if self.naming.coarse(label) is None else COARSE
             self.tally.leave(why, label, self.dropped["path"][self.dropped["raw_label"] == label])
         for line in self.naming.told({*self.table["raw_label"], *self.dropped["raw_label"]}):
             self.tally.note(line)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cellda.evaluation.predictions import classes_of
 from cellda.taxonomies.maturation import stages_apart
+from cellda.text import counted
 
 
 class StageDistance(BaseModel):
@@ -23,6 +24,9 @@ class StageDistance(BaseModel):
     cells: int
     mean: float
     near: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ({self.near:.0%} at most one, {counted(self.cells, 'cell(s)')})"
 
 
 def stage_distance(predictions: pd.DataFrame) -> StageDistance | None:

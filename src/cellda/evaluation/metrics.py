@@ -109,9 +109,9 @@ class Metrics(_Record):
             )
         overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
         if self.stages is not None:
-            overall.add_row("stages apart", f"{self.stages.mean:.2f} ({self.stages.near:.0%} at most one)")
+            overall.add_row("stages apart", str(self.stages))
         if self.rejection is not None:
-            overall.add_row("other cells found (AUROC)", f"{self.rejection.by_class:.2f}")
+            overall.add_row("other cells found (AUROC)", str(self.rejection))
         classes = Table("class", title="per class", title_justify="left")
         for column in ("precision", "recall", "F1", "cells"):
             classes.add_column(column, justify="right")

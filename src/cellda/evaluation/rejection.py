@@ -31,6 +31,9 @@ class Rejection(BaseModel):
     by_class: float
     by_doubt: float
 
+    def __str__(self) -> str:
+        return f"{self.by_class:.2f} (by doubt {self.by_doubt:.2f})"
+
 
 def rejection(predictions: pd.DataFrame) -> Rejection | None:
     """The measures of the rows of a prediction table; None without the class `other`, or if all cells or none are of it."""

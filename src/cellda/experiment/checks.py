@@ -46,6 +46,16 @@ def source_images_for(recipe: Recipe) -> list[str]:
     return found
 
 
+def check_recipe(recipe: Recipe, *, oracle: bool) -> None:
+    """Refuse what needs no data to be seen: a search or a head that cannot work.
+
+    Raises:
+        ConfigurationError: If there is any.
+    """
+    check_search(recipe, oracle=oracle)
+    check_head(recipe, recipe.taxonomy.build(), trained_classes(recipe))
+
+
 def check_search(recipe: Recipe, *, oracle: bool) -> None:
     """Refuse a search that is not allowed, or has no images to score trials on.
 
@@ -158,6 +168,8 @@ def check_head(recipe: Recipe, taxonomy: Taxonomy, trained: Sequence[str]) -> No
     Raises:
         ConfigurationError: If so.
     """
+    if taxonomy.open:  # its classes are known with the labels
+        return
     if recipe.adapter.start is not Start.SOURCE or sums(taxonomy, trained) is not None:
         return
     for part in recipe.adapter.parts():

@@ -71,7 +71,7 @@ class Run:
                 adapter's needs are not met, or there are too few data for the draw, the search or the adapter.
             DataError: If a dataset's layout is not the published one, or images of it have several classes.
         """
-        checks.check_search(recipe, oracle=oracle)
+        checks.check_recipe(recipe, oracle=oracle)
         aim = checks.loaded(target, recipe, workspace)
         sources = checks.sources_beside(aim, recipe, workspace)
         warn_of_known_cells(recipe, aim)
@@ -106,7 +106,7 @@ class Run:
             ConfigurationError: If the labelled cells are among the sources, or the needs of adapter or search are not met.
             DataError: If a dataset's layout is not the published one, or an image does not exist.
         """
-        checks.check_search(recipe, oracle=False)
+        checks.check_recipe(recipe, oracle=False)
         cells = None if labelled is None else checks.loaded(labelled, recipe, workspace)
         classes = recipe.taxonomy.build()
         if cells is None and classes.open:

@@ -11,7 +11,7 @@ from cellda.data.own_cells import OwnCells
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.recipe import Recipe
-from cellda.taxonomies.base import Taxonomy
+from cellda.taxonomies.base import Taxonomy, sums
 from cellda.text import agreeing, counted
 
 
@@ -42,7 +42,7 @@ def warn_of_unlearned(
 ) -> None:
     """Say of which classes that can occur no source and no labelled cell is, so that no model can know them.
 
-    What a trained source model has never seen is on its card.
+    What a trained source model has never seen is on its card, unless the head is new.
 
     Args:
         recipe: The recipe.
@@ -51,7 +51,8 @@ def warn_of_unlearned(
         support: Rows of the labelled cells.
         used: Whether the run uses the labels.
     """
-    if recipe.source_model is not None:
+    trained = recipe.source_model
+    if trained is not None and sums(target.taxonomy, trained.description.classes) is not None:
         return
     cells, classes = _source_cells(target.taxonomy, sources), target.taxonomy.classes
     held = {classes[number] for number in target.labels[list(support)].tolist()} if used else set()

@@ -92,6 +92,20 @@ def per_class(predictions: "pd.DataFrame", main: str) -> "TextTable":
     return per_class_table(predictions, main)
 
 
+def stages(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """Stages of maturation between true and predicted class, by condition and target."""
+    from cellda.reporting.tables.stages_and_others import stages_table
+
+    return stages_table(predictions)
+
+
+def rejection(predictions: "pd.DataFrame", _: str) -> "TextTable":
+    """How well cells of no class (`other`) are told from the others, by condition and target."""
+    from cellda.reporting.tables.stages_and_others import rejection_table
+
+    return rejection_table(predictions)
+
+
 def sample_size(predictions: "pd.DataFrame", main: str) -> "TextTable":
     """Fig. D.1 as a table: accuracy by number of labelled cells."""
     from cellda.evaluation.sample_size import with_sizes
@@ -178,6 +192,8 @@ TABLES: "Mapping[str, Callable[[pd.DataFrame, str], TextTable]]" = {
         paper_means,
         paper_targets,
         per_class,
+        stages,
+        rejection,
         sample_size,
         sample_size_per_class,
     )

@@ -1,6 +1,7 @@
 """The base class of taxonomies: which types of cells are told apart."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
@@ -8,7 +9,8 @@ from typing import ClassVar
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.taxonomies.cell_types import CELL_TYPES, CellType
-from cellda.taxonomies.published_names import Names, key_of
+from cellda.taxonomies.colours import COLOURS
+from cellda.taxonomies.published_names import Names
 from cellda.text import shortened
 
 UNLABELLED = -1
@@ -21,7 +23,6 @@ UNKNOWN = "unidentified cell"
 """The type of cells that nobody could name: they may be of any class, and are always left out."""
 
 _COLOUR = re.compile("#[0-9A-Fa-f]{6}")
-_OTHER_COLOUR = "#8C8C8C"
 
 
 class Taxonomy:
@@ -53,20 +54,48 @@ class Taxonomy:
 
     def __init__(self, other: bool = False) -> None:
         self.other = other
+        self._check_form()
         self.names = Names({**CELL_TYPES, **self.types}) if self.types else Names.usual()
         if other:
-            self.colours = {**self.colours, OTHER: _OTHER_COLOUR}
+            known = {name: colour for name, colour in self.colours.items() if name != OTHER}
+            self.colours = {**known, OTHER: COLOURS[OTHER]}
         self._check()
+
+    def _check_form(self) -> None:
+        """Refuse colours and types that are no mappings of what they should hold.
+
+        Raises:
+            ConfigurationError: If they are not.
+        """
+        colours, types = getattr(self, "colours", None), self.types
+        if not isinstance(colours, Mapping):
+            raise ConfigurationError(
+                f"The taxonomy '{self.name}' cannot be used: `colours` is no mapping of class names to colours."
+            )
+        wrong = [kind for kind, entry in types.items() if not isinstance(entry, CellType)]
+        if wrong:
+            raise ConfigurationError(
+                f"The taxonomy '{self.name}' cannot be used: `types` holds something else than a CellType for "
+                f"{', '.join(map(repr, wrong))}."
+            )
 
     def _check(self) -> None:
         """Refuse what cannot be a taxonomy."""
-        problems = [f"class '{one}' is '{two}' written differently" for one, two in _twice(self.classes)]
+        problems = [
+            f"class '{one}' is '{two}' written differently; give one of them another name"
+            for one, two in _twice(self.classes)
+        ]
+        problems += [
+            f"types '{one}' and '{two}' both have the name '{name}'" for name, one, two in self.names.shared
+        ]
         if len(self.classes) < 2:
             problems.append(
                 f"a taxonomy tells at least two classes apart; it has {', '.join(self.classes) or 'none'}"
             )
         problems += [
-            f"class '{name}' is not a known type of cell{self._meant(name)}; state it in `types` if it is a new one"
+            "cells of no class are kept with other=True, not as a class of the taxonomy"
+            if name == OTHER
+            else f"class '{name}' is not a known type of cell{self._meant(name)}; state it in `types` if it is a new one"
             for name in self.classes
             if name not in self.tree and not (name == OTHER and self.other)
         ]
@@ -78,7 +107,7 @@ class Taxonomy:
         problems += [
             f"classes '{one}' and '{two}' have the colour {self.colours[two]}"
             for one, two in combinations(self.colours, 2)
-            if self.colours[one] == self.colours[two]
+            if str(self.colours[one]).lower() == str(self.colours[two]).lower()
         ]
         for kind, entry in self.tree.items():
             if entry.parent is not None and entry.parent not in self.tree:
@@ -92,7 +121,7 @@ class Taxonomy:
             raise ConfigurationError(f"The taxonomy '{self.name}' cannot be used: {'; '.join(problems)}.")
 
     def _meant(self, name: str) -> str:
-        near = self.names.near(name)
+        near = self.nearest(name)
         return f": did you mean {' or '.join(map(repr, near))}?" if near else ""
 
     @property
@@ -158,9 +187,8 @@ class Taxonomy:
         return self.names.unknown(raw_labels)
 
     def nearest(self, name: str) -> list[str]:
-        """The classes, or known names, that one is most like: at most three; none if nothing is near."""
-        known = {self.fold(one) or one: None for one in self.names.near(name)}
-        return list(known)
+        """The types of cells that a name is most like: at most three; none if nothing is near."""
+        return list(dict.fromkeys(map(self.names.type_of, self.names.near(name))))
 
     def is_that_of(self, found: "Taxonomy") -> bool:
         """Whether a dataset in the classes of another taxonomy needs no change to be one of this."""
@@ -243,6 +271,7 @@ def sums(taxonomy: Taxonomy, classes: Sequence[str]) -> tuple[tuple[int, ...], .
 
 
 def _twice(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Names that are the same but for case, accents and separators: each with the first that is written otherwise."""
+    """Names that are the same but for case, width, spaces and underscores: each with the first that is written otherwise."""
     first: dict[str, str] = {}
-    return [(name, there) for name in names if (there := first.setdefault(key_of(name), name)) != name]
+    keys = ((name, re.sub(r"[\s_]", "", unicodedata.normalize("NFKC", name).casefold())) for name in names)
+    return [(name, there) for name, key in keys if (there := first.setdefault(key, name)) != name]

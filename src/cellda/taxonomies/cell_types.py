@@ -115,7 +115,7 @@ CELL_TYPES: dict[str, CellType] = {
     "macrophage": CellType(None, ("macrophage",)),
     "platelet": CellType(None, ("PLA", "platelet", "giant platelet", "platelet clump", "THO", "thrombocyte")),
     "red blood cell": CellType(None, ("RBC", "red blood cell", "red cell", "erythrocyte", "reticulocyte")),
-    "smudge cell": CellType(None, ("KSC", "smudge cell", "smudge", "basket cell")),
+    "smudge cell": CellType(None, ("KSC", "smudge cell", "smudge", "basket cell", "Gumprecht", "Gumprecht shadow")),
     "artefact": CellType(None, ("ART", "artefact", "artifact", "background", "debris")),
     "other cell": CellType(None, ("OTH", "other", "other cell")),
     "unidentified cell": CellType(

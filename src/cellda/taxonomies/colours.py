@@ -11,19 +11,20 @@ COLOURS = {
     "lymphocyte": "#0072B2",
     "monocyte": "#D55E00",
     "neutrophil": "#CC79A7",
-    "immature granulocyte": "#F0E442",
-    "platelet": "#999999",
-    "band neutrophil": "#CC79A7",
-    "segmented neutrophil": "#882255",
-    "metamyelocyte": "#F0E442",
-    "myelocyte": "#DDCC77",
-    "promyelocyte": "#999933",
+    "immature granulocyte": "#DDCC77",
+    "platelet": "#332288",
+    "segmented neutrophil": "#5D3FD3",
+    "band neutrophil": "#B388FF",
+    "metamyelocyte": "#7B3F00",
+    "myelocyte": "#661100",
+    "promyelocyte": "#440154",
     "blast": "#000000",
-    "atypical lymphocyte": "#88CCEE",
-    "plasma cell": "#44AA99",
-    "other": "#8C8C8C",
+    "atypical lymphocyte": "#AADDFF",
+    "plasma cell": "#004D40",
+    "other": "#BBBBBB",
 }
-"""Type of cell -> colour: M. Okabe and K. Ito's eight (2008), and muted ones of P. Tol (2021) for further stages."""
+"""Type of cell -> colour: six of M. Okabe and K. Ito's (2008), and further ones as far from these and from each other as they
+could be found for people with and without colour blindness (tested with the matrices of Machado et al. 2009)."""
 
 FURTHER = (
     "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442", "#000000", "#882255", "#88CCEE", "#44AA99",
@@ -40,7 +41,10 @@ def palette(classes: Sequence[str]) -> dict[str, str]:
     >>> palette(["neutrophil", "my cell"])
     {'neutrophil': '#CC79A7', 'my cell': '#E69F00'}
     """
-    found = {name: COLOURS[name] for name in classes if name in COLOURS}
+    found: dict[str, str] = {}
+    for name in classes:
+        if name in COLOURS and COLOURS[name] not in found.values():
+            found[name] = COLOURS[name]
     left = (colour for colour in _further() if colour not in found.values())
     return {name: found.get(name) or next(left) for name in classes}
 

@@ -1,14 +1,17 @@
 """A laboratory's own classes: whatever its folders or labels are called."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cellda.errors import ConfigurationError, UnknownNameError, nearest
 from cellda.taxonomies import register
 from cellda.taxonomies.base import Taxonomy
-from cellda.taxonomies.cell_types import CellType
+from cellda.taxonomies.cell_types import CELL_TYPES, CellType
 from cellda.taxonomies.colours import palette
 from cellda.text import shortened
+
+MOST = 256
+"""Classes; more are a column that holds something else."""
 
 
 @register("own")
@@ -20,19 +23,34 @@ class Own(Taxonomy):
             that are not among them are refused.
 
     Raises:
-        ConfigurationError: If two classes have one name, or there is only one.
+        ConfigurationError: If two classes have one name, or there is only one, or more than `MOST`.
     """
 
     def __init__(self, classes: tuple[str, ...] = ()) -> None:
         wrong = sorted({name for name in classes if not name.strip() or classes.count(name) > 1})
-        if wrong:
+        if isinstance(classes, str) or wrong:
             raise ConfigurationError(
-                f"Own classes have different names, none of them empty; got {', '.join(map(repr, classes))}."
+                "Own classes are a list of different names, none of them empty; got "
+                + (
+                    repr(classes)
+                    if isinstance(classes, str)
+                    else f"several times or empty: {', '.join(map(repr, wrong))}"
+                )
+                + "."
+            )
+        if len(classes) > MOST:
+            raise ConfigurationError(
+                f"There are {len(classes):,} own classes ({', '.join(map(repr, classes[:3]))}, ...); at most {MOST} can be "
+                "told apart. Is the label of each cell a class?"
             )
         self.open = not classes
         self.colours = palette(classes)
-        self.types = {name: CellType(None, ()) for name in self.colours}
         super().__init__()
+
+    @property
+    def tree(self) -> Mapping[str, CellType]:
+        """The known types, and the classes, whatever they are called."""
+        return {**CELL_TYPES, **{name: CELL_TYPES.get(name, CellType(None, ())) for name in self.colours}}
 
     def _check(self) -> None:
         if not self.open:  # otherwise there are no classes yet

@@ -41,6 +41,17 @@ class Names:
         }
         self._known = other | self._english
 
+    @property
+    def shared(self) -> list[tuple[str, str, str]]:
+        """Published names that several types claim in English: the name, and two of these types."""
+        first: dict[str, tuple[str, str]] = {}
+        claims = [(name, kind) for kind, known in self.types.items() for name in (*known.names, kind)]
+        return [
+            (name, first[key_of(name)][1], kind)
+            for name, kind in claims
+            if key_of(name) and first.setdefault(key_of(name), (name, kind))[1] != kind
+        ]
+
     @classmethod
     @cache
     def usual(cls) -> Self:

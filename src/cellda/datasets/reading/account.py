@@ -9,6 +9,8 @@ from cellda.text import agreeing, counted, shown
 
 OUTSIDE = "cell(s) of none of the classes"
 COARSE = "cell(s) labelled more coarsely than the classes"
+MAPPED = "cell(s) that the mapping leaves out"
+BY_LABEL = (OUTSIDE, COARSE, MAPPED)
 """Why a cell with a known label is left out."""
 
 COPIES = "copies of images under different classes (twins='drop')"
@@ -62,12 +64,12 @@ class Account:
     @property
     def cells_left_out(self) -> dict[str, int]:
         """Number of cells that are left out because of their class, by published name."""
-        return {one.kind: one.count for one in self.left_out if one.what == OUTSIDE}
+        return {one.kind: one.count for one in self.left_out if one.what in BY_LABEL}
 
     @property
     def found(self) -> int:
         """Number of cells found: used, or left out because of their class or as copies under several."""
-        return self.used + sum(one.count for one in self.left_out if one.what in (OUTSIDE, COPIES))
+        return self.used + sum(one.count for one in self.left_out if one.what in (*BY_LABEL, COPIES))
 
     @property
     def silent(self) -> bool:

@@ -46,10 +46,11 @@ def draft(names: Iterable[str], taxonomy: Taxonomy) -> str:
     """The text of a mapping file for some names: the nearest known name of each filled in, to be checked by a person."""
     lines = [
         "# What the names in your data mean: own name -> class. Check every line; null leaves cells out.",
-        f"# Classes: {', '.join(taxonomy.classes)}",
+        f"# Classes: {', '.join(taxonomy.classes)}; other types of cells, such as smudge cell, may be written too",
     ]
     for name in dict.fromkeys(names):
-        near = taxonomy.nearest(name)
+        # Of three letters, most are near to some abbreviation.
+        near = taxonomy.nearest(name) if len(name) > 3 else []
         word = near[0] if near else OPEN
         more = f"  # or {', '.join(near[1:])}" if len(near) > 1 else ""
         lines.append(yaml_text.dump({name: word}).strip() + more)

@@ -19,10 +19,13 @@ from cellda.reporting.figures import PALETTE, blank_figure, plain_axes
 from cellda.reporting.paper import published
 from cellda.reporting.paper.tables import of_condition
 from cellda.reporting.tables.conditions import distinct, scores, words
-from cellda.taxonomies.colours import palette
+from cellda.taxonomies.colours_of_classes import colours_of
 
 LINES = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#777777")
 """Colours of the lines of targets: `PALETTE` with grey instead of yellow, which is hard to see on white."""
+
+FEW = 6
+"""Curves whose names fit inside a panel."""
 
 _DASHES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (2, 1)), (0, (9, 3)), (0, (1, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -119,15 +122,21 @@ def precision_recall_per_class(predictions: pd.DataFrame, condition: str) -> Fig
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
     """
     found = _curves(predictions, condition)
-    colours = palette(classes_of(predictions))
+    colours = colours_of(classes_of(predictions))
     numbers = {name: number for number, name in enumerate(colours)}
 
     def draw(axes: Axes, target: str) -> None:
-        for name, curve in found[target].items():
-            if name != "macro":
-                _draw_curve(axes, curve, name, numbers[name], colours[name])
+        for name, colour in colours.items():
+            if name in found[target]:
+                _draw_curve(axes, found[target][name], name, numbers[name], colour)
         _recall_axes(axes)
-        axes.legend(loc="lower left", fontsize=7, title="average precision", title_fontsize=7)
+        # A long list would cover the curves.
+        beside = (
+            {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+            if len(axes.lines) > FEW
+            else {"loc": "lower left"}
+        )
+        axes.legend(fontsize=7, title="average precision", title_fontsize=7, **beside)
 
     return _panels(list(found), draw, _titled(predictions, condition), "recall", "precision")
 
@@ -176,7 +185,7 @@ def class_rates_by_size(predictions: pd.DataFrame, condition: str, rate: str) ->
         ConfigurationError: If no predictions of the condition name a size, or protocols are mixed.
     """
     measured = class_scores_by_size(predictions, condition)
-    colours = palette(classes_of(predictions))
+    colours = colours_of(classes_of(predictions))
 
     def draw(axes: Axes, target: str) -> None:
         here = measured[measured["target"] == target]
