@@ -1,6 +1,9 @@
 """What a recipe's taxonomy decides: draws, models, measures and predictions; own classes; sums of finer classes."""
 
+import re
 import shutil
+import warnings
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +11,11 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 import cellda.datasets
 from cellda import CellClassifier, Recipe
+from cellda.data.check import check
 from cellda.datasets.base import CellDataset, cell_table
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.evaluation.predictions import classes_of, read_predictions
@@ -257,10 +262,7 @@ def test_a_model_of_other_classes_is_adapted_with_a_new_head(tmp_path) -> None:
     with pytest.warns(UserWarning, match="has no card"):
         result = ran(made, target(), tmp_path / "store")
     assert classes_of(result.predictions) == create("paper6").classes
-    with (
-        pytest.warns(UserWarning, match="has no card"),
-        pytest.raises(ConfigurationError, match="tells x, y, z apart"),
-    ):
+    with pytest.raises(ConfigurationError, match="tells x, y, z apart"):
         ran(made.with_(adapter="lame"), target(), tmp_path / "store")
 
 
@@ -321,6 +323,54 @@ def test_coarse_labels_are_left_out_for_their_own_reason(tmp_path) -> None:
     told = " ".join(cellda.datasets.load("folder", folder, taxonomy="wbc13").account.lines())
     assert "3 cells labelled more coarsely than the classes: 3 NEU" in told
     assert "3 cells of none of the classes: 3 platelet" in told
+
+
+def test_an_account_counts_all_cells_whatever_left_them_out(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "NEU", "band", "platelet", "odd", each=3)
+    file = tmp_path / "labels.yaml"
+    file.write_text("odd: null\n")
+    account = cellda.datasets.load("folder", folder, taxonomy="wbc13", map=file).account
+    assert (account.used, account.found) == (3, 12)
+    assert account.cells_left_out == {"NEU": 3, "platelet": 3, "odd": 3}
+    assert "3 cells that the mapping leaves out: 3 odd" in " ".join(account.lines())
+
+
+def test_a_check_counts_the_classes_that_are_asked_for(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", "band", "seg", each=3)
+    shown = Console(record=True, width=100, file=StringIO())
+    shown.print(check("folder", folder, taxonomy="wbc13"))
+    text = shown.export_text()
+    assert re.search(r"band neutrophil +│ +3", text)
+    assert "paper, Table 2" not in text
+
+
+def saved_of(classes: tuple[str, ...], folder: Path) -> Path:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = Backbone(name="test_efficientnet", weights="none", image_size=SIDE)
+        return CellClassifier(backbone, NormalizerSpec(name="identity"), classes).save(folder)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no card")
+def test_a_new_head_on_a_trained_model_learns_of_the_labelled_cells_alone(tmp_path) -> None:
+    model = saved_of(create("paper6").classes, tmp_path / "m")
+    folder = own_folder(tmp_path / "cells", "band", "seg")
+    made = Recipe(source_model=model, adapter="ncm", few_shot={"n": 6}, search=None)
+    with pytest.warns(
+        UserWarning, match="No cell among the labelled cells is of the classes basophil, .*, blast"
+    ):
+        Run.prepare(made.with_(taxonomy="wbc13"), f"folder={folder}", quiet(tmp_path))
+    with warnings.catch_warnings(record=True) as said:
+        Run.prepare(made, "synthetic/1", quiet(tmp_path))
+    assert not any("No cell" in str(one.message) for one in said)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no card")
+def test_a_head_that_cannot_be_used_is_refused_before_data_are_read(tmp_path) -> None:
+    model = saved_of(create("paper6").classes, tmp_path / "m")
+    made = Recipe(source_model=model, adapter="none", taxonomy="wbc13", search=None)
+    with pytest.raises(ConfigurationError, match="only its encoder and embedding can be used"):
+        Run.prepare(made, f"folder={tmp_path / 'nowhere'}", quiet(tmp_path))
 
 
 def test_own_classes_need_labels(tmp_path) -> None:

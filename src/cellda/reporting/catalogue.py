@@ -139,7 +139,7 @@ def critical_difference(predictions: "pd.DataFrame", _: str) -> "Figure":
 
 def accuracy(predictions: "pd.DataFrame", main: str) -> "Figure":
     """Fig. 6: accuracy by target with 95 % intervals, next to the paper's."""
-    from cellda.reporting.paper.figures import accuracy_bars
+    from cellda.reporting.paper.bars import accuracy_bars
 
     return accuracy_bars(predictions, main)
 

@@ -1,4 +1,4 @@
-"""The paper's figures of results, from predictions: Figs. 6, 7, B.1 and D.1 to D.3."""
+"""The paper's curves of results, from predictions: Figs. 7, B.1 and D.1 to D.3."""
 
 from collections.abc import Callable
 from textwrap import wrap
@@ -11,12 +11,9 @@ from matplotlib.lines import Line2D
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.average_curves import AverageCurve, average_curves
-from cellda.evaluation.bootstrap import RESAMPLES
-from cellda.evaluation.metrics import average
 from cellda.evaluation.predictions import classes_of, single
 from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
-from cellda.reporting.figures import PALETTE, blank_figure, plain_axes
-from cellda.reporting.paper import published
+from cellda.reporting.figures import blank_figure, plain_axes
 from cellda.reporting.paper.tables import of_condition
 from cellda.reporting.tables.conditions import distinct, scores, words
 from cellda.taxonomies.colours_of_classes import colours_of
@@ -29,65 +26,6 @@ FEW = 6
 
 _DASHES = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (2, 1)), (0, (9, 3)), (0, (1, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-
-
-def accuracy_bars(
-    predictions: pd.DataFrame, condition: str, resamples: int = RESAMPLES, seed: int = 0
-) -> Figure:
-    """Accuracy on every target, with bootstrap intervals, next to the paper's bars (Fig. 6).
-
-    Ours is the mean over runs; its interval redraws groups of images (`cellda.evaluation.metrics.average`).
-    A target that the paper does not report, or all if the predictions are of other classes than the paper's, have one bar. The
-    paper prints no interval as a number.
-
-    Raises:
-        ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
-    """
-    predictions = of_condition(predictions, condition)
-    protocol = single(predictions, "protocol")
-    targets = distinct(predictions, "target")
-    known = published.ablation()[: None if published.same_classes(predictions) else 0]
-    paper = known.query("condition == @condition").set_index("target")["accuracy"]
-    ours = [
-        average(predictions[(predictions["target"] == target).to_numpy(dtype=bool)], resamples, seed)[
-            "accuracy"
-        ]
-        for target in targets
-    ]
-    figure = blank_figure(max(4.5, 1.5 + 1.15 * len(targets)), 3.6)
-    axes = figure.subplots()
-    at = np.arange(len(targets))
-    values = [estimate.value for estimate in ours]
-    ends = np.array([[e.value - e.low, e.high - e.value] for e in ours]).T
-    axes.bar(
-        at - 0.2, values, 0.36, color=PALETTE[4], label=f"ours, protocol '{protocol}', with 95 % intervals"
-    )
-    axes.errorbar(at - 0.2, values, yerr=np.nan_to_num(ends), fmt="none", ecolor="#222222", capsize=3, lw=1)
-    shown = [index for index, target in enumerate(targets) if target in paper.index]
-    theirs = [paper[targets[index]] for index in shown]
-    if shown:
-        axes.bar(np.array(shown) + 0.2, theirs, 0.36, color=PALETTE[0], label="paper")
-    for x, estimate in zip(at, ours, strict=True):
-        axes.text(
-            x - 0.2,
-            0.03,
-            f"{estimate.value:.2f}",
-            ha="center",
-            fontsize=8,
-            color="white" if estimate.value > 0.1 else "#222222",
-        )
-    for index, value in zip(shown, theirs, strict=True):
-        axes.text(index + 0.2, 0.03, f"{value:.2f}", ha="center", fontsize=8)
-    axes.set_xticks(at, [words(target) for target in targets])
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("accuracy")
-    plain_axes(axes)
-    axes.tick_params(axis="x", length=0)
-    figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    if remarks := published.remarks([targets[index] for index in shown]):
-        lines = [line for remark in remarks for line in wrap(remark, round(figure.get_figwidth() * 15))]
-        figure.supxlabel("\n".join(lines), fontsize=7)
-    return figure
 
 
 def precision_recall(predictions: pd.DataFrame, condition: str) -> Figure:
@@ -138,7 +76,8 @@ def precision_recall_per_class(predictions: pd.DataFrame, condition: str) -> Fig
         )
         axes.legend(fontsize=7, title="average precision", title_fontsize=7, **beside)
 
-    return _panels(list(found), draw, _titled(predictions, condition), "recall", "precision")
+    width = 6.0 if max(map(len, found.values())) > FEW + 1 else 3.6  # "macro" is not drawn
+    return _panels(list(found), draw, _titled(predictions, condition), "recall", "precision", width)
 
 
 def accuracy_by_size(predictions: pd.DataFrame, condition: str) -> Figure:
@@ -281,19 +220,24 @@ def _size_axes(axes: Axes, sizes: "pd.Series[int]") -> None:
 
 
 def _panels(
-    targets: list[str], draw: Callable[[Axes, str], None], title: str, xlabel: str, ylabel: str
+    targets: list[str],
+    draw: Callable[[Axes, str], None],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    width: float = 3.6,
 ) -> Figure:
-    """A grid of panels, one per target, at most four per row."""
+    """A grid of panels `width` inches wide, one per target, at most four per row."""
     columns = min(len(targets), 2 if len(targets) <= 4 else 4)
     rows = -(-len(targets) // columns)
-    figure = blank_figure(max(4.2, 3.6 * columns), 0.9 + 3.1 * rows)
+    figure = blank_figure(max(4.2, width * columns), 0.9 + 3.1 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes, target in zip(grid.flat, targets, strict=False):
         draw(axes, target)
         axes.set_title(words(target), fontsize=10)
     for axes in grid.flat[len(targets) :]:
         axes.set_visible(False)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle("\n".join(wrap(title, round(figure.get_figwidth() * 12))), fontsize=11)
     figure.supxlabel(xlabel, fontsize=10)
     figure.supylabel(ylabel, fontsize=10)
     return figure
