@@ -111,6 +111,7 @@ def left_out_predictions(recipe: Recipe, name: str, workspace: Workspace, traine
     """Predictions of all cells of a dataset, by a model that was trained without it."""
     run, model = trained(recipe, workspace, trainer)
     dataset = workspace.load(name)
+    model = model.in_classes(dataset.taxonomy, recipe.seed)
     pixels = cached_pixels(dataset, recipe.backbone.image_size, workspace.store, recipe.framing)
     rows, groups = torch.arange(len(dataset)), tuple(dataset.effective_groups())
     images = ImageSet(pixels, rows, model.normalizer, dataset.labels, groups)
