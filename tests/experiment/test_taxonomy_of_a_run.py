@@ -27,7 +27,9 @@ from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomies import create
 from tiny import SIDE, prepared, quiet, recipe, target
 
-pytestmark = pytest.mark.filterwarnings("ignore:No cell .* is of the class")  # `stages` has no basophils
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:No cell that the model learns from"
+)  # `stages` has no basophils
 
 STAGES = (
     "band",
@@ -184,14 +186,24 @@ def test_methods_that_learn_a_head_take_own_classes(tmp_path, adapter) -> None:
 
 def test_classes_that_nothing_is_learned_of_are_named_before_any_work(stages, tmp_path) -> None:
     made = recipe(sources=[stages], taxonomy="wbc13", adapter="none")
-    with pytest.warns(UserWarning, match="No cell in") as said:
+    with pytest.warns(UserWarning, match="No cell that") as said:
         Run.prepare(made, "synthetic/1", quiet(tmp_path))
     [line] = [str(one.message) for one in said if "No cell" in str(one.message)]
-    assert "classes basophil, atypical lymphocyte, plasma cell: no model can learn them" in line
+    assert line == (
+        "No cell that the model learns from, of the sources or labelled, is of the classes basophil, atypical lymphocyte, "
+        "plasma cell: it cannot know them"
+    )
     alone = recipe(adapter="from_scratch", normalizer="identity", target_normalizer=None, few_shot={"n": 5})
     folder = own_folder(tmp_path / "cells", *create("wbc5").classes)
-    with pytest.warns(UserWarning, match="No cell among the labelled cells is of the class erythroblast:"):
+    with pytest.warns(UserWarning, match="is of the class erythroblast: it cannot know it"):
         Run.prepare(alone, f"folder={folder}", quiet(tmp_path))
+
+
+def test_a_study_says_it_once(stages, tmp_path) -> None:
+    made = {name: recipe(sources=[stages], adapter=name) for name in ("none", "tta")}
+    with pytest.warns(UserWarning, match="No cell that") as said:
+        Study(made, ["synthetic/1"], range(3), workspace=quiet(tmp_path)).runs()
+    assert sum("No cell that" in str(one.message) for one in said) == 1
 
 
 def test_copies_of_a_coarse_and_a_fine_label_do_not_contradict_each_other(tmp_path) -> None:
@@ -356,9 +368,7 @@ def test_a_new_head_on_a_trained_model_learns_of_the_labelled_cells_alone(tmp_pa
     model = saved_of(create("paper6").classes, tmp_path / "m")
     folder = own_folder(tmp_path / "cells", "band", "seg")
     made = Recipe(source_model=model, adapter="ncm", few_shot={"n": 6}, search=None)
-    with pytest.warns(
-        UserWarning, match="No cell among the labelled cells is of the classes basophil, .*, blast"
-    ):
+    with pytest.warns(UserWarning, match="is of the classes basophil, .*, blast"):
         Run.prepare(made.with_(taxonomy="wbc13"), f"folder={folder}", quiet(tmp_path))
     with warnings.catch_warnings(record=True) as said:
         Run.prepare(made, "synthetic/1", quiet(tmp_path))

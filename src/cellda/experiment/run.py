@@ -19,7 +19,7 @@ from cellda.errors import ConfigurationError
 from cellda.experiment import checks
 from cellda.experiment.keys import adaptation_key, normalizer_key, search_key, source_key
 from cellda.experiment.known_cells import warn_of_known_cells
-from cellda.experiment.statement import check_statement, known, usable, warn_of_unlearned
+from cellda.experiment.statement import check_statement, known, unlearned, usable
 from cellda.experiment.workspace import Workspace
 from cellda.framing.spec import FramingSpec
 from cellda.models.timm_names import encoder_structure
@@ -149,7 +149,7 @@ class Run:
             checks.check_classes(self.offer, self.recipe, self.target)
         rows, used = (self.draw.support, self.scored), self.uses_labels
         check_statement(self.recipe, self.sources, self.target, *rows, used=used)
-        warn_of_unlearned(self.recipe, self.sources, self.target, self.draw.support, used=used)
+        self.workspace.warn(unlearned(self.recipe, self.sources, self.target, rows[0], used=used))
         self.recipe.adapter.check(self.offer)
         if self.search is not None and Use.SUPPORT_LABELS in self.uses:
             labels = self.target.labels[list(self.draw.support)].numpy()

@@ -37,10 +37,10 @@ def _source_cells(taxonomy: Taxonomy, sources: Iterable[CellDataset]) -> Counter
     return found
 
 
-def warn_of_unlearned(
+def unlearned(
     recipe: Recipe, sources: Sequence[CellDataset], target: CellDataset, support: Sequence[int], *, used: bool
-) -> None:
-    """Say of which classes that can occur no source and no labelled cell is, so that no model can know them.
+) -> str:
+    """What is said of classes that can occur and of which the model learns from no cell; empty if there are none.
 
     What a trained source model has never seen is on its card, unless the head is new.
 
@@ -53,19 +53,16 @@ def warn_of_unlearned(
     """
     trained = recipe.source_model
     if trained is not None and sums(target.taxonomy, trained.description.classes) is not None:
-        return
+        return ""
     cells, classes = _source_cells(target.taxonomy, sources), target.taxonomy.classes
     held = {classes[number] for number in target.labels[list(support)].tolist()} if used else set()
     missing = [name for name in known(recipe, classes) if not cells[name] and name not in held]
-    if missing:
-        where = " and ".join(
-            [*(["among the labelled cells"] if used else []), *(["in the sources"] if sources else [])]
-        )
-        warnings.warn(
-            f"No cell {where} is of the {agreeing(len(missing), '(class|classes)')} {', '.join(missing)}: no model can learn "
-            f"{agreeing(len(missing), '(it|them)')} from these.",
-            stacklevel=2,
-        )
+    if not missing:
+        return ""
+    return (
+        "No cell that the model learns from, of the sources or labelled, is of the "
+        f"{agreeing(len(missing), '(class|classes)')} {', '.join(missing)}: it cannot know {agreeing(len(missing), '(it|them)')}"
+    )
 
 
 def contradicting(recipe: Recipe, target: CellDataset, rows: Sequence[int]) -> dict[str, int]:

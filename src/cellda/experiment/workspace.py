@@ -1,5 +1,6 @@
 """The surroundings of runs: data, store and progress display."""
 
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ class Workspace:
         self.store = store if isinstance(store, Store) else Store(store)
         self.progress = progress
         self._told: set[Account] = set()
+        self._warned: set[str] = set()
 
     def load(self, dataset: str | CellDataset, taxonomy: TaxonomySpec = PAPER, **options: Any) -> CellDataset:
         """A dataset by name with its loader's options, or one that is loaded, in the classes of a taxonomy.
@@ -55,6 +57,12 @@ class Workspace:
             self._told.add(account)
             for line in account.lines():
                 bars.note(line)
+
+    def warn(self, line: str) -> None:
+        """Warn of something that concerns many runs, once; an empty line says nothing."""
+        if line and line not in self._warned:
+            self._warned.add(line)
+            warnings.warn(line, stacklevel=2)
 
     def display(self) -> AbstractContextManager[None]:
         """Context that shows progress bars if `progress` is on."""
