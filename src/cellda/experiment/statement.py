@@ -61,7 +61,8 @@ def unlearned(
         return ""
     return (
         "No cell that the model learns from, of the sources or labelled, is of the "
-        f"{agreeing(len(missing), '(class|classes)')} {', '.join(missing)}: it cannot know {agreeing(len(missing), '(it|them)')}"
+        f"{agreeing(len(missing), '(class|classes)')} {', '.join(missing)}: it cannot know "
+        f"{agreeing(len(missing), '(it|them)')}"
     )
 
 
