@@ -467,7 +467,7 @@ def test_heads_are_searched_on_shared_embeddings_with_the_scores_of_images(view,
     """What is embedded once for all trials gives the very same trials as embedding in each."""
     made = recipe()
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(2)  # with 0, all scores are those of chance on some processors
         model = CellClassifier(made.backbone, made.normalizer)
     images = brightness_set(per_class=6, classes=3).subset(range(18))
     # One image at a time: how a convolution rounds may depend on the size of its batch, on some processors.
