@@ -44,6 +44,7 @@ from cellda.presets import CAP
 from cellda.reporting.tables.conditions import scores
 from cellda.taxonomies import create
 from cellda.taxonomies.base import sums
+from cellda.taxonomies.maturation import stages_apart
 from cellda.training.loop import Trainer
 
 TAXONOMIES = {"six": "paper6", "eight": "wbc8", "thirteen": "wbc13"}
@@ -124,6 +125,14 @@ def studies(given: argparse.Namespace, workspace: Workspace) -> Iterator[tuple[s
             yield answered, Study(recipes, [FINE], (draw,), (seed,), CAP, n, workspace=workspace)
 
 
+def by_one(predictions: pd.DataFrame) -> float:
+    """Share of the wrong cells that were taken for the next stage."""
+    wrong = predictions[predictions["label"] != predictions["predicted"]]
+    return sum(
+        stages_apart(*pair) == 1 for pair in zip(wrong["label"], wrong["predicted"], strict=True)
+    ) / len(wrong)
+
+
 def table_of(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Means and standard deviations over draws, one row per classes, target and condition."""
     rows = []
@@ -144,6 +153,7 @@ def table_of(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
                     **{f"{name}_sd": measured[name].std() for name in MEASURED},
                     "stages_apart": sum(one.mean for one in known) / len(known) if known else None,
                     "near": sum(one.near for one in known) / len(known) if known else None,
+                    "wrong_by_one": by_one(part) if known else None,
                 }
             )
     return pd.DataFrame(rows)

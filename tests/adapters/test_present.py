@@ -140,7 +140,7 @@ def test_an_adapter_works_as_on_a_model_that_has_only_these_classes(name) -> Non
         assert torch.equal(found, wanted)
         return
     # Adam divides by the size of gradients, which makes rounding errors a thousand times as large. Smoothing over all classes,
-    # or source images of all, would make several times this difference.
+    # or source images of all, would make twice this difference or more.
     torch.testing.assert_close(found[:, KEPT], wanted, atol=8e-3, rtol=0)
 
 

@@ -199,6 +199,15 @@ def test_classes_that_nothing_is_learned_of_are_named_before_any_work(stages, tm
         Run.prepare(alone, f"folder={folder}", quiet(tmp_path))
 
 
+def test_sources_that_only_fit_a_normalizer_teach_no_class(tmp_path) -> None:
+    folder = own_folder(tmp_path / "cells", *create("wbc5").classes)
+    made = recipe(
+        adapter="from_scratch", normalizer={"name": "reinhard", "reference": "source"}, few_shot={"n": 5}
+    )
+    with pytest.warns(UserWarning, match="is of the class erythroblast: it cannot know it"):
+        Run.prepare(made, f"folder={folder}", quiet(tmp_path))
+
+
 def test_a_study_says_it_once(stages, tmp_path) -> None:
     made = {name: recipe(sources=[stages], adapter=name) for name in ("none", "tta")}
     with pytest.warns(UserWarning, match="No cell that") as said:

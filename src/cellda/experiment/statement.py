@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from cellda.adapters.base import Need
+from cellda.adapters.base import Need, Start
 from cellda.data.image_set import ImageSet, of_classes
 from cellda.data.own_cells import OwnCells
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
+from cellda.experiment.checks import trained_classes
 from cellda.recipe import Recipe
 from cellda.taxonomies.base import Taxonomy, sums
 from cellda.text import agreeing, counted
@@ -42,7 +43,8 @@ def unlearned(
 ) -> str:
     """What is said of classes that can occur and of which the model learns from no cell; empty if there are none.
 
-    What a trained source model has never seen is on its card, unless the head is new.
+    Sources teach a model that starts from them and keeps their head. What a trained source model has never seen is on its
+    card.
 
     Args:
         recipe: The recipe.
@@ -51,10 +53,11 @@ def unlearned(
         support: Rows of the labelled cells.
         used: Whether the run uses the labels.
     """
-    trained = recipe.source_model
-    if trained is not None and sums(target.taxonomy, trained.description.classes) is not None:
+    adapter, classes = recipe.adapter, target.taxonomy.classes
+    taught = adapter.start is Start.SOURCE and sums(target.taxonomy, trained_classes(recipe)) is not None
+    if taught and recipe.source_model is not None:
         return ""
-    cells, classes = _source_cells(target.taxonomy, sources), target.taxonomy.classes
+    cells = _source_cells(target.taxonomy, sources if taught or Need.SOURCE in adapter.needs else ())
     held = {classes[number] for number in target.labels[list(support)].tolist()} if used else set()
     missing = [name for name in known(recipe, classes) if not cells[name] and name not in held]
     if not missing:

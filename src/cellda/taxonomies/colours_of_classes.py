@@ -9,7 +9,7 @@ from cellda.taxonomies.colours import palette
 
 
 def colours_of(classes: Sequence[str]) -> Mapping[str, str]:
-    """Class -> colour, of the registered taxonomy with just these classes; `colours.palette` if there is none."""
+    """Class -> colour, of the first registered taxonomy with just these classes; `colours.palette` if there is none."""
     known = tuple(name for name in classes if name != OTHER)
     for name in names():
         try:

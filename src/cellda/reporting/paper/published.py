@@ -152,7 +152,7 @@ def check_same_classes(predictions: pd.DataFrame) -> None:
         raise ConfigurationError(
             f"The paper's numbers are of {', '.join(create(DEFAULT).classes)}, and these predictions of "
             f"{', '.join(classes_of(predictions))}: they cannot be compared. The tables summary, conditions and per_class "
-            "show these alone."
+            "show these predictions alone."
         )
 
 

@@ -6,13 +6,13 @@ from typing import TypeVar
 import pandas as pd
 
 from cellda.errors import ConfigurationError
-from cellda.evaluation.maturation import stage_distance
+from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, classes_of, single
-from cellda.evaluation.rejection import rejection
+from cellda.evaluation.rejection import Rejection, rejection
 from cellda.reporting.tables.conditions import runs_in_words, with_sd, words
 from cellda.reporting.tables.text_table import TextTable
 
-Found = TypeVar("Found")
+Found = TypeVar("Found", StageDistance, Rejection)
 
 
 def stages_table(predictions: pd.DataFrame) -> TextTable:
@@ -22,16 +22,7 @@ def stages_table(predictions: pd.DataFrame) -> TextTable:
         ConfigurationError: If the classes are no stages of maturation, or protocols are mixed.
     """
     protocol = single(predictions, "protocol")
-    rows = [
-        [
-            condition,
-            words(target),
-            _spread([one.mean for one in found]),
-            _spread([one.near for one in found]),
-            f"{sum(one.cells for one in found):,} of {cells:,}",
-        ]
-        for condition, target, cells, found in _by_target(predictions, stage_distance)
-    ]
+    rows = _by_target(predictions, stage_distance, ("mean", "near"), "cells")
     if not rows:
         raise ConfigurationError(
             f"None of the classes {', '.join(classes_of(predictions))} are stages of one line of maturation; with the "
@@ -56,16 +47,7 @@ def rejection_table(predictions: pd.DataFrame) -> TextTable:
         ConfigurationError: If there are no cells of the class `other`, or protocols are mixed.
     """
     protocol = single(predictions, "protocol")
-    rows = [
-        [
-            condition,
-            words(target),
-            _spread([one.by_class for one in found]),
-            _spread([one.by_doubt for one in found]),
-            f"{sum(one.other for one in found):,} of {sum(one.cells for one in found):,}",
-        ]
-        for condition, target, _, found in _by_target(predictions, rejection)
-    ]
+    rows = _by_target(predictions, rejection, ("by_class", "by_doubt"), "other")
     if not rows:
         raise ConfigurationError(
             "No cells of the class 'other' were predicted among others; a taxonomy keeps them with other=True "
@@ -84,17 +66,21 @@ def rejection_table(predictions: pd.DataFrame) -> TextTable:
 
 
 def _by_target(
-    predictions: pd.DataFrame, measured: Callable[[pd.DataFrame], Found | None]
-) -> list[tuple[str, str, int, list[Found]]]:
-    """Condition, target, number of predictions, and what was measured of each run; without those where nothing was."""
-    found = []
+    predictions: pd.DataFrame,
+    measured: Callable[[pd.DataFrame], Found | None],
+    values: Sequence[str],
+    count: str,
+) -> list[list[str]]:
+    """A row for each condition and target in which something was measured: values, and the cells they are of."""
+    rows: list[list[str]] = []
     for (condition, target), part in predictions.groupby(["condition", "target"], sort=False):
         runs = [measured(run) for _, run in part.groupby(list(RUN), sort=False)]
-        known = [one for one in runs if one is not None]
-        if known:
-            found.append((str(condition), str(target), len(part), known))
-    return found
-
-
-def _spread(values: Sequence[float]) -> str:
-    return with_sd(float(pd.Series(values).mean()), float(pd.Series(values).std()))
+        found = pd.DataFrame([one.model_dump() for one in runs if one is not None])
+        if len(found):
+            spread: list[str] = [
+                with_sd(float(found[name].mean()), float(found[name].std())) for name in values
+            ]
+            rows.append(
+                [str(condition), words(str(target)), *spread, f"{found[count].sum():,} of {len(part):,}"]
+            )
+    return rows
