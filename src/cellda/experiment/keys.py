@@ -102,12 +102,16 @@ ADAPTING = TRAINING.and_(
         "adapters/base.py",
         "adapters/chain.py",
         "adapters/families",
+        "evaluation/calibration.py",
+        "experiment/adaptation.py",
+        "experiment/cross_validation.py",
         "experiment/workflow.py",
         "imaging/symmetries.py",
         "models/heads",
         "models/neighbours.py",
+        "selection/candidates.py",
     ),
-    ("peft",),
+    ("peft", "scipy"),
 )
 """Adaptation and the prediction after it."""
 
@@ -115,7 +119,6 @@ SEARCHING = ADAPTING.and_(
     (
         "evaluation/rates.py",
         "experiment/statement.py",
-        "selection/candidates.py",
         "selection/journal.py",
         "selection/search.py",
         "selection/selectors/base.py",
@@ -164,7 +167,12 @@ def source_key(recipe: Recipe, sources: Sequence[CellDataset]) -> dict[str, Any]
 
 
 def adaptation_key(
-    recipe: Recipe, sources: Sequence[CellDataset], target: CellDataset, rows: Mapping[str, Sequence[int]]
+    recipe: Recipe,
+    sources: Sequence[CellDataset],
+    target: CellDataset,
+    rows: Mapping[str, Sequence[int]],
+    *,
+    measured: bool = False,
 ) -> dict[str, Any]:
     """Everything that an adaptation and the prediction of the scored rows depend on.
 
@@ -173,6 +181,7 @@ def adaptation_key(
         sources: The loaded source datasets.
         target: The loaded target.
         rows: Use (`"support"`, `"pool"`, `"scored"`) -> rows of the target's table.
+        measured: Whether the support is cross-validated.
     """
     normalizers = (recipe.normalizer, recipe.used_target_normalizer)
     return {
@@ -180,6 +189,7 @@ def adaptation_key(
         **_backbone(recipe),
         "target": {"name": target.full_name, "pixels": _pixels(target, recipe)},
         "rows": {use: digest({"rows": list(chosen)}) for use, chosen in rows.items()},
+        "measured": measured,
         "sources": digest(source_key(recipe, sources)),
         "normalizers": [digest(normalizer_key(recipe, spec, sources)) for spec in normalizers],
         "adapters": {part.name: member_code(type(part)) for part in recipe.adapter.parts()},

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cellda.data.spec import Protocol
 from cellda.datasets.reading.account import Account
 from cellda.errors import DataError
+from cellda.evaluation.calibration import Calibration
 from cellda.evaluation.costs import POOL
 from cellda.evaluation.predictions import RUN
 from cellda.experiment.departure import Departure
@@ -77,6 +78,7 @@ class RunRecord(BaseModel):
         image_passes: Number of images that the adaptation passed through the backbone.
         seconds: Wall time of each stage.
         trials: All trials of the search.
+        calibration: How the probabilities were calibrated; None if they are as the model gives them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,6 +110,7 @@ class RunRecord(BaseModel):
     image_passes: int
     seconds: dict[str, float]
     trials: tuple[Trial, ...]
+    calibration: Calibration | None = None
 
     @classmethod
     def read(cls, file: Path) -> Self:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
 
 PREDICTIONS = "predictions.parquet"
+HELD_OUT = "cross_validation.parquet"
 MODEL = "model"
 
 
@@ -72,6 +73,15 @@ class RunResult:
         return self.record.trials
 
     @cached_property
+    def cross_validation(self) -> pd.DataFrame | None:
+        """The labelled cells, each predicted by a model that has not learned from it, with probabilities before calibration.
+
+        None if they were not predicted (`Recipe.calibration`).
+        """
+        file = self.path / HELD_OUT
+        return read_predictions(file) if file.is_file() else None
+
+    @cached_property
     def metrics(self) -> Metrics:
         """Measures with 95 % intervals, computed from the predictions (PROTOCOL: "Measures")."""
         return measure(self.predictions)
@@ -112,9 +122,13 @@ class RunResult:
         return cls(folder)
 
     @classmethod
-    def write(cls, folder: Path, record: RunRecord, predictions: pd.DataFrame) -> None:
+    def write(
+        cls, folder: Path, record: RunRecord, predictions: pd.DataFrame, held_out: pd.DataFrame | None = None
+    ) -> None:
         """Write the files of a run into `folder`."""
         write_predictions(predictions, folder / PREDICTIONS)
+        if held_out is not None:
+            write_predictions(held_out, folder / HELD_OUT)
         record.write(folder / RECORD)
 
     def __rich__(self) -> Group:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 
 from cellda.adapters.base import Need, Offer
-from cellda.data.few_shot import Draw, draw_support, split_query
+from cellda.data.few_shot import Draw, draw_support, every_label, split_query
 from cellda.data.image_set import ImageSet
 from cellda.data.own_cells import OwnCells
 from cellda.data.pixel_cache import cached_pixels
@@ -46,6 +46,7 @@ class Run:
         target: The loaded target.
         draw: The support and query rows of the target.
         workspace: Where data are found and results are kept.
+        measured: Whether the labelled cells are also predicted, each by a model that has not learned from it.
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class Run:
     target: CellDataset
     draw: Draw
     workspace: Workspace
+    measured: bool = False
 
     @classmethod
     def prepare(
@@ -82,7 +84,7 @@ class Run:
                 f"The adapter '{recipe.adapter.name}' needs labelled images, but the support set of {aim.full_name} holds "
                 f"{len(draw.support)}; set few_shot.n to at least 2, or adapter='none'."
             )
-        run = cls(recipe, sources, aim, draw, workspace)
+        run = cls(recipe, sources, aim, draw, workspace, recipe.calibration != "none")
         if Need.UNLABELLED in recipe.adapter.needs and not run.pool_rows:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}' needs unlabelled images, but {aim.full_name} has none outside its "
@@ -92,7 +94,13 @@ class Run:
 
     @classmethod
     def own(
-        cls, recipe: Recipe, labelled: str | CellDataset | None, images: Sequence[Path], workspace: Workspace
+        cls,
+        recipe: Recipe,
+        labelled: str | CellDataset | None,
+        images: Sequence[Path],
+        workspace: Workspace,
+        *,
+        measured: bool = False,
     ) -> Self:
         """A run on all data of a laboratory: labelled cells form the support set, unlabelled images the pool.
 
@@ -101,6 +109,7 @@ class Run:
             labelled: The labelled cells, by name or loaded; None if there are none.
             images: Image files without labels.
             workspace: Where data are found and results are kept.
+            measured: Whether the labelled cells are also predicted by cross-validation.
 
         Raises:
             ConfigurationError: If the labelled cells are among the sources, or the needs of adapter or search are not met.
@@ -113,19 +122,9 @@ class Run:
             raise ConfigurationError("taxonomy='own' takes the classes of labelled cells; there are none.")
         aim = OwnCells(cells, images, classes)
         sources = checks.sources_beside(aim if cells is None else cells, recipe, workspace)
-        rows = range(len(aim))
-        draw = Draw(
-            n=aim.count,
-            draw=0,
-            protocol=recipe.protocol,
-            kind="all",
-            support=tuple(rows[: aim.count]),
-            query=tuple(rows[aim.count :]),
-            unsupported=(),
-            untested=(),
-            groups=tuple(aim.effective_groups()),
-        )
-        run = cls(recipe.with_(pool="query", few_shot=FewShot().model_dump()), sources, aim, draw, workspace)
+        draw = every_label(aim.count, aim.effective_groups(), recipe.protocol)
+        recipe = recipe.with_(pool="query", few_shot=FewShot().model_dump())
+        run = cls(recipe, sources, aim, draw, workspace, measured)
         if run.uses_labels and aim.count < 2:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}', or its search, needs labelled cells, but there are {aim.count}: give "
@@ -169,7 +168,7 @@ class Run:
     def key(self) -> dict[str, Any]:
         """Everything that the run depends on."""
         rows = {"support": self.draw.support, "pool": self.pool_rows, "scored": self.scored}
-        key = adaptation_key(self.recipe, self.sources, self.target, rows)
+        key = adaptation_key(self.recipe, self.sources, self.target, rows, measured=self.measured)
         return key if self.search is None else search_key(key, self.search)
 
     @property

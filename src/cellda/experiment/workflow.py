@@ -4,24 +4,23 @@ import json
 import platform
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cellda.adapters import described
-from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
 from cellda.data.own_cells import image_files
 from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import PREVIEWS, Account, Tally
 from cellda.datasets.reading.cell_table import cell_names
-from cellda.experiment.accounts import accounts_of, framed_of, framing_of, own_accounts, previews_of
+from cellda.experiment.accounts import accounts_of, framing_of, own_accounts, previews_of
+from cellda.experiment.adaptation import adapted
 from cellda.experiment.checks import twins_found
-from cellda.experiment.departure import Departure, Origin, origin_of
+from cellda.experiment.cross_validation import evidence_of, why_not
+from cellda.experiment.departure import Departure
 from cellda.experiment.estimate import estimate
 from cellda.experiment.known_cells import known_to_model
 from cellda.experiment.naming import condition_of
@@ -32,16 +31,9 @@ from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.stages import (
     check_weights,
-    fitted_normalizer,
-    fresh_model,
     look_back,
-    normalizer_state,
-    searched,
-    source_model,
-    source_splits,
 )
 from cellda.experiment.statement import contradicting
-from cellda.experiment.translated import held_out_part, in_target_classes
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
@@ -50,7 +42,6 @@ from cellda.runtime.place import check_apart
 from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.selection.selectors.base import Use
 from cellda.text import counted, plain
 from cellda.training.loop import Trainer
 
@@ -101,12 +92,14 @@ def adapt(
     data: str | Path | DataRoot | None = None,
     *,
     store: Store | str | Path | None = None,
+    measure: bool = True,
     progress: bool = True,
 ) -> CellClassifier:
-    """Train on the sources and adapt to all data of a laboratory; nothing is held out or measured.
+    """Train on the sources and adapt to all data of a laboratory.
 
-    All labelled cells form the support set, and all other images the unlabelled pool; `few_shot` and `pool` are not used. To
-    measure such a model, use `run`, which holds out labelled cells.
+    All labelled cells form the support set, and all other images the unlabelled pool; `few_shot` and `pool` are not used. The
+    model is measured by cross-validation: five more models learn from four fifths of the labelled cells, groups kept together,
+    and predict the others. These predictions are stored with the model (`CellClassifier.evidence`).
 
     Args:
         recipe: The recipe.
@@ -114,6 +107,7 @@ def adapt(
         unlabelled: Image files, one cell each, or folders that hold them.
         data: Folder that holds one folder per dataset name.
         store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
+        measure: Whether to measure the model, which takes four times as long as the adaptation itself.
         progress: Whether to show progress and a time estimate on standard error.
 
     Returns:
@@ -122,7 +116,8 @@ def adapt(
     Raises:
         CelldaError: If the adapter needs data that are not given, or data are invalid; raised before any training.
     """
-    return accounted(recipe, labelled, unlabelled, Workspace(data, store, progress=progress))[0]
+    workspace = Workspace(data, store, progress=progress)
+    return accounted(recipe, labelled, unlabelled, workspace, measure=measure)[0]
 
 
 def accounted(
@@ -130,6 +125,8 @@ def accounted(
     labelled: str | CellDataset | None,
     unlabelled: str | Path | Sequence[str | Path],
     workspace: Workspace,
+    *,
+    measure: bool = True,
 ) -> tuple[CellClassifier, Sequence[Account]]:
     """As `adapt`, with the accounts of the labelled cells, if there are any, and of the unlabelled images."""
     workspace.data.refresh(labelled)
@@ -140,17 +137,21 @@ def accounted(
     pool = tally.close(UNLABELLED, len(files))
     workspace.tell(pool)
     with workspace.display():
-        prepared = Run.own(recipe, labelled, files, workspace)
+        prepared = Run.own(recipe, labelled, files, workspace, measured=measure)
+    if measure and prepared.draw.support and (line := why_not(prepared)):
+        workspace.warn(line)
     trainer = Trainer(recipe.device)
     done = workspace.store.find(ADAPTED, prepared.key) is not None
     make_ready([] if done else [prepared], trainer)
 
     def build(folder: Path) -> None:
-        model, _, _, origin = adapted(prepared, trainer, Clock())
+        found = adapted(prepared, trainer, Clock())
+        model = found.model
         look_back(prepared, trainer, model)
+        model.evidence = evidence_of(prepared, trainer, model, found.held_out)
         keep(model, recipe, folder / MODEL)
-        if origin is not None:
-            origin.left_by(trainer.probabilities(model, origin.images)).write(folder)
+        if found.origin is not None:
+            found.origin.left_by(trainer.probabilities(model, found.origin.images)).write(folder)
 
     with workspace.display():
         folder = workspace.store.build(ADAPTED, prepared.key, build)
@@ -202,11 +203,13 @@ def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
 def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> None:
     """Run all stages and write the run's files into `folder`."""
     recipe, clock = prepared.recipe, Clock()
-    model, adapter, trials, origin = adapted(prepared, trainer, clock)
+    found = adapted(prepared, trainer, clock)
+    model, adapter = found.model, found.adapter
     with clock.stage("predict"):
         probabilities = trainer.probabilities(model, prepared.query(model.normalizer))
     if keep_model:
         look_back(prepared, trainer, model)
+        model.evidence = evidence_of(prepared, trainer, model, found.held_out)
         keep(model, recipe, folder / MODEL)
     condition, framed = condition_of(prepared), framing_of(prepared)
     record = RunRecord(
@@ -227,7 +230,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         known_to_model=known_to_model(recipe, prepared.target),
         present=recipe.present,
         contradicting=contradicting(recipe, prepared.target, prepared.scored),
-        departure=None if origin is None else origin.left_by(probabilities[origin.rows]),
+        departure=None if found.origin is None else found.origin.left_by(probabilities[found.origin.rows]),
         framed=framed,
         unframed={name: account.missed for name, account in framed.items() if account.missed},
         twins=twins_found((prepared.target, *prepared.sources)),
@@ -236,7 +239,8 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         labels_used=prepared.labels_used,
         image_passes=adapter.image_passes(prepared.offer),
         seconds=clock.seconds,
-        trials=tuple(map(Trial.model_validate, trials)),
+        trials=tuple(map(Trial.model_validate, found.trials)),
+        calibration=model.calibration,
     )
     predictions = prediction_table(
         prepared.target,
@@ -248,44 +252,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         protocol=recipe.protocol,
         groups=prepared.draw.groups,
     )
-    RunResult.write(folder, record, predictions)
-
-
-def adapted(
-    prepared: Run, trainer: Trainer, clock: Clock
-) -> tuple[CellClassifier, Adapter, list[dict[str, Any]], Origin | None]:
-    """The adapted model, the adapter with the values that its search chose, all trials of that search, and the origin."""
-    recipe = prepared.recipe
-    adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
-    state = normalizer_state(prepared, normalizer)
-    with clock.stage("source"):
-        source = source_model(prepared, trainer) if adapter.start is Start.SOURCE else None
-
-    if source is None:
-        model = fresh_model(prepared, prepared.taxonomy.classes)
-    else:
-        model = CellClassifier.load(source).in_classes(prepared.taxonomy, prepared.seed)
-    model = model.with_normalizer(normalizer, state)
-    framed = framed_of(prepared).get(prepared.target.full_name)
-    model.framing_spec = recipe.framing if framed is None else framed.framing
-    if recipe.present is not None:
-        model = model.with_present(recipe.present)
-    with clock.stage("predict"):
-        origin = origin_of(prepared, trainer, model)
-    pool = prepared.pool(model.normalizer) if Need.UNLABELLED in adapter.needs else None
-    target = TargetView(prepared.support(model.normalizer), pool)
-    own = fitted_normalizer(prepared, recipe.normalizer) if Need.SOURCE in adapter.needs else None
-    sources = () if own is None else prepared.source_sets(own)
-    splits = source_splits(prepared, sources) if sources else []
-    told = tuple(in_target_classes(prepared, number, images) for number, images in enumerate(sources))
-    context = AdaptContext(trainer, prepared.seed, told, held_out_part(prepared, sources, splits))
-    # Cells that score trials are not used by them.
-    trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in prepared.uses else context
-    with clock.stage("search"):
-        adapter, trials = searched(prepared, lambda: deepcopy(model), target, trial)
-    with clock.stage("adapt"):
-        model = adapter.apply(model, target, context)
-    return model, adapter, trials, origin
+    RunResult.write(folder, record, predictions, found.held_out)
 
 
 def keep(model: CellClassifier, recipe: Recipe, folder: Path, accounts: Sequence[Account] = ()) -> None:

@@ -1,4 +1,4 @@
-"""What of a classifier can be set after it is built: its normalizer, the classes that can occur, and a second view."""
+"""What of a classifier can be set after it is built: normalizer, classes that can occur, second view, calibration."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from cellda.evaluation.calibration import Calibration
 from cellda.models.heads import create
 from cellda.models.heads.base import Head
 from cellda.models.heads.present import Present, check_narrower
@@ -23,6 +24,8 @@ class Adjustable(nn.Module):
     Attributes:
         classes: Class names in index order.
         head: Maps embeddings to logits.
+        calibration: How its probabilities are calibrated; None if they are taken as they are. It belongs to these weights, as
+            `seen` does.
         second_view: Trees on the measurements of a cell, whose probabilities correct those of the network
             (`models.second_view`); None if there are none. `probabilities` and `predict` use them, `forward` does not.
     """
@@ -30,6 +33,7 @@ class Adjustable(nn.Module):
     classes: tuple[str, ...]
     head: Head
     second_view: SecondView | None
+    calibration: Calibration | None
     mean: Tensor
     normalizer_spec: NormalizerSpec
     normalizer: Normalizer
@@ -83,17 +87,33 @@ class Adjustable(nn.Module):
                 torch.manual_seed(seed)
                 head = create("mlp", self.head.width, len(taxonomy.classes))
             self.head = head.to(self.mean.device).eval()
-        self.classes, self.second_view = taxonomy.classes, None
+        self.classes, self.second_view, self.calibration = taxonomy.classes, None, None
         return self
 
     def judged(
         self, embeddings: Float[Tensor, "b d"], pixels: Shaped[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b classes"]:
-        """Class probabilities, by the head and the second view if there is one.
+        """Class probabilities, by the head, the second view if there is one, and the calibration if there is one.
 
         Args:
             embeddings: Of the images.
             pixels: The raw batch in the model's size, uint8 or float in [0, 1].
         """
         found = self.head(embeddings).softmax(1).float()
-        return found if self.second_view is None else self.second_view(found, pixels)
+        if self.second_view is not None:
+            found = self.second_view(found, pixels)
+        return found if self.calibration is None else self.calibration.applied(found)
+
+    @torch.no_grad()
+    def halved(self) -> Self:
+        """Round the weights of layers to half precision, in place and in their own type, and return the model.
+
+        It then is what a folder that was saved with `half` holds.
+        """
+        for weight in self.layer_weights().values():
+            weight.copy_(weight.half())
+        return self
+
+    def layer_weights(self) -> dict[str, Tensor]:
+        """The kernels and matrices by name: nearly all of a model's bytes."""
+        return {name: weight for name, weight in self.named_parameters() if weight.ndim > 1}

@@ -19,6 +19,7 @@ from cellda.models import heads, saved
 from cellda.models.adjustable import Adjustable
 from cellda.models.description import Description, refuse
 from cellda.models.encoder import build_encoder, encoder_width, pixel_statistics
+from cellda.models.evidence import Evidence
 from cellda.models.folding import Folded, Pairs, find_pairs, folded, sharing_copy
 from cellda.models.heads.base import Head
 from cellda.models.heads.saving import check_known, check_registered, session_heads
@@ -53,6 +54,7 @@ class CellClassifier(Adjustable):
             the adapter `tta`.
         seen: What the model has seen in training, for `predict` to say which images are unlike it; None if that is not known.
             It belongs to these weights: whoever changes them sets it to None.
+        evidence: What is known of how good the model is; None if nothing is. It belongs to these weights too.
 
     Raises:
         ConfigurationError: If the weights cannot be obtained.
@@ -81,8 +83,9 @@ class CellClassifier(Adjustable):
         self.normalizer = normalizer.build()
         self.framing_spec = framing or FramingSpec(name="none")
         self.symmetric = False
-        self.second_view = None
+        self.second_view, self.calibration = None, None
         self.seen: Seen | None = None
+        self.evidence: Evidence | None = None
         mean, std = pixel_statistics(self.encoder)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
@@ -216,8 +219,8 @@ class CellClassifier(Adjustable):
         path = path_of(folder)
         tensors = self.state_dict()
         if half:
-            tensors |= {name: weight.half() for name, weight in self._layer_weights().items()}
-        saved.write(path, self._fields(), tensors, self.seen)
+            tensors |= {name: weight.half() for name, weight in self.layer_weights().items()}
+        saved.write(path, self._fields(), tensors, self.seen, self.evidence)
         return path
 
     @property
@@ -227,7 +230,11 @@ class CellClassifier(Adjustable):
 
     def _fields(self) -> dict[str, Any]:
         """The description without what follows from the weights."""
-        view = {} if self.second_view is None else {"second_view": self.second_view.description}
+        more: dict[str, Any] = {}
+        if self.second_view is not None:
+            more["second_view"] = self.second_view.description
+        if self.calibration is not None:
+            more["calibration"] = self.calibration.model_dump(mode="json")
         return {
             "classes": list(self.classes),
             "backbone": self.backbone.model_dump(mode="json"),
@@ -236,22 +243,8 @@ class CellClassifier(Adjustable):
             "head": self.head.description,
             "registered_by": session_heads(self.head),
             "symmetric": self.symmetric,
-            **view,
+            **more,
         }
-
-    @torch.no_grad()
-    def halved(self) -> Self:
-        """Round the weights of layers to half precision, in place and in their own type, and return the model.
-
-        It then is what a folder that was saved with `half` holds.
-        """
-        for weight in self._layer_weights().values():
-            weight.copy_(weight.half())
-        return self
-
-    def _layer_weights(self) -> dict[str, Tensor]:
-        """The kernels and matrices: nearly all of a model's bytes."""
-        return {name: weight for name, weight in self.named_parameters() if weight.ndim > 1}
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -269,12 +262,12 @@ class CellClassifier(Adjustable):
             path, description = saved.described(path)
             with torch.device("meta"):
                 layout = cls._described(description).state_dict()
-            weights, seen = saved.read_weights(path, description, layout)
+            weights, seen, evidence = saved.read_weights(path, description, layout)
             model = cls._described(description)
             model.load_state_dict(weights)
             if model.second_view is not None:
                 model.second_view.check()
-            model.seen = seen
+            model.seen, model.evidence = seen, evidence
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             refuse(path, error)
         return model.to(memory_format=torch.channels_last).eval()
@@ -293,7 +286,7 @@ class CellClassifier(Adjustable):
         model.head = heads.create(
             width=model.backbone.embedding, classes=len(model.classes), **description.head
         )
-        model.symmetric = description.symmetric
+        model.symmetric, model.calibration = description.symmetric, description.calibration
         if description.second_view is not None:
             model.second_view = SecondView(len(model.classes), description.second_view)
         return model

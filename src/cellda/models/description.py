@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 from pydantic import Field, StrictBool, ValidationError, field_validator, model_validator
 
 from cellda.errors import DataError
+from cellda.evaluation.calibration import Calibration
 from cellda.framing.spec import FramingSpec
+from cellda.models.evidence import EvidenceFile
 from cellda.models.judged import Ranges
 from cellda.models.second_view import Shape
 from cellda.models.spec import Backbone
@@ -54,8 +56,10 @@ class Description(Settings):
         registered_by: Head -> the module that registers it, for heads of other packages.
         symmetric: Whether a cell is embedded as the mean over its eight flips and rotations.
         second_view: Sizes of the trees that correct the network's probabilities; None if there are none.
+        calibration: How its probabilities are calibrated; None if they are taken as they are.
         weights: Size and hash of the weights; None in folders of format 1.
         seen: What the model has seen in training; None if it is not known.
+        evidence: Its labelled cells (`cellda.models.evidence`); None if there are none.
     """
 
     format: Literal[1, 2]
@@ -67,8 +71,10 @@ class Description(Settings):
     registered_by: dict[Name, Text]
     symmetric: StrictBool
     second_view: Shape | None = None
+    calibration: Calibration | None = None
     weights: WeightsFile | None
     seen: Ranges | None
+    evidence: EvidenceFile | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +131,13 @@ class Description(Settings):
         """Name and options of the head, or of the one inside it whose classes are ruled out."""
         own: dict[str, Any] = self.head["inner"] if self.head["name"] == "present" else self.head
         return own
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> Self:
+        shifts = () if self.calibration is None else self.calibration.shifts
+        if shifts and len(shifts) != len(self.classes):
+            raise ValueError("the calibration does not have one shift for each class")
+        return self
 
     @model_validator(mode="after")
     def _hashed(self) -> Self:

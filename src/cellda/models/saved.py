@@ -26,6 +26,8 @@ from cellda.models.description import (
     refuse,
     write_description,
 )
+from cellda.models.evidence import TABLE, Evidence
+from cellda.models.evidence import layout as evidence_layout
 from cellda.models.judged import Gaussians, Seen
 from cellda.runtime.file_hash import sha256_of
 from cellda.runtime.place import written
@@ -41,14 +43,21 @@ NAMED = 5
 """Tensors that a message names."""
 
 
-def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Seen | None) -> None:
+def write(
+    folder: Path,
+    fields: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    seen: Seen | None,
+    evidence: Evidence | None = None,
+) -> None:
     """Write the weights and their description.
 
     Args:
         folder: It is created if it does not exist.
-        fields: The fields of `Description`, without `format`, `weights` and `seen`.
+        fields: The fields of `Description`, without `format`, `weights`, `seen` and `evidence`.
         tensors: The weights.
         seen: What the model has seen; None if it is not known.
+        evidence: What is known of how good it is; None if nothing is.
 
     Raises:
         ConfigurationError: If weights are not finite.
@@ -59,10 +68,16 @@ def write(folder: Path, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
             f"This model cannot be saved, because its training diverged: {_listed(wrong)}. Try a lower learning rate."
         )
     folder.mkdir(parents=True, exist_ok=True)
+    held = {**_held(tensors, seen), **({} if evidence is None else evidence.tensors)}
+    known: dict[str, Any] = {}
+    if evidence is None:
+        (folder / TABLE).unlink(missing_ok=True)  # of another model that was here
+    else:
+        known = {"evidence": evidence.write(folder).model_dump(mode="json")}
     with written(folder / WEIGHTS) as part:
-        save_file({name: value.contiguous() for name, value in _held(tensors, seen).items()}, part)
+        save_file({name: value.contiguous() for name, value in held.items()}, part)
         weights = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
-    write_description(folder, {**fields, "weights": weights, "seen": _ranges(seen)})
+    write_description(folder, {**fields, "weights": weights, "seen": _ranges(seen), **known})
 
 
 def identity(fields: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Seen | None) -> str:
@@ -101,8 +116,8 @@ def folder_digest(folder: Path) -> str:
 
 def read_weights(
     folder: Path, description: Description, layout: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], Seen | None]:
-    """The weights of the classifier in a folder, and what it has seen.
+) -> tuple[dict[str, Tensor], Seen | None, Evidence | None]:
+    """The weights of the classifier in a folder, what it has seen, and what is known of how good it is.
 
     Args:
         folder: The folder.
@@ -112,9 +127,10 @@ def read_weights(
     Raises:
         DataError: If the file is damaged or belongs to another model, or values are not those of a trained model.
     """
-    ranges = description.seen
+    ranges, width = description.seen, description.backbone.embedding
+    if description.evidence is not None:
+        layout = {**layout, **evidence_layout(description.evidence, width)}
     if ranges is not None:
-        width = description.backbone.embedding
         sizes = {WHITENING: width, CENTRES: ranges.centres}
         layout = {**layout} | {name: torch.empty(rows, width, device="meta") for name, rows in sizes.items()}
     _check_header(folder, layout)
@@ -123,9 +139,12 @@ def read_weights(
     wrong = unsound(tensors)
     if wrong:
         refuse(folder, f"{_listed(wrong)}; save the model again from a training that did not diverge")
+    evidence = None
+    if description.evidence is not None:
+        evidence = Evidence.read(folder, description.evidence, tensors, description.classes)
     if ranges is None:
-        return tensors, None
-    return tensors, Seen(ranges, Gaussians(tensors.pop(WHITENING), tensors.pop(CENTRES)))
+        return tensors, None, evidence
+    return tensors, Seen(ranges, Gaussians(tensors.pop(WHITENING), tensors.pop(CENTRES))), evidence
 
 
 def unsound(tensors: Mapping[str, Tensor]) -> list[str]:

@@ -18,6 +18,7 @@ from cellda.adapters.base import Adapter
 from cellda.data.spec import MOST, FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError
+from cellda.evaluation.calibration import Kind
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
@@ -70,6 +71,8 @@ class Recipe(Settings):
             and lymphocytes"); None for all. The others have probability 0 in every prediction, and play no part in the
             adaptation. Source training does not depend on it. It counts as knowledge of the target, and is recorded.
         search: Hyper-parameter search inside the support set; None uses the adapter's own values.
+        calibration: How probabilities are calibrated (`cellda.evaluation.calibration`): with labels, by cross-validation
+            inside the support; of an adapter that uses unlabelled images only, on these.
         twins: What is done with an image that a dataset holds under several classes: `"refuse"` to run, `"keep"` all copies,
             or `"drop"` all copies. None refuses it in your own data and keeps it in published datasets, as everybody has
             it; what is kept or dropped is said and recorded.
@@ -93,6 +96,7 @@ class Recipe(Settings):
     few_shot: FewShot = FewShot()
     adapter: Adapter = "full"  # type: ignore[assignment]
     search: Search | None = Search()
+    calibration: Kind = "none"
     pool: Literal["query", "disjoint"] = "query"
     present: PresentClasses = Field(default_factory=decided("present", None))
     twins: Twins | None = None
@@ -287,9 +291,10 @@ class Recipe(Settings):
         data: str | Path | None = None,
         *,
         store: "Store | str | Path | None" = None,
+        measure: bool = True,
         progress: bool = True,
     ) -> "CellClassifier":
         """Adapt to all cells of a laboratory; see `cellda.adapt`."""
         from cellda.experiment.workflow import adapt
 
-        return adapt(self, labelled, unlabelled, data, store=store, progress=progress)
+        return adapt(self, labelled, unlabelled, data, store=store, measure=measure, progress=progress)

@@ -10,6 +10,7 @@ from cellda.adapters.base import Adapter
 from cellda.data.spec import FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError
+from cellda.evaluation.calibration import Kind
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
@@ -46,6 +47,7 @@ class RecipeFields(TypedDict, total=False):
     few_shot: Options | FewShot
     adapter: str | Options | Adapter | Sequence[str | Options | Adapter]
     search: Options | Search | None
+    calibration: Kind
     pool: Literal["query", "disjoint"]
     present: str | Sequence[str] | None
     twins: Twins | None

@@ -23,6 +23,7 @@ class Stage(Enum):
     SEARCH = "searching"
     PROBE = "probing"
     ADAPT = "adapting"
+    CROSS_VALIDATE = "cross-validating"
     TAKE_STATISTICS = "taking statistics"
     EMBED = "embedding"
     PREDICT = "predicting"

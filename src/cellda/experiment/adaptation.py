@@ -1,0 +1,111 @@
+"""The middle of a run: source model, search, adaptation, and the calibration of what comes out."""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import torch
+
+from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
+from cellda.evaluation.calibration import Calibration, fitted, with_confidence
+from cellda.evaluation.predictions import class_indices, probabilities
+from cellda.experiment.accounts import framed_of
+from cellda.experiment.cross_validation import cross_validated
+from cellda.experiment.departure import MOST, Origin, origin_of
+from cellda.experiment.run import Run
+from cellda.experiment.stages import (
+    fitted_normalizer,
+    fresh_model,
+    normalizer_state,
+    searched,
+    source_model,
+    source_splits,
+)
+from cellda.experiment.translated import held_out_part, in_target_classes
+from cellda.models.classifier import CellClassifier
+from cellda.runtime.clock import Clock
+from cellda.selection.selectors.base import Use
+from cellda.training.loop import Trainer
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """What an adaptation gives.
+
+    Attributes:
+        model: The adapted model.
+        adapter: The adapter with the values that its search chose.
+        trials: All trials of that search.
+        origin: What the source model said of some of the predicted cells; None where there is nothing to compare.
+        held_out: The labelled cells, each predicted by a model that has not learned from it, with the probabilities of the
+            model before its calibration: a prediction table; None if the run is not measured.
+    """
+
+    model: CellClassifier
+    adapter: Adapter
+    trials: list[dict[str, Any]]
+    origin: Origin | None
+    held_out: pd.DataFrame | None
+
+
+def adapted(run: Run, trainer: Trainer, clock: Clock) -> Adapted:
+    """Adapt the model of a run."""
+    recipe = run.recipe
+    adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
+    state = normalizer_state(run, normalizer)
+    with clock.stage("source"):
+        source = source_model(run, trainer) if adapter.start is Start.SOURCE else None
+    if source is None:
+        model = fresh_model(run, run.taxonomy.classes)
+    else:
+        model = CellClassifier.load(source).in_classes(run.taxonomy, run.seed)
+    model.calibration = model.evidence = None  # of the source model, before it changes
+    model = model.with_normalizer(normalizer, state)
+    framed = framed_of(run).get(run.target.full_name)
+    model.framing_spec = recipe.framing if framed is None else framed.framing
+    if recipe.present is not None:
+        model = model.with_present(recipe.present)
+    with clock.stage("predict"):
+        origin = origin_of(run, trainer, model)
+    pool = run.pool(model.normalizer) if Need.UNLABELLED in adapter.needs else None
+    target = TargetView(run.support(model.normalizer), pool)
+    own = fitted_normalizer(run, recipe.normalizer) if Need.SOURCE in adapter.needs else None
+    sources = () if own is None else run.source_sets(own)
+    splits = source_splits(run, sources) if sources else []
+    told = tuple(in_target_classes(run, number, images) for number, images in enumerate(sources))
+    context = AdaptContext(trainer, run.seed, told, held_out_part(run, sources, splits))
+    # Cells that score trials are not used by them.
+    trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in run.uses else context
+    with clock.stage("search"):
+        adapter, trials = searched(run, lambda: deepcopy(model), target, trial)
+    with clock.stage("adapt"):
+        found = adapter.apply(deepcopy(model), target, context)
+    with clock.stage("measure"):
+        held = cross_validated(run, adapter, model, found, target, context) if run.measured else None
+        found.calibration = _calibration(run, trainer, model, found, held)
+    return Adapted(found, adapter, trials, origin, held)
+
+
+def _calibration(
+    run: Run, trainer: Trainer, before: CellClassifier, after: CellClassifier, held: pd.DataFrame | None
+) -> Calibration | None:
+    """How the probabilities of an adapted model are calibrated; None if they are taken as they are.
+
+    With labels, on the labelled cells, each predicted without it. Without them, an adaptation that makes predictions of a pool
+    agree with each other becomes sure of itself without reason: nothing that it has seen says how many are right. So it may
+    be as sure as the network was before.
+    """
+    if run.recipe.calibration == "none":
+        return None
+    if run.uses_labels:
+        if held is None:
+            return None
+        return fitted(probabilities(held), class_indices(held), run.recipe.calibration)
+    if not run.uses_pool:
+        return None
+    pool = run.pool(after.normalizer)
+    some = pool.subset(torch.linspace(0, len(pool) - 1, min(len(pool), MOST)).round().long())
+    before.symmetric = after.symmetric
+    sure = trainer.probabilities(before, some).amax(1).mean()
+    return with_confidence(trainer.probabilities(after, some).numpy(), float(sure))
