@@ -1,0 +1,220 @@
+"""What a person is told, against what is true (`benchmarks/results/trust/*.csv`), from stored predictions.
+
+    python -m benchmarks.questions.trust_tables
+
+Of every run in `predictions.parquet` and `cross_validation.parquet` (`trust.py`): `calibration.csv`, expected calibration error
+and accuracy of the query, as the model is and calibrated on its labelled cells; and of the preset `best_without_labels` (from
+`pooled_without_labels`), calibrated by the confidence of the network before. `coverage.csv`: sets of classes, coverage promised
+against coverage kept, on the query as it is and on slides of other compositions. `abstention.csv`: error rate promised against
+that of the decided cells, and how many cells are left for a person. `counts.csv`: slides of 100 to 1,000 cells of other
+compositions, drawn from the query: how often the 95 % interval of a class holds its share, and how far raw and corrected
+shares are from it. `summary.csv`: the means of all of them. Query labels are used only to see what was kept.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmarks.common.options import command, command_line
+from benchmarks.common.results import RESULTS, write_table
+from benchmarks.questions.trust import OUT
+from cellda.evaluation import abstention
+from cellda.evaluation.calibration import Calibration, Kind, fitted, with_confidence
+from cellda.evaluation.conformal import Sets, kept
+from cellda.evaluation.counts import Confusion, differential
+from cellda.evaluation.metrics import expected_calibration_error
+from cellda.evaluation.predictions import class_indices, classes_of, probabilities, read_predictions
+
+RUN = ["condition", "target", "draw", "seed"]
+KINDS: tuple[Kind, ...] = ("none", "temperature", "classwise")
+SLIDES = 100
+SIZES = (100, 200, 500, 1000)
+NORMAL = {"neutrophil": 0.6, "lymphocyte": 0.3, "monocyte": 0.06, "eosinophil": 0.03, "basophil": 0.01}
+"""Shares in the blood of a healthy person, roughly."""
+
+
+def runs(folder: Path) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
+    """The facts of each run, the predictions of its query, and those of its labelled cells."""
+    query = read_predictions(folder / "predictions.parquet")
+    held = dict(list(read_predictions(folder / "cross_validation.parquet").groupby(RUN)))
+    for key, rows in query.groupby(RUN):
+        yield dict(zip(RUN, key, strict=True)), rows, held[key]
+
+
+def calibration_of(held: pd.DataFrame, kind: Kind) -> Calibration:
+    """The calibration that labelled cells give."""
+    return fitted(probabilities(held), class_indices(held), kind)
+
+
+def accuracy(rows: pd.DataFrame) -> float:
+    """Share of the cells that are right."""
+    return float((rows["label"] == rows["predicted"]).mean())
+
+
+def calibrations(folder: Path) -> Iterator[dict[str, Any]]:
+    """One row for each run and kind of calibration."""
+    for facts, rows, held in runs(folder):
+        for kind in KINDS:
+            how = calibration_of(held, kind)
+            after = how.of(rows)
+            yield {
+                **facts,
+                "labelled": len(held),
+                "kind": kind,
+                "temperature": how.temperature,
+                "ece": expected_calibration_error(after),
+                "accuracy": accuracy(after),
+                "accuracy_told": accuracy(how.of(held)),
+            }
+    stored = read_predictions(RESULTS / "pooled_without_labels" / "predictions.parquet")
+    for key, rows in stored.groupby(["target", "draw", "seed"]):
+        parts = {name: part for name, part in rows.groupby("condition")}
+        before, after = parts["tta@cell"], parts["lame_20+tta@cell"]
+        sure = float(probabilities(before).max(1).mean())
+        facts = dict(zip(RUN[1:], key, strict=True))
+        for kind, how in (("none", Calibration()), ("temperature", with_confidence(probabilities(after), sure))):
+            yield {
+                "condition": "best_without_labels",
+                **facts,
+                "labelled": 0,
+                "kind": kind,
+                "temperature": how.temperature,
+                "ece": expected_calibration_error(how.of(after)),
+                "accuracy": accuracy(after),
+            }
+
+
+def coverages(folder: Path) -> Iterator[dict[str, Any]]:
+    """One row for each run and promised coverage."""
+    for facts, rows, held in runs(folder):
+        how = calibration_of(held, "temperature")
+        rows, held = how.of(rows), how.of(held)
+        labels = class_indices(rows)
+        for promised in (0.8, 0.9, 0.95):
+            sets = Sets.fitted(held, promised)
+            inside = sets.of(probabilities(rows))
+            holds = kept(rows, inside)
+            by_class = np.array([holds[labels == one].mean() for one in np.unique(labels)])
+            slides = [float(by_class @ shares) for shares in compositions(len(by_class), facts["draw"])]
+            yield {
+                **facts,
+                "labelled": len(held),
+                "promised": promised,
+                "kept": float(holds.mean()),
+                "kept_on_other_compositions": float(np.mean(slides)),
+                "worst_composition_of_20": float(np.quantile(slides, 0.05)),
+                "worst_class": float(by_class.min()),
+                "classes_in_a_set": float(inside.sum(1).mean()),
+                "sets_of_one": float((inside.sum(1) == 1).mean()),
+                "shared_thresholds": len(sets.shared),
+            }
+
+
+def abstentions(folder: Path) -> Iterator[dict[str, Any]]:
+    """One row for each run, promised error rate and way of keeping it."""
+    for facts, rows, held in runs(folder):
+        how = calibration_of(held, "temperature")
+        rows, held = how.of(rows), how.of(held)
+        right = (rows["label"] == rows["predicted"]).to_numpy(dtype=bool)
+        found = probabilities(rows)
+        for promised in (0.01, 0.02, 0.05, 0.1):
+            least = abstention.threshold(held, promised)
+            ways = {
+                "by_confidence": abstention.by_confidence(found, promised),
+                "by_labelled_cells": np.zeros(len(rows), bool) if least is None else found.max(1) >= least,
+            }
+            for way, decided in ways.items():
+                yield {
+                    **facts,
+                    "labelled": len(held),
+                    "promised": promised,
+                    "way": way,
+                    "error": float((~right[decided]).mean()) if decided.any() else np.nan,
+                    "left_for_a_person": float((~decided).mean()),
+                    "error_of_all": float((~right).mean()),
+                    "area": abstention.area(rows),
+                }
+
+
+def compositions(number: int, seed: int) -> npt.NDArray[np.float64]:
+    """Shares of so many classes on `SLIDES` slides, from one class alone to all alike `(SLIDES, number)`."""
+    return np.random.default_rng(seed).dirichlet(np.ones(number), SLIDES)
+
+
+def counts(folder: Path) -> Iterator[dict[str, Any]]:
+    """One row for each run and number of counted cells."""
+    for facts, rows, held in runs(folder):
+        classes, confusion = classes_of(rows), Confusion.of(held)
+        cells = {name: part["predicted"].to_numpy() for name, part in rows.groupby("label")}
+        names = [name for name in classes if name in cells]
+        normal = np.array([NORMAL.get(name, 0.0) for name in names])
+        for size in SIZES:
+            rng = np.random.default_rng([facts["draw"], size])
+            shares = np.vstack([compositions(len(names), facts["draw"]), [normal / normal.sum()] * (SLIDES // 5)])
+            measured = []
+            for place, true in enumerate(shares):
+                drawn = np.concatenate(
+                    [
+                        rng.choice(cells[name], number)
+                        for name, number in zip(names, rng.multinomial(size, true), strict=True)
+                    ]
+                )
+                table = differential(pd.Series(drawn), classes, confusion, place).set_index("class")
+                plain = differential(pd.Series(drawn), classes, None, place).set_index("class")
+                told = table.loc[names]
+                measured.append(
+                    {
+                        "normal": place >= SLIDES,
+                        "covered": ((told["low"] <= true) & (true <= told["high"])).mean(),
+                        "covered_raw": ((plain.loc[names, "low"] <= true) & (true <= plain.loc[names, "high"])).mean(),
+                        "width": (told["high"] - told["low"]).mean(),
+                        "error": (told["share"] - true).abs().mean(),
+                        "error_raw": (told["raw"] - true).abs().mean(),
+                    }
+                )
+            found = pd.DataFrame(measured)
+            for kind, part in found.groupby("normal"):
+                yield {
+                    **facts,
+                    "labelled": len(held),
+                    "counted": size,
+                    "compositions": "normal blood" if kind else "any",
+                    **part.drop(columns="normal").mean().to_dict(),
+                }
+
+
+def summary(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Means over targets, draws and seeds of every measure."""
+    by = {
+        "calibration": ["kind"],
+        "coverage": ["promised"],
+        "abstention": ["promised", "way"],
+        "counts": ["compositions", "counted"],
+    }
+    parts = []
+    for name, table in tables.items():
+        numbers = table.drop(columns=["draw", "seed"]).groupby(["condition", *by[name]]).mean(numeric_only=True)
+        long = numbers.stack().rename("mean").reset_index()  # noqa: PD013 - one value each
+        long = long.rename(columns={f"level_{1 + len(by[name])}": "measure"})
+        of = long[by[name]].astype(str).agg(" ".join, axis=1)
+        parts.append(pd.DataFrame({"table": name, "condition": long["condition"], "of": of, **long[["measure", "mean"]]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def main() -> None:
+    """Compute the tables from the stored predictions."""
+    parser = command_line(__doc__)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the results")
+    given = parser.parse_args()
+    made = {"calibration": calibrations, "coverage": coverages, "abstention": abstentions, "counts": counts}
+    tables = {name: pd.DataFrame(rows(given.out)) for name, rows in made.items()}
+    for name, table in {**tables, "summary": summary(tables)}.items():
+        write_table(table, given.out / f"{name}.csv")
+
+
+if __name__ == "__main__":
+    command(main)
