@@ -103,7 +103,7 @@ class RunResult:
         check_writable(target, folder=True)
         check_free(target, self.digest)
         with saving(target, f"The run is kept in {self.path}."):
-            shutil.copytree(self.path, target, dirs_exist_ok=True)
+            shutil.copytree(self.path, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
         return target
 
     @classmethod
