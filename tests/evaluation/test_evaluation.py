@@ -21,8 +21,9 @@ from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.bootstrap import group_counts, interval, resample
 from cellda.evaluation.compare import across_draws, compare, compare_per_image, holm, rank_biserial
 from cellda.evaluation.condition import FACTS, Condition
+from cellda.evaluation.curves import precision_recall_curves
 from cellda.evaluation.groups import without_groups
-from cellda.evaluation.metrics import Metrics, average, measure, precision_recall_curves
+from cellda.evaluation.metrics import Metrics, average, measure
 from cellda.evaluation.predictions import (
     COLUMNS,
     class_indices,

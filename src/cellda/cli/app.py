@@ -1,4 +1,4 @@
-"""The command `cellda` itself: how errors, interruptions and lines are shown."""
+"""The command `cellda` itself: how errors and interruptions are shown, and what is said of data."""
 
 import sys
 import warnings
@@ -8,14 +8,13 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from cellda import __version__
 from cellda.cli.interrupted import interruptible
+from cellda.cli.output import Output, complain, say, say_aside
 from cellda.errors import CelldaError
 from cellda.runtime import os_errors
-from cellda.text import shown
 
 if TYPE_CHECKING:
     from cellda.datasets.reading.account import Account
@@ -32,7 +31,7 @@ class Commands(TyperGroup):
             if not isinstance(error, OSError) and os_errors.number(error) is None:
                 raise
             with suppress(OSError):  # nothing is left to say it on
-                _complain(f"cellda: {os_errors.sentence(error)}")
+                complain(f"cellda: {os_errors.sentence(error)}")
             sys.exit(2)
 
     def make_context(self, *given: Any, **options: Any) -> Any:
@@ -48,7 +47,7 @@ class Commands(TyperGroup):
                 warnings.showwarning = _shown_by(warnings.showwarning)
                 return self._answered(ctx)
         except CelldaError as error:
-            _complain(f"cellda: {error}")
+            complain(f"cellda: {error}")
             raise typer.Exit(2) from None
 
     def _answered(self, ctx: Any) -> Any:
@@ -61,18 +60,11 @@ class Commands(TyperGroup):
             raise
 
 
-def _complain(text: str) -> None:
-    """Print an error, whose parts are escaped and whose lines are kept."""
-    Console(stderr=True).print(shown(text, lines=True), markup=False, highlight=False, soft_wrap=True)
-
-
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
 
 
 def accept_any_text() -> None:
@@ -80,16 +72,6 @@ def accept_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def say(line: str) -> None:
-    """Print one line as it is, with control characters escaped."""
-    out.print(shown(line), soft_wrap=True, highlight=False, markup=False)
-
-
-def say_aside(line: str) -> None:
-    """Print one line on standard error, for people who watch."""
-    Console(stderr=True).print(shown(line), soft_wrap=True, highlight=False, markup=False)
 
 
 def _shown_by(other: Callable[..., None]) -> Callable[..., None]:
@@ -110,10 +92,10 @@ def tell(account: "Account") -> None:
         say_aside(line)
 
 
-def say_without_groups(targets: Sequence[str]) -> None:
+def say_without_groups(output: Output, targets: Sequence[str]) -> None:
     """Say of which targets the numbers may be optimistic."""
     if targets:
-        say(without_groups_line(targets))
+        output.say(without_groups_line(targets))
 
 
 def without_groups_line(targets: Sequence[str]) -> str:
@@ -129,7 +111,13 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+EPILOG = (
+    "Exit status: 0 done; 1 something is wrong or was declined (doctor, datasets check, store clear); 2 a mistake in what was "
+    "given; 3 predicted, but some images could not be read; 130 interrupted. See docs/command_line.md."
+)
+
+
+@app.callback(epilog=EPILOG)
 def cellda(
     version: Annotated[
         bool,

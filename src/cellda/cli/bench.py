@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import out, say, say_without_groups
+from cellda.cli.app import say_without_groups
 from cellda.cli.early import apart, check_edits, check_file, existing, writable_folder
 from cellda.cli.options import (
     BitsOption,
@@ -25,6 +25,7 @@ from cellda.cli.options import (
     Targets,
     TaxonomyOption,
 )
+from cellda.cli.output import Json, Output
 from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
 from cellda.errors import ConfigurationError
 from cellda.presets import CAP, OURS
@@ -83,6 +84,7 @@ def bench(
             callback=writable_folder, help="Folder for predictions, runs.csv, the table and the diagram."
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Compare adapters, or recipes, on the same support sets and budget, between two bounds; finished runs are reused."""
     files = _files(condition)
@@ -119,11 +121,13 @@ def bench(
     every = not (adapter or own)
     predictions = _predictions(study, base) if every else study.run()
     predictions, runs, choices = with_best(predictions, costs_of(study.records()))
-    out.print(leaderboard_table(with_costs(predictions, runs)))
-    say_without_groups(study.without_groups)
-    if save is not None:
-        for file in write_leaderboard(predictions, runs, choices, save):
-            say(f"Saved {file}")
+    table, output = leaderboard_table(with_costs(predictions, runs)), Output(as_json)
+    saved = [] if save is None else list(write_leaderboard(predictions, runs, choices, save))
+    document = {"tables": [table.to_data()], "without_groups": study.without_groups, "saved": saved}
+    output.answer(document, table)
+    say_without_groups(output, study.without_groups)
+    for file in saved:
+        output.say(f"Saved {file}")
 
 
 def _check_adapters(names: Sequence[str]) -> None:

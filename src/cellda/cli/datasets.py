@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import out, say, tell
+from cellda.cli.app import tell
 from cellda.cli.options import (
     BitsOption,
     DatasetName,
@@ -15,6 +15,7 @@ from cellda.cli.options import (
     MapOption,
     TaxonomyOption,
 )
+from cellda.cli.output import Json, Output, say
 from cellda.cli.recipes import reading
 from cellda.errors import ConfigurationError
 from cellda.taxonomies import DEFAULT
@@ -29,16 +30,19 @@ datasets_app = typer.Typer(
 
 
 @datasets_app.callback(invoke_without_command=True)
-def datasets(context: typer.Context) -> None:
+def datasets(context: typer.Context, as_json: Json = False) -> None:
     """Print brief data cards of all datasets."""
-    if context.invoked_subcommand is None:
-        from cellda.data.cards import brief_cards
-        from cellda.datasets import names, summary
-        from cellda.datasets.card import card
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise ConfigurationError("--json comes after the command: cellda datasets show NAME --json.")
+        return
+    from cellda.data.cards import brief_cards, facts
+    from cellda.datasets import names, summary
+    from cellda.datasets.card import card
 
-        out.print(
-            brief_cards({name: card(name) for name in names()}, {name: summary(name) for name in names()})
-        )
+    cards, summaries = {name: card(name) for name in names()}, {name: summary(name) for name in names()}
+    document = {name: facts(one, summaries[name]) for name, one in cards.items()}
+    Output(as_json).answer(document, brief_cards(cards, summaries))
 
 
 @datasets_app.command("show")
@@ -48,34 +52,35 @@ def show(
     group: GroupOption = None,
     bits: BitsOption = None,
     map: MapOption = None,
+    as_json: Json = False,
 ) -> None:
     """Print the data card of a dataset; with PATH, also count the cells there, under each taxonomy."""
-    from cellda.data.cards import full_card, taxonomies_table
+    from cellda.data.cards import facts, full_card, taxonomies_table, under_taxonomies
     from cellda.datasets import load, summary
     from cellda.datasets.card import card
 
     name, path = _placed(name, path)
     base = name.partition("/")[0]
-    found = None
+    found, under = None, None
     if path is not None or card(base).synthetic:
         dataset = load(name, path, **reading(name, group=group, bits=bits, map=map))
-        found = dataset.class_counts()
+        found, under = dataset.class_counts(), under_taxonomies(dataset)
         tell(dataset.account)
-    out.print(full_card(card(base), summary(base), found))
-    if found is not None:
-        out.print(taxonomies_table(dataset))
+    document = facts(card(base), summary(base)) | {"found": found, "taxonomies": under}
+    tables = [] if under is None else [taxonomies_table(under)]
+    Output(as_json).answer(document, full_card(card(base), summary(base), found), *tables)
 
 
-def _draft(report: "CheckReport", file: Path, taxonomy: str) -> None:
+def _draft(output: Output, report: "CheckReport", file: Path, taxonomy: str) -> None:
     """Write a mapping of the unknown labels that a check found."""
     from cellda.datasets.reading.words import draft
     from cellda.taxonomies import create
 
     if not report.unknown:
-        say(f"All labels are known; {file} was not written.")
+        output.say(f"All labels are known; {file} was not written.")
         return
     file.write_text(draft(report.unknown, create(taxonomy)), encoding="utf-8")
-    say(
+    output.say(
         f"Wrote {file}: check what it says of {counted(len(report.unknown), 'name(s)')}, then give it with --map {file}"
     )
 
@@ -98,6 +103,7 @@ def check(
     every: Annotated[
         bool, typer.Option("--all", help="List every file and problem instead of the first of each kind.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Decode every image of a dataset and report counts, unreadable files and unknown labels.
 
@@ -117,9 +123,10 @@ def check(
         wanted = map if map is not None and not map.exists() else None
         options = reading(name, group=group, bits=bits, map=None if wanted else map)
         report = check_dataset(name, path, framing=framing, taxonomy=classes, **options)
-    out.print(report.full() if every else report)
+    output = Output(as_json)
+    output.answer(report.to_data(), report.full() if every else report)
     if wanted is not None:
-        _draft(report, wanted, classes)
+        _draft(output, report, wanted, classes)
     if not report.ok:
         raise typer.Exit(1)
 

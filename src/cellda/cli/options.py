@@ -184,6 +184,10 @@ Shown = Annotated[
 ]
 Aims = Annotated[list[str], typer.Option("--target", help="Target to show; may be repeated; default: all.")]
 Main = Annotated[
-    str,
-    typer.Option("--main", help="Condition that others are compared with, or the only one shown."),
+    str | None,
+    typer.Option(
+        "--main",
+        help="Condition that others are compared with, or the only one shown; default: the only one that the files hold, or "
+        "our_workflow.",
+    ),
 ]

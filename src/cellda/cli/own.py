@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import say, say_aside
 from cellda.cli.early import apart, each, existing_images, known_dataset, writable_folder
 from cellda.cli.options import (
     AdapterOption,
@@ -24,6 +23,7 @@ from cellda.cli.options import (
     StoreOption,
     TaxonomyOption,
 )
+from cellda.cli.output import Json, Output, say_aside
 from cellda.cli.recipes import edited_recipe, given, reading
 from cellda.cli.settings import fields
 from cellda.errors import ConfigurationError
@@ -61,6 +61,7 @@ def adapt(
     taxonomy: TaxonomyOption = None,
     settings: Settings = [],
     store: StoreOption = None,
+    as_json: Json = False,
 ) -> None:
     """Adapt a source model to all of your cells; nothing is measured (use `cellda run` for that).
 
@@ -102,8 +103,17 @@ def adapt(
         path_of(save), "The model is in the store: the same command saves it without training again."
     ):
         keep(adapted, chosen, save, accounts)
-    say(f"Saved the adapted model in {save}")
-    say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
+    output = Output(as_json)
+    output.answer(
+        {
+            "model": save,
+            "classes": adapted.classes,
+            "recipe": chosen.model_dump(mode="json"),
+            "accounts": [account.brief() for account in accounts],
+        }
+    )
+    output.say(f"Saved the adapted model in {save}")
+    output.say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
 
 
 def _shipped() -> str | None:

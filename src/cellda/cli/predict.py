@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import say, say_aside, tell
+from cellda.cli.app import tell
 from cellda.cli.early import each, existing, existing_images, known_model, writable_file
 from cellda.cli.options import BitsOption, PresentOption
+from cellda.cli.output import Json, Output, say_aside
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime.given import path_of
 from cellda.text import agreeing, counted
@@ -74,6 +75,7 @@ def predict(
         bool, typer.Option("--strict", help="Refuse all images if one of them cannot be read.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Classify images with a model: one row per image, with the probability of every class.
 
@@ -111,7 +113,7 @@ def predict(
     with Rows(table_file, made, classifier.classes, overwrite=overwrite) as rows:
         _predict(classifier, chosen, bits, rows)
         table = rows.finish(account)
-    _report(table, classifier.classes, save)
+    _report(Output(as_json), table, classifier.classes, save)
 
 
 def _pictures(images: Sequence[Path], boxes: Path | None, tally: "Tally") -> "list[Picture]":
@@ -208,23 +210,32 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int 
                 said = True
 
 
-def _report(table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
+def _report(output: Output, table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
     from cellda.models.judged import Flag
     from cellda.models.prediction import flagged
 
     counts = table["predicted"].value_counts()
-    say(", ".join(f"{counts[name]} {name}" for name in classes if name in counts.index) or "no class")
+    bad = int((table["reason"] != "").sum())
+    output.answer(
+        {
+            "predictions": save,
+            "images": len(table),
+            "unusable": bad,
+            "flagged": int((table["flag"] != "").sum()),
+            "predicted": {name: int(counts.get(name, 0)) for name in classes},
+        }
+    )
+    output.say(", ".join(f"{counts[name]} {name}" for name in classes if name in counts.index) or "no class")
     if table["flag"].any():
-        say(f"{flagged(table['flag'].tolist())}: see the column flag.")
+        output.say(f"{flagged(table['flag'].tolist())}: see the column flag.")
     if table["flag"].str.contains(Flag.FIELD).any():
-        say(f"A field shows many cells: {CROP}.")
+        output.say(f"A field shows many cells: {CROP}.")
     if table["flag"].str.contains(Flag.SIZE).any():
-        say(
+        output.say(
             "An image with the flag size is less than half, or more than twice, as large as those of the training cells. "
             f"If it is larger because it is a photograph of a field, even with one white cell: {CROP}."
         )
-    bad = int((table["reason"] != "").sum())
-    say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
+    output.say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
     if bad:
         say_aside(f"{bad} of {counted(len(table), 'image(s)')} cannot be used: see the column reason.")
         raise typer.Exit(UNREADABLE)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.app import out, say, say_without_groups, without_groups_line
+from cellda.cli.app import say_without_groups, without_groups_line
 from cellda.cli.early import writable_file
 from cellda.cli.options import Aims, Main, Predictions, Protocol, Shown
-from cellda.presets import OURS
-from cellda.reporting.catalogue import FIGURES, TABLES, named
+from cellda.cli.output import Json, Output, say
+from cellda.errors import ConfigurationError
+from cellda.reporting.catalogue import FIGURES, TABLES, main_condition, named
 from cellda.runtime.place import written
 
 if TYPE_CHECKING:
@@ -37,21 +38,21 @@ def table(
     protocol: Annotated[
         Protocol | None, typer.Option(help="Default: all that the files hold, one table each.")
     ] = None,
-    main: Main = OURS,
+    main: Main = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
+    as_json: Json = False,
     csv: Annotated[
         Path | None,
         typer.Option(callback=writable_file, help="Also write the cells, as shown, to this file."),
     ] = None,
 ) -> None:
     """Print a table computed from stored predictions, one for each protocol."""
+    if as_json and markdown:
+        raise ConfigurationError("--json and --markdown are two forms of the same table; give one.")
     rows = _rows(predictions, protocol, target, condition)
-    made = [_noted(TABLES[kind](part, main), part) for _, part in rows.groupby("protocol", sort=True)]
-    for one in made:
-        if markdown:
-            typer.echo(one.to_markdown())
-        else:
-            out.print(one)
+    chosen = main or main_condition(rows)
+    made = [_noted(TABLES[kind](part, chosen), part) for _, part in rows.groupby("protocol", sort=True)]
+    Output(as_json, markdown).answer({"tables": [one.to_data() for one in made]}, *made)
     if csv is not None:
         with written(csv) as file:
             file.write_text("\n".join(one.to_csv() for one in made), encoding="utf-8")
@@ -69,14 +70,14 @@ def figure(
         Protocol | None,
         typer.Option(help="Default: the one that the files hold; needed where they hold both."),
     ] = None,
-    main: Main = OURS,
+    main: Main = None,
 ) -> None:
     """Draw a figure from stored predictions of one protocol."""
     from cellda.reporting.figures import save_figure
 
     rows = _rows(predictions, protocol, target, condition)
-    say(f"Saved {save_figure(FIGURES[kind](rows, main), file)}")
-    say_without_groups(_without_groups(rows))
+    say(f"Saved {save_figure(FIGURES[kind](rows, main or main_condition(rows)), file)}")
+    say_without_groups(Output(), _without_groups(rows))
 
 
 def _noted(made: "TextTable", rows: "pd.DataFrame") -> "TextTable":

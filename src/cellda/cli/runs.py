@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import out, say, say_without_groups
+from cellda.cli.app import say_without_groups
 from cellda.cli.early import apart, each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
@@ -31,6 +31,7 @@ from cellda.cli.options import (
     Targets,
     TaxonomyOption,
 )
+from cellda.cli.output import Json, Output
 from cellda.cli.recipes import edited_recipe, given, numbers, of_targets, with_options
 from cellda.text import counted
 
@@ -64,6 +65,7 @@ def run(
             callback=writable_folder, help="Also copy record, predictions and model into this folder."
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Train on the sources (or take --model), draw labelled cells of the target, adapt, and measure on the rest."""
     apart({"--save": save, "--store": store}, (target, *source), data)
@@ -94,12 +96,12 @@ def run(
 
         check_free(save, Run.prepare(chosen, aim, Workspace(data, store, progress=False)).digest)
     result = chosen.run(aim, data, store=store)
-    out.print(result)
     if save is not None:
         result.save(save)
-    place = save or result.path
-    say(f"Saved in {place}: record.json, predictions.parquet, model/")
-    say(f"Classify new images: cellda predict {shlex.quote(str(place / MODEL))} IMAGES")
+    place, output = save or result.path, Output(as_json)
+    output.answer(result.to_data(place), result)
+    output.say(f"Saved in {place}: record.json, predictions.parquet, model/")
+    output.say(f"Classify new images: cellda predict {shlex.quote(str(place / MODEL))} IMAGES")
 
 
 def ablate(
@@ -129,6 +131,7 @@ def ablate(
     save: Annotated[
         Path | None, typer.Option(callback=writable_file, help="Write all predictions to this parquet file.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Run the paper's six conditions on targets and draws, and print the tables; finished runs are reused.
 
@@ -160,11 +163,23 @@ def ablate(
     study = Study.of_paper(base, aims, range(draws), range(seeds), conditions, Workspace(data, store))
     study = replace(study, n=of_targets(single, target, aims))
     predictions = study.run()
-    out.print(summary_table(predictions, conditions))
-    out.print(condition_table(predictions, conditions=conditions))
+    tables = [
+        summary_table(predictions, conditions),
+        condition_table(predictions, conditions=conditions),
+    ]
     if set(ablation()["target"]) & set(predictions["target"]):
-        out.print(paper_targets_table(predictions))
-    say_without_groups(study.without_groups)
+        tables.append(paper_targets_table(predictions))
     if save is not None:
         write_predictions(predictions, save)
-        say(f"Saved {counted(len(predictions), 'prediction(s)')} in {save}")
+    output = Output(as_json)
+    output.answer(
+        {
+            "tables": [one.to_data() for one in tables],
+            "without_groups": study.without_groups,
+            "predictions": save,
+        },
+        *tables,
+    )
+    say_without_groups(output, study.without_groups)
+    if save is not None:
+        output.say(f"Saved {counted(len(predictions), 'prediction(s)')} in {save}")

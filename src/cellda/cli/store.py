@@ -2,14 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cellda.cli.app import out, say
 from cellda.cli.options import ShownStore
+from cellda.cli.output import Json, Output, say
 from cellda.errors import ConfigurationError
 from cellda.runtime.place import check_writable
 from cellda.text import counted
@@ -40,6 +40,7 @@ def store(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every file, and name the results that are damaged.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what takes the room in the store, by kind: usable, orphaned, partial and damaged results."""
     if context.invoked_subcommand is not None:
@@ -47,28 +48,35 @@ def store(
             raise ConfigurationError(
                 "--verify only shows what is damaged; `cellda store clear --damaged` reads every file by itself."
             )
+        if as_json:
+            raise ConfigurationError("--json comes after the command: cellda store clear --json.")
         context.obj = place
         return
     from cellda.runtime.inventory import State, remembered
     from cellda.runtime.room import in_words
 
     opened, found = _entries(place, verify=verify)
-    root, hashes = opened.root, remembered(opened)
+    root, hashes, output = opened.root, remembered(opened), Output(as_json)
     if hashes:
-        say(
+        output.say(
             f"{hashes[0].name}: {in_words(_size(hashes))} of hashes, by which images that did not change are not read again "
             "(`cellda store clear --hashes` removes them)"
         )
+    damaged = {str(entry.place): entry.why for entry in found if entry.state is State.DAMAGED}
+    orphaned = list(dict.fromkeys(entry.why for entry in found if entry.state is State.ORPHANED))
+    document = {"store": root, "hash_bytes": _size(hashes), "results": _sums(found)}
+    tables = [_table(found)] if found else []
+    output.answer({**document, "damaged": damaged, "orphaned": orphaned}, *tables)
     if not found:
-        say(f"There are no results in {root}.")
+        output.say(f"There are no results in {root}.")
         return
-    out.print(_table(found))
-    for entry in found:
-        if entry.state is State.DAMAGED:
-            say(f"damaged: {entry.place} ({entry.why})")
-    for why in dict.fromkeys(entry.why for entry in found if entry.state is State.ORPHANED):
-        say(f"orphaned, not used any more: {why}")
-    say(f"{counted(len(found), 'result(s)')}, {in_words(sum(entry.size for entry in found))} in {root}")
+    for entry, why in damaged.items():
+        output.say(f"damaged: {entry} ({why})")
+    for why in orphaned:
+        output.say(f"orphaned, not used any more: {why}")
+    output.say(
+        f"{counted(len(found), 'result(s)')}, {in_words(sum(entry.size for entry in found))} in {root}"
+    )
 
 
 @store_app.command("clear")
@@ -89,6 +97,7 @@ def clear(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Remove stored results: those of an age, a kind, a state, or all. What a process works on stays."""
     days = None if older is None else _days(older)
@@ -110,10 +119,13 @@ def clear(
     chosen_place = place or context.obj
     if chosen_place and not dry_run:
         check_writable(chosen_place, folder=True, what="--store")
+    if as_json and not (yes or dry_run):
+        raise ConfigurationError("--json does not ask: add --yes, or --dry-run to see what would be removed.")
+    output = Output(as_json)
     states = {State.ORPHANED: orphaned, State.PARTIAL: partial, State.DAMAGED: damaged}
     wanted = {state for state, asked in states.items() if asked} or set(State)
     if hashes:
-        _clear_hashes(place or context.obj, dry_run=dry_run, yes=yes)
+        _clear_hashes(place or context.obj, output, dry_run=dry_run, yes=yes)
         return
     opened, found = _entries(place or context.obj, verify=damaged)
     root = opened.root
@@ -127,21 +139,27 @@ def clear(
         for entry in found
         if entry.state in wanted and (not kind or entry.kind in kind) and (days is None or entry.age >= days)
     ]
+    removed: dict[str, Any] = {"store": root, "dry_run": dry_run, "removed": _sums(chosen), "kept": 0}
     if not chosen:
-        say(f"No result in {root} matches.")
+        output.answer(removed)
+        output.say(f"No result in {root} matches.")
         return
-    out.print(_table(chosen))
+    output.show(_table(chosen))
     size = in_words(sum(entry.size for entry in chosen))
     if dry_run:
-        say(f"{counted(len(chosen), 'result(s)')} ({size}) would be removed from {root}.")
+        output.answer(removed)
+        output.say(f"{counted(len(chosen), 'result(s)')} ({size}) would be removed from {root}.")
         return
     _ask(f"{counted(len(chosen), 'result(s)')} ({size}) from {root}", yes=yes)
     gone = [entry for entry in chosen if remove(entry)]
-    say(
+    output.answer(removed | {"removed": _sums(gone), "kept": len(chosen) - len(gone)})
+    output.say(
         f"Removed {counted(len(gone), 'result(s)')} ({in_words(sum(entry.size for entry in gone))}) from {root}."
     )
     if len(gone) < len(chosen):
-        say(f"{counted(len(chosen) - len(gone), 'result(s) (stays|stay)')}, because a process works there.")
+        output.say(
+            f"{counted(len(chosen) - len(gone), 'result(s) (stays|stay)')}, because a process works there."
+        )
 
 
 def _check_clear(asked: list[str]) -> None:
@@ -162,23 +180,26 @@ def _check_clear(asked: list[str]) -> None:
         )
 
 
-def _clear_hashes(place: Path | None, *, dry_run: bool, yes: bool) -> None:
+def _clear_hashes(place: Path | None, output: Output, *, dry_run: bool, yes: bool) -> None:
     from cellda.runtime.inventory import remembered
     from cellda.runtime.room import in_words
     from cellda.runtime.store import Store
 
     opened = Store(place)
     files = remembered(opened)
-    size = in_words(_size(files))
-    if not files:
-        say(f"There are no hashes of images in {opened.root}.")
-    elif dry_run:
-        say(f"The hashes of images ({size}) would be removed from {opened.root}.")
-    else:
+    total = _size(files)
+    size = in_words(total)
+    if files and not dry_run:
         _ask(f"the hashes of images ({size}) from {opened.root}", yes=yes)
         for file in files:
             file.unlink(missing_ok=True)
-        say(f"Removed the hashes of images ({size}) from {opened.root}.")
+    output.answer({"store": opened.root, "dry_run": dry_run, "hash_bytes": total})
+    if not files:
+        output.say(f"There are no hashes of images in {opened.root}.")
+    elif dry_run:
+        output.say(f"The hashes of images ({size}) would be removed from {opened.root}.")
+    else:
+        output.say(f"Removed the hashes of images ({size}) from {opened.root}.")
 
 
 def _ask(what: str, *, yes: bool) -> None:
@@ -212,22 +233,37 @@ def _days(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+def _sums(found: "list[Entry]") -> list[dict[str, Any]]:
+    """One mapping per kind and state: number, bytes, and days since the first and the last change; the largest first."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in found:
+        groups.setdefault((entry.kind, entry.state.value), []).append(entry)
+    sums = [
+        {
+            "kind": kind,
+            "state": state,
+            "results": len(group),
+            "bytes": sum(entry.size for entry in group),
+            "oldest_days": max(entry.age for entry in group),
+            "newest_days": min(entry.age for entry in group),
+        }
+        for (kind, state), group in groups.items()
+    ]
+    return sorted(sums, key=lambda one: -one["bytes"])
+
+
 def _table(found: "list[Entry]") -> Table:
     """One row per kind and state, the largest first."""
     from cellda.runtime.room import in_words
 
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in found:
-        groups.setdefault((entry.kind, entry.state.value), []).append(entry)
     table = Table(box=None, header_style="bold")
     for name in ("kind", "state"):
         table.add_column(name)
     for name in ("results", "size", "oldest", "newest"):
         table.add_column(name, justify="right")
-    for (kind, state), group in sorted(groups.items(), key=lambda item: -sum(e.size for e in item[1])):
-        ages = [entry.age for entry in group]
-        size = in_words(sum(entry.size for entry in group))
-        table.add_row(escape(kind), state, str(len(group)), size, _ago(max(ages)), _ago(min(ages)))
+    for one in _sums(found):
+        ages = _ago(one["oldest_days"]), _ago(one["newest_days"])
+        table.add_row(escape(one["kind"]), one["state"], str(one["results"]), in_words(one["bytes"]), *ages)
     return table
 
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PAPER = create(DEFAULT).classes
 """The classes that the paper counts."""
+
+_FIELDS = (
+    "title", "centre", "imaging", "magnification", "specimen", "patients", "licence", "citation", "url",
+    "published_images", "published_counts", "few_shot", "note", "same_cells_as", "synthetic",
+)  # fmt: skip
 
 
 def brief_cards(cards: Mapping[str, type[DataCard]], summaries: Mapping[str, str]) -> RenderableType:
@@ -45,6 +50,14 @@ def brief_cards(cards: Mapping[str, type[DataCard]], summaries: Mapping[str, str
         if card.published_counts is not None:
             counts.add_row(name, *(f"{card.published_counts.get(label, 0):,}" for label in PAPER))
     return Group(listing, Text(), counts)
+
+
+def facts(card: type[DataCard], summary: str) -> dict[str, Any]:
+    """All fields of a card as plain data; what is not stated is None."""
+    fields = {name: getattr(card, name) for name in _FIELDS}
+    return {"summary": summary} | {
+        name: None if value == NOT_STATED else value for name, value in fields.items()
+    }
 
 
 def full_card(card: type[DataCard], summary: str, found: Mapping[str, int] | None = None) -> RenderableType:
@@ -124,22 +137,32 @@ def _number(value: int | None, where: str, nowhere: str) -> str:
     return nowhere if value is None else f"{value:,} {where}"
 
 
-def taxonomies_table(dataset: "CellDataset") -> Table:
-    """Cells of each class of a dataset under each taxonomy, and how many it leaves out, or are labelled more coarsely."""
-    table = Table(
-        "taxonomy",
-        "cells",
-        "left out",
-        title="the same cells under each taxonomy",
-        title_justify="left",
-        box=None,
-    )
+@dataclass(frozen=True)
+class UnderTaxonomy:
+    """The cells of a dataset under one taxonomy.
+
+    Attributes:
+        cells: Cells of each class that has any.
+        left_out: Number of cells of none of the classes, or labelled more coarsely.
+        coarser: Number of the latter.
+        problem: Why the taxonomy cannot be used; empty if it can.
+    """
+
+    cells: dict[str, int]
+    left_out: int = 0
+    coarser: int = 0
+    problem: str = ""
+
+
+def under_taxonomies(dataset: "CellDataset") -> dict[str, UnderTaxonomy]:
+    """Cells of each class of a dataset under each taxonomy with classes of its own."""
     raw = Counter([*dataset.table["raw_label"], *dataset.dropped["raw_label"]])
+    under: dict[str, UnderTaxonomy] = {}
     for name in taxonomies.names():
         try:
             taxonomy = create(name)
         except ConfigurationError as error:
-            table.add_row(name, str(error), "")
+            under[name] = UnderTaxonomy({}, problem=str(error))
             continue
         if taxonomy.open:
             continue
@@ -150,8 +173,24 @@ def taxonomies_table(dataset: "CellDataset") -> Table:
             known = naming.is_known(label)
             found[naming.fold(label) if known else None] += count
             coarse += count * (known and naming.coarse(label) is not None)
-        cells = ", ".join(f"{kind} {found[kind]:,}" for kind in taxonomy.classes if found[kind])
-        table.add_row(
-            name, cells or "none", f"{found[None]:,}" + (f" ({coarse:,} coarser)" if coarse else "")
+        under[name] = UnderTaxonomy(
+            {kind: found[kind] for kind in taxonomy.classes if found[kind]}, found[None], coarse
         )
+    return under
+
+
+def taxonomies_table(under: Mapping[str, UnderTaxonomy]) -> Table:
+    """Cells of each class of a dataset under each taxonomy, and how many it leaves out, or are labelled more coarsely."""
+    table = Table(
+        "taxonomy",
+        "cells",
+        "left out",
+        title="the same cells under each taxonomy",
+        title_justify="left",
+        box=None,
+    )
+    for name, one in under.items():
+        cells = ", ".join(f"{kind} {count:,}" for kind, count in one.cells.items())
+        left = f"{one.left_out:,}" + (f" ({one.coarser:,} coarser)" if one.coarser else "")
+        table.add_row(name, one.problem or cells or "none", "" if one.problem else left)
     return table

@@ -1,7 +1,7 @@
 """Check a dataset before it is used: counts, unreadable files, what is left out, identical images."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,10 @@ class CheckReport:
         """The same with every name."""
         every = [] if self.account is None else [*self.account.every(), *self.account.notes]
         return self._shown(every, None)
+
+    def to_data(self) -> dict[str, Any]:
+        """The findings as plain data, with every name."""
+        return {**asdict(self), "ok": self.ok}
 
     def _contradicts(self, paths: Sequence[str]) -> bool:
         """Whether identical images are listed as contradictory, too."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cellda.evaluation.metrics import PrecisionRecallCurve, interpolated, precision_recall_curves
+from cellda.evaluation.curves import PrecisionRecallCurve, interpolated, precision_recall_curves
 from cellda.evaluation.predictions import RUN
 from cellda.evaluation.rates import Floats
 

@@ -2,32 +2,27 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from io import StringIO
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console, Group
 from rich.table import Table
-from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_average_precision,
-    binary_precision_recall_curve,
-    multiclass_calibration_error,
-)
+from rich.text import Text
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
+from cellda.evaluation.curves import tensors
+from cellda.evaluation.exact import Ends, intervals, widened
 from cellda.evaluation.maturation import StageDistance, stage_distance
-from cellda.evaluation.predictions import RUN, class_indices, classes_of, probabilities
-from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
+from cellda.evaluation.predictions import RUN, classes_of
+from cellda.evaluation.rates import MEASURES, MIN_CELLS, Floats, averaged_classes, rates
 from cellda.evaluation.rejection import Rejection, rejection
 from cellda.text import counted
-
-Floats = npt.NDArray[np.float64]
 
 ECE_BINS = 15
 
@@ -37,13 +32,15 @@ class _Record(BaseModel):
 
 
 class Estimate(_Record):
-    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN if there is only one group."""
+    """A value in [0, 1] and its 95 % interval; the ends are NaN if there is only one group, the value if nothing counts."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "n/a"
         if math.isnan(self.low):
             return f"{self.value:.2f} [n/a]"
         # One space only: a narrow terminal breaks the line there and nowhere else.
@@ -64,7 +61,7 @@ class Metrics(_Record):
 
     Attributes:
         n: Number of cells.
-        groups: Number of groups they come from, over which the intervals are bootstrapped.
+        groups: Number of groups they come from.
         accuracy: Share of cells whose predicted class is the true one.
         balanced_accuracy: Mean recall over the averaged classes, hence equal to `macro_recall`.
         macro_precision, macro_recall, macro_f1: Means over the target's classes with at least 5 query cells.
@@ -72,6 +69,7 @@ class Metrics(_Record):
         ece: Expected calibration error (15 bins, L1) of the most probable class.
         per_class: Measures of every class that has query cells, in class order.
         left_out: Classes with fewer than 5 query cells, which the averages leave out, with their counts.
+        never_predicted: Classes with query cells that are never predicted, with their counts.
         stages: How far apart true and predicted stages of maturation are; None if the classes are no stages.
         rejection: How well cells of the class `other` are told from the others; None without that class.
     """
@@ -86,15 +84,34 @@ class Metrics(_Record):
     ece: float
     per_class: dict[str, ClassMetrics]
     left_out: dict[str, int]
+    never_predicted: dict[str, int]
     stages: StageDistance | None = None
     rejection: Rejection | None = None
+
+    @property
+    def averaged(self) -> str:
+        """Over how many of the target's classes the averages go, in words."""
+        every = len(self.per_class)
+        return f"{every - len(self.left_out)} of {counted(every, '(class|classes)')}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know when reading the averages: which classes they leave out, and which are never predicted."""
+        notes = []
+        if self.left_out:
+            notes.append(
+                f"* fewer than {MIN_CELLS} query cells, left out of the averages: {_in_words(self.left_out)}"
+            )
+        if self.never_predicted:
+            notes.append(f"never predicted, precision 0: {_in_words(self.never_predicted)}")
+        return notes
 
     @property
     def summary(self) -> str:
         """The main measures in one line."""
         return (
             f"accuracy {self.accuracy}, macro precision {self.macro_precision}, "
-            f"macro recall {self.macro_recall}, macro F1 {self.macro_f1} "
+            f"macro recall {self.macro_recall}, macro F1 {self.macro_f1} (macro: {self.averaged}) "
             f"on {counted(self.n, 'cell(s)')} of {counted(self.groups, 'group(s)')} (95 % intervals)"
         )
 
@@ -104,9 +121,9 @@ class Metrics(_Record):
         overall.add_column("measure")
         overall.add_column("value [95 % interval]", justify="right")
         for name in MEASURES:
-            overall.add_row(
-                name.replace("_", " ").replace(" f1", " F1"), str(getattr(self, name)).replace("[", r"\[")
-            )
+            over = "" if name == "accuracy" else f" ({self.averaged})"
+            title = name.replace("_", " ").replace(" f1", " F1") + over
+            overall.add_row(title, str(getattr(self, name)).replace("[", r"\["))
         overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
         if self.stages is not None:
             overall.add_row("stages apart", str(self.stages))
@@ -118,8 +135,7 @@ class Metrics(_Record):
         for name, one in self.per_class.items():
             values = [str(e).replace("[", r"\[") for e in (one.precision, one.recall, one.f1)]
             classes.add_row(name + "*" * (name in self.left_out), *values, str(one.support))
-        note = f"* fewer than {MIN_CELLS} query cells: left out of the averages" if self.left_out else ""
-        return Group(overall, classes, *([note] if note else []))
+        return Group(overall, classes, *map(Text, self.notes))
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=100)
@@ -131,8 +147,10 @@ class Metrics(_Record):
 def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> Metrics:
     """Measure the predictions of one run, or any rows that form one sample.
 
-    Intervals are percentile intervals of a bootstrap over groups (over images if there are no groups). A class
-    that a resample misses entirely is left out of that resample's averages.
+    Where every cell is its own group, cells are independent, and intervals are exact ones of shares
+    (`cellda.evaluation.exact`). Else they are percentile intervals of a bootstrap over groups, never narrower than groups that
+    all agree allow; a class that a resample misses entirely is left out of that resample's averages, and one that only one
+    group shows has no interval.
 
     Args:
         predictions: Rows of a prediction table.
@@ -146,14 +164,13 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
     confusion = counts.sum((0, 1))
     averaged = averaged_classes(confusion)
     point = asdict(rates(confusion, averaged))
-    spread = asdict(rates(_resampled(counts, resamples, seed)[:, 0], averaged))
-    ends = {name: interval(values) for name, values in spread.items()}
+    ends = _ends(counts, averaged, point, resamples, seed)
 
     def of_class(name: str, index: int) -> Estimate:
         low, high = ends[name]
         return _estimate(point[name][index], low[index], high[index])
 
-    cells = confusion.sum(1)
+    cells, names = confusion.sum(1), classes_of(predictions)
     return Metrics(
         n=int(confusion.sum()),
         groups=len(counts),
@@ -168,11 +185,12 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
                 f1=of_class("f1", i),
                 support=int(cells[i]),
             )
-            for i, name in enumerate(classes_of(predictions))
+            for i, name in enumerate(names)
             if cells[i]
         },
-        left_out={
-            name: int(cells[i]) for i, name in enumerate(classes_of(predictions)) if 0 < cells[i] < MIN_CELLS
+        left_out={name: int(cells[i]) for i, name in enumerate(names) if 0 < cells[i] < MIN_CELLS},
+        never_predicted={
+            name: int(cells[i]) for i, name in enumerate(names) if cells[i] and not confusion[:, i].any()
         },
     )
 
@@ -180,9 +198,9 @@ def measure(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
 def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
     """Average measures: over the runs of each target, then over targets, each target counting the same.
 
-    The bootstrap is stratified by target: every resample redraws the groups of each target and takes the same
-    average. A group holds its images in all runs of its target, because draws share query images and are
-    not independent. The interval therefore covers the choice of images, with draws and trained models fixed;
+    One run is measured as by `measure`. Of several, the bootstrap is stratified by target: every resample redraws the groups
+    of each target and takes the same average. A group holds its images in all runs of its target, because draws share query
+    images and are not independent. The interval therefore covers the choice of images, with draws and trained models fixed;
     the standard deviation across draws shows how much those matter.
 
     Args:
@@ -197,6 +215,10 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
     Raises:
         DataError: If there is no row.
     """
+    if predictions.groupby(list(RUN)).ngroups == 1:
+        alone = measure(predictions, resamples, seed)
+        return {name: getattr(alone, name) for name in MEASURES}
+    fewest = math.inf
     points: list[dict[str, Floats]] = []
     spreads: list[dict[str, Floats]] = []
     for stratum, (_, rows) in enumerate(predictions.groupby("target")):
@@ -204,77 +226,57 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
         confusion = counts.sum(0)
         averaged = averaged_classes(confusion)
         points.append(_run_means(asdict(rates(confusion, averaged))))
+        fewest = min(fewest, len(counts))
         drawn = _resampled(counts, resamples, seed + stratum)
         spreads.append(_run_means(asdict(rates(drawn, averaged))))
     if not points:
         raise DataError("There are no predictions to average.")
     estimates = {}
     for name in MEASURES:
+        value = np.mean([point[name] for point in points])
         ends = interval(np.mean([spread[name] for spread in spreads], axis=0))
-        estimates[name] = _estimate(np.mean([point[name] for point in points]), *ends)
+        estimates[name] = _estimate(value, *widened(value, ends, fewest))
     return estimates
 
 
 def expected_calibration_error(predictions: pd.DataFrame) -> float:
     """Expected calibration error of the most probable class, 15 bins, L1 (Guo et al. 2017), in [0, 1]."""
-    p, labels = _tensors(predictions)
+    p, labels = tensors(predictions)
     return float(multiclass_calibration_error(p, labels, num_classes=p.shape[1], n_bins=ECE_BINS, norm="l1"))
-
-
-@dataclass(frozen=True)
-class PrecisionRecallCurve:
-    """Precision against recall of one class, or averaged over classes.
-
-    Attributes:
-        precision, recall: `(T,)`, in [0, 1], by decreasing recall.
-        average_precision: Area under the curve as the sum of precisions weighted by the increase in recall.
-        support: Number of cells of the class, or of the averaged classes.
-    """
-
-    precision: Floats
-    recall: Floats
-    average_precision: float
-    support: int
-
-
-def precision_recall_curves(predictions: pd.DataFrame) -> dict[str, PrecisionRecallCurve]:
-    """Precision-recall curve of every class with at least 5 query cells, and `"macro"`, their average.
-
-    The average curve has 101 recalls from 1 to 0; its precision at each is the mean of the best precisions
-    that the classes reach at that recall or more. Its average precision is the mean of the classes' own.
-    """
-    p, labels = _tensors(predictions)
-    curves: dict[str, PrecisionRecallCurve] = {}
-    for index, name in enumerate(classes_of(predictions)):
-        truth = (labels == index).long()
-        support = int(truth.sum())
-        if support < MIN_CELLS:
-            continue
-        precision, recall, _ = binary_precision_recall_curve(p[:, index], truth)
-        area = float(binary_average_precision(p[:, index], truth))
-        curves[name] = PrecisionRecallCurve(
-            precision.double().numpy(), recall.double().numpy(), area, support
-        )
-    if curves:
-        grid = np.linspace(1, 0, 101)
-        levels = [interpolated(curve, grid) for curve in curves.values()]
-        area = float(np.mean([c.average_precision for c in curves.values()]))
-        support = sum(c.support for c in curves.values())
-        curves["macro"] = PrecisionRecallCurve(np.mean(levels, axis=0), grid, area, support)
-    return curves
-
-
-def interpolated(curve: PrecisionRecallCurve, recalls: Floats) -> Floats:
-    """The best precision that a curve reaches at each of `recalls` or more."""
-    best: Floats = np.maximum.accumulate(curve.precision)
-    # The curve's recalls are float32 shares: equal ones may differ in the last bit.
-    return best[np.searchsorted(-curve.recall, 1e-6 - recalls, side="right") - 1]
 
 
 def _counts(predictions: pd.DataFrame, runs: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
     if predictions.empty:
         raise DataError("There are no predictions to measure.")
     return group_counts(predictions, runs)
+
+
+def _ends(
+    counts: npt.NDArray[np.int64],
+    averaged: npt.NDArray[np.bool_],
+    point: Mapping[str, Floats],
+    resamples: int,
+    seed: int,
+) -> dict[str, Ends]:
+    """Intervals of all rates of one run: exact where every cell is its own group, else of a bootstrap over groups."""
+    if len(counts) == counts.sum() and resamples:
+        return intervals(counts.sum((0, 1)), averaged)
+    spread = asdict(rates(_resampled(counts, resamples, seed)[:, 0], averaged))
+    groups = groups_behind(counts)
+    return {
+        name: widened(point[name], interval(values), groups.get(name, len(counts)))
+        for name, values in spread.items()
+    }
+
+
+def groups_behind(counts: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
+    """How many groups `(classes,)` each rate of a class comes from: those that hold cells of it, or in which it is predicted.
+
+    Args:
+        counts: `(G, R, classes, classes)`, as returned by `group_counts`.
+    """
+    held, predicted = counts.sum((1, 3)) > 0, counts.sum((1, 2)) > 0
+    return {"recall": held.sum(0), "precision": predicted.sum(0), "f1": (held | predicted).sum(0)}
 
 
 def _resampled(counts: npt.NDArray[np.int64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
@@ -288,12 +290,9 @@ def _run_means(values: Mapping[str, Floats]) -> dict[str, Floats]:
     return {name: values[name].mean(-1) for name in MEASURES}
 
 
+def _in_words(cells: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({counted(count, 'cell(s)')})" for name, count in cells.items())
+
+
 def _estimate(value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Estimate:
     return Estimate(value=float(np.asarray(value)), low=float(np.asarray(low)), high=float(np.asarray(high)))
-
-
-def _tensors(predictions: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """Probabilities `(N, classes)` and class indices `(N,)`."""
-    # torchmetrics takes values outside [0, 1], even by rounding, for logits.
-    p = torch.from_numpy(probabilities(predictions).clip(0, 1))
-    return p, torch.from_numpy(class_indices(predictions))

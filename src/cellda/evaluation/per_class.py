@@ -5,7 +5,8 @@ import pandas as pd
 
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
-from cellda.evaluation.metrics import ClassMetrics, Estimate
+from cellda.evaluation.exact import widened
+from cellda.evaluation.metrics import ClassMetrics, Estimate, groups_behind, measure
 from cellda.evaluation.predictions import RUN, classes_of, single
 from cellda.evaluation.rates import Floats, rates
 
@@ -39,11 +40,12 @@ def average_classes(
 ) -> dict[str, ClassMetrics]:
     """Measures of every class, averaged over the runs of one condition on one target (paper Table 4).
 
-    The bootstrap is that of `cellda.evaluation.metrics.average`: a group holds its images in all runs.
+    One run is measured as by `cellda.evaluation.metrics.measure`. Of several, the bootstrap is that of
+    `cellda.evaluation.metrics.average`: a group holds its images in all runs.
 
     Args:
         predictions: Predictions of one condition on one target under one protocol.
-        resamples: Bootstrap resamples; 0 leaves the intervals NaN, as does a single group.
+        resamples: Bootstrap resamples; 0 leaves the intervals NaN, as does a single group that shows the class.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -59,7 +61,10 @@ def average_classes(
     for column in ("condition", "target", "protocol"):
         single(predictions, column)
     runs = predictions.groupby(list(RUN)).ngroup().to_numpy().astype(np.int64)
+    if not runs.any():
+        return measure(predictions, resamples, seed).per_class
     counts = group_counts(predictions, runs)
+    groups = groups_behind(counts)
     confusion = counts.sum(0)
     cells = confusion.sum(-1)
     point = rates(confusion, np.array(True))
@@ -71,7 +76,8 @@ def average_classes(
         value = float(np.nanmean(getattr(point, rate)[:, index]))
         if drawn is None:
             return Estimate(value=value, low=np.nan, high=np.nan)
-        low, high = interval(_mean_over_runs(getattr(drawn, rate)[..., index]))
+        ends = interval(_mean_over_runs(getattr(drawn, rate)[..., index]))
+        low, high = widened(np.asarray(value), ends, groups[rate][index])
         return Estimate(value=value, low=float(low), high=float(high))
 
     return {

@@ -3,7 +3,7 @@
 import shutil
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 from rich.console import Console, Group
@@ -113,7 +113,7 @@ class RunResult:
         check_writable(target, folder=True)
         check_free(target, self.digest)
         with saving(target, f"The run is kept in {self.path}."):
-            shutil.copytree(self.path, target, dirs_exist_ok=True)
+            shutil.copytree(self.path, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
         return target
 
     @classmethod
@@ -130,6 +130,32 @@ class RunResult:
         if held_out is not None:
             write_predictions(held_out, folder / HELD_OUT)
         record.write(folder / RECORD)
+
+    def to_data(self, place: Path | None = None) -> dict[str, Any]:
+        """What the run was and what was measured, as plain data, for programs.
+
+        Args:
+            place: The folder that its paths name: that of a copy; by default the run's own.
+        """
+        folder, record = place or self.path, self.record
+        return {
+            "digest": self.digest,
+            "target": record.target,
+            "condition": record.condition,
+            "protocol": record.protocol,
+            "draw": record.draw,
+            "seed": record.seed,
+            "n": record.recipe["few_shot"]["n"],
+            "labels_used": self.labels_used,
+            "support": record.support,
+            "notes": summary(record, len(self.predictions))[2:],
+            "measures": self.metrics.model_dump(),
+            "paths": {
+                "record": folder / RECORD,
+                "predictions": folder / PREDICTIONS,
+                "model": folder / MODEL if (folder / MODEL).is_dir() else None,
+            },
+        }
 
     def __rich__(self) -> Group:
         lines = summary(self.record, len(self.predictions))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cellda.adapters import build, described
@@ -30,6 +30,7 @@ from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.clock import Clock
 from cellda.runtime.manifest import WORKING
+from cellda.runtime.tensor_file import write_tensors
 from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds
 from cellda.selection.search import search
@@ -87,7 +88,7 @@ def normalizer_state(run: Run, spec: NormalizerSpec) -> dict[str, Tensor]:
 
     def make(folder: Path) -> None:
         module.fit(_batches(run.source_sets(module)))
-        save_file(module.state_dict(), folder / NORMALIZER)
+        write_tensors(module.state_dict(), folder / NORMALIZER)
 
     key = run.normalizer_key(spec)
     return dict(load_file(run.workspace.store.build("normalizer", key, make) / NORMALIZER))

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor
 from xxhash import xxh3_128
 
@@ -31,6 +31,7 @@ from cellda.models.evidence import layout as evidence_layout
 from cellda.models.judged import Gaussians, Seen
 from cellda.runtime.file_hash import sha256_of
 from cellda.runtime.place import written
+from cellda.runtime.tensor_file import write_tensors
 from cellda.text import shortened
 
 WEIGHTS = "model.safetensors"
@@ -75,7 +76,7 @@ def write(
     else:
         known = {"evidence": evidence.write(folder).model_dump(mode="json")}
     with written(folder / WEIGHTS) as part:
-        save_file({name: value.contiguous() for name, value in held.items()}, part)
+        write_tensors(held, part)
         weights = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
     write_description(folder, {**fields, "weights": weights, "seen": _ranges(seen), **known})
 

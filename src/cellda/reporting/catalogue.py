@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from cellda.errors import UnknownNameError, nearest
+from cellda.presets import OURS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,6 +215,15 @@ FIGURES: "Mapping[str, Callable[[pd.DataFrame, str], Figure]]" = {
     )
 }
 """Figures by name."""
+
+
+def main_condition(predictions: "pd.DataFrame") -> str:
+    """The condition that others are compared with if nobody says which: the only one there is, or the full workflow.
+
+    Of a study of sizes (`our_workflow@n=30`, `our_workflow@n=60`, ...) it is their common name.
+    """
+    names = {str(name).partition("@n=")[0] for name in predictions["condition"].unique()}
+    return names.pop() if len(names) == 1 else OURS
 
 
 def named(

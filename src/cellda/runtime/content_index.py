@@ -98,6 +98,8 @@ class ContentIndex:
         """Do something with the database, with a new one if it is damaged; a warning says if that was not possible."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
+            if not self.file.exists():
+                self.file.touch()  # SQLite would not let the user's group write, whatever the umask is
             with closing(sqlite3.connect(self.file, timeout=WAIT, isolation_level=None)) as opened:
                 opened.text_factory = bytes  # a damaged value may be any text
                 # Nothing is waited for: an index that a power cut damages is noticed, and made again.

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cellda.runtime import progress
 from cellda.runtime.manifest import damage, seal
+from cellda.runtime.tensor_file import write_tensors
 
 WEIGHTS, LOSSES = "weights.safetensors", "losses.json"
 
@@ -86,7 +87,7 @@ def trained_once(module: nn.Module, folder: Path, train: Callable[[], list[float
         shutil.rmtree(folder)
     losses = train()
     folder.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, folder / WEIGHTS)
+    write_tensors(module.state_dict(), folder / WEIGHTS)
     (folder / LOSSES).write_text(json.dumps(losses), encoding="utf-8")
     seal(folder, folder.name)
     return losses

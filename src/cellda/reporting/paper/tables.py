@@ -14,13 +14,13 @@ from cellda.evaluation.rates import MIN_CELLS
 from cellda.evaluation.sample_size import class_scores_by_size, with_sizes
 from cellda.reporting.paper import published
 from cellda.reporting.paper.side_by_side import PUBLISHED, side_by_side
+from cellda.reporting.tables.cells import NOTHING, Cell, number, with_interval, with_sd
 from cellda.reporting.tables.conditions import (
     CONFOUNDED,
     distinct,
     in_order,
     runs_in_words,
     view_of,
-    with_sd,
     with_views,
     words,
 )
@@ -35,7 +35,7 @@ def per_class_table(
 ) -> TextTable:
     """Precision and recall of every class on every target, with intervals, next to the paper's (Table 4).
 
-    Predictions of other classes than the paper's are shown alone.
+    Predictions of other classes than the paper's, or of targets that it does not report, are shown alone.
 
     Args:
         predictions: A prediction table of one protocol.
@@ -47,29 +47,33 @@ def per_class_table(
         ConfigurationError: If there are no predictions of the condition, or protocols are mixed.
     """
     predictions = of_condition(predictions, condition)
-    beside = published.same_classes(predictions)
+    same, targets = published.same_classes(predictions), distinct(predictions, "target")
+    reports = {name for name, _ in published.PER_CLASS}
+    beside = same and any(published.named(target) in reports for target in targets)
     rows, few = [], False
-    for target in distinct(predictions, "target"):
+    for target in targets:
         part = predictions[(predictions["target"] == target).to_numpy(dtype=bool)]
         for name, measured in average_classes(part, resamples, seed).items():
             thin = measured.support < MIN_CELLS
             few |= thin
-            cells = [words(target), name + "*" * thin, str(measured.support)]
+            cells = [words(target), name + "*" * thin, number(measured.support, "d")]
             reported = published.PER_CLASS.get((published.named(target), name), (math.nan, math.nan))
             for rate, theirs in zip(RATES, reported, strict=True):
                 ours = getattr(measured, rate)
-                cells += _next_to(ours, theirs) if beside else [str(ours)]
+                cells += _next_to(ours, theirs) if beside else [with_interval(ours)]
             rows.append(cells)
     heads = [f"{rate}: {who}" for rate in RATES for who in ("ours", "paper", "difference")]
+    never = "A class never predicted has precision 0."
     notes = [
-        f"Ours: mean over {runs_in_words(predictions)}, with 95 % bootstrap intervals over groups of images.",
+        f"{'Ours: mean' if beside else 'Mean'} over {runs_in_words(predictions)}, with 95 % bootstrap intervals over groups "
+        "of images.",
         "The paper's numbers (Table 4) are those of our_workflow; a class never predicted has precision 0."
         if beside
-        else "A class never predicted has precision 0. The paper's numbers are of other classes, and are not shown.",
+        else never + " The paper's numbers are of other classes, and are not shown." * (not same),
     ]
     if few:
         notes.append(f"* fewer than {MIN_CELLS} query cells: left out of macro averages.")
-    notes += published.remarks(distinct(predictions, "target")) if beside else []
+    notes += published.remarks(targets) if beside else []
     return TextTable(
         title=f"Per class, {condition}, protocol '{single(predictions, 'protocol')}'",
         columns=["target", "class", "cells", *(heads if beside else RATES)],
@@ -100,7 +104,7 @@ def class_size_table(predictions: pd.DataFrame, condition: str) -> TextTable:
         of_class = measured[(measured["target"] == target) & (measured["class"] == name)]
         if len(of_class):
             spread = of_class.groupby("size")[rate].agg(["mean", "std"]).reindex(sizes)
-            cells = ["–" if pd.isna(mean) else with_sd(mean, sd) for mean, sd in spread.to_numpy()]
+            cells = [NOTHING if pd.isna(mean) else with_sd(mean, sd) for mean, sd in spread.to_numpy()]
             rows.append([rate, words(target), name, *cells])
     return TextTable(
         title=f"Per class by number of labelled cells, {condition}, protocol '{protocol}'",
@@ -142,7 +146,7 @@ def paper_means_table(predictions: pd.DataFrame) -> TextTable:
         cells = [condition]
         for name in PUBLISHED.values():
             ours, theirs, difference = means.loc[[(condition, name)]].to_numpy()[0]
-            cells += [f"{ours:.3f}", f"{theirs:.3f}", f"{difference:+.3f}"]
+            cells += [number(ours, ".3f"), number(theirs, ".3f"), number(difference, "+.3f")]
         rows.append(cells)
     return TextTable(
         title=f"Mean over {', '.join(map(words, targets))}, protocol '{single(predictions, 'protocol')}'",
@@ -203,10 +207,10 @@ def paper_targets_table(predictions: pd.DataFrame) -> TextTable:
         for name in PUBLISHED.values():
             cells.append(with_sd(runs[name].mean(), runs[name].std()))
             if target in views.values():
-                cells += ["–", "–"]
+                cells += [NOTHING, NOTHING]
             else:
                 theirs, difference = compared.loc[[(condition, target, name)]].to_numpy()[0]
-                cells += [f"{theirs:.2f}", f"{difference:+.2f}"]
+                cells += [number(theirs, ".2f"), number(difference, "+.2f")]
         rows.append(cells)
     return TextTable(
         title=f"Every target, protocol '{single(predictions, 'protocol')}'",
@@ -235,9 +239,9 @@ def source_table(predictions: pd.DataFrame) -> TextTable:
         [
             words(str(row["target"])),
             words(row["measure"]),
-            f"{row['ours']:.3f}",
-            f"{row['paper']:.2f}",
-            f"{row['difference']:+.3f}",
+            number(row["ours"], ".3f"),
+            number(row["paper"], ".2f"),
+            number(row["difference"], "+.3f"),
         ]
         for row in side_by_side(predictions, published.source()).to_dict("records")
     ]
@@ -258,10 +262,10 @@ def of_condition(predictions: pd.DataFrame, condition: str) -> pd.DataFrame:
     return in_order(predictions, [condition])
 
 
-def _next_to(ours: Estimate, theirs: float) -> list[str]:
+def _next_to(ours: Estimate, theirs: float) -> list[Cell]:
     if math.isnan(theirs):
-        return [str(ours), "–", "–"]
-    return [str(ours), f"{theirs:.2f}", f"{ours.value - theirs:+.2f}"]
+        return [with_interval(ours), NOTHING, NOTHING]
+    return [with_interval(ours), number(theirs, ".2f"), number(ours.value - theirs, "+.2f")]
 
 
 def _heads() -> list[str]:

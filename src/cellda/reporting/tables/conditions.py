@@ -12,6 +12,7 @@ from cellda.evaluation.metrics import average, measure
 from cellda.evaluation.predictions import RUN, single, without_class
 from cellda.evaluation.rates import MEASURES
 from cellda.reporting.paper import published
+from cellda.reporting.tables.cells import NOTHING, number, with_interval, with_sd
 from cellda.reporting.tables.text_table import TextTable
 
 CONFOUNDED = {"raabin": "basophil"}
@@ -77,8 +78,8 @@ def condition_table(
         found = [cells.get((condition, column)) for column in columns]
         means = [cells[condition, target][0] for target in targets if (condition, target) in cells]
         # A mean over different targets than the next row's would not be comparable.
-        overall = f"{sum(means) / len(means):.3f}" if len(means) == len(targets) else "–"
-        rows.append([titles[condition], *("–" if c is None else with_sd(*c) for c in found), overall])
+        overall = number(sum(means) / len(means), ".3f") if len(means) == len(targets) else NOTHING
+        rows.append([titles[condition], *(NOTHING if c is None else with_sd(*c) for c in found), overall])
     return TextTable(
         title=f"{words(measure).capitalize()}, protocol '{protocol}'",
         columns=["condition", *map(words, columns), "mean"],
@@ -119,7 +120,7 @@ def summary_table(
     rows = []
     for _, part in predictions.groupby("condition", sort=False):
         estimates = average(part, resamples, seed)
-        rows.append([titled(part), *(str(estimates[name]) for name in SUMMARY)])
+        rows.append([titled(part), *(with_interval(estimates[name]) for name in SUMMARY)])
     return TextTable(
         title=f"Mean over {', '.join(map(words, targets))}, protocol '{protocol}'",
         columns=["condition", *map(words, SUMMARY)],
@@ -150,11 +151,11 @@ def comparison_table(comparisons: Iterable[Comparison]) -> TextTable:
         rows=[
             [
                 test.condition,
-                str(test.pairs),
-                f"{test.mean_difference:+.3f}",
-                f"{test.effect_size:+.2f}",
-                f"{test.p_value:.3g}",
-                f"{test.p_holm:.3g}",
+                number(test.pairs, "d"),
+                number(test.mean_difference, "+.3f"),
+                number(test.effect_size, "+.2f"),
+                number(test.p_value, ".3g"),
+                number(test.p_holm, ".3g"),
             ]
             for test in tests
         ],
@@ -276,8 +277,3 @@ def runs_in_words(predictions: pd.DataFrame) -> str:
 def words(name: str) -> str:
     """A name as displayed: `macro_f1` is "macro F1"."""
     return name.replace("_", " ").replace(" f1", " F1")
-
-
-def with_sd(mean: float, sd: float) -> str:
-    """A mean with its standard deviation, if there is one."""
-    return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ±{sd:.3f}"

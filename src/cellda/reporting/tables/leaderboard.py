@@ -14,6 +14,7 @@ from cellda.evaluation.metrics import Estimate, average
 from cellda.evaluation.predictions import single
 from cellda.evaluation.ranks import Ranking, rank
 from cellda.evaluation.rates import MIN_CELLS
+from cellda.reporting.tables.cells import NOTHING, Cell, number, with_interval
 from cellda.reporting.tables.conditions import (
     check_same_targets,
     distinct,
@@ -26,8 +27,6 @@ from cellda.reporting.tables.text_table import TextTable
 
 NO_LABELS = "_without_labels"
 """End of the name under which the best condition without labels is reported."""
-
-_UNKNOWN = "–"
 
 Method = tuple[str, ...]
 """Values of the columns `METHOD`."""
@@ -123,13 +122,13 @@ def leaderboard_table(predictions: pd.DataFrame, resamples: int = RESAMPLES, see
         rows.append(
             [
                 titled(parts[name]) + " (bound)" * (name in outside) + " (chosen)" * is_chosen(name),
-                str(means[name]["balanced_accuracy"]),
-                str(means[name]["accuracy"]),
-                f"{found.mean_ranks[name]:.2f}" if competes else _UNKNOWN,
-                str(found.wins[name]) if competes else _UNKNOWN,
+                with_interval(means[name]["balanced_accuracy"]),
+                with_interval(means[name]["accuracy"]),
+                number(found.mean_ranks[name], ".2f") if competes else NOTHING,
+                number(int(found.wins[name]), "d") if competes else NOTHING,
                 _span(parts[name]),
                 _seconds(parts[name]),
-                *([str(oracles.get(_method(parts[name]), _UNKNOWN))] if oracles else []),
+                *([_oracle(oracles.get(_method(parts[name])))] if oracles else []),
             ]
         )
     return TextTable(
@@ -178,18 +177,22 @@ def _one_query(predictions: pd.DataFrame) -> None:
             )
 
 
-def _span(part: pd.DataFrame) -> str:
+def _oracle(found: Estimate | None) -> Cell:
+    return NOTHING if found is None else with_interval(found)
+
+
+def _span(part: pd.DataFrame) -> Cell:
     """Smallest and largest number of labels of the runs."""
     low, high = int(part["labels_used"].min()), int(part["labels_used"].max())
-    return f"{low}" if low == high else f"{low}–{high}"
+    return Cell(f"{low}" if low == high else f"{low}–{high}", {"low": low, "high": high})
 
 
-def _seconds(part: pd.DataFrame) -> str:
+def _seconds(part: pd.DataFrame) -> Cell:
     """Median over runs."""
     if "seconds" not in part.columns or part["seconds"].isna().all():
-        return _UNKNOWN
+        return NOTHING
     runs = part.drop_duplicates(["target", "draw", "seed"])
-    return f"{runs['seconds'].median():.1f}"
+    return number(float(runs["seconds"].median()), ".1f")
 
 
 def _notes(predictions: pd.DataFrame, found: Ranking, oracles: bool) -> list[str]:

@@ -9,7 +9,8 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, classes_of, single
 from cellda.evaluation.rejection import Rejection, rejection
-from cellda.reporting.tables.conditions import runs_in_words, with_sd, words
+from cellda.reporting.tables.cells import Cell, with_sd
+from cellda.reporting.tables.conditions import runs_in_words, words
 from cellda.reporting.tables.text_table import TextTable
 
 Found = TypeVar("Found", StageDistance, Rejection)
@@ -81,6 +82,11 @@ def _by_target(
                 with_sd(float(found[name].mean()), float(found[name].std())) for name in values
             ]
             rows.append(
-                [str(condition), words(str(target)), *spread, f"{found[count].sum():,} of {len(part):,}"]
+                [str(condition), words(str(target)), *spread, _of(int(found[count].sum()), len(part))]
             )
     return rows
+
+
+def _of(cells: int, every: int) -> Cell:
+    """Some of the cells."""
+    return Cell(f"{cells:,} of {every:,}", {"cells": cells, "of": every})

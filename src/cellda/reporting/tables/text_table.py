@@ -1,9 +1,10 @@
-"""A table of text that prints in a terminal (rich) and in a document (Markdown)."""
+"""A table of text that prints in a terminal (rich) and in a document (Markdown), and holds the numbers behind it."""
 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
+from typing import Any
 
 from rich import box
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cellda.reporting.tables.cells import Cell
 from cellda.text import csv_safe, shown
 
 PADDING, EDGES = 3, 1
@@ -27,7 +29,7 @@ class TextTable:
     Attributes:
         title: One line above the table.
         columns: Column heads.
-        rows: Cells, as many in each row as there are columns.
+        rows: Cells, as many in each row as there are columns; a `Cell` remembers the number behind it.
         notes: Lines below the table: what to know when reading it.
         names: How many of the first columns name the row.
     """
@@ -96,6 +98,15 @@ class TextTable:
         notes = ["", *(f"- {shown(note)}" for note in self.notes)] if self.notes else []
         lines = [f"**{shown(self.title)}**", "", line(self.columns), ruler, *map(line, self.rows), *notes]
         return "\n".join(lines) + "\n"
+
+    def to_data(self) -> dict[str, Any]:
+        """Title, notes, and one mapping of heads to values for each row: numbers with all digits, for programs."""
+
+        def value(cell: str) -> Any:
+            return cell.value if isinstance(cell, Cell) else shown(cell)
+
+        rows = [dict(zip(self.columns, map(value, row), strict=True)) for row in self.rows]
+        return {"title": self.title, "rows": rows, "notes": [*self.notes]}
 
     def to_csv(self) -> str:
         """Heads and cells as comma-separated values, without title and notes; a name is never a formula."""
