@@ -2,10 +2,10 @@
 
     python -m benchmarks.questions.trust_tables
 
-Of every run in `predictions.parquet` and `cross_validation.parquet` (`trust.py`): `calibration.csv`, expected calibration error
-and accuracy of the query, as the model is and calibrated on its labelled cells; and of the preset `best_without_labels` (from
-`pooled_without_labels`), calibrated by the confidence of the network before. `coverage.csv`: sets of classes, coverage promised
-against coverage kept, on the query as it is and on slides of other compositions. `abstention.csv`: error rate promised against
+Of every run in `predictions.parquet` and `cross_validation.parquet` (`trust.py`): `calibration.csv`, expected calibration
+error and accuracy of the query, as the model is and calibrated on its labelled cells; and of the preset
+`best_without_labels` (from `pooled_without_labels`), calibrated by the confidence of the network before. `coverage.csv`: sets
+of classes, coverage promised against coverage kept, on the query as it is and on slides of other compositions. `abstention.csv`: error rate promised against
 that of the decided cells, and how many cells are left for a person. `counts.csv`: slides of 100 to 1,000 cells of other
 compositions, drawn from the query: how often the 95 % interval of a class holds its share, and how far raw and corrected
 shares are from it. `summary.csv`: the means of all of them. Query labels are used only to see what was kept.
@@ -72,11 +72,14 @@ def calibrations(folder: Path) -> Iterator[dict[str, Any]]:
             }
     stored = read_predictions(RESULTS / "pooled_without_labels" / "predictions.parquet")
     for key, rows in stored.groupby(["target", "draw", "seed"]):
-        parts = {name: part for name, part in rows.groupby("condition")}
+        parts = dict(list(rows.groupby("condition")))
         before, after = parts["tta@cell"], parts["lame_20+tta@cell"]
         sure = float(probabilities(before).max(1).mean())
         facts = dict(zip(RUN[1:], key, strict=True))
-        for kind, how in (("none", Calibration()), ("temperature", with_confidence(probabilities(after), sure))):
+        for kind, how in (
+            ("none", Calibration()),
+            ("temperature", with_confidence(probabilities(after), sure)),
+        ):
             yield {
                 "condition": "best_without_labels",
                 **facts,
@@ -154,7 +157,9 @@ def counts(folder: Path) -> Iterator[dict[str, Any]]:
         normal = np.array([NORMAL.get(name, 0.0) for name in names])
         for size in SIZES:
             rng = np.random.default_rng([facts["draw"], size])
-            shares = np.vstack([compositions(len(names), facts["draw"]), [normal / normal.sum()] * (SLIDES // 5)])
+            shares = np.vstack(
+                [compositions(len(names), facts["draw"]), [normal / normal.sum()] * (SLIDES // 5)]
+            )
             measured = []
             for place, true in enumerate(shares):
                 drawn = np.concatenate(
@@ -170,7 +175,9 @@ def counts(folder: Path) -> Iterator[dict[str, Any]]:
                     {
                         "normal": place >= SLIDES,
                         "covered": ((told["low"] <= true) & (true <= told["high"])).mean(),
-                        "covered_raw": ((plain.loc[names, "low"] <= true) & (true <= plain.loc[names, "high"])).mean(),
+                        "covered_raw": (
+                            (plain.loc[names, "low"] <= true) & (true <= plain.loc[names, "high"])
+                        ).mean(),
                         "width": (told["high"] - told["low"]).mean(),
                         "error": (told["share"] - true).abs().mean(),
                         "error_raw": (told["raw"] - true).abs().mean(),
@@ -197,11 +204,17 @@ def summary(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     }
     parts = []
     for name, table in tables.items():
-        numbers = table.drop(columns=["draw", "seed"]).groupby(["condition", *by[name]]).mean(numeric_only=True)
+        numbers = (
+            table.drop(columns=["draw", "seed"]).groupby(["condition", *by[name]]).mean(numeric_only=True)
+        )
         long = numbers.stack().rename("mean").reset_index()  # noqa: PD013 - one value each
         long = long.rename(columns={f"level_{1 + len(by[name])}": "measure"})
         of = long[by[name]].astype(str).agg(" ".join, axis=1)
-        parts.append(pd.DataFrame({"table": name, "condition": long["condition"], "of": of, **long[["measure", "mean"]]}))
+        parts.append(
+            pd.DataFrame(
+                {"table": name, "condition": long["condition"], "of": of, **long[["measure", "mean"]]}
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 

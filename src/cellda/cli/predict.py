@@ -11,22 +11,16 @@ from cellda.cli.app import tell
 from cellda.cli.early import each, existing, existing_images, known_model, writable_file
 from cellda.cli.options import BitsOption, PresentOption
 from cellda.cli.output import Json, Output, say_aside
+from cellda.cli.predicted import check_unfilled, report, write_review
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime.given import path_of
 from cellda.text import agreeing, counted
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cellda.datasets.reading.account import Tally
     from cellda.models.classifier import CellClassifier
     from cellda.models.inputs import Picture
     from cellda.models.rows import Rows
-
-UNREADABLE = 3
-"""Exit status if some images could not be read: the table holds the others."""
-CROP = "crop each cell with --boxes FILE (path,x,y,w,h), or, with labels, make a table of boxes (--target table=FILE)"
-"""What to do with a field."""
 
 
 def predict(
@@ -70,6 +64,29 @@ def predict(
     ] = [],
     bits: BitsOption = None,
     present: PresentOption = [],
+    coverage: Annotated[
+        float,
+        typer.Option(
+            min=0.5, max=0.99, help="Share of the cells whose set of classes (column set) holds the true one."
+        ),
+    ] = 0.9,
+    abstain: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=0.5,
+            metavar="RATE",
+            help="Leave cells for a person (flag doubtful), so that at most this share of the others is wrong.",
+        ),
+    ] = None,
+    review: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="List the N most doubtful cells in FILE.review.csv, to be labelled by a person.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, ...")] = "auto",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all images if one of them cannot be read.")
@@ -77,16 +94,20 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Classify images with a model: one row per image, with the probability of every class.
+    """Classify images with a model: one row per image, with its class, how sure that is, and what else it may be (docs/trust.md).
 
     An image that cannot be read has a reason instead of a class, and the exit status is 3. The column flag says which images
     cannot be judged (docs/judging.md). Rows are kept as they are made: after an interruption, the same command continues.
-    Next to the table, FILE.json records what was found and left out, and the model, code and versions that made the table.
+    The column group is the folder of an image below IMAGES (slide, or patient/slide), or that of --boxes. Next to the
+    table, FILE.json records what was found and left out, and the model, code and versions that made the table.
     """
     from cellda.models.table_file import check_table
 
     table_file = path_of(save)
     check_table(table_file, overwrite=overwrite)
+    review_file = table_file.with_name(f"{table_file.stem}.review.csv")
+    if review is not None:
+        check_unfilled(review_file)
 
     from cellda.datasets.reading.account import Tally
 
@@ -99,26 +120,30 @@ def predict(
     from cellda.models.classifier import CellClassifier
     from cellda.models.made_by import made_by
     from cellda.models.rows import Rows
+    from cellda.models.told import Terms
     from cellda.runtime.device import device_named
 
+    terms = Terms(coverage, abstain)
     classifier = CellClassifier.load(source_models.registry.place(model))
     if present:
         classifier.with_present(present)
     if classifier.present is not None:
         say_aside(f"Only {', '.join(classifier.present)} can occur (present): no other class is predicted.")
+    terms.check(classifier.evidence)
     classifier.to(device_named(device))
     made = made_by(classifier, chosen, bits)
     if strict:
         _refuse_unreadable(chosen, bits)
     with Rows(table_file, made, classifier.classes, overwrite=overwrite) as rows:
         _predict(classifier, chosen, bits, rows)
-        table = rows.finish(account)
-    _report(Output(as_json), table, classifier.classes, save)
+        table = rows.finish(account, classifier.evidence, terms)
+    doubtful = None if review is None else write_review(table, review, review_file)
+    report(Output(as_json), classifier, table, save, terms, doubtful)
 
 
 def _pictures(images: Sequence[Path], boxes: Path | None, tally: "Tally") -> "list[Picture]":
     from cellda.data.boxes import read_boxes
-    from cellda.data.own_cells import image_files
+    from cellda.data.own_cells import grouped, image_files
     from cellda.models.inputs import Picture
 
     if boxes is not None:
@@ -127,12 +152,17 @@ def _pictures(images: Sequence[Path], boxes: Path | None, tally: "Tally") -> "li
             raise ConfigurationError(
                 "With --boxes, give no images, or the one folder that its paths are relative to."
             )
-        return [Picture(str(path), path, box) for path, box in read_boxes(path_of(boxes), tally, folder)]
+        return [
+            Picture(str(path), path, box, group=group)
+            for path, box, group in read_boxes(path_of(boxes), tally, folder)
+        ]
     if not images:
         raise ConfigurationError(
             "There is nothing to predict: give images, folders of images, or --boxes FILE."
         )
-    return [Picture(str(path), path) for path in image_files(images, tally)]
+    return [
+        Picture(str(path), path, group=group) for path, group in grouped(image_files(images, tally), images)
+    ]
 
 
 def _chosen(
@@ -208,34 +238,3 @@ def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int 
                     f"about {duration(seconds)}."
                 )
                 said = True
-
-
-def _report(output: Output, table: "pd.DataFrame", classes: Sequence[str], save: Path) -> None:
-    from cellda.models.judged import Flag
-    from cellda.models.prediction import flagged
-
-    counts = table["predicted"].value_counts()
-    bad = int((table["reason"] != "").sum())
-    output.answer(
-        {
-            "predictions": save,
-            "images": len(table),
-            "unusable": bad,
-            "flagged": int((table["flag"] != "").sum()),
-            "predicted": {name: int(counts.get(name, 0)) for name in classes},
-        }
-    )
-    output.say(", ".join(f"{counts[name]} {name}" for name in classes if name in counts.index) or "no class")
-    if table["flag"].any():
-        output.say(f"{flagged(table['flag'].tolist())}: see the column flag.")
-    if table["flag"].str.contains(Flag.FIELD).any():
-        output.say(f"A field shows many cells: {CROP}.")
-    if table["flag"].str.contains(Flag.SIZE).any():
-        output.say(
-            "An image with the flag size is less than half, or more than twice, as large as those of the training cells. "
-            f"If it is larger because it is a photograph of a field, even with one white cell: {CROP}."
-        )
-    output.say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
-    if bad:
-        say_aside(f"{bad} of {counted(len(table), 'image(s)')} cannot be used: see the column reason.")
-        raise typer.Exit(UNREADABLE)

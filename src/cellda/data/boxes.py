@@ -1,4 +1,4 @@
-"""Boxes of cells in images, without labels: a table with `path,x,y,w,h`, one row for each cell."""
+"""Boxes of cells in images, without labels: a table with `path,x,y,w,h[,group]`, one row for each cell."""
 
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from cellda.datasets.reading.listing import Row, read_rows
 from cellda.errors import DataError
 from cellda.text import counted, original
 
-COLUMNS = ("path", *SIDES)
+REQUIRED = ("path", *SIDES)
+COLUMNS = (*REQUIRED, "group")
 
 
-def read_boxes(file: Path, tally: Tally, folder: Path | None = None) -> list[tuple[Path, Box]]:
-    """The image and box of each row.
+def read_boxes(file: Path, tally: Tally, folder: Path | None = None) -> list[tuple[Path, Box, str]]:
+    """The image, box and group of each row; the group is empty where the table says none.
 
     Args:
         file: CSV, Excel or Parquet, read like a `table`; boxes are whole pixels from the top left of the upright image.
@@ -27,7 +28,7 @@ def read_boxes(file: Path, tally: Tally, folder: Path | None = None) -> list[tup
     """
     boxes = _Boxes(folder or file.parent)
     rows = 0
-    for where, row in read_rows(file, tally, COLUMNS, COLUMNS):
+    for where, row in read_rows(file, tally, COLUMNS, REQUIRED):
         rows += 1
         try:
             boxes.add(where, row)
@@ -44,7 +45,7 @@ def read_boxes(file: Path, tally: Tally, folder: Path | None = None) -> list[tup
         tally.note(
             f"{counted(boxes.cut, '(box|boxes) (reaches|reach)')} beyond the image: the part inside is used"
         )
-    return list(boxes.found)
+    return [(*place, boxes.groups[place]) for place in boxes.found]
 
 
 class _Boxes:
@@ -55,12 +56,14 @@ class _Boxes:
 
     Attributes:
         found: Image and box -> where it was found.
+        groups: Image and box -> the group it belongs to.
         problems: What is wrong with rows.
         cut: Number of boxes that reach beyond their image.
     """
 
     def __init__(self, folder: Path) -> None:
         self.found: dict[tuple[Path, Box], str] = {}
+        self.groups: dict[tuple[Path, Box], str] = {}
         self.problems: list[str] = []
         self.cut = 0
         self._folder = folder
@@ -81,6 +84,7 @@ class _Boxes:
         first = self.found.setdefault((image, box), where)
         if first != where:
             raise ValueError(f"repeats the box of {first}, {path}")
+        self.groups[image, box] = row["group"]
         size = self._size(image)
         if size is not None and not outside(box, size):
             self.cut += box[0] + box[2] > size[0] or box[1] + box[3] > size[1]

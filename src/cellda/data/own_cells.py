@@ -199,3 +199,19 @@ def matching(given: str | Path) -> list[Path]:
     if os.path.lexists(path) or not glob.has_magic(str(path)):
         return [path]
     return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 (an absolute pattern)
+
+
+def grouped(files: Sequence[Path], given: Sequence[str | Path]) -> list[tuple[Path, str]]:
+    """Image files with the group that the folders below the given ones say: slide, or patient and slide (`"anna/slide 2"`).
+
+    Args:
+        files: What `image_files` found.
+        given: What it was given; an image that lies directly in a folder, or is given itself, has no group (`""`).
+    """
+    folders = [place for one in given for place in matching(one) if place.is_dir()]
+
+    def group(file: Path) -> str:
+        above = next((folder for folder in folders if file.is_relative_to(folder)), file.parent)
+        return file.parent.relative_to(above).as_posix().removeprefix(".")
+
+    return [(file, group(file)) for file in files]

@@ -129,3 +129,40 @@ def _dirichlet(rng: np.random.Generator, weights: Floats) -> Floats:
     drawn = np.maximum(rng.standard_gamma(weights), 1e-300)
     found: Floats = drawn / drawn.sum(-1, keepdims=True)
     return found
+
+
+def by_group(
+    table: pd.DataFrame, classes: tuple[str, ...], confusion: Confusion | None, seed: int = 0
+) -> pd.DataFrame:
+    """Differential counts of all cells, of each patient and of each slide.
+
+    Args:
+        table: Columns `predicted` (None: not counted) and `group`, whose parts are separated by `/` (`"anna/slide 2"`).
+        classes: As of `differential`.
+        confusion: As of `differential`.
+        seed: As of `differential`.
+
+    Returns:
+        The columns of `differential` behind `group`: first all cells (`""`), then each group, from the outermost part on.
+
+    Raises:
+        DataError: If there is no cell.
+    """
+    cells = table[table["predicted"].notna().to_numpy(dtype=bool)]
+    parts = [""]
+    for group in sorted({str(name) for name in cells["group"] if name}):
+        steps = group.split("/")
+        parts += ["/".join(steps[: number + 1]) for number in range(len(steps))]
+    counted = []
+    for part in dict.fromkeys(parts):
+        inside = cells if not part else cells[[f"{name}/".startswith(f"{part}/") for name in cells["group"]]]
+        found = differential(inside["predicted"], classes, confusion, seed)
+        found.insert(0, "group", part)
+        counted.append(found)
+    return pd.concat(counted, ignore_index=True)
+
+
+def narrowed(confusion: Confusion, classes: tuple[str, ...]) -> Confusion:
+    """The same among some of the classes, of a model that predicts no other."""
+    places = [confusion.classes.index(name) for name in classes]
+    return Confusion(classes, confusion.counts[np.ix_(places, places)])

@@ -36,12 +36,14 @@ class Picture:
         path: The file; None for pixels in memory.
         box: `(x, y, width, height)` in pixels of the upright image; None for the whole image.
         pixels: What is in memory: a Pillow image or an array.
+        group: The slide or patient it belongs to (`"anna/slide 2"`); empty if that is not known.
     """
 
     name: str
     path: Path | None = None
     box: Box | None = None
     pixels: Any = None
+    group: str = ""
 
     @classmethod
     def of(cls, given: Any, number: int) -> "Picture":

@@ -36,13 +36,15 @@ MOST_CENTRES = 10_000
 
 
 class Flag(StrEnum):
-    """Why an image cannot be judged."""
+    """Why an image cannot be judged, or is left for a person."""
 
     FIELD = "field"
     NO_NUCLEUS = "no_nucleus"
     SIZE = "size"
     SHARPNESS = "sharpness"
     UNLIKE = "unlike"
+    DOUBTFUL = "doubtful"
+    """By the error rate that was asked for (`cellda.models.told`)."""
 
 
 WITHOUT_CLASS = frozenset({Flag.FIELD, Flag.NO_NUCLEUS})

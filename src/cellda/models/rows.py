@@ -17,15 +17,17 @@ import pandas as pd
 
 from cellda.datasets.reading.account import Account
 from cellda.errors import ConfigurationError
+from cellda.models.evidence import Evidence
+from cellda.models.predicted_file import write_table
 from cellda.models.results import Result
 from cellda.models.table_file import check_table, record_of
+from cellda.models.told import USUAL, Terms, told
 from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.place import saving, written
-from cellda.text import counted, csv_safe, plain
+from cellda.text import counted, plain
 
 BOX = ("x", "y", "w", "h")
 _BEGIN = b'{"made_by"'
-_TEXTS = ("path", "predicted", "reason")
 
 
 class Rows:
@@ -87,25 +89,25 @@ class Rows:
             self._stream.flush()
         self._kept += len(lines)
 
-    def finish(self, account: Account) -> pd.DataFrame:
+    def finish(
+        self, account: Account, evidence: Evidence | None = None, terms: Terms = USUAL
+    ) -> pd.DataFrame:
         """Write the record and the table, remove the interrupted one, and return the table.
 
         Args:
             account: What was found, predicted and left out.
+            evidence: What is known of the model; None if nothing is.
+            terms: What is told of each image.
         """
         self._stream.close()
-        record = {**self._head, "account": asdict(account.brief())}
+        record = {**self._head, "terms": asdict(terms), "account": asdict(account.brief())}
         # Before the table, so that there is never a table without its record.
         with self._saving(), written(record_of(self.file)) as part:
             part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         rows = [row for block in self._blocks() for row in block]
-        table = self._table(rows)
-        with self._saving(), written(self.file) as part:
-            if self.file.suffix.lower() == ".csv":
-                safe = {name: table[name].map(csv_safe, na_action="ignore") for name in _TEXTS}
-                table.assign(**safe).to_csv(part, index=False, float_format="%.4f")
-            else:
-                table.to_parquet(part, index=False)
+        table = self._in_order(told(self._table(rows), evidence, terms))
+        with self._saving():
+            write_table(table, self.file)
         self._partial.unlink()
         return table
 
@@ -117,6 +119,7 @@ class Rows:
         picture, values = result.picture, result.probabilities
         return {
             "path": plain(picture.name),
+            "group": plain(picture.group),
             **dict(zip(BOX, picture.box or (), strict=False)),
             "predicted": result.label,
             **dict(
@@ -136,11 +139,17 @@ class Rows:
 
     def _table(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
         boxed = any("x" in row for row in rows)
-        names = ["path", *(BOX if boxed else ()), "predicted", *self._columns, "flag", "reason"]
+        names = ["path", "group", *(BOX if boxed else ()), "predicted", *self._columns, "flag", "reason"]
         table = pd.DataFrame(rows, columns=names)
         return table.astype(
             dict.fromkeys(self._columns, "float32") | dict.fromkeys(BOX if boxed else (), "int64")
         )
+
+    def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
+        """What a person reads first, then the probabilities."""
+        first = ["path", "group", *BOX, "predicted", "confidence", "set", "flag"]
+        names = [name for name in (*first, *self._columns, "reason") if name in table.columns]
+        return table[names]
 
     def _continued(self) -> IO[str]:
         """The interrupted table, opened behind its last whole block, or a new one; one without rows holds nothing to keep."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cellda.errors import ConfigurationError
 
-SUFFIXES = (".csv", ".parquet")
+SUFFIXES = (".csv", ".parquet", ".json", ".xlsx")
 
 
 def record_of(file: Path) -> Path:
@@ -16,11 +16,11 @@ def check_table(file: Path, *, overwrite: bool) -> None:
     """Refuse a file that a table of predictions cannot be written to.
 
     Raises:
-        ConfigurationError: If its suffix is neither CSV's nor Parquet's, or it exists and is not to be replaced.
+        ConfigurationError: If its suffix is another, or it exists and is not to be replaced.
     """
     if file.suffix.lower() not in SUFFIXES:
         raise ConfigurationError(
-            f"Predictions are saved as CSV or Parquet: end '{file}' in .csv or .parquet."
+            f"Predictions are saved as CSV, Parquet, JSON or Excel: end '{file}' in .csv, .parquet, .json or .xlsx."
         )
     if file.exists() and not overwrite:
         raise ConfigurationError(f"{file} exists; give another file, or --overwrite to replace it.")
