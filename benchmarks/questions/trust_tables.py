@@ -3,12 +3,12 @@
     python -m benchmarks.questions.trust_tables
 
 Of every run in `predictions.parquet` and `cross_validation.parquet` (`trust.py`): `calibration.csv`, expected calibration
-error and accuracy of the query, as the model is and calibrated on its labelled cells; and of the preset
-`best_without_labels` (from `pooled_without_labels`), calibrated by the confidence of the network before. `coverage.csv`: sets
-of classes, coverage promised against coverage kept, on the query as it is and on slides of other compositions. `abstention.csv`: error rate promised against
-that of the decided cells, and how many cells are left for a person. `counts.csv`: slides of 100 to 1,000 cells of other
-compositions, drawn from the query: how often the 95 % interval of a class holds its share, and how far raw and corrected
-shares are from it. `summary.csv`: the means of all of them. Query labels are used only to see what was kept.
+error and accuracy of the query, as the model is and calibrated on its labelled cells; and of the preset `best_without_labels`
+(from `pooled_without_labels`), calibrated by the confidence of the network before. `coverage.csv`: sets of classes, coverage
+promised against coverage kept, on the query as it is and on slides of other compositions. `abstention.csv`: error rate
+promised against that of the decided cells, and how many cells are left for a person. `counts.csv`: slides of 100 to 1,000
+cells of other compositions, drawn from the query: how often the 95 % interval of a class holds its share, and how far raw and
+corrected shares are from it. `summary.csv`: the means of all of them. Query labels are used only to see what was kept.
 """
 
 from collections.abc import Iterator
@@ -190,7 +190,7 @@ def counts(folder: Path) -> Iterator[dict[str, Any]]:
                     "labelled": len(held),
                     "counted": size,
                     "compositions": "normal blood" if kind else "any",
-                    **part.drop(columns="normal").mean().to_dict(),
+                    **{str(what): value for what, value in part.drop(columns="normal").mean().items()},
                 }
 
 
@@ -204,11 +204,9 @@ def summary(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     }
     parts = []
     for name, table in tables.items():
-        numbers = (
-            table.drop(columns=["draw", "seed"]).groupby(["condition", *by[name]]).mean(numeric_only=True)
-        )
-        long = numbers.stack().rename("mean").reset_index()  # noqa: PD013 - one value each
-        long = long.rename(columns={f"level_{1 + len(by[name])}": "measure"})
+        keys = ["condition", *by[name]]
+        numbers = table.drop(columns=["draw", "seed"]).groupby(keys).mean(numeric_only=True).reset_index()
+        long = numbers.melt(keys, var_name="measure", value_name="mean")
         of = long[by[name]].astype(str).agg(" ".join, axis=1)
         parts.append(
             pd.DataFrame(

@@ -94,7 +94,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Classify images with a model: one row per image, with its class, how sure that is, and what else it may be (docs/trust.md).
+    """Classify images with a model: one row per image, with its class, how sure that is, and what else it may be.
 
     An image that cannot be read has a reason instead of a class, and the exit status is 3. The column flag says which images
     cannot be judged (docs/judging.md). Rows are kept as they are made: after an interruption, the same command continues.

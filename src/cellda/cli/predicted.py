@@ -121,7 +121,7 @@ def check_unfilled(file: Path) -> None:
 
 
 def write_review(table: "pd.DataFrame", number: int, file: Path) -> Path:
-    """Write the most doubtful cells, with an empty column `label`, and without the model's opinion, which would bias people."""
+    """Write the most doubtful cells, with an empty column `label`; the model's opinion would bias people."""
     from cellda.models.rows import BOX
     from cellda.models.told import most_doubtful
     from cellda.runtime.place import written

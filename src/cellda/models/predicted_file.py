@@ -48,7 +48,7 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         if suffix == ".csv":
             table = pd.read_csv(file, converters=text)
         elif suffix == ".xlsx":
-            table = pd.read_excel(file, converters=text)
+            table = pd.read_excel(file, converters={**text})
         elif suffix == ".json":
             table = pd.read_json(file, orient="records", convert_dates=False, dtype=False)
         elif suffix == ".parquet":

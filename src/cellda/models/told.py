@@ -56,7 +56,7 @@ def told(table: pd.DataFrame, evidence: Evidence | None, terms: Terms) -> pd.Dat
     """
     found, read = probabilities(table), table[f"p_{classes_of(table)[0]}"].notna().to_numpy(dtype=bool)
     sure = np.full(len(table), np.nan, dtype=np.float32)
-    sets = pd.Series([""] * len(table), index=table.index, dtype=object)
+    sets = np.full(len(table), "", dtype=object)
     if read.any():
         sure[read] = found[read].max(1)
         if evidence is not None:
