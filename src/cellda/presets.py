@@ -46,23 +46,29 @@ FRAMED: Mapping[str, Any] = {"framing": "cell", "training": {"stain_jitter": 1.0
 """Every cell framed in the same way, and a source model trained on varied stains."""
 
 RECOMMENDED: dict[str, Mapping[str, Any]] = {
-    "best": {**FRAMED, "adapter": ["full", "second_view", "tta"], "target_normalizer": None},
+    "best": {
+        **FRAMED,
+        "adapter": ["full", "second_view", "tta"],
+        "target_normalizer": None,
+        "calibration": "temperature",
+    },
     "best_without_labels": {
         **FRAMED,
         "adapter": [{"name": "lame", "neighbours": 20}, "tta"],
         "target_normalizer": None,
+        "calibration": "temperature",
     },
 }
 """With labelled cells (`benchmarks/results/pooled`) and without labels (`benchmarks/results/pooled_without_labels`)."""
 
-ADAPTATION = ("adapter", "target_normalizer", "search")
+ADAPTATION = ("adapter", "target_normalizer", "search", "calibration")
 """The fields of a preset that say how a model is adapted; what it is trained on, and how, is the source model's."""
 
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
-    "best": "Best with labels: framing cell, stain_jitter 1.0, adapter full+second_view+tta, no search.",
-    "best_without_labels": "Best without labels: framing cell, stain_jitter 1.0, adapter lame (20 neighbours)+tta, no search.",
+    "best": "Best with labels: framing cell, stain_jitter 1.0, adapter full+second_view+tta, calibrated, no search.",
+    "best_without_labels": "Best without labels: framing cell, stain_jitter 1.0, adapter lame (20 neighbours)+tta, calibrated, no search.",
     "no_source_train": "Ablation 1: ImageNet weights fine-tuned on the support set alone (adapter from_scratch).",
     "no_fine_tune": "Ablation 2: the source model unchanged (adapter none).",
     "head_only": "Ablation 3: only the head is trained (adapter head_only).",

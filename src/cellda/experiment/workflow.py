@@ -23,6 +23,7 @@ from cellda.experiment.cross_validation import evidence_of, why_not
 from cellda.experiment.departure import Departure
 from cellda.experiment.estimate import estimate
 from cellda.experiment.known_cells import known_to_model
+from cellda.experiment.model_card import write_card
 from cellda.experiment.naming import condition_of
 from cellda.experiment.orphans import announce
 from cellda.experiment.record import RunRecord, Trial
@@ -262,6 +263,7 @@ def keep(model: CellClassifier, recipe: Recipe, folder: Path, accounts: Sequence
     """
     model.save(folder)
     (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+    write_card(model, recipe, folder)
     if accounts:
         content = json.dumps([asdict(account.brief()) for account in accounts], indent=2)
         (folder / ACCOUNTS).write_text(content + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """Files of predictions: CSV, Parquet, JSON or Excel, by the suffix; and the record next to each."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,13 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         DataError: If the file cannot be read, or is no such table.
     """
-    suffix, text = file.suffix.lower(), dict.fromkeys(TEXTS, from_csv)
+    suffix = file.suffix.lower()
+    text: dict[int | str, Callable[[Any], Any]] = dict.fromkeys(TEXTS, from_csv)
     try:
         if suffix == ".csv":
             table = pd.read_csv(file, converters=text)
         elif suffix == ".xlsx":
-            table = pd.read_excel(file, converters={**text})
+            table = pd.read_excel(file, converters=text)
         elif suffix == ".json":
             table = pd.read_json(file, orient="records", convert_dates=False, dtype=False)
         elif suffix == ".parquet":
