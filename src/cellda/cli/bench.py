@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cellda.cli import completion
 from cellda.cli.app import say_without_groups
 from cellda.cli.early import apart, check_edits, check_file, existing, writable_folder
 from cellda.cli.options import (
@@ -46,8 +47,9 @@ def bench(
     adapter: Annotated[
         list[str],
         typer.Option(
+            autocompletion=completion.adapters,
             help="Adapter, or several chained with + (adabn+lp_ft); may be repeated; default: all, or none if --condition "
-            "is given."
+            "is given.",
         ),
     ] = [],
     condition: Annotated[
@@ -57,7 +59,10 @@ def bench(
             "cells and pool as the others. May be repeated."
         ),
     ] = [],
-    without: Annotated[list[str], typer.Option(help="Adapter to leave out; may be repeated.")] = [],
+    without: Annotated[
+        list[str],
+        typer.Option(autocompletion=completion.adapters, help="Adapter to leave out; may be repeated."),
+    ] = [],
     labels: Annotated[
         bool,
         typer.Option("--labels/--no-labels", help="Whether to include adapters that need labelled cells."),

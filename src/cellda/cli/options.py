@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cellda.cli import completion
 from cellda.cli.early import (
     each,
     existing,
@@ -25,13 +26,19 @@ Pool = Literal["query", "disjoint"]
 Target = Annotated[
     str,
     typer.Option(
-        "--target", callback=each(known_dataset), help="Target dataset, or NAME=PATH (folder=~/my_cells)."
+        "--target",
+        callback=each(known_dataset),
+        autocompletion=completion.datasets,
+        help="Target dataset, or NAME=PATH (folder=~/my_cells).",
     ),
 ]
 Targets = Annotated[
     list[str],
     typer.Option(
-        "--target", callback=each(known_dataset), help="Target dataset, or NAME=PATH; may be repeated."
+        "--target",
+        callback=each(known_dataset),
+        autocompletion=completion.datasets,
+        help="Target dataset, or NAME=PATH; may be repeated.",
     ),
 ]
 Data = Annotated[
@@ -49,6 +56,7 @@ Presets = Annotated[
     typer.Option(
         "--preset",
         callback=each(known_preset),
+        autocompletion=completion.presets,
         help="Apply a preset to the recipe (see: cellda list presets); may be repeated.",
     ),
 ]
@@ -90,17 +98,24 @@ TaxonomyOption = Annotated[
     typer.Option(
         "--taxonomy",
         callback=each(known_taxonomy),
+        autocompletion=completion.taxonomies,
         help="Classes instead of the recipe's (see: cellda list taxonomies); own: those that your cells are labelled with.",
     ),
 ]
 Sources = Annotated[
-    list[str], typer.Option("--source", help="Source dataset instead of the recipe's; may be repeated.")
+    list[str],
+    typer.Option(
+        "--source",
+        autocompletion=completion.datasets,
+        help="Source dataset instead of the recipe's; may be repeated.",
+    ),
 ]
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
         callback=each(known_model),
+        autocompletion=completion.models,
         help="Trained source model instead of sources: a name (see: cellda list models), or the folder of a saved model.",
     ),
 ]
@@ -156,23 +171,34 @@ AdapterOption = Annotated[
     str | None,
     typer.Option(
         "--adapter",
+        autocompletion=completion.adapters,
         help="Adapter instead of the recipe's, or several chained with + (adabn+lp_ft); see: cellda list adapters.",
     ),
 ]
 FramingOption = Annotated[
     str | None,
-    typer.Option("--framing", help="Framing instead of the recipe's (see: cellda list framing)."),
+    typer.Option(
+        "--framing",
+        autocompletion=completion.framings,
+        help="Framing instead of the recipe's (see: cellda list framing).",
+    ),
 ]
 FramingTried = Annotated[
     str,
     typer.Option(
         "--framing",
         callback=each(known_framing),
+        autocompletion=completion.framings,
         help="Try this framing on every image, and list those without a cell.",
     ),
 ]
 
-DatasetName = Annotated[str, typer.Argument(callback=each(known_dataset), help="Registered dataset name.")]
+DatasetName = Annotated[
+    str,
+    typer.Argument(
+        callback=each(known_dataset), autocompletion=completion.datasets, help="Registered dataset name."
+    ),
+]
 DatasetPath = Annotated[Path | None, typer.Argument(help="The dataset's own folder or file.")]
 
 Predictions = Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cellda.cli import completion
 from cellda.cli.app import tell
 from cellda.cli.early import each, existing, existing_images, known_model, writable_file
 from cellda.cli.options import BitsOption, PresentOption
@@ -28,6 +29,7 @@ def predict(
         str,
         typer.Argument(
             callback=each(known_model),
+            autocompletion=completion.models,
             help="Folder of a model from `cellda adapt`, folder of a run, or a source model's name (see: cellda list models).",
         ),
     ],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cellda.cli import completion
 from cellda.cli.app import say_without_groups, without_groups_line
 from cellda.cli.early import writable_file
 from cellda.cli.options import Aims, Main, Predictions, Protocol, Shown
@@ -31,7 +32,9 @@ def _figure(kind: str) -> str:
 
 
 def table(
-    kind: Annotated[str, typer.Argument(callback=_table, help="Name of the table.")],
+    kind: Annotated[
+        str, typer.Argument(callback=_table, autocompletion=completion.tables, help="Name of the table.")
+    ],
     predictions: Predictions,
     condition: Shown = [],
     target: Aims = [],
@@ -59,7 +62,9 @@ def table(
 
 
 def figure(
-    kind: Annotated[str, typer.Argument(callback=_figure, help="Name of the figure.")],
+    kind: Annotated[
+        str, typer.Argument(callback=_figure, autocompletion=completion.figures, help="Name of the figure.")
+    ],
     predictions: Predictions,
     file: Annotated[
         Path, typer.Option("--out", callback=writable_file, help="File to write: png, svg or pdf.")

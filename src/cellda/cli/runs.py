@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cellda.cli import completion
 from cellda.cli.app import say_without_groups
 from cellda.cli.early import apart, each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
@@ -114,6 +115,7 @@ def ablate(
         list[str],
         typer.Option(
             callback=each(known_preset),
+            autocompletion=completion.presets,
             help="Condition to run (no_source_train, no_fine_tune, head_only, mixed_train, no_transform, our_workflow); "
             "may be repeated; default: all six.",
         ),

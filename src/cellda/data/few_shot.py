@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from cellda.data.draw_account import Taken, Why
 from cellda.data.spec import Kind, Protocol
 from cellda.errors import ConfigurationError
 from cellda.text import agreeing, counted
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+MOST_BY_DEFAULT = 100
+"""Support cells of a dataset that is not published, if no number is given."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Draw:
         untested: Classes of the dataset without a cell in the query.
         groups: Group of every row of the table, for folds inside the support set and for intervals over the
             query.
+        taken: What was taken of each class, next to what was wanted, and why it is less.
     """
 
     n: int
@@ -47,15 +53,20 @@ class Draw:
     unsupported: tuple[str, ...]
     untested: tuple[str, ...]
     groups: tuple[str, ...]
+    taken: tuple[Taken, ...] = ()
 
 
 def default_size(dataset: "CellDataset") -> int:
-    """The paper's number of support cells: Table 3, else 100 for 1000 or more cells, else a rounded tenth.
+    """The number of support cells if none is given.
 
-    JSLH, on which the paper fine-tuned nothing, also gets its tenth, so that every condition can run on it.
+    Of published datasets, the paper's: Table 3, else 100 for 1000 or more cells, else a rounded tenth. JSLH, on which the
+    paper fine-tuned nothing, also gets its tenth, so that every condition can run on it. Of others (one's own, synthetic
+    ones), half of the cells, at most 100, so that there are cells to learn from and cells to measure on.
     """
     if dataset.few_shot:
         return dataset.few_shot
+    if not dataset.is_published:
+        return min(len(dataset) // 2, MOST_BY_DEFAULT)
     return 100 if len(dataset) >= 1000 else round(len(dataset) / 10)
 
 
@@ -100,7 +111,8 @@ def draw_support(
 
     Args:
         dataset: The target.
-        n: Number of support cells; None means `default_size`, 0 draws none; must be None for `all`.
+        n: Number of support cells; None means `default_size`, or what a dataset that is not published can give; 0 draws none;
+            must be None for `all`.
         draw: Number of the draw, from 0.
         protocol: `"clean"` or `"paper"`.
         kind: `"balanced"`, `"stratified"`, `"random"` or `"all"`.
@@ -142,6 +154,8 @@ def draw_support(
     available = int(side.sum()) if split else len(order) - 1
     if kind == "all":
         size = available
+    if n is None and not dataset.is_published:
+        size = min(size, available)
     if size > available:
         where = (
             " on the support side of its groups, which are kept whole"
@@ -162,6 +176,7 @@ def draw_support(
             f"there are {available}{where}; {remedy}."
         )
 
+    quota = dict.fromkeys(counts, 0)
     if kind == "all":
         drawn = np.flatnonzero(side)
     elif kind == "random":
@@ -187,7 +202,23 @@ def draw_support(
         unsupported=tuple(c for c in counts if c not in labels[drawn]),
         untested=tuple(c for c in counts if c not in labels[held_back]),
         groups=tuple(groups),
+        taken=tuple(
+            _taken(
+                c, size // len(counts) if kind == "balanced" else quota[c], labels == c, side, drawn, codes
+            )
+            for c in counts
+        ),
     )
+
+
+def _taken(name: str, wanted: int, of_class: Bools, side: Bools, drawn: Ints, codes: Ints) -> Taken:
+    """What was drawn of a class, and why less than was wanted."""
+    taken, why = int(of_class[drawn].sum()), Why.NONE
+    if taken < wanted:
+        rest = (of_class & side).sum() - taken
+        alone = len(np.unique(codes[of_class])) == 1 and taken == 0
+        why = Why.FEW if rest else Why.ONE_GROUP if alone else Why.SIDE
+    return Taken(name, wanted, taken, int(of_class.sum()), why)
 
 
 def _path_order(table: pd.DataFrame) -> Ints:

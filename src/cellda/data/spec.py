@@ -24,7 +24,7 @@ class FewShot(Settings):
 
     Attributes:
         n: Number of labelled images; None takes the paper's number for this dataset (Table 3), and where it has none (or,
-            for JSLH, drew none) 100 from 1,000 images on, else a tenth.
+            for JSLH, drew none) 100 from 1,000 images on, else a tenth; of your own cells half, at most 100.
         draw: Which draw; every method sees the same support set in the same draw.
         kind: `"balanced"` (as many of each class as possible), `"stratified"` (in proportion), `"random"`, or `"all"`: every
             cell of the support side, whatever its number, for upper bounds.

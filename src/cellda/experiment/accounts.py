@@ -1,12 +1,18 @@
 """The accounts of a run's data, with what only their decoded images tell: previews in image files, which are passed over."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from cellda.data.draw_account import few_labels, shortfall
+from cellda.data.few_shot import MOST_BY_DEFAULT
 from cellda.data.pixel_cache import cached_framed, cached_previews
 from cellda.datasets.reading.account import PREVIEWS, Account
+from cellda.datasets.reading.cell_table import cell_names
 from cellda.experiment.run import Run
 from cellda.framing.account import FramingAccount
 from cellda.framing.framed import Framed
+from cellda.text import counted
 
 
 def previews_of(run: Run) -> dict[str, tuple[str, ...]]:
@@ -33,6 +39,31 @@ def framing_of(run: Run) -> dict[str, FramingAccount]:
     return {name: framed.account(run.recipe.framing) for name, framed in framed_of(run).items()}
 
 
+def drawn_of(run: Run) -> dict[str, Any]:
+    """What is recorded of the draw: fields of a record."""
+    draw = run.draw
+    return {
+        "n": draw.n,
+        "taken": draw.taken,
+        "support_files": tuple(cell_names(run.target.table, draw.support)),
+        "unsupported": draw.unsupported,
+        "untested": draw.untested,
+    }
+
+
+def news_of(runs: Iterable[Run]) -> list[str]:
+    """What is said of the data of runs once their images are decoded, each line once."""
+    said: dict[str, None] = {}
+    for run in runs:
+        if run.uses_labels:
+            said |= dict.fromkeys(f"{run.target.full_name}: {line}." for line in _labels_of(run))
+        for dataset, account in framing_of(run).items():
+            said |= dict.fromkeys(f"{line}." for line in account.lines(dataset))
+        for dataset, files in previews_of(run).items():
+            said[f"{dataset}: {counted(len(files), PREVIEWS)} ({files[0]})."] = None
+    return list(said)
+
+
 def own_accounts(run: Run, pool: Account) -> tuple[Account, ...]:
     """The same of a laboratory's own cells: of the labelled ones, if there are any, and of the unlabelled images.
 
@@ -46,3 +77,14 @@ def own_accounts(run: Run, pool: Account) -> tuple[Account, ...]:
     if not run.draw.support:
         return (pool,)
     return run.target.account.also(PREVIEWS, [path for path in smaller if path not in unlabelled]), pool
+
+
+def _labels_of(run: Run) -> list[str]:
+    """What is said of the labelled cells of a run: how many are drawn by default, why not more, and which classes have few."""
+    draw, lines = run.draw, []
+    if draw.taken and run.recipe.few_shot.n is None and not run.target.is_published:
+        lines.append(
+            f"as no number is given (--n), half of the cells, at most {MOST_BY_DEFAULT}, are labelled: {draw.n}"
+        )
+    lines += shortfall(draw.taken, draw.n, len(run.scored))
+    return lines + few_labels(dict(zip(run.taxonomy.classes, run.offer.support, strict=True)))

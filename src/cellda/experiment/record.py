@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cellda.data.draw_account import Taken
 from cellda.data.spec import Protocol
 from cellda.datasets.reading.account import Account
 from cellda.errors import DataError
@@ -60,7 +61,10 @@ class RunRecord(BaseModel):
         versions: Versions of the libraries that results depend on.
         device: Device, machine and threads.
         support_files: The support cells.
+        n: Number of support cells that were asked for; None in records of earlier versions.
+        taken: What was taken of each class as support, next to what was wanted, and why it is less.
         unsupported: Classes without a support cell.
+        untested: Classes without a cell to measure.
         accounts: What was found, used and left out of the target and each source, with a few examples.
         known_to_model: Sources of the recipe's trained source model that hold cells of the target, so that the result is
             optimistic; None if the model has no card, so that this is not known.
@@ -96,6 +100,9 @@ class RunRecord(BaseModel):
     device: str
     support_files: tuple[str, ...]
     unsupported: tuple[str, ...]
+    untested: tuple[str, ...] = ()
+    n: int | None = None
+    taken: tuple[Taken, ...] = ()
     accounts: tuple[Account, ...]
     known_to_model: tuple[str, ...] | None = ()
     framed: dict[str, FramingAccount] = {}

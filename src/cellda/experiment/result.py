@@ -145,9 +145,11 @@ class RunResult:
             "protocol": record.protocol,
             "draw": record.draw,
             "seed": record.seed,
-            "n": record.recipe["few_shot"]["n"],
+            "n": record.n,
             "labels_used": self.labels_used,
-            "support": record.support,
+            "taken": record.taken,
+            "unsupported": record.unsupported,
+            "untested": record.untested,
             "notes": summary(record, len(self.predictions))[2:],
             "measures": self.metrics.model_dump(),
             "paths": {

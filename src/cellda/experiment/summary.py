@@ -1,5 +1,6 @@
 """What the summary of a run says, in lines, before its measures."""
 
+from cellda.data.draw_account import few_labels, shortfall
 from cellda.datasets.reading.account import NO_GROUPS
 from cellda.experiment.record import RunRecord
 from cellda.experiment.statement import told
@@ -14,6 +15,11 @@ def summary(record: RunRecord, cells: int) -> list[str]:
     ]
     if record.unsupported:
         lines.append(f"classes without a support image: {', '.join(record.unsupported)}")
+    if record.untested:
+        lines.append(f"classes without an image to measure: {', '.join(record.untested)}")
+    if record.labels_used and record.n is not None:
+        lines += shortfall(record.taken, record.n, cells)
+        lines += few_labels({one.name: one.taken for one in record.taken})
     for account in record.accounts:
         if account.used < account.found:
             lines.append(

@@ -14,9 +14,8 @@ from cellda.data.own_cells import image_files
 from cellda.data.pixel_cache import decode_all
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
-from cellda.datasets.reading.account import PREVIEWS, Account, Tally
-from cellda.datasets.reading.cell_table import cell_names
-from cellda.experiment.accounts import accounts_of, framing_of, own_accounts, previews_of
+from cellda.datasets.reading.account import Account, Tally
+from cellda.experiment.accounts import accounts_of, drawn_of, framing_of, news_of, own_accounts
 from cellda.experiment.adaptation import adapted
 from cellda.experiment.checks import twins_found
 from cellda.experiment.cross_validation import evidence_of, why_not
@@ -43,7 +42,7 @@ from cellda.runtime.place import check_apart
 from cellda.runtime.progress import note
 from cellda.runtime.store import Store
 from cellda.runtime.versions import COMPUTING, versions
-from cellda.text import counted, plain
+from cellda.text import plain
 from cellda.training.loop import Trainer
 
 RECIPE = "recipe.yaml"
@@ -184,11 +183,8 @@ def make_ready(pending: Sequence[Run], trainer: Trainer) -> None:
     with workspace.display():
         decode_all(wanted for run in pending for wanted in run.images)
     if workspace.progress:
-        framed = [item for run in pending for item in framing_of(run).items()]
-        for line in dict.fromkeys(line for name, account in framed for line in account.lines(name)):
-            note(f"{line}.")
-        for dataset, files in {item: None for run in pending for item in previews_of(run).items()}:
-            note(f"{dataset}: {counted(len(files), PREVIEWS)} ({files[0]}).")
+        for line in news_of(pending):
+            note(line)
 
 
 def make(prepared: Run, trainer: Trainer, *, keep_model: bool) -> RunResult:
@@ -225,8 +221,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         pool=recipe.pool if prepared.uses_pool or recipe.pool == "disjoint" else None,
         versions=versions("cellda", *COMPUTING, *prepared.target.readers),
         device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
-        support_files=tuple(cell_names(prepared.target.table, prepared.draw.support)),
-        unsupported=tuple(prepared.draw.unsupported),
+        **drawn_of(prepared),
         accounts=tuple(account.brief() for account in accounts_of(prepared)),
         known_to_model=known_to_model(recipe, prepared.target),
         present=recipe.present,
