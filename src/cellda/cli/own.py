@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,12 @@ from cellda.cli.settings import fields
 from cellda.errors import ConfigurationError
 from cellda.runtime.given import path_of
 from cellda.runtime.place import saving
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cellda.evaluation.metrics import Metrics
+    from cellda.models.classifier import CellClassifier
 
 
 def adapt(
@@ -60,10 +66,17 @@ def adapt(
     map: MapOption = None,
     taxonomy: TaxonomyOption = None,
     settings: Settings = [],
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure the model by cross-validation, which takes four times as long as the adaptation itself.",
+        ),
+    ] = True,
     store: StoreOption = None,
     as_json: Json = False,
 ) -> None:
-    """Adapt a source model to all of your cells; nothing is measured (use `cellda run` for that).
+    """Adapt a source model to all of your cells, and measure it on the labelled ones by cross-validation.
 
     The source model is trained on the sources, or is the trained one of --model. Where neither these nor --data nor a recipe
     are given, it is `pooled`, which ships with cellda.
@@ -98,22 +111,45 @@ def adapt(
     workspace = Workspace(data, store)
     options = {} if labelled is None else reading(labelled, group=group, bits=bits, map=map)
     known = None if labelled is None else workspace.load(labelled, chosen.taxonomy, **options)
-    adapted, accounts = accounted(chosen, known, unlabelled, workspace)
+    adapted, accounts = accounted(chosen, known, unlabelled, workspace, measure=measure)
     with saving(
         path_of(save), "The model is in the store: the same command saves it without training again."
     ):
         keep(adapted, chosen, save, accounts)
     output = Output(as_json)
+    measured, tables, said = _measured(adapted)
     output.answer(
         {
             "model": save,
             "classes": adapted.classes,
             "recipe": chosen.model_dump(mode="json"),
             "accounts": [account.brief() for account in accounts],
-        }
+            "calibration": adapted.calibration,
+            "measured": measured,
+            "doubts": said,
+        },
+        *tables,
     )
+    for line in said:
+        output.say(line)
     output.say(f"Saved the adapted model in {save}")
     output.say(f"Classify images: cellda predict {shlex.quote(str(save))} IMAGES")
+
+
+def _measured(adapted: "CellClassifier") -> "tuple[Metrics | None, list[RenderableType], list[str]]":
+    """What the labelled cells say of a model: its measures, what is printed of them, and what to doubt."""
+    from cellda.evaluation.metrics import measure
+    from cellda.reporting.tables.measured import confusion_table, doubts, headline
+
+    evidence = adapted.evidence
+    if evidence is None:
+        return None, [], ["The model was not measured: nothing says how many of its predictions are right."]
+    lines = headline(evidence.cells, evidence.folds, searched=evidence.searched)
+    return (
+        measure(evidence.cells),
+        ["\n".join(lines), confusion_table(evidence.cells)],
+        doubts(evidence.cells),
+    )
 
 
 def _shipped() -> str | None:

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from cellda.adapters.base import Start
+from cellda.experiment.cross_validation import parts
 from cellda.experiment.run import Run
 from cellda.experiment.stages import has_source_model
 from cellda.models.classifier import CellClassifier
@@ -29,7 +30,9 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
     """
     with torch.random.fork_rng():  # dropout draws too
         train, infer = _rates(runs[0], trainer)
-    seconds = dict.fromkeys(("source training", "search (at most)", "adaptation", "prediction"), 0.0)
+    seconds = dict.fromkeys(
+        ("source training", "search (at most)", "adaptation", "cross-validation", "prediction"), 0.0
+    )
     sources = set()
     for run in runs:
         recipe = run.recipe
@@ -46,6 +49,8 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
             judged = len(run.scored) if run.oracle or run.uses_pool else 0
             seconds["search (at most)"] += run.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
+        if run.measured and run.uses_labels:
+            seconds["cross-validation"] += max(0, len(parts(run)) - 1) * passes / train
         seconds["prediction"] += recipe.adapter.views * len(run.scored) / infer
     parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value >= 1)
     size = runs[0].recipe.backbone.image_size

@@ -28,8 +28,8 @@ def card(model: CellClassifier, recipe: Recipe) -> str:
     lines = [
         "# A classifier of white blood cells",
         "",
-        f"Made with cellda {versions('cellda')['cellda']} from {begun}, by the adapter `{recipe.adapter.name}`. The whole recipe "
-        "is in `recipe.yaml`; what was used and left out of the cells, in `accounts.json`.",
+        f"Made with cellda {versions('cellda')['cellda']} from {begun}, by the adapter `{recipe.adapter.name}`. The whole "
+        "recipe is in `recipe.yaml`; what was used and left out of the cells, in `accounts.json`.",
         "",
         f"It tells apart: {', '.join(model.classes)}." + _present(model),
         "",
@@ -50,8 +50,8 @@ def card(model: CellClassifier, recipe: Recipe) -> str:
         ]
     lines += [
         "",
-        "It is made for images of the same microscope, stain and camera as its labelled cells. Images that are unlike them are "
-        "flagged, but not all of them can be noticed.",
+        "It is made for images of the same microscope, stain and camera as its labelled cells. Images that are unlike them "
+        "are flagged, but not all of them can be noticed.",
         "",
         "Use it: `cellda predict THIS_FOLDER IMAGES`. Research software, not a medical device.",
     ]

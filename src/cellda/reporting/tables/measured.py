@@ -88,8 +88,8 @@ def doubts(predictions: pd.DataFrame) -> list[str]:
         )
     if missed:
         lines.append(
-            f"Never predicted: {', '.join(missed)}. Do not trust counts of {agreeing(len(missed), '(this class|these classes)')}; "
-            "label more."
+            f"Never predicted: {', '.join(missed)}. Do not trust counts of "
+            f"{agreeing(len(missed), '(this class|these classes)')}; label more."
         )
     return lines
 
