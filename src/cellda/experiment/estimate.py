@@ -52,11 +52,11 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
         if run.measured and run.uses_labels:
             seconds["cross-validation"] += max(0, len(parts(run)) - 1) * passes / train
         seconds["prediction"] += recipe.adapter.views * len(run.scored) / infer
-    parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value >= 1)
+    shares = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value >= 1)
     size = runs[0].recipe.backbone.image_size
     return (
         f"Estimated time on this machine ({trainer.device}, {train:.0f} images/s in training at {size} px): "
-        f"{duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}."
+        f"{duration(sum(seconds.values()))}{f' ({shares})' if shares else ''}."
     )
 
 
