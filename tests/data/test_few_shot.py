@@ -225,9 +225,10 @@ def test_both_halves_serve_as_support_side():
 def test_default_size():
     assert default_size(ungrouped(neutrophil=600, monocyte=400)) == 100
     assert default_size(ungrouped(neutrophil=600, monocyte=396)) == 100
-    assert default_size(ungrouped(neutrophil=100, monocyte=144)) == 24
+    assert default_size(ungrouped(neutrophil=100, monocyte=144)) == 100
+    assert default_size(ungrouped(neutrophil=30, monocyte=30)) == 30
     assert default_size(Drawn([(f"{i}.png", CLASSES[i % 2], None) for i in range(80)], few_shot=25)) == 25
-    assert draw_support(ungrouped(neutrophil=100, monocyte=144)).n == 24
+    assert draw_support(ungrouped(neutrophil=100, monocyte=144)).n == 100
 
 
 def test_zero_cells_draw_nothing():

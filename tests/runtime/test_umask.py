@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cellda.cli.commands import app
-from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.datasets.download.fetch import fetch
+from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.reporting.figures import save_figure
 from cellda.runtime.content_index import ContentIndex
 from served import Server

@@ -17,6 +17,8 @@ from cellda.errors import CelldaError
 from cellda.runtime import os_errors
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cellda.datasets.reading.account import Account
 
 
@@ -96,6 +98,14 @@ def say_without_groups(output: Output, targets: Sequence[str]) -> None:
     """Say of which targets the numbers may be optimistic."""
     if targets:
         output.say(without_groups_line(targets))
+
+
+def say_left_out(output: Output, predictions: "pd.DataFrame") -> None:
+    """Say over how many classes the averages of each target go, where they leave some out."""
+    from cellda.evaluation.left_out import left_out_lines
+
+    for line in left_out_lines(predictions):
+        output.say(line)
 
 
 def without_groups_line(targets: Sequence[str]) -> str:

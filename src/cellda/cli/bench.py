@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellda.cli import completion
-from cellda.cli.app import say_without_groups
+from cellda.cli.app import say_left_out, say_without_groups
 from cellda.cli.early import apart, check_edits, check_file, existing, writable_folder
 from cellda.cli.options import (
     BitsOption,
@@ -130,6 +130,7 @@ def bench(
     saved = [] if save is None else list(write_leaderboard(predictions, runs, choices, save))
     document = {"tables": [table.to_data()], "without_groups": study.without_groups, "saved": saved}
     output.answer(document, table)
+    say_left_out(output, predictions)
     say_without_groups(output, study.without_groups)
     for file in saved:
         output.say(f"Saved {file}")

@@ -86,9 +86,12 @@ def figure(
 
 
 def _noted(made: "TextTable", rows: "pd.DataFrame") -> "TextTable":
-    """A table with a note on the targets whose numbers may be optimistic."""
+    """A table with notes on classes that its averages leave out, and on targets whose numbers may be optimistic."""
+    from cellda.evaluation.left_out import left_out_lines
+
     targets = _without_groups(rows)
-    return replace(made, notes=(*made.notes, without_groups_line(targets))) if targets else made
+    optimistic = [without_groups_line(targets)] if targets else []
+    return replace(made, notes=(*made.notes, *left_out_lines(rows), *optimistic))
 
 
 def _without_groups(rows: "pd.DataFrame") -> list[str]:

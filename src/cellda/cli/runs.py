@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cellda.cli import completion
-from cellda.cli.app import say_without_groups
+from cellda.cli.app import say_left_out, say_without_groups
 from cellda.cli.early import apart, each, known_preset, writable_file, writable_folder
 from cellda.cli.options import (
     AdapterOption,
@@ -182,6 +182,7 @@ def ablate(
         },
         *tables,
     )
+    say_left_out(output, predictions)
     say_without_groups(output, study.without_groups)
     if save is not None:
         output.say(f"Saved {counted(len(predictions), 'prediction(s)')} in {save}")

@@ -1,4 +1,4 @@
-"""Measures of predictions, with 95 % bootstrap intervals."""
+"""Measures of predictions, with 95 % intervals."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -99,9 +100,8 @@ class Metrics(_Record):
         """What to know when reading the averages: which classes they leave out, and which are never predicted."""
         notes = []
         if self.left_out:
-            notes.append(
-                f"* fewer than {MIN_CELLS} query cells, left out of the averages: {_in_words(self.left_out)}"
-            )
+            few = _in_words(self.left_out)
+            notes.append(f"* fewer than {MIN_CELLS} query cells, left out of the averages: {few}")
         if self.never_predicted:
             notes.append(f"never predicted, precision 0: {_in_words(self.never_predicted)}")
         return notes
@@ -117,7 +117,9 @@ class Metrics(_Record):
 
     def __rich__(self) -> Group:
         groups = "each its own group" if self.groups == self.n else counted(self.groups, "group(s)")
-        overall = Table(title=f"{counted(self.n, 'cell(s)')}, {groups}", title_justify="left")
+        overall = Table(
+            title=f"{counted(self.n, 'cell(s)')}, {groups}", title_justify="left", box=SIMPLE_HEAD
+        )
         overall.add_column("measure")
         overall.add_column("value [95 % interval]", justify="right")
         for name in MEASURES:
@@ -129,7 +131,7 @@ class Metrics(_Record):
             overall.add_row("stages apart", str(self.stages))
         if self.rejection is not None:
             overall.add_row("other cells found (AUROC)", str(self.rejection))
-        classes = Table("class", title="per class", title_justify="left")
+        classes = Table("class", title="per class", title_justify="left", box=SIMPLE_HEAD)
         for column in ("precision", "recall", "F1", "cells"):
             classes.add_column(column, justify="right")
         for name, one in self.per_class.items():
@@ -233,8 +235,8 @@ def average(predictions: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
         raise DataError("There are no predictions to average.")
     estimates = {}
     for name in MEASURES:
-        value = np.mean([point[name] for point in points])
-        ends = interval(np.mean([spread[name] for spread in spreads], axis=0))
+        value = np.asarray(np.mean([point[name] for point in points]))
+        ends = interval(np.mean([one[name] for one in spreads], axis=0))
         estimates[name] = _estimate(value, *widened(value, ends, fewest))
     return estimates
 

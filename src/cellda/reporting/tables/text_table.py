@@ -24,7 +24,8 @@ PADDING, EDGES = 3, 1
 class TextTable:
     """Cells as they are shown; those that name the row are left-aligned, the others right-aligned.
 
-    A terminal that is too narrow gets the columns in blocks, each with the names of its rows: no cell is truncated.
+    A terminal that is too narrow gets intervals below their values; one that is narrower still, the columns in blocks, each
+    with the names of its rows: no cell is truncated.
 
     Attributes:
         title: One line above the table.
@@ -41,8 +42,10 @@ class TextTable:
     names: int = 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for number, columns in enumerate(self._blocks(options.max_width)):
-            yield self._block(columns, self.title if number == 0 else None, options.max_width)
+        every, width = list(range(len(self.columns))), options.max_width
+        broken = self._whole(every) > width >= sum(self._width(one, broken=True) for one in every) + EDGES
+        for number, columns in enumerate([every] if broken else self._blocks(width)):
+            yield self._block(columns, self.title if number == 0 else None, width, broken=broken)
         yield from (Text(shown(note), style="dim") for note in self.notes)
 
     def _blocks(self, width: int) -> list[list[int]]:
@@ -51,18 +54,24 @@ class TextTable:
         blocks = [list(names)]
         for column in range(self.names, len(self.columns)):
             together = [*blocks[-1], column]
-            if len(blocks[-1]) > self.names and sum(map(self._width, together)) + EDGES > width:
+            if len(blocks[-1]) > self.names and self._whole(together) > width:
                 blocks.append([*names, column])
             else:
                 blocks[-1] = together
         return blocks
 
-    def _width(self, column: int) -> int:
-        """Characters that a column takes with the space around it: cells whole, heads broken between words."""
-        head = max(map(cell_len, self.columns[column].split()), default=0)
-        return max(head, *(cell_len(row[column]) for row in self.rows), 0) + PADDING
+    def _whole(self, columns: Sequence[int]) -> int:
+        """Characters that these columns take with whole cells."""
+        return sum(map(self._width, columns)) + EDGES
 
-    def _block(self, columns: Sequence[int], title: str | None, width: int) -> Table:
+    def _width(self, column: int, *, broken: bool = False) -> int:
+        """Characters that a column takes with the space around it: heads broken between words, and cells too if `broken`."""
+        words = list(self.columns[column].split())
+        for row in self.rows:
+            words += row[column].split() if broken and column >= self.names else [row[column]]
+        return max(map(cell_len, words), default=0) + PADDING
+
+    def _block(self, columns: Sequence[int], title: str | None, width: int, *, broken: bool = False) -> Table:
         table = Table(
             title=title and _escaped(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
         )
@@ -76,7 +85,7 @@ class TextTable:
                 _escaped(self.columns[column]),
                 justify="left" if named else "right",
                 no_wrap=named,
-                width=self._width(column) - PADDING if whole > width and not named else None,
+                width=self._width(column, broken=broken) - PADDING if whole > width and not named else None,
             )
         for row in self.rows:
             table.add_row(*(_escaped(row[column]) for column in columns))
