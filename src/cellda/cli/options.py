@@ -10,6 +10,7 @@ from cellda.cli.early import (
     existing,
     known_dataset,
     known_framing,
+    known_logger,
     known_model,
     known_number,
     known_preset,
@@ -50,6 +51,15 @@ Presets = Annotated[
         "--preset",
         callback=each(known_preset),
         help="Apply a preset to the recipe (see: cellda list presets); may be repeated.",
+    ),
+]
+LogOption = Annotated[
+    list[str],
+    typer.Option(
+        "--log",
+        metavar="LOGGER[=PLACE]",
+        callback=each(known_logger),
+        help="Log the run: tensorboard=FOLDER, mlflow=URI, wandb=PROJECT; may be repeated.",
     ),
 ]
 Settings = Annotated[

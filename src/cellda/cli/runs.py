@@ -15,6 +15,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    LogOption,
     MapOption,
     ModelOption,
     Number,
@@ -64,6 +65,7 @@ def run(
             callback=writable_folder, help="Also copy record, predictions and model into this folder."
         ),
     ] = None,
+    log: LogOption = [],
 ) -> None:
     """Train on the sources (or take --model), draw labelled cells of the target, adapt, and measure on the rest."""
     apart({"--save": save, "--store": store}, (target, *source), data)
@@ -86,6 +88,7 @@ def run(
 
     from cellda.experiment.record import RECORD
     from cellda.experiment.result import MODEL, check_free
+    from cellda.tracking.named import named
 
     [aim] = with_options([target], data, chosen, group=group, bits=bits, map=map)
     if save is not None and (save / RECORD).exists():
@@ -93,7 +96,7 @@ def run(
         from cellda.experiment.workspace import Workspace
 
         check_free(save, Run.prepare(chosen, aim, Workspace(data, store, progress=False)).digest)
-    result = chosen.run(aim, data, store=store)
+    result = chosen.run(aim, data, store=store, log=[named(text) for text in log])
     out.print(result)
     if save is not None:
         result.save(save)

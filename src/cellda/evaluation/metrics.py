@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console, Group
-from rich.table import Table
 from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_average_precision,
@@ -25,6 +24,7 @@ from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, class_indices, classes_of, probabilities
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
 from cellda.evaluation.rejection import Rejection, rejection
+from cellda.evaluation.shown_tables import ShownTable, as_html, as_rich
 from cellda.text import counted
 
 Floats = npt.NDArray[np.float64]
@@ -98,28 +98,41 @@ class Metrics(_Record):
             f"on {counted(self.n, 'cell(s)')} of {counted(self.groups, 'group(s)')} (95 % intervals)"
         )
 
-    def __rich__(self) -> Group:
+    def _shown(self) -> tuple[list[ShownTable], str]:
+        """Overall and per class, and a note."""
         groups = "each its own group" if self.groups == self.n else counted(self.groups, "group(s)")
-        overall = Table(title=f"{counted(self.n, 'cell(s)')}, {groups}", title_justify="left")
-        overall.add_column("measure")
-        overall.add_column("value [95 % interval]", justify="right")
-        for name in MEASURES:
-            overall.add_row(
-                name.replace("_", " ").replace(" f1", " F1"), str(getattr(self, name)).replace("[", r"\[")
-            )
-        overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
+        overall = [
+            (name.replace("_", " ").replace(" f1", " F1"), str(getattr(self, name))) for name in MEASURES
+        ]
+        overall.append(("calibration error (ECE)", f"{self.ece:.2f}"))
         if self.stages is not None:
-            overall.add_row("stages apart", str(self.stages))
+            overall.append(("stages apart", str(self.stages)))
         if self.rejection is not None:
-            overall.add_row("other cells found (AUROC)", str(self.rejection))
-        classes = Table("class", title="per class", title_justify="left")
-        for column in ("precision", "recall", "F1", "cells"):
-            classes.add_column(column, justify="right")
-        for name, one in self.per_class.items():
-            values = [str(e).replace("[", r"\[") for e in (one.precision, one.recall, one.f1)]
-            classes.add_row(name + "*" * (name in self.left_out), *values, str(one.support))
+            overall.append(("other cells found (AUROC)", str(self.rejection)))
+        classes = [
+            (
+                name + "*" * (name in self.left_out),
+                str(one.precision),
+                str(one.recall),
+                str(one.f1),
+                str(one.support),
+            )
+            for name, one in self.per_class.items()
+        ]
+        tables = [
+            ShownTable(
+                f"{counted(self.n, 'cell(s)')}, {groups}", ("measure", "value [95 % interval]"), overall
+            ),
+            ShownTable("per class", ("class", "precision", "recall", "F1", "cells"), classes),
+        ]
         note = f"* fewer than {MIN_CELLS} query cells: left out of the averages" if self.left_out else ""
-        return Group(overall, classes, *([note] if note else []))
+        return tables, note
+
+    def __rich__(self) -> Group:
+        return as_rich(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=100)
