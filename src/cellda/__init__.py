@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cellda import presets as presets
     from cellda import source_models as source_models
     from cellda.errors import CelldaError
+    from cellda.experiment.own_model import adapt_model
     from cellda.experiment.result import RunResult
     from cellda.experiment.study import Study
     from cellda.experiment.workflow import adapt, run
@@ -29,6 +30,7 @@ else:  # names are imported on first use, so that `import cellda` is fast and do
         submodules=["adapters", "datasets", "framing", "normalizers", "presets", "source_models"],
         submod_attrs={
             "errors": ["CelldaError"],
+            "experiment.own_model": ["adapt_model"],
             "experiment.result": ["RunResult"],
             "experiment.study": ["Study"],
             "experiment.workflow": ["adapt", "run"],
@@ -46,5 +48,6 @@ __all__ = [
     "Study",
     "__version__",
     "adapt",
+    "adapt_model",
     "run",
 ]

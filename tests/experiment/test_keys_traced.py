@@ -15,6 +15,7 @@ from project.house import arrows, modules
 SILENT = {
     "pixels": (
         "datasets/card.py",
+        "datasets/exporting/exports.py",
         "datasets/reading/account.py",
         "datasets/reading/cell_table.py",
         "datasets/reading/file_contents.py",
@@ -39,6 +40,7 @@ SILENT = {
         "runtime/ledger.py",
         "runtime/manifest.py",
         "runtime/place.py",
+        "runtime/events.py",
         "runtime/progress.py",
         "runtime/room.py",
         "runtime/store.py",
@@ -65,6 +67,7 @@ SILENT = {
     ),
     "source": (
         "evaluation/condition.py",
+        "experiment/logged.py",
         "models/description.py",
         "models/heads/__init__.py",
         "models/heads/saving.py",
@@ -81,6 +84,7 @@ SILENT = {
         "experiment/accounts.py",
         "experiment/departure.py",
         "experiment/estimate.py",
+        "experiment/keeping.py",
         "experiment/orphans.py",
         "experiment/record.py",
         "experiment/result.py",

@@ -15,13 +15,16 @@ DOCUMENT = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[dict[str, str], ...] = (
     {"text": "names as they are shown and stored"},
-    {"errors": "the one exception family; near names"},
+    {"errors": "the one exception family; near names", "html": "results in notebooks"},
     {
         "plugins": "registries, entry points, options, the base of all settings, the code behind a result",
         "runtime": "store, versions, device, memory, progress, typed work, clock",
         "presets": "named edits of a recipe, as data",
     },
-    {"taxonomies": "which classes are told apart, one file each; raw label -> class"},
+    {
+        "taxonomies": "which classes are told apart, one file each; raw label -> class",
+        "tracking": "loggers of runs: TensorBoard, MLflow, Weights & Biases, one file each",
+    },
     {
         "imaging": "pure functions on images: padding, colour spaces, augmentation, symmetries, nuclei",
         "evaluation": "stored predictions -> numbers: measures, intervals, significance",

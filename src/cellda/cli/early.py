@@ -162,6 +162,17 @@ def known_model(text: str) -> None:
     source_models.registry.place(text)
 
 
+def known_logger(text: str) -> None:
+    """Refuse a logger, given as `NAME` or `NAME=PLACE`, that does not exist or cannot be used.
+
+    Raises:
+        ConfigurationError: If so.
+    """
+    from cellda.tracking.named import named
+
+    named(text).check()
+
+
 def known_number(text: str) -> None:
     """Refuse a number of labelled images, given as `NUMBER` or `TARGET=NUMBER`, that is not one.
 

@@ -11,6 +11,7 @@ from cellda.cli.early import (
     existing,
     known_dataset,
     known_framing,
+    known_logger,
     known_model,
     known_number,
     known_preset,
@@ -58,6 +59,15 @@ Presets = Annotated[
         callback=each(known_preset),
         autocompletion=completion.presets,
         help="Apply a preset to the recipe (see: cellda list presets); may be repeated.",
+    ),
+]
+LogOption = Annotated[
+    list[str],
+    typer.Option(
+        "--log",
+        metavar="LOGGER[=PLACE]",
+        callback=each(known_logger),
+        help="Log the run: tensorboard=FOLDER, mlflow=URI, wandb=PROJECT; may be repeated.",
     ),
 ]
 Settings = Annotated[

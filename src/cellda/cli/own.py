@@ -105,7 +105,8 @@ def adapt(
         present=present,
     )
 
-    from cellda.experiment.workflow import accounted, keep
+    from cellda.experiment.keeping import keep
+    from cellda.experiment.workflow import accounted
     from cellda.experiment.workspace import Workspace
 
     workspace = Workspace(data, store)

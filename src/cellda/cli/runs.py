@@ -16,6 +16,7 @@ from cellda.cli.options import (
     Data,
     FramingOption,
     GroupOption,
+    LogOption,
     MapOption,
     ModelOption,
     Number,
@@ -67,6 +68,7 @@ def run(
         ),
     ] = None,
     as_json: Json = False,
+    log: LogOption = [],
 ) -> None:
     """Train on the sources (or take --model), draw labelled cells of the target, adapt, and measure on the rest."""
     apart({"--save": save, "--store": store}, (target, *source), data)
@@ -89,6 +91,7 @@ def run(
 
     from cellda.experiment.record import RECORD
     from cellda.experiment.result import MODEL, check_free
+    from cellda.tracking.named import named
 
     [aim] = with_options([target], data, chosen, group=group, bits=bits, map=map)
     if save is not None and (save / RECORD).exists():
@@ -96,7 +99,7 @@ def run(
         from cellda.experiment.workspace import Workspace
 
         check_free(save, Run.prepare(chosen, aim, Workspace(data, store, progress=False)).digest)
-    result = chosen.run(aim, data, store=store)
+    result = chosen.run(aim, data, store=store, log=[named(text) for text in log])
     if save is not None:
         result.save(save)
     place, output = save or result.path, Output(as_json)

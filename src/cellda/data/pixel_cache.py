@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError, DataError
-from cellda.framing.base import Found
 from cellda.framing.framed import Framed
 from cellda.framing.spec import FramingSpec
 from cellda.plugins.code_digest import shared_code
@@ -35,8 +34,6 @@ CONFIDENCE = "confidence.npy"
 FITTED = "framing.json"
 PREVIEWS = "previews.npy"
 WHOLE = FramingSpec(name="none")
-FITTED_ON = 2000
-"""Most images of a dataset that its framing is fitted on."""
 CHUNK = 32
 """Images between two records of what is decoded: what a kill can cost."""
 
@@ -214,27 +211,12 @@ def _write(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> 
 
 
 def _fitted(dataset: CellDataset, size: int, folder: Path, spec: FramingSpec) -> FramingSpec:
-    """The framing with what it learns from the images of a dataset, kept so that an interruption does not cost it.
-
-    If there are many images, it learns from some: evenly spread ones in the order of names, whatever that of the table.
-    """
-    framing = spec.build()
-    if not framing.cuts:
+    """The framing with what it learns from the images of a dataset, kept so that an interruption does not cost it."""
+    if not spec.build().cuts:
         return spec
     if (folder / FITTED).exists():
         return _stored(folder)
-    names = dataset.table["path"].tolist()
-    order = sorted(range(len(dataset)), key=lambda row: (names[row], str(dataset.table["box"][row])))
-    rows = sorted(order[:: max(1, math.ceil(len(order) / FITTED_ON))])
-    found: list[Found | None] = []
-    if dataset.one_scale and framing.least and framing.least <= len(rows):
-        with progress.task(Work(Stage.FRAME, dataset.full_name), len(rows)) as advance:
-            for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
-                with suppress(DataError):  # listed when the images are decoded to be kept
-                    dataset.originals(part, lambda _place, image: found.append(framing.measure(image)), size)
-                advance(len(part))
-    fitted = spec.fitted(found)
+    fitted = dataset.learned(spec, size)
     text = json.dumps(fitted.model_dump(mode="json"))
     with written(folder / FITTED) as file:
         file.write_text(text + "\n", encoding="utf-8")

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from cellda.datasets.card import DataCard
+from cellda.datasets.exporting.exports import Exports
 from cellda.datasets.reading.account import COARSE, MAPPED, NO_GROUPS, OUTSIDE, Account, Tally
-from cellda.datasets.reading.cell_images import CellImages
 from cellda.datasets.reading.cell_table import COLUMNS, cell_table, checked, folded
 from cellda.datasets.reading.decode import Box
 from cellda.datasets.reading.file_contents import FileContents
@@ -37,7 +37,7 @@ from cellda.text import agreeing, counted
 __all__ = ["COLUMNS", "Box", "CellDataset", "cell_table"]
 
 
-class CellDataset(CellImages, FileContents, DataCard):
+class CellDataset(Exports, FileContents, DataCard):
     """Cells of one laboratory.
 
     A new dataset reads its published layout in `_index` (`cellda.datasets.reading.layout` helps with folders) and

@@ -9,10 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
-from rich.table import Table
-from rich.text import Text
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from cellda.errors import DataError
@@ -23,6 +20,7 @@ from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, classes_of
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, Floats, averaged_classes, rates
 from cellda.evaluation.rejection import Rejection, rejection
+from cellda.evaluation.shown_tables import ShownTable, as_html, as_rich
 from cellda.text import counted
 
 ECE_BINS = 15
@@ -115,29 +113,41 @@ class Metrics(_Record):
             f"on {counted(self.n, 'cell(s)')} of {counted(self.groups, 'group(s)')} (95 % intervals)"
         )
 
-    def __rich__(self) -> Group:
+    def _shown(self) -> tuple[list[ShownTable], list[str]]:
+        """Overall and per class, and notes."""
         groups = "each its own group" if self.groups == self.n else counted(self.groups, "group(s)")
-        overall = Table(
-            title=f"{counted(self.n, 'cell(s)')}, {groups}", title_justify="left", box=SIMPLE_HEAD
-        )
-        overall.add_column("measure")
-        overall.add_column("value [95 % interval]", justify="right")
+        overall = []
         for name in MEASURES:
             over = "" if name == "accuracy" else f" ({self.averaged})"
-            title = name.replace("_", " ").replace(" f1", " F1") + over
-            overall.add_row(title, str(getattr(self, name)).replace("[", r"\["))
-        overall.add_row("calibration error (ECE)", f"{self.ece:.2f}")
+            overall.append((name.replace("_", " ").replace(" f1", " F1") + over, str(getattr(self, name))))
+        overall.append(("calibration error (ECE)", f"{self.ece:.2f}"))
         if self.stages is not None:
-            overall.add_row("stages apart", str(self.stages))
+            overall.append(("stages apart", str(self.stages)))
         if self.rejection is not None:
-            overall.add_row("other cells found (AUROC)", str(self.rejection))
-        classes = Table("class", title="per class", title_justify="left", box=SIMPLE_HEAD)
-        for column in ("precision", "recall", "F1", "cells"):
-            classes.add_column(column, justify="right")
-        for name, one in self.per_class.items():
-            values = [str(e).replace("[", r"\[") for e in (one.precision, one.recall, one.f1)]
-            classes.add_row(name + "*" * (name in self.left_out), *values, str(one.support))
-        return Group(overall, classes, *map(Text, self.notes))
+            overall.append(("other cells found (AUROC)", str(self.rejection)))
+        classes = [
+            (
+                name + "*" * (name in self.left_out),
+                str(one.precision),
+                str(one.recall),
+                str(one.f1),
+                str(one.support),
+            )
+            for name, one in self.per_class.items()
+        ]
+        tables = [
+            ShownTable(
+                f"{counted(self.n, 'cell(s)')}, {groups}", ("measure", "value [95 % interval]"), overall
+            ),
+            ShownTable("per class", ("class", "precision", "recall", "F1", "cells"), classes),
+        ]
+        return tables, self.notes
+
+    def __rich__(self) -> Group:
+        return as_rich(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=100)

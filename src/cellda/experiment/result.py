@@ -14,7 +14,9 @@ from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import read_predictions, write_predictions
 from cellda.experiment.record import RECORD, RunRecord, Trial
 from cellda.experiment.summary import summary
+from cellda.html import html_folded, html_lines, html_table, html_text
 from cellda.recipe import Recipe
+from cellda.recipe.notebook import plain_values
 from cellda.runtime.given import path_of
 from cellda.runtime.place import check_writable, saving
 from cellda.text import shown
@@ -162,6 +164,23 @@ class RunResult:
     def __rich__(self) -> Group:
         lines = summary(self.record, len(self.predictions))
         return Group(Text("\n".join(map(shown, lines))), self.metrics.__rich__())
+
+    def _repr_html_(self) -> str:
+        condition, *lines = summary(self.record, len(self.predictions))
+        title = f'<p style="margin: 0; font-weight: bold;">{html_text(condition)}</p>'
+        recipe = html_folded("recipe", self.recipe._repr_html_())
+        trials = [
+            (
+                str(one.number),
+                one.state,
+                "" if one.score is None else f"{one.score:.3f}",
+                plain_values(one.values),
+            )
+            for one in self.trials
+        ]
+        search = html_table("", ("trial", "state", "score", "values"), trials) if trials else ""
+        folded = html_folded(f"search: {len(trials)} trials", search) if trials else ""
+        return f"<div>{title}{html_lines(lines)}{self.metrics._repr_html_()}{recipe}{folded}</div>"
 
     def __str__(self) -> str:
         console = Console(width=100, force_terminal=False)

@@ -1,11 +1,10 @@
 """The workflow: prepare, train the source model, draw the support set, search, adapt, predict; results are measured later."""
 
-import json
 import platform
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,8 +20,9 @@ from cellda.experiment.checks import twins_found
 from cellda.experiment.cross_validation import evidence_of, why_not
 from cellda.experiment.departure import Departure
 from cellda.experiment.estimate import estimate
+from cellda.experiment.keeping import keep
 from cellda.experiment.known_cells import known_to_model
-from cellda.experiment.model_card import write_card
+from cellda.experiment.logged import checked_loggers, logged
 from cellda.experiment.naming import condition_of
 from cellda.experiment.orphans import announce
 from cellda.experiment.record import RunRecord, Trial
@@ -45,8 +45,9 @@ from cellda.runtime.versions import COMPUTING, versions
 from cellda.text import plain
 from cellda.training.loop import Trainer
 
-RECIPE = "recipe.yaml"
-ACCOUNTS = "accounts.json"
+if TYPE_CHECKING:
+    from cellda.tracking.base import Logger
+
 ADAPTED = "adapted"
 UNLABELLED = "unlabelled images"
 
@@ -59,6 +60,7 @@ def run(
     store: Store | str | Path | None = None,
     keep_model: bool = True,
     progress: bool = True,
+    log: "Iterable[Logger]" = (),
 ) -> RunResult:
     """Train on the sources or take a trained source model, draw the support set, adapt, predict the query set and measure.
 
@@ -71,18 +73,23 @@ def run(
         store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
         keep_model: Whether to keep the adapted model with the predictions.
         progress: Whether to show progress and a time estimate on standard error.
+        log: Loggers that are told what happens (`cellda.tracking`); they change no result, and nothing of what is stored.
 
     Raises:
         CelldaError: If the combination cannot work or data are invalid; raised before any training.
     """
+    loggers = checked_loggers(log)
     workspace = Workspace(data, store, progress=progress)
     workspace.data.refresh(target)
     with workspace.display():
         prepared = Run.prepare(recipe, target, workspace)
     trainer = Trainer(recipe.device)
-    make_ready([prepared] if prepared.finished(with_model=keep_model) is None else [], trainer)
-    with workspace.display():
-        return make(prepared, trainer, keep_model=keep_model)
+    with logged(prepared, loggers) as told:
+        make_ready([prepared] if prepared.finished(with_model=keep_model) is None else [], trainer)
+        with workspace.display():
+            result = make(prepared, trainer, keep_model=keep_model)
+        told.result(prepared, result)
+    return result
 
 
 def adapt(
@@ -249,16 +256,3 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         groups=prepared.draw.groups,
     )
     RunResult.write(folder, record, predictions, found.held_out)
-
-
-def keep(model: CellClassifier, recipe: Recipe, folder: Path, accounts: Sequence[Account] = ()) -> None:
-    """Save a model together with the recipe that made it, and what was used and left out of the cells that it was adapted to.
-
-    Runs have that in their record.
-    """
-    model.save(folder)
-    (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-    write_card(model, recipe, folder)
-    if accounts:
-        content = json.dumps([asdict(account.brief()) for account in accounts], indent=2)
-        (folder / ACCOUNTS).write_text(content + "\n", encoding="utf-8")

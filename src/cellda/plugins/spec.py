@@ -1,11 +1,13 @@
 """How a recipe names a plug-in: its registered name and the values of all its options."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from cellda.errors import ConfigurationError
 from cellda.plugins.code_digest import member_code
-from cellda.plugins.options import checked_options
+from cellda.plugins.options import checked_options, describe
 from cellda.plugins.registry import Registry
 
 
@@ -20,6 +22,20 @@ class PluginSpec(BaseModel):
     registry: ClassVar[Registry[Any]]
 
     name: str
+
+    @classmethod
+    def of(cls, given: "str | Mapping[str, Any] | Self") -> Self:
+        """The plug-in that a user named: by its name, or with options.
+
+        Raises:
+            ConfigurationError: If there is none of this name, or options are unknown or cannot work.
+        """
+        if isinstance(given, cls):
+            return given
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise ConfigurationError(describe(error, f"the {cls.registry.kind}", cls.model_fields)) from None
 
     @model_validator(mode="before")
     @classmethod

@@ -1,6 +1,6 @@
 """The Recipe, frozen and typed; the default is the paper's workflow at full size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -28,6 +28,7 @@ from cellda.plugins.settings import Settings
 from cellda.presets import adaptation_of, edits_of
 from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, check_finer, decided, paper_sources
 from cellda.recipe.files import fields_in, placed
+from cellda.recipe.notebook import recipe_html
 from cellda.runtime.given import path_of
 from cellda.runtime.store import digest
 from cellda.selection.settings import Search
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from cellda.experiment.result import RunResult
     from cellda.models.classifier import CellClassifier
     from cellda.runtime.store import Store
+    from cellda.tracking.base import Logger
 
 
 class Recipe(Settings):
@@ -141,9 +143,7 @@ class Recipe(Settings):
         check_finer(self.training.taxonomy, self.taxonomy)
         if self.source_model is None:
             if not self.sources:
-                raise ConfigurationError(
-                    "sources is empty: name at least one dataset, or a trained source_model."
-                )
+                raise ConfigurationError("sources is empty: name a dataset, or a trained source_model.")
             return self
         if self.sources:
             named = ", ".join(source.name for source in self.sources)
@@ -253,6 +253,10 @@ class Recipe(Settings):
         fields = placed(self.model_dump(mode="json"), type(self).model_fields, Path.cwd())
         return yaml_text.dump(fields)
 
+    def _repr_html_(self) -> str:
+        plain = self.model_dump(mode="json"), Recipe().model_dump(mode="json")
+        return recipe_html(*plain, self.digest, self.to_yaml())
+
     @classmethod
     def from_yaml(cls, text: str | Path) -> Self:
         """Read a recipe from YAML text, or from a file given as a `Path`; fields that are missing take their defaults.
@@ -278,11 +282,12 @@ class Recipe(Settings):
         store: "Store | str | Path | None" = None,
         keep_model: bool = True,
         progress: bool = True,
+        log: "Iterable[Logger]" = (),
     ) -> "RunResult":
         """Run this recipe on a target; see `cellda.run`."""
         from cellda.experiment.workflow import run
 
-        return run(self, target, data, store=store, keep_model=keep_model, progress=progress)
+        return run(self, target, data, store=store, keep_model=keep_model, progress=progress, log=log)
 
     def adapt(
         self,

@@ -19,6 +19,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.models.finite import DivergedError
 from cellda.plugins.settings import Range
 from cellda.runtime import progress
+from cellda.runtime.events import TrialDone, tell, unheard
 from cellda.runtime.work import Stage, Work
 from cellda.selection.candidates import Candidates
 from cellda.selection.folds import support_folds
@@ -103,10 +104,14 @@ def search(
     with progress.task(Work(Stage.SEARCH, adapter.name), settings.trials) as advance:
         done = _finished(study)
         advance(done)
+        for trial in study.trials:
+            _tell(trial)
         while done < settings.trials:
             study.sampler = _sampler(context.seed * 1000 + done, min(10, settings.trials // 2))
-            study.optimize(objective, n_trials=1)
+            with unheard():
+                study.optimize(objective, n_trials=1)
             journal.record()
+            _tell(study.trials[-1])
             done = _finished(study)
             advance(1)
     if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
@@ -167,6 +172,12 @@ def _best(study: optuna.Study, number: int) -> float:
     """The best mean score that a finished trial had after this round."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return max((trial.intermediate_values[number] for trial in finished), default=-math.inf)
+
+
+def _tell(trial: optuna.trial.FrozenTrial) -> None:
+    if trial.state in FINISHED:
+        found = _record(trial)
+        tell(TrialDone(found["number"], found["state"], found["score"], found["values"]))
 
 
 def _finished(study: optuna.Study) -> int:

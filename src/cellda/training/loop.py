@@ -20,6 +20,7 @@ from cellda.models.finite import DivergedError, check_finite
 from cellda.models.folding import find_pairs, folded
 from cellda.runtime import progress
 from cellda.runtime.device import DevicePlan, plan_for, tuned_convolutions
+from cellda.runtime.events import EpochDone, tell
 from cellda.runtime.memory import keep_freed_memory
 from cellda.runtime.work import Stage, Work
 from cellda.training.batches import Batches, Mix, Order
@@ -109,6 +110,8 @@ class Trainer:
             epoch_of = _Epoch(accelerator, self.plan, examples, objective, settings, _Prepared(*prepared))
             first = resume(accelerator, checkpoints)
             advance(first * len(batches))
+            for epoch, loss in enumerate(losses.values):
+                tell(EpochDone(work, epoch, loss))
             for epoch in range(first, settings.epochs):
                 batches.epoch = epoch
                 # Every epoch has its own seeds, so that a resumed run continues exactly like an uninterrupted one.
@@ -116,6 +119,7 @@ class Trainer:
                 generator = Generator().manual_seed(seed * EPOCH_SEEDS + epoch)
                 loss = epoch_of.run(generator, epoch * len(batches) / steps, 1 / steps, advance)
                 losses.values.append(loss)
+                tell(EpochDone(work, epoch, loss))
                 if not math.isfinite(loss):
                     raise DivergedError(
                         f"{work}: the loss is no longer finite in epoch {epoch + 1} of {settings.epochs}; "

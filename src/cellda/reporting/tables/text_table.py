@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cellda.html import html_table
 from cellda.reporting.tables.cells import Cell
 from cellda.text import csv_safe, shown
 
@@ -96,6 +97,9 @@ class TextTable:
         with console.capture() as captured:
             console.print(self)
         return captured.get().rstrip()
+
+    def _repr_html_(self) -> str:
+        return html_table(self.title, self.columns, self.rows, self.notes, self.names)
 
     def to_markdown(self) -> str:
         """The table as GitHub-flavoured Markdown, ending in a newline; bold title, notes as a list."""

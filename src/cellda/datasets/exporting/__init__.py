@@ -1,0 +1,1 @@
+"""A dataset as other libraries expect it: PyTorch and torchvision, Hugging Face."""
