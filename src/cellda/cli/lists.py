@@ -15,6 +15,7 @@ Kind = Literal[
     "adapters",
     "heads",
     "selectors",
+    "suggesters",
     "datasets",
     "taxonomies",
     "models",
