@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cellda.experiment.workflow import adapt, run
     from cellda.models.classifier import CellClassifier
     from cellda.recipe import Recipe
+    from cellda.suggestion.suggest import suggest
 else:  # names are imported on first use, so that `import cellda` is fast and does not load torch
     __getattr__, __dir__, _ = lazy_loader.attach(
         __name__,
@@ -36,6 +37,7 @@ else:  # names are imported on first use, so that `import cellda` is fast and do
             "experiment.workflow": ["adapt", "run"],
             "models.classifier": ["CellClassifier"],
             "recipe": ["Recipe"],
+            "suggestion.suggest": ["suggest"],
         },
     )
 
@@ -50,4 +52,5 @@ __all__ = [
     "adapt",
     "adapt_model",
     "run",
+    "suggest",
 ]

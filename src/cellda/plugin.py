@@ -1,8 +1,9 @@
 """Everything that authors of plug-ins import: `from cellda.plugin import Adapter, register_adapter, tunable`.
 
-One decorator registers each kind (`register_adapter`, `register_head`, `register_selector`, `register_normalizer`,
-`register_framing`, `register_dataset`, `register_taxonomy`). The other names are the base class of each kind and the types
-that its methods receive. Names are imported on first use: importing `Adapter` alone does not load torch.
+One decorator registers each kind (`register_adapter`, `register_head`, `register_selector`, `register_suggester`,
+`register_normalizer`, `register_framing`, `register_dataset`, `register_taxonomy`). The other names are the base class of
+each kind and the types that its methods receive. Names are imported on first use: importing `Adapter` alone does not load
+torch.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from cellda import adapters, datasets, framing, normalizers, taxonomies
 from cellda.models import heads
 from cellda.plugins.registry import Registry
 from cellda.selection import selectors
+from cellda.suggestion import suggesters
 
 if TYPE_CHECKING:
     from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from cellda.normalizers.families.referenced import Referenced
     from cellda.plugins.settings import tunable
     from cellda.selection.selectors.base import Evidence, PoolSelector, Selector, Use
+    from cellda.suggestion.suggesters.base import Cells, Suggester
     from cellda.taxonomies.base import Taxonomy
     from cellda.taxonomies.cell_types import CellType
     from cellda.training.examples import FeatureExamples, ImageExamples
@@ -57,6 +60,7 @@ else:
             "normalizers.families.referenced": ["Referenced"],
             "plugins.settings": ["tunable"],
             "selection.selectors.base": ["Evidence", "PoolSelector", "Selector", "Use"],
+            "suggestion.suggesters.base": ["Cells", "Suggester"],
             "taxonomies.base": ["Taxonomy"],
             "taxonomies.cell_types": ["CellType"],
             "training.examples": ["FeatureExamples", "ImageExamples"],
@@ -68,6 +72,7 @@ else:
 register_adapter = adapters.register
 register_head = heads.register
 register_selector = selectors.register
+register_suggester = suggesters.register
 register_normalizer = normalizers.register
 register_framing = framing.register
 register_dataset = datasets.register
@@ -79,6 +84,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "adapters": adapters.registry,
     "heads": heads.registry,
     "selectors": selectors.registry,
+    "suggesters": suggesters.registry,
     "datasets": datasets.registry,
     "taxonomies": taxonomies.registry,
 }
@@ -92,6 +98,7 @@ __all__ = [
     "CellClassifier",
     "CellDataset",
     "CellType",
+    "Cells",
     "ConfigurationError",
     "CrossEntropy",
     "DataError",
@@ -118,6 +125,7 @@ __all__ = [
     "Selector",
     "Start",
     "Step",
+    "Suggester",
     "TargetView",
     "Taxonomy",
     "Training",
@@ -131,6 +139,7 @@ __all__ = [
     "register_head",
     "register_normalizer",
     "register_selector",
+    "register_suggester",
     "register_taxonomy",
     "tunable",
 ]

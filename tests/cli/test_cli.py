@@ -24,6 +24,7 @@ from cellda.runtime import progress
 from cellda.runtime.clock import Clock
 from cellda.runtime.work import Stage, Work
 from cellda.selection import selectors
+from cellda.suggestion import suggesters
 from cellda.training.loop import Trainer
 from said import WIDTH, text
 from tiny import prepared
@@ -96,6 +97,7 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
         *adapters.names(),
         *heads.names(),
         *selectors.names(),
+        *suggesters.names(),
         *datasets.names(),
         *presets.names(),
         *TABLES,
@@ -111,7 +113,7 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
 
 @pytest.mark.parametrize(
     "kind",
-    ["normalizers", "framing", "adapters", "heads", "selectors", "datasets", "presets", "tables", "figures"],
+    ["normalizers", "framing", "adapters", "heads", "selectors", "suggesters", "datasets", "presets", "tables", "figures"],
 )
 def test_list_of_one_kind(cellda_, kind: str):
     said = cellda_("list", kind)

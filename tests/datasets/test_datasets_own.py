@@ -130,7 +130,7 @@ def test_table_lists_every_problem_with_its_line(tmp_path):
         "a.png,seg,,50,1,5,5\n"  # 9: outside
         "a.png,neutrofil,,2,2,5,5\n"  # 10: unknown label
         ",seg,,,,,\n"  # 11: no path
-        "a.png,,,3,3,5,5\n"  # 12: no label
+        "a.png,,,3,3,5,5\n"  # 12: not labelled yet, which is no problem
         "a.png,seg,,1,1,nan,5\n"  # 13: not a number
         "text.png,seg,,1,1,5,5\n"  # 14: box in a file that is no image
         "a.png,seg,,1,1,5,5,surplus\n"  # 15
@@ -140,14 +140,14 @@ def test_table_lists_every_problem_with_its_line(tmp_path):
     text = "\n".join(problems)
     for number, what in {
         3: "gone.png does not exist", 4: "repeats the cell of line 2", 5: "there labelled 'seg'", 6: "lacks h", 7: "numbers",
-        8: "no width", 9: "outside a.png of 12 x 10", 11: "path is empty", 12: "label is empty", 13: "numbers",
+        8: "no width", 9: "outside a.png of 12 x 10", 11: "path is empty", 13: "numbers",
         14: "not an image", 15: "8 entries under 7 columns",
     }.items():  # fmt: skip
         line = [problem for problem in problems if problem.startswith(f"line {number}:")]
         assert len(line) == 1, number
         assert what in line[0]
     assert "lines 10, 16: 'neutrofil' is not a known cell type; did you mean 'neutrophil'" in text
-    assert len(problems) == 13
+    assert len(problems) == 12
 
 
 def test_table_says_once_that_all_images_are_elsewhere(tmp_path):

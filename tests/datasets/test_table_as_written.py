@@ -94,11 +94,28 @@ def test_a_comma_that_may_stand_for_thousands_is_refused(root: Path):
 
 
 def test_the_same_problem_in_many_rows_is_one_line(root: Path):
-    error = refused(root, table("path,label", lambda number, path: f"{path},"))
-    assert list(error.problems) == ["lines 2-31: the label is empty"]
+    error = refused(root, table("path,label", lambda number, path: ",seg"))
+    assert list(error.problems) == ["lines 2-31: the path is empty"]
     error = refused(root, table("path,label,x,y,w,h", lambda number, path: f"{path},seg,{number % 2},1,0,5"))
     assert [line.partition(":")[0] for line in error.problems] == [
         "lines " + ", ".join(map(str, range(start, start + 30, 2))) for start in (2, 3)
+    ]
+
+
+def test_rows_without_a_label_wait_for_one(root: Path):
+    waiting = table("path,label,order", lambda number, path: f"{path},{'seg' if number < 20 else ''},{number}")
+    dataset = read(root, waiting)
+    named = [line.partition(",")[0] for line in waiting.splitlines()[1:]]
+    assert list(dataset.table["path"]) == [path for number, path in enumerate(named) if number < 20]
+    [left] = [one for one in dataset.account.left_out if one.what == "row(s) not labelled yet"]
+    assert left.names == tuple(named[20:])
+    assert not [one for one in dataset.account.left_out if "does not name" in one.what]
+
+
+def test_a_table_in_which_nothing_is_labelled_says_what_to_do(root: Path):
+    error = refused(root, table("path,label", lambda number, path: f"{path},"))
+    assert list(error.problems) == [
+        "30 rows are not labelled yet, and no other is there: fill in the column 'label'"
     ]
 
 

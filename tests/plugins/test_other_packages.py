@@ -106,6 +106,7 @@ INCOMPLETE = {
     "adapters": ("Adapter", "def adapt(self, model, target, context): ...", "does not define image_passes"),
     "heads": ("Head", "", "does not define forward"),
     "selectors": ("Selector", "uses = frozenset()", "does not define scores"),
+    "suggesters": ("Suggester", "", "does not define chosen"),
     "normalizers": ("Normalizer", "", "does not define forward"),
     "framing": ("Framing", "", "does not define box"),
     "datasets": ("CellDataset", "", "does not define _index"),

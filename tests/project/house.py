@@ -42,7 +42,10 @@ FLOORS: tuple[dict[str, str], ...] = (
         "source_models": "trained source models that ship with cellda, a folder each: registry, cards, how recipes name them",
     },
     {"adapters": "what is done with the target's cells, one file each; shared bases in families/"},
-    {"selection": "hyper-parameter search within the support set, selectors, folds"},
+    {
+        "selection": "hyper-parameter search within the support set, selectors, folds",
+        "suggestion": "which cells to label next: suggesters, one file each; the list to label",
+    },
     {
         "recipe": "what is composed: frozen, typed, serialisable data",
         "plugin": "all that the author of a plug-in imports",

@@ -203,6 +203,7 @@ def test_summary_is_the_first_line_of_the_docstring(kind: str, name: str):
         ("datasets", "rabin", "raabin"),
         ("heads", "liner", "linear"),
         ("selectors", "entrop", "entropy"),
+        ("suggesters", "typiclast", "typiclust"),
     ],
 )
 def test_unknown_name_says_the_near_ones(kind: str, typo: str, meant: str):

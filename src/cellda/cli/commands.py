@@ -11,11 +11,13 @@ from cellda.cli.predict import predict
 from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 from cellda.cli.store import store_app
+from cellda.cli.suggest import suggest
 
 __all__ = ["app"]
 
 # In the order in which the help shows them.
 app.command()(run)
+app.command()(suggest)
 app.command()(adapt)
 app.command()(predict)
 app.command()(count)

@@ -201,6 +201,17 @@ def stated_classes(texts: list[str]) -> list[str]:
     return [name.strip() for text in texts for name in text.split(",")]
 
 
+def known_suggester(name: str) -> None:
+    """Refuse a suggester that is not registered.
+
+    Raises:
+        UnknownNameError: If no suggester has this name.
+    """
+    from cellda.suggestion import suggesters
+
+    _check_known(suggesters.registry, name)
+
+
 def known_framing(name: str) -> None:
     """Refuse a framing that is not registered.
 

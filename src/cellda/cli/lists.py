@@ -18,6 +18,7 @@ Kind = Literal[
     "adapters",
     "heads",
     "selectors",
+    "suggesters",
     "datasets",
     "taxonomies",
     "models",

@@ -13,15 +13,19 @@ from cellda.errors import DataError
 from cellda.runtime.given import path_of
 from cellda.text import counted
 
+WAITING = "row(s) not labelled yet"
+"""What is said of rows whose label is empty, such as those of `cellda suggest` that nobody has come to."""
+
 
 @register("table")
 class Table(CellDataset):
     """Your own images: a CSV, Excel or Parquet file with path, label and, if known, group and crop box.
 
     Columns: `path,label[,group][,x,y,w,h]`; `account` names the others. Labels may have any of the usual names (see
-    `cellda.taxonomies`); `other` leaves a cell out. Boxes are pixels from the top left of the upright
-    image; give all four numbers or none. Several rows may crop cells from one image. CSV is separated by commas, semicolons,
-    tabs or bars, in UTF-8, UTF-16 or cp1252; of an Excel workbook, the first sheet is read. Words such as `NA` are empty.
+    `cellda.taxonomies`); `other` leaves a cell out. A row without a label is not labelled yet: it is counted and left out.
+    Boxes are pixels from the top left of the upright image; give all four numbers or none. Several rows may crop cells from
+    one image. CSV is separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or cp1252; of an Excel workbook, the
+    first sheet is read. Words such as `NA` are empty.
 
     Args:
         root: The CSV, Excel (.xlsx) or Parquet file.
@@ -81,6 +85,8 @@ class Table(CellDataset):
                 f"The column '{self.group}' of {self.file} has no entry. If formulas compute it, save the workbook with its "
                 "values; or give another column."
             )
+        self.tally.leave(WAITING, "", listing.unlabelled)
+        self._waiting = listing.unlabelled
         if listing.rounded:
             self.tally.note(
                 counted(
@@ -95,5 +101,5 @@ class Table(CellDataset):
 
     def _survey(self, root: Path) -> None:
         """Images next to the table's own, which it does not name; they may be those of a neighbour's table."""
-        others = unnamed_images(root, [*self.table["path"], *self.dropped["path"]])
+        others = unnamed_images(root, [*self.table["path"], *self.dropped["path"], *self._waiting])
         self.tally.leave_unnamed("image(s) in the folders of its cells that the table does not name", others)

@@ -38,6 +38,7 @@ class Result:
         flag: Why it cannot be judged (`cellda.models.judged`); empty if nothing speaks against its class.
         label: Its most probable class; None if it cannot be read, or its flag says that it does not show one cell.
         reason: Why it cannot be read; empty if it was read.
+        embedding: `(D,)`, float32; None if it cannot be read.
     """
 
     picture: Picture
@@ -45,6 +46,7 @@ class Result:
     flag: str = ""
     label: str | None = None
     reason: str = ""
+    embedding: Float[Tensor, " d"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +142,12 @@ def _results(network: Network, read: "_Read") -> list[Result]:
         )
         check_finite(probabilities, "Predicting")
         far = seen.gaussians.distances(embeddings) if seen else torch.zeros(len(rows))
-        for row, values, distance in zip(rows, probabilities, far.tolist(), strict=True):
+        for row, values, embedding, distance in zip(
+            rows, probabilities, embeddings, far.tolist(), strict=True
+        ):
             flag = flags_of(read.looks[row], seen, distance)
             label = network.classes[int(values.argmax())] if has_class(flag) else None
-            found[row] = Result(block[row], values, flag, label)
+            found[row] = Result(block[row], values, flag, label, embedding=embedding)
     return found
 
 

@@ -132,6 +132,9 @@ class Listing:
     Args:
         folder: The folder that paths are relative to.
         naming: What the labels mean.
+
+    Attributes:
+        unlabelled: Paths of the rows whose label is empty: nobody has said yet what they are, so they are no cells.
     """
 
     def __init__(self, folder: Path, naming: Naming) -> None:
@@ -139,6 +142,7 @@ class Listing:
         self.raw_labels: list[str] = []
         self.groups: list[str | None] = []
         self.boxes: list[Box | None] = []
+        self.unlabelled: list[str] = []
         self.rounded = self.commas = 0
         self._folder = folder
         self._naming = naming
@@ -154,10 +158,11 @@ class Listing:
             return
         path, label = self._relative(row["path"]), row["label"]
         box, complaint = box_of(row)
+        if path and not label:
+            self.unlabelled.append(path)
+            return
         if not path:
             self._found.append((where, "the path is empty"))
-        if not label:
-            self._found.append((where, "the label is empty"))
         if complaint:
             self._found.append((where, complaint))
         first = self._first.setdefault((path, box), len(self.paths))
@@ -179,7 +184,12 @@ class Listing:
     def problems(self) -> list[str]:
         """All problems of the rows, and of the images they name."""
         if not self.paths and not self._found:
-            return ["the table has no rows"]
+            waiting = len(self.unlabelled)
+            return [
+                f"{counted(waiting, 'row(s) (is|are)')} not labelled yet, and no other is there: fill in the column 'label'"
+                if waiting
+                else "the table has no rows"
+            ]
         found = [*self._found, *self._missing_images(), *self._boxes_outside()]
         return [*_joined(found), *self._unknown_labels()]
 
