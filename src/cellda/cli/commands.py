@@ -4,6 +4,7 @@ from cellda.cli.app import app
 from cellda.cli.bench import bench
 from cellda.cli.datasets import datasets_app
 from cellda.cli.doctor import doctor
+from cellda.cli.export import export
 from cellda.cli.lists import list_
 from cellda.cli.own import adapt
 from cellda.cli.predict import predict
@@ -17,6 +18,7 @@ __all__ = ["app"]
 app.command()(run)
 app.command()(adapt)
 app.command()(predict)
+app.command()(export)
 app.command()(ablate)
 app.command()(bench)
 app.command(epilog="See `cellda list tables`.")(table)
