@@ -40,6 +40,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {
         "training": "the one training loop, its batches, objective and settings",
         "source_models": "trained source models that ship with cellda, a folder each: registry, cards, how recipes name them",
+        "export": "files in which a classifier runs without cellda, one file a format",
     },
     {"adapters": "what is done with the target's cells, one file each; shared bases in families/"},
     {

@@ -5,6 +5,7 @@ from cellda.cli.bench import bench
 from cellda.cli.count import count
 from cellda.cli.datasets import datasets_app
 from cellda.cli.doctor import doctor
+from cellda.cli.export import export
 from cellda.cli.lists import list_
 from cellda.cli.own import adapt
 from cellda.cli.predict import predict
@@ -21,6 +22,7 @@ app.command()(suggest)
 app.command()(adapt)
 app.command()(predict)
 app.command()(count)
+app.command()(export)
 app.command()(ablate)
 app.command()(bench)
 app.command(epilog="See `cellda list tables`.")(table)

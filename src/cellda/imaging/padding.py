@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import binary_dilation, binary_propagation
 from torch import Tensor
 
+from cellda.imaging.recorded import brightest_colour, connected, recording, wider
+
 NEAR_BLACK = 0.08
 """A pixel whose largest channel is below this is near-black. Stained nuclei stay above 0.17."""
 LEAST_PADDING = 0.005
@@ -38,8 +40,10 @@ def find_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"] | None
         images: `(B, 3, H, W)` RGB in [0, 1].
 
     Returns:
-        `(B, H, W)`, true where a pixel belongs to the smear, or None if no image is padded.
+        `(B, H, W)`, true where a pixel belongs to the smear, or None if no image is padded. Never None in a recorded graph.
     """
+    if recording():
+        return _recorded_smear(images)
     edges = (images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1])
     at_border = torch.cat(edges, dim=2).amax(1) < NEAR_BLACK
     suspects = at_border.any(1).nonzero()[:, 0]
@@ -75,6 +79,8 @@ def background(images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -
     Returns:
         `(B, 3)` RGB in [0, 1].
     """
+    if recording():
+        return brightest_colour(images, smear)
     colours = []
     for image, inside in zip(images, smear, strict=True):
         pixels = image[:, inside]
@@ -83,3 +89,13 @@ def background(images: Float[Tensor, "b 3 h w"], smear: Bool[Tensor, "b h w"]) -
         quarter = ~(brightness < brightness.kthvalue(len(brightness) - len(brightness) // 4).values)
         colours.append(pixels[:, quarter].median(1).values)
     return torch.stack(colours)
+
+
+def _recorded_smear(images: Float[Tensor, "b 3 h w"]) -> Bool[Tensor, "b h w"]:
+    """What `find_smear` finds, by operations that a graph can hold."""
+    brightest = images.amax(1).float()
+    pixels = brightest.shape[1] * brightest.shape[2]
+    padding = connected(brightest < NEAR_BLACK)
+    padding = padding & (padding.sum((1, 2)).double() / pixels >= LEAST_PADDING)[:, None, None]
+    padding = wider(padding, RIM_WIDTH, padding | (brightest < RIM_LEVEL))
+    return ~padding | (padding.sum((1, 2)).double() / pixels > 1 - LEAST_SMEAR)[:, None, None]

@@ -71,6 +71,14 @@ class Folded(nn.Module):
             self._fixed = self.weights()
         return self
 
+    @torch.no_grad()
+    def plain(self) -> nn.Module:
+        """The layers as they are after folding, with weights of their own: for tools that record a module."""
+        for name, weight in self.weights().items():
+            layer, _, tensor = name.rpartition(".")
+            self.inner.get_submodule(layer).register_parameter(tensor, nn.Parameter(weight, requires_grad=False))
+        return self.inner
+
 
 @dataclass(frozen=True)
 class Pairs:

@@ -100,7 +100,7 @@ def check_images(images: Tensor, mask: Tensor | None = None) -> None:
         raise DataError(
             f"Images must be floating point in [0, 1]; got {images.dtype}. Divide uint8 images by 255 first."
         )
-    expected = (len(images), *images.shape[2:])
+    expected = (images.shape[0], *images.shape[2:])
     if mask is not None and (tuple(mask.shape) != expected or mask.dtype != torch.bool):
         raise DataError(
             f"The mask must be boolean of shape {expected}; got {mask.dtype} of {tuple(mask.shape)}."

@@ -48,11 +48,11 @@ class Fda(Referenced):
         found = torch.fft.fft2(images).abs() / (images.shape[2] * images.shape[3])
         sums = images.new_zeros(*images.shape[:2], self.cycles + 1, self.cycles + 1)
         counts = torch.zeros_like(sums[0, 0])
-        for row in (rows <= self.cycles).nonzero()[:, 0].tolist():
-            for column in (columns <= self.cycles).nonzero()[:, 0].tolist():
-                place = (..., rows[row], columns[column])
-                sums[place] += found[..., row, column]
-                counts[place] += 1
+        for row, vertical in enumerate(rows):
+            for column, horizontal in enumerate(columns):
+                if vertical <= self.cycles and horizontal <= self.cycles:
+                    sums[..., vertical, horizontal] += found[..., row, column]
+                    counts[vertical, horizontal] += 1
         mean = sums / counts.clamp(min=1)
         return {"amplitude": (mean + mean.transpose(2, 3)) / 2}
 
@@ -62,7 +62,7 @@ class Fda(Referenced):
         measured: dict[str, Tensor],  # noqa: ARG002
     ) -> Float[Tensor, "b 3 h w"]:
         """Replace the amplitudes at low frequencies."""
-        rows, columns = self._low(images)
+        rows, columns = (torch.tensor(cycles, device=images.device) for cycles in self._low(images))
         spectrum = torch.fft.fft2(images)
         reference = self.amplitude.to(images) * (images.shape[2] * images.shape[3])
         exchanged = (rows <= self.cycles)[:, None] & (columns <= self.cycles)[None]
@@ -72,10 +72,9 @@ class Fda(Referenced):
         return torch.fft.ifft2(exchanged_spectrum).real  # type: ignore[no-any-return]
 
     @staticmethod
-    def _low(images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor]:
+    def _low(images: Float[Tensor, "b 3 h w"]) -> tuple[list[int], list[int]]:
         """Cycles per image of every row and column of the spectrum, without sign."""
         rows, columns = (
-            (torch.fft.fftfreq(length, 1 / length, device=images.device)).abs().round().long()
-            for length in images.shape[2:]
+            [min(place, length - place) for place in range(length)] for length in images.shape[2:]
         )
         return rows, columns

@@ -31,9 +31,13 @@ class Head(nn.Module, ABC):
     Args:
         width: Length of an embedding.
         classes: Number of classes.
+
+    Attributes:
+        transductive: Whether it answers differently for the images that it stores than for others.
     """
 
     name: ClassVar[str]
+    transductive: ClassVar[bool] = False
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Classification by nearby images with known soft labels."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class LabelPropagation(Head):
         gamma: Exponent of the cosine.
     """
 
+    transductive: ClassVar[bool] = True
     anchors: Tensor
     radius: Tensor
     votes: Tensor

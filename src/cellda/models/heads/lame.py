@@ -1,6 +1,6 @@
 """A head corrected by the assignments of the nearest images of a pool."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,7 @@ class Lame(Wrapping):
         strength: Weight of a neighbour.
     """
 
+    transductive: ClassVar[bool] = True
     anchors: Tensor
     assignments: Tensor
 

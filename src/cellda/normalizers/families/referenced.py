@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cellda.errors import ConfigurationError, DataError
 from cellda.imaging.padding import background, find_smear
+from cellda.imaging.recorded import recording
 from cellda.normalizers.base import Normalizer, check_images
 
 _CHUNK_VALUES = 2**20
@@ -101,6 +102,8 @@ class Referenced(Normalizer):
     ) -> Float[Tensor, "b 3 h w"]:
         """Normalize a batch; compute in at least float32 and return the images' dtype and memory format.
 
+        Recorded into a graph, it computes the same without the checks, which look at values.
+
         Args:
             images: `(B, 3, H, W)` RGB in [0, 1].
             mask: `(B, H, W)`, true where a pixel belongs to the smear; replaces the search for padding. Pixels outside it
@@ -110,6 +113,9 @@ class Referenced(Normalizer):
             ConfigurationError: If the reference has not been fitted.
             DataError: If values are not finite.
         """
+        if recording():
+            filled, smear = self._filled(images.to(_precision(images)).contiguous(), mask)
+            return self.transfer(filled, self.measure(filled, smear)).clamp(0, 1).to(images.dtype)
         if self.needs_fit:
             raise ConfigurationError(
                 f"{self.name}: the reference has not been fitted. Call fit(batches) with source images first, or load the "
@@ -144,12 +150,15 @@ class Referenced(Normalizer):
             # Channels-first in memory, even if the images are channels-last.
             precise = images[part].to(_precision(images)).contiguous()
             self.require_finite(precise)
-            smear = self.find_smear(precise) if mask is None else _usable(mask[part])
-            if smear is None:
-                yield part, precise, torch.ones_like(precise[:, 0], dtype=torch.bool)
-            else:
-                empty = background(precise, smear)
-                yield part, torch.where(smear[:, None], precise, empty[:, :, None, None]), smear
+            yield part, *self._filled(precise, None if mask is None else mask[part])
+
+    def _filled(self, images: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The images with padding filled, and the smear."""
+        smear = self.find_smear(images) if mask is None else _usable(mask)
+        if smear is None:
+            return images, torch.ones_like(images[:, 0], dtype=torch.bool)
+        empty = background(images, smear)
+        return torch.where(smear[:, None], images, empty[:, :, None, None]), smear
 
 
 def _usable(mask: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:

@@ -1,0 +1,112 @@
+"""The format of the BioImage Model Zoo, which ImageJ, ilastik and others read.
+
+W. Ouyang et al.: BioImage Model Zoo: a community-driven resource for accessible deep learning in bioimage analysis. bioRxiv, 2022.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+from zipfile import ZipFile
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cellda.export import register
+from cellda.export.agreement import drawn
+from cellda.export.base import Format, Run
+from cellda.export.graph import Graph
+from cellda.export.onnx import INPUT, OPSET, OUTPUT, Onnx
+from cellda.export.readme import DOI, PAPER, readme
+from cellda.export.torchscript import TorchScript
+
+SCRIPT = "run_model.py"
+
+
+@register("bioimageio")
+class BioImageIo(Format):
+    """A .zip for the BioImage Model Zoo: both kinds of weights, a test image, a description, and a script to run it."""
+
+    suffix: ClassVar[str] = ".zip"
+    needs: ClassVar[tuple[str, ...]] = (*Onnx.needs, "bioimageio.core", "bioimageio.spec")
+
+    @torch.no_grad()
+    def write(self, graph: Graph, path: Path) -> None:
+        """Write the parts, describe them, and pack them; nothing is downloaded."""
+        from bioimageio.spec import ValidationContext, save_bioimageio_package
+
+        with tempfile.TemporaryDirectory() as scratch, ValidationContext(perform_io_checks=False):
+            folder = Path(scratch)
+            Onnx().write(graph, folder / "model.onnx")
+            TorchScript().write(graph, folder / "model.pt")
+            pixels = drawn(graph.side)[:1]
+            np.save(folder / "input.npy", pixels.numpy())
+            np.save(folder / "output.npy", graph(pixels).numpy())
+            (folder / "README.md").write_text(readme(graph, "model.onnx"), encoding="utf-8")
+            (folder / SCRIPT).write_bytes(Path(__file__).with_name(SCRIPT).read_bytes())
+            cover = Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
+            cover.resize((512, 512), Image.Resampling.NEAREST).save(folder / "cover.png")
+            save_bioimageio_package(self._described(graph, folder), output_path=path)
+
+    def runs(self, path: Path) -> dict[str, Run]:
+        """Both kinds of weights, as they are in the package."""
+        with tempfile.TemporaryDirectory() as scratch, ZipFile(path) as package:
+            package.extractall(scratch)
+            return Onnx().runs(Path(scratch, "model.onnx")) | TorchScript().runs(Path(scratch, "model.pt"))
+
+    @staticmethod
+    def _described(graph: Graph, folder: Path) -> "object":
+        """The description of the package."""
+        from bioimageio.spec.model import v0_5 as spec
+
+        facts = graph.metadata
+        classes = json.loads(facts["classes"])
+
+        def tensor(file: str) -> spec.FileDescr:
+            return spec.FileDescr(source=folder / file)
+
+        pixels = spec.InputTensorDescr(
+            id=spec.TensorId(INPUT),
+            description=facts["input"],
+            axes=[
+                spec.BatchAxis(),
+                spec.ChannelAxis(channel_names=[spec.Identifier(name) for name in ("red", "green", "blue")]),
+                *(spec.SpaceInputAxis(id=spec.AxisId(axis), size=graph.side) for axis in "yx"),
+            ],
+            test_tensor=tensor("input.npy"),
+            data=spec.IntervalOrRatioDataDescr(type="uint8", range=(0, 255)),
+        )
+        probabilities = spec.OutputTensorDescr(
+            id=spec.TensorId(OUTPUT),
+            description=facts["output"],
+            axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier(_identifier(name)) for name in classes])],
+            test_tensor=tensor("output.npy"),
+            data=spec.IntervalOrRatioDataDescr(type="float32", range=(0, 1)),
+        )
+        version = spec.Version(torch.__version__.partition("+")[0])
+        return spec.ModelDescr(
+            name=f"cellda white blood cells {facts['model_identity'][:8]}",
+            description=f"White-blood-cell classifier ({', '.join(classes)}). {facts['use']}"[:1000],
+            covers=[folder / "cover.png"],
+            documentation=folder / "README.md",
+            authors=[spec.Author(name="The cellda developers")],
+            cite=[spec.CiteEntry(text=PAPER, doi=spec.Doi(DOI))],
+            license=spec.LicenseId("Apache-2.0"),
+            tags=["white-blood-cells", "classification", "haematology", "2d"],
+            attachments=[tensor(SCRIPT)],
+            inputs=[pixels],
+            outputs=[probabilities],
+            weights=spec.WeightsDescr(
+                onnx=spec.OnnxWeightsDescr(source=folder / "model.onnx", opset_version=OPSET),
+                torchscript=spec.TorchscriptWeightsDescr(
+                    source=folder / "model.pt", pytorch_version=version, parent="onnx"
+                ),
+            ),
+            config=spec.Config(cellda=facts),
+        )
+
+
+def _identifier(name: str) -> str:
+    """A class name as the format allows it."""
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
