@@ -92,7 +92,9 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     opened = Onnx.runs
 
     def wrong(self, path):
-        return {name: lambda pixels, run=run: run(pixels).roll(1, 1) for name, run in opened(self, path).items()}
+        return {
+            name: lambda pixels, run=run: run(pixels).roll(1, 1) for name, run in opened(self, path).items()
+        }
 
     monkeypatch.setattr(Onnx, "runs", wrong)
     with pytest.raises(ConfigurationError, match="differs from the library"):

@@ -113,13 +113,25 @@ def test_the_next_list_holds_what_is_labelled_and_suggests_other_cells(
     assert left_out(second)["image(s) labelled already"] >= 3
     assert second.account.used == 15  # the three that were suggested and not labelled may be suggested again
     listed = rows(second.write(tmp_path / "two.csv"))
-    assert sorted(row["label"] for row in listed) == ["", "", "", "", "", "", "monocyte", "neutrophil", "other"]
+    assert sorted(row["label"] for row in listed) == [
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "monocyte",
+        "neutrophil",
+        "other",
+    ]
     assert [row["order"] for row in listed if row["order"]] == list("123456")
     read = cellda.datasets.load("table", filled(tmp_path / "two.csv", ["seg"] * 6))
     assert len(read) == 8
 
 
-def test_boxes_and_groups_of_labelled_cells_stay_in_the_list(drawn: Path, model: CellClassifier, tmp_path: Path):
+def test_boxes_and_groups_of_labelled_cells_stay_in_the_list(
+    drawn: Path, model: CellClassifier, tmp_path: Path
+):
     (tmp_path / "known.csv").write_text(f"path,label,group,x,y,w,h\n{drawn / '001.png'},seg,p1,2,3,40,41\n")
     found = chosen(drawn, model, 2, labelled=f"table={tmp_path / 'known.csv'}")
     listed = rows(found.write(tmp_path / "next.csv"))
@@ -133,7 +145,10 @@ def test_classes_that_the_model_does_not_know_are_known_from_labels(
     drawn: Path, model: CellClassifier, tmp_path: Path
 ):
     (tmp_path / "own.csv").write_text(
-        "path,label\n" + "".join(f"{drawn / f'{number:03d}.png'},{'smudge' if number % 2 else 'seg'}\n" for number in range(8))
+        "path,label\n"
+        + "".join(
+            f"{drawn / f'{number:03d}.png'},{'smudge' if number % 2 else 'seg'}\n" for number in range(8)
+        )
     )
     from cellda.taxonomies import create
 
@@ -143,7 +158,9 @@ def test_classes_that_the_model_does_not_know_are_known_from_labels(
     assert len(found.paths) == 4
 
 
-def test_paths_below_the_list_are_relative_and_no_formulas(model: CellClassifier, tmp_path: Path, drawn: Path):
+def test_paths_below_the_list_are_relative_and_no_formulas(
+    model: CellClassifier, tmp_path: Path, drawn: Path
+):
     (tmp_path / "cells").mkdir()
     for name, new in (("000.png", "=1+1.png"), ("001.png", "cells/a.png"), ("002.png", " b.png ")):
         (tmp_path / new).write_bytes((drawn / name).read_bytes())

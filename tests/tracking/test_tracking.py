@@ -214,11 +214,11 @@ def test_the_command_line_takes_loggers(cellda_, tmp_path: Path):
     pytest.importorskip("tensorboard")
     file = tmp_path / "tiny.yaml"
     file.write_text(recipe().to_yaml())
-    said = cellda_("run", "--recipe", file, "--target", "synthetic/1", "--log", f"tensorboard={tmp_path}/runs")
+    said = cellda_(
+        "run", "--recipe", file, "--target", "synthetic/1", "--log", f"tensorboard={tmp_path}/runs"
+    )
     assert said.code == 0, said.err
     assert len(list((tmp_path / "runs").glob("*/events*"))) == 1
     said = cellda_("run", "--recipe", file, "--target", "synthetic/1", "--log", "tensorbord")
     assert said.code == 2
     assert "did you mean 'tensorboard'" in said.err
-
-

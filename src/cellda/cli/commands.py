@@ -9,6 +9,7 @@ from cellda.cli.export import export
 from cellda.cli.lists import list_
 from cellda.cli.own import adapt
 from cellda.cli.predict import predict
+from cellda.cli.report import report
 from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 from cellda.cli.store import store_app
@@ -22,6 +23,7 @@ app.command()(suggest)
 app.command()(adapt)
 app.command()(predict)
 app.command()(count)
+app.command()(report)
 app.command()(export)
 app.command()(ablate)
 app.command()(bench)

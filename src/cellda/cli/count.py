@@ -7,7 +7,6 @@ import typer
 
 from cellda.cli.early import each, existing, known_model, writable_file
 from cellda.cli.output import Json, Output
-from cellda.errors import ConfigurationError
 from cellda.runtime.given import path_of
 from cellda.text import counted
 
@@ -43,19 +42,13 @@ def count(
     from cellda import source_models
     from cellda.evaluation.counts import by_group
     from cellda.models.classifier import CellClassifier
+    from cellda.models.made_by import check_maker
     from cellda.models.predicted_file import read_table
     from cellda.runtime.place import written
 
     table, record = read_table(path_of(predictions))
     classifier = CellClassifier.load(source_models.registry.place(model))
-    made = record.get("made_by", {})
-    if made.get("present"):
-        classifier.with_present(made["present"])
-    if "model" in made and made["model"] != classifier.identity:
-        raise ConfigurationError(
-            f"{predictions} was not predicted by the model {model}, or the model has changed since: give the model that "
-            "predicted it, or predict again."
-        )
+    check_maker(classifier, record, predictions)
     output = Output(as_json)
     classes = possible(classifier)
     found = by_group(table.assign(group=table.get("group", "")), classes, confusion_of(classifier))

@@ -21,7 +21,8 @@ def export(
     save: Annotated[
         Path,
         typer.Option(
-            callback=writable_file, help="The file: .onnx, .pt (torchscript) or .zip (bioimageio); FILE.md says how to use it."
+            callback=writable_file,
+            help="The file: .onnx, .pt (torchscript) or .zip (bioimageio); FILE.md says how to use it.",
         ),
     ],
     format: Annotated[
@@ -58,7 +59,9 @@ def export(
     classifier = CellClassifier.load(source_models.registry.place(model))
     made = written(classifier, save, format, without=without, check=check, overwrite=overwrite)
     if classifier.framing_spec.build().cuts:
-        say_aside(f"The framing '{classifier.framing_spec.name}' is not inside: give the file framed crops ({made.readme.name}).")
+        say_aside(
+            f"The framing '{classifier.framing_spec.name}' is not inside: give the file framed crops ({made.readme.name})."
+        )
     if without:
         say_aside(f"Without {', '.join(without)}, probabilities differ from those of `cellda predict`.")
     say(

@@ -22,6 +22,7 @@ from cellda.runtime.place import check_writable, saving
 from cellda.text import shown
 
 if TYPE_CHECKING:
+    from cellda.datasets.base import CellDataset
     from cellda.models.classifier import CellClassifier
 
 PREDICTIONS = "predictions.parquet"
@@ -117,6 +118,34 @@ class RunResult:
         with saving(target, f"The run is kept in {self.path}."):
             shutil.copytree(self.path, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
         return target
+
+    def report(
+        self,
+        file: str | Path,
+        target: "str | CellDataset | None" = None,
+        data: str | Path | None = None,
+        *,
+        store: str | Path | None = None,
+    ) -> Path:
+        """Write a page (.html, one file that needs no network) or a PDF of what the run did, for people who look at cells.
+
+        Args:
+            file: The page or PDF.
+            target: The target, for pictures of its cells, by name or loaded; None for that of the record, which a laboratory's
+                own cells cannot be found by.
+            data: Folder that holds one folder per dataset name.
+            store: Where decoded images are kept.
+
+        Raises:
+            CelldaError: If the file cannot be written, or a target is given whose images cannot be read.
+        """
+        from cellda.experiment.reports import report_of_run
+        from cellda.experiment.workspace import Workspace
+        from cellda.report.page import check_report
+
+        place = check_writable(file)
+        check_report(place)
+        return report_of_run(self, target, Workspace(data, store, progress=False)).write(place)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

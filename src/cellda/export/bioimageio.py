@@ -80,7 +80,10 @@ class BioImageIo(Format):
         probabilities = spec.OutputTensorDescr(
             id=spec.TensorId(OUTPUT),
             description=facts["output"],
-            axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier(_identifier(name)) for name in classes])],
+            axes=[
+                spec.BatchAxis(),
+                spec.ChannelAxis(channel_names=[spec.Identifier(_identifier(name)) for name in classes]),
+            ],
             test_tensor=tensor("output.npy"),
             data=spec.IntervalOrRatioDataDescr(type="float32", range=(0, 1)),
         )

@@ -1,8 +1,10 @@
 """Everything that the rows of a prediction depend on, so that an interrupted one is continued only by the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from cellda.errors import ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.models.heads.base import Head
 from cellda.models.inputs import Picture
@@ -52,3 +54,24 @@ def made_by(model: CellClassifier, pictures: Sequence[Picture], bits: int | None
         ),
         "versions": versions("cellda", *LIBRARIES),
     }
+
+
+def check_maker(model: CellClassifier, record: Mapping[str, Any], file: Path) -> None:
+    """Refuse predictions of another model. A model is narrowed to the classes that it was narrowed to when it made them.
+
+    Args:
+        model: The model.
+        record: What was stored next to the predictions; empty if nothing was.
+        file: The predictions, for the message.
+
+    Raises:
+        ConfigurationError: If another model made them, or this one has changed since.
+    """
+    made = record.get("made_by", {})
+    if made.get("present"):
+        model.with_present(made["present"])
+    if "model" in made and made["model"] != model.identity:
+        raise ConfigurationError(
+            f"{file} was not predicted by this model, or the model has changed since: give the model that predicted it, or "
+            "predict again."
+        )

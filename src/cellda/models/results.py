@@ -124,14 +124,14 @@ def results(
     """
     left, smaller = iter(pictures), Tally()
     while block := list(islice(left, network.block)):
-        yield _results(network, _Read(block, network.size, network.framing.build(), bits))
+        yield _results(network, Read(block, network.size, network.framing.build(), bits))
         files = {one.path: one.name for one in block if one.path is not None}
         smaller.leave(PREVIEWS, "", (name for path, name in files.items() if previews(path)))
     for line in smaller.close("images", 0).details():
         warnings.warn(line.strip(), stacklevel=2)
 
 
-def _results(network: Network, read: "_Read") -> list[Result]:
+def _results(network: Network, read: "Read") -> list[Result]:
     block, seen = read.block, network.seen
     rows = [row for row in range(len(block)) if row not in read.reasons]
     found = [Result(picture, reason=read.reasons.get(row, "")) for row, picture in enumerate(block)]
@@ -151,7 +151,7 @@ def _results(network: Network, read: "_Read") -> list[Result]:
     return found
 
 
-class _Read:
+class Read:
     """The pictures of a block as the network sees them.
 
     Attributes:
@@ -159,6 +159,12 @@ class _Read:
         pixels: `(N, S, S, 3)` uint8.
         looks: What each looks like, by its number.
         reasons: Why pictures cannot be read, by their number.
+
+    Args:
+        block: The pictures.
+        size: Side of the network's input in pixels.
+        framing: The part of an image that is shown to the network.
+        bits: Significant bits that the camera records; None takes what the files state.
     """
 
     def __init__(self, block: Sequence[Picture], size: int, framing: Framing, bits: int | None) -> None:
