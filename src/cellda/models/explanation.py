@@ -30,7 +30,7 @@ class Explanation:
     """Of one cell.
 
     Attributes:
-        heat: `(h, w)` in [0, 1]: where the network looks; None if its kind has no heat map.
+        heat: `(h, w)` in [0, 1]: where the network looks; None if its kind has no heat map, or nothing speaks for the class.
         measures: What can be measured, in plain words; empty without a nucleus.
         nearest: Rows of the model's labelled cells (`CellClassifier.evidence`) that are most alike, the nearest first.
         alike: Their cosines, in [-1, 1].
@@ -64,7 +64,7 @@ def explanations(
         ]
     return [
         Explanation(
-            None if heat is None else heat[number],
+            None if heat is None or not bool(heat[number].any()) else heat[number],
             {}
             if bool(measures[number].isnan().any())
             else {words: float(measures[number, NAMES.index(name)]) for name, words in SHOWN.items()},

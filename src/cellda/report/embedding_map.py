@@ -112,8 +112,8 @@ def embedding_map(
         "x", "y", source=source, view=view, size=9, color="colour", line_color="edge", line_width=1.2, alpha=0.9,
         legend_group="shown_class",
     )  # fmt: skip
-    plot.legend.location = "top_right"
-    plot.legend.background_fill_alpha = 0.7
+    plot.add_layout(plot.legend[0], "below")
+    plot.legend.orientation = "horizontal"
     script, div = components(
         column(row(*chosen.values(), sizing_mode="stretch_width"), plot, sizing_mode="stretch_width")
     )

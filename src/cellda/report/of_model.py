@@ -61,7 +61,7 @@ def report_of_model(
         total += len(predictions)
         if lost:
             missing.append(
-                f"{counted(lost, 'image(s)')} cannot be found or read any more, and {'is' if lost == 1 else 'are'} not shown."
+                f"{counted(lost, 'image(s) (is|are)')} not shown: they cannot be found or read any more."
             )
     return Report(
         title=f"The model {name}"

@@ -210,7 +210,7 @@ def _cells(report: Report, *, printed: bool) -> dict[str, Any]:
 def _facts(table: pd.DataFrame, row: int) -> dict[str, Any]:
     """What is said of a cell."""
     cell = table.iloc[row]
-    sure = "" if pd.isna(cell["confidence"]) else f"{100 * cell['confidence']:.0f} %"
+    sure = "" if pd.isna(cell["confidence"]) else f"{100 * cell['confidence']:.0f}\u00a0%"
     return {
         **{name: str(cell[name]) for name in ("path", "label", "predicted", "flag", "set", "part")},
         "confidence": sure,
