@@ -30,7 +30,7 @@ SPREAD = 0.5
 """Standard deviation of `log T` before any cell is seen: two of three temperatures lie between 0.6 and 1.6."""
 SHIFT = 0.5
 """The same of a shift."""
-LEAST, MOST = 0.05, 50.0
+LEAST, MOST = 0.05, 1000.0
 """Bounds of a temperature."""
 BINS = 15
 _TINY = 1e-12

@@ -52,7 +52,7 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         elif suffix == ".xlsx":
             table = pd.read_excel(file, converters=text)
         elif suffix == ".json":
-            table = pd.read_json(file, orient="records", convert_dates=False, dtype=False)
+            table = pd.read_json(file, orient="records", dtype=False)
         elif suffix == ".parquet":
             table = pd.read_parquet(file)
         else:
@@ -69,6 +69,6 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             [f"column '{name}' is missing; {nearest(name, columns)}" for name in missing],
         )
     for name in set(TEXTS) & set(table.columns):
-        table[name] = table[name].fillna("").astype(str)
-    table["predicted"] = table["predicted"].where(table["predicted"] != "", None)
+        table[name] = ["" if pd.isna(text) else str(text) for text in table[name]]
+    table["predicted"] = pd.Series([text or None for text in table["predicted"]], table.index, dtype=object)
     return table, record if isinstance(record, dict) else {}
