@@ -19,6 +19,7 @@ from cellda.report.of_model import report_of_model
 from cellda.report.page import html
 from cellda.report.pictures import heated, sheet
 from measured import measured
+from said import text
 from tiny import model_folder, quiet, recipe, target
 
 
