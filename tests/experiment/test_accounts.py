@@ -16,8 +16,8 @@ from cellda import Study
 from cellda.data.few_shot import draw_support
 from cellda.datasets.reading.account import PREVIEWS
 from cellda.errors import CelldaError, ConfigurationError
-from cellda.experiment.result import RunResult
 from cellda.experiment.keeping import keep
+from cellda.experiment.result import RunResult
 from cellda.experiment.workflow import accounted
 from cellda.experiment.workspace import Workspace
 from said import text

@@ -1,6 +1,5 @@
 """Measures of predictions, with 95 % bootstrap intervals."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import StringIO
@@ -9,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console, Group
 from torch import Tensor
 from torchmetrics.functional.classification import (
@@ -20,6 +18,9 @@ from torchmetrics.functional.classification import (
 
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
+from cellda.evaluation.estimate import ClassMetrics as ClassMetrics
+from cellda.evaluation.estimate import Estimate as Estimate
+from cellda.evaluation.estimate import Measured
 from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, class_indices, classes_of, probabilities
 from cellda.evaluation.rates import MEASURES, MIN_CELLS, averaged_classes, rates
@@ -32,34 +33,7 @@ Floats = npt.NDArray[np.float64]
 ECE_BINS = 15
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Estimate(_Record):
-    """A value in [0, 1] and its 95 % bootstrap interval; the ends are NaN if there is only one group."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if math.isnan(self.low):
-            return f"{self.value:.2f} [n/a]"
-        # One space only: a narrow terminal breaks the line there and nowhere else.
-        return f"{self.value:.2f} [{self.low:.2f}–{self.high:.2f}]"
-
-
-class ClassMetrics(_Record):
-    """Measures of one class against all others; `support` is its number of query cells."""
-
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
-    support: int
-
-
-class Metrics(_Record):
+class Metrics(Measured):
     """Measures of a set of predictions.
 
     Attributes:
