@@ -41,6 +41,7 @@ def test_every_example_is_tested():
         "demo",
         "new_adapter",
         "own_folder",
+        "own_research_code",
     }
 
 
@@ -94,6 +95,12 @@ def test_new_adapter_classifies_by_the_nearest_class_median(tmp_path: Path):
     torch.testing.assert_close(trainer.probabilities(kept, support), found)
 
 
+def test_own_research_code(capsys):
+    accuracy = example("own_research_code").main(target(), 18)
+    assert 0 <= accuracy <= 1
+    assert "on 24 other cells" in capsys.readouterr().out
+
+
 def test_compare_recipes(tmp_path: Path, capsys):
     targets = [target(variant) for variant in (1, 2)]
     example("compare_recipes").main(tiny(), targets, 2, tmp_path)
@@ -118,7 +125,9 @@ def test_demo(tmp_path: Path, capsys):
     assert set(table["condition"]) == set(CONDITIONS)
 
 
-@pytest.mark.parametrize("name", ["compare_recipes", "demo", "new_adapter", "own_folder"])
+@pytest.mark.parametrize(
+    "name", ["compare_recipes", "demo", "new_adapter", "own_folder", "own_research_code"]
+)
 def test_an_example_says_how_to_run_it(name: str):
     documented = example(name).__doc__ or ""
     assert name == "demo" or f"python examples/{name}.py" in documented

@@ -121,6 +121,7 @@ def test_the_package_offers_what_the_quick_start_needs():
         "Study",
         "__version__",
         "adapt",
+        "adapt_model",
         "run",
     }
 

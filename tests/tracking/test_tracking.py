@@ -58,7 +58,10 @@ def test_a_run_is_logged(tmp_path: Path):
     epochs = result.record.adapter["epochs"]
     assert [step for step, _ in notes.scalars["loss/adapt/full"]] == list(range(epochs))
     assert notes.scalars["search/score"] == [(t.number, t.score) for t in result.trials]
-    assert notes.scalars["search/lr"] == [(t.number, t.values["lr"]) for t in result.trials]
+    assert notes.scalars["search/lr"] == [
+        (t.number, t.values["lr"])  # noqa: PD011
+        for t in result.trials
+    ]
     accuracy = result.metrics.accuracy
     logged = {name: points for name, points in notes.scalars.items() if "accuracy" in name}
     assert logged["measure/accuracy"] == [(0, accuracy.value)]
@@ -177,7 +180,7 @@ def test_tensorboard_holds_the_run(tmp_path: Path):
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path, trainings: Counter):
     pytest.importorskip("tensorboard")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="tensorboard: .*file is a file; give a folder"):
+    with pytest.raises(ConfigurationError, match=r"tensorboard: .*file is a file; give a folder"):
         run(tmp_path, TensorBoard(tmp_path / "file"))
     assert not trainings
 
@@ -217,8 +220,8 @@ def test_the_command_line_takes_loggers(cellda_, tmp_path: Path):
     said = cellda_(
         "run", "--recipe", file, "--target", "synthetic/1", "--log", f"tensorboard={tmp_path}/runs"
     )
-    assert said.code == 0, said.err
+    assert said.status == 0, said.err
     assert len(list((tmp_path / "runs").glob("*/events*"))) == 1
     said = cellda_("run", "--recipe", file, "--target", "synthetic/1", "--log", "tensorbord")
-    assert said.code == 2
+    assert said.status == 2
     assert "did you mean 'tensorboard'" in said.err

@@ -1,6 +1,5 @@
 """Measures of predictions, with 95 % intervals."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from io import StringIO
@@ -8,13 +7,15 @@ from io import StringIO
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console, Group
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from cellda.errors import DataError
 from cellda.evaluation.bootstrap import RESAMPLES, group_counts, interval, resample
 from cellda.evaluation.curves import tensors
+from cellda.evaluation.estimate import ClassMetrics as ClassMetrics
+from cellda.evaluation.estimate import Estimate as Estimate
+from cellda.evaluation.estimate import Measured
 from cellda.evaluation.exact import Ends, intervals, widened
 from cellda.evaluation.maturation import StageDistance, stage_distance
 from cellda.evaluation.predictions import RUN, classes_of
@@ -26,36 +27,7 @@ from cellda.text import counted
 ECE_BINS = 15
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Estimate(_Record):
-    """A value in [0, 1] and its 95 % interval; the ends are NaN if there is only one group, the value if nothing counts."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if math.isnan(self.value):
-            return "n/a"
-        if math.isnan(self.low):
-            return f"{self.value:.2f} [n/a]"
-        # One space only: a narrow terminal breaks the line there and nowhere else.
-        return f"{self.value:.2f} [{self.low:.2f}–{self.high:.2f}]"
-
-
-class ClassMetrics(_Record):
-    """Measures of one class against all others; `support` is its number of query cells."""
-
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
-    support: int
-
-
-class Metrics(_Record):
+class Metrics(Measured):
     """Measures of a set of predictions.
 
     Attributes:

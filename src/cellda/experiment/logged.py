@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellda.adapters.base import Start
 from cellda.errors import CelldaError, ConfigurationError
-from cellda.evaluation.metrics import Estimate
+from cellda.evaluation.estimate import Estimate
 from cellda.evaluation.rates import MEASURES
 from cellda.experiment.run import Run
 from cellda.experiment.stages import SOURCE_RECORD
@@ -110,7 +110,8 @@ def logged(run: Run, loggers: "tuple[Logger, ...]") -> Iterator[Log]:
     Raises:
         ConfigurationError: If a logger cannot be started.
     """
-    log, started = Log(loggers), []
+    log = Log(loggers)
+    started: list[Logger] = []
     for logger in loggers:
         try:
             logger.start(_name(run), _params(run))

@@ -1,7 +1,7 @@
 """Adapt a network of one's own to tensors of one's own: no recipe, no dataset, no store."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -11,7 +11,7 @@ from cellda import adapters
 from cellda.adapters.base import AdaptContext, Adapter, Effect, Need, Offer, Start, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.data.tensors import as_bytes, check_images, class_indices
-from cellda.errors import ConfigurationError, DataError
+from cellda.errors import ConfigurationError, DataError, nearest
 from cellda.models.classifier import CellClassifier
 from cellda.models.finite import check_finite
 from cellda.models.heads.linear import Linear
@@ -73,6 +73,25 @@ class AdaptedModel(nn.Module):
         check_images(images, "images", self.network.backbone.image_size)
 
 
+class AdaptOptions(TypedDict, total=False):
+    """Further options of `adapt_model`.
+
+    Attributes:
+        normalizer: Stain normalizer of all images, by name or with options; by default `"identity"`.
+        mean: What is subtracted from every channel of an image in [0, 1] before the model, three numbers. By default as in a
+            timm model's configuration; other models get images in [0, 1] as they are.
+        std: What it is then divided by, likewise.
+        seed: Seed of everything random; by default 0.
+        device: `"auto"`, the default, uses a GPU if there is one, `"cpu"` never does.
+    """
+
+    normalizer: str | Mapping[str, Any] | NormalizerSpec
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    seed: int
+    device: Literal["auto", "cpu"]
+
+
 def adapt_model(
     model: nn.Module,
     support: Shaped[Tensor, "n 3 s s"],
@@ -82,11 +101,7 @@ def adapt_model(
     adapter: str | Mapping[str, Any] | Adapter | Sequence[Any] = "l2_sp",
     classes: Sequence[str] | None = None,
     source: tuple[Shaped[Tensor, "k 3 s s"], Int[Tensor, " k"] | Sequence[int]] | None = None,
-    normalizer: str | Mapping[str, Any] | NormalizerSpec = "identity",
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    seed: int = 0,
-    device: Literal["auto", "cpu"] = "auto",
+    **options: Unpack[AdaptOptions],
 ) -> AdaptedModel:
     """Adapt your own model to a few labelled images of a new laboratory; the model itself is not changed.
 
@@ -103,12 +118,7 @@ def adapt_model(
         adapter: The method, as in a recipe: a name, a mapping with options, a chain.
         classes: Names of the classes in index order. By default "0", "1", ... as many as the labels name.
         source: Labelled images of the source and their class indices, for adapters and normalizers that need them.
-        normalizer: Stain normalizer of all images, by name or with options.
-        mean: What is subtracted from every channel of an image in [0, 1] before the model, three numbers. By default as in a
-            timm model's configuration; other models get images in [0, 1] as they are.
-        std: What it is then divided by, likewise.
-        seed: Seed of everything random.
-        device: `"auto"` uses a GPU if there is one, `"cpu"` never does.
+        options: Normalizer, statistics of the input, seed and device (`AdaptOptions`).
 
     Returns:
         The adapted model in evaluation mode: call it for logits, or `predict_proba`.
@@ -117,13 +127,20 @@ def adapt_model(
         DataError: If images or labels have the wrong shape, type or range.
         ConfigurationError: If the model does not fit the images, or the adapter lacks something: it is named.
     """
+    if unknown := options.keys() - AdaptOptions.__annotations__.keys():
+        raise ConfigurationError(
+            f"adapt_model has no option '{min(unknown)}'; {nearest(min(unknown), AdaptOptions.__annotations__)}"
+        )
+    seed = options.get("seed", 0)
     method = adapters.build(adapter)
     cells = as_bytes(support, "support")
     size = cells.shape[-1]
     others = None if pool is None else as_bytes(pool, "pool", size)
     known = class_indices(labels, len(cells), "labels")
     origin = None if source is None else _source(source, size)
-    encoder, own, width, shift, scale = parts_of(model, cells[:PROBED].float() / 255, mean, std)
+    encoder, own, width, shift, scale = parts_of(
+        model, cells[:PROBED].float() / 255, options.get("mean"), options.get("std")
+    )
     names = _names(classes, int(known.max()) + 1, own)
     _check_range(known, names, "labels")
     if origin is not None:
@@ -138,13 +155,13 @@ def adapt_model(
         encoder=encoder,
     )
     _check(method, offer, pool=others is not None, source=origin is not None, head=kept is not None)
-    spec = NormalizerSpec.of(normalizer)
+    spec = NormalizerSpec.of(options.get("normalizer", "identity"))
     fitted = _fitted(spec, None if origin is None else origin[0])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         head = kept or Linear(width, len(names))
         network = OwnNetwork(encoder, head, names, size, shift, scale)
-    trainer = Trainer(device)
+    trainer = Trainer(options.get("device", "auto"))
     network.with_normalizer(spec, fitted.state_dict()).to(trainer.device)
     target = TargetView(
         _set(cells, network.normalizer, known), None if others is None else _set(others, network.normalizer)

@@ -108,7 +108,7 @@ def parts_of(
         raise ConfigurationError(f"model must be a torch.nn.Module; got a {type(model).__name__}.")
     shift, scale = _statistics(model, mean, std)
     try:
-        whole = deepcopy(model).cpu().float().eval()
+        whole: Any = deepcopy(model).cpu().float().eval()
     except Exception as error:  # of the user's own code
         raise ConfigurationError(f"The model cannot be copied: {_reason(error)}.") from error
     inputs = (probe - shift) / scale
@@ -138,7 +138,7 @@ def parts_of(
     return whole, head, head.width, shift, scale
 
 
-def _has_classifier(model: nn.Module) -> bool:
+def _has_classifier(model: Any) -> bool:
     return hasattr(model, "get_classifier") and hasattr(model, "reset_classifier")
 
 

@@ -35,23 +35,23 @@ class TensorBoard(Logger):
         """Open the event file of a run; the parameters are its text `recipe`."""
         from torch.utils.tensorboard import SummaryWriter  # an optional package
 
-        self._writer = SummaryWriter(str(self.folder / run))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self.folder / run))
         rows = "\n".join(f"| {name} | `{value}` |" for name, value in params.items())
         self.text("recipe", f"| field | value |\n|:--|:--|\n{rows}")
 
     def scalar(self, series: str, step: int, value: float) -> None:
         """One point of a curve."""
         assert self._writer is not None
-        self._writer.add_scalar(series, value, step)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(series, value, step)
+        self._writer.flush()
 
     def text(self, name: str, content: str) -> None:
         """A text, as Markdown."""
         assert self._writer is not None
-        self._writer.add_text(name, content)  # type: ignore[no-untyped-call]
+        self._writer.add_text(name, content)
 
     def end(self, *, finished: bool) -> None:
         """Close the event file."""
         del finished
         assert self._writer is not None
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
