@@ -113,7 +113,18 @@ def test_list_shows_every_plugin_and_preset_in_plain_words(cellda_):
 
 @pytest.mark.parametrize(
     "kind",
-    ["normalizers", "framing", "adapters", "heads", "selectors", "suggesters", "datasets", "presets", "tables", "figures"],
+    [
+        "normalizers",
+        "framing",
+        "adapters",
+        "heads",
+        "selectors",
+        "suggesters",
+        "datasets",
+        "presets",
+        "tables",
+        "figures",
+    ],
 )
 def test_list_of_one_kind(cellda_, kind: str):
     said = cellda_("list", kind)

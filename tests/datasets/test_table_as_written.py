@@ -103,7 +103,9 @@ def test_the_same_problem_in_many_rows_is_one_line(root: Path):
 
 
 def test_rows_without_a_label_wait_for_one(root: Path):
-    waiting = table("path,label,order", lambda number, path: f"{path},{'seg' if number < 20 else ''},{number}")
+    waiting = table(
+        "path,label,order", lambda number, path: f"{path},{'seg' if number < 20 else ''},{number}"
+    )
     dataset = read(root, waiting)
     named = [line.partition(",")[0] for line in waiting.splitlines()[1:]]
     assert list(dataset.table["path"]) == [path for number, path in enumerate(named) if number < 20]

@@ -60,7 +60,9 @@ def test_different_cells_without_a_label_the_same_for_the_same_seed(name: str, d
 @pytest.mark.parametrize("name", names())
 def test_more_than_there_are_is_refused(name: str):
     cells = labelled(clusters((3, 2)), [0], [0])
-    with pytest.raises(ConfigurationError, match=r"5 cells cannot be suggested: 4 cells have no label yet; ask for 1 to 4"):
+    with pytest.raises(
+        ConfigurationError, match=r"5 cells cannot be suggested: 4 cells have no label yet; ask for 1 to 4"
+    ):
         create(name).suggest(cells, 5)
     with pytest.raises(ConfigurationError, match="all of them are labelled"):
         create(name).suggest(labelled(cells, [0, 1, 2, 3, 4], [0, 0, 0, 1, 1]), 1)
@@ -189,7 +191,9 @@ def test_the_current_model_is_the_source_model_until_there_are_labels():
 
 def test_one_class_alone_is_all_that_labels_say():
     embeddings = clusters((4, 4)).embeddings
-    np.testing.assert_array_equal(regressed(embeddings, embeddings[:2], np.array([1, 1]), 3), np.eye(3)[[1] * 8])
+    np.testing.assert_array_equal(
+        regressed(embeddings, embeddings[:2], np.array([1, 1]), 3), np.eye(3)[[1] * 8]
+    )
 
 
 def test_the_regression_is_that_of_the_adapter_logistic():
