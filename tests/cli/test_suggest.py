@@ -33,7 +33,7 @@ def label(file: Path, number: int) -> None:
 
 def test_suggest_label_suggest_again_adapt(cellda_, drawn: Path, model: Path, tmp_path: Path):
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
-    begin = ["suggest", drawn, "--model", model, "--device", "cpu"]
+    begin = ["suggest", drawn, "--model", model]
     said = cellda_(*begin, "--n", 8, "--save", one, "--copy", tmp_path / "copies")
     assert said.status == 0
     assert f"Saved 8 images of 18 to label in {one}" in text(said.out)

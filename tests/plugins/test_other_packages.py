@@ -371,9 +371,12 @@ def test_the_plugins_of_the_guide_keep_their_contract_and_do_what_they_say(wardl
         """
         import tempfile
         from pathlib import Path
+        import numpy as np
         import torch
         from cellda import adapters, datasets, framing, normalizers
         from cellda.models import heads
+        from cellda.plugin import Cells
+        from cellda.suggestion import suggesters
         from cellda.plugins.settings import search_space
 
         assert set(search_space(adapters.get("batchnorm_only"))) == {"lr", "epochs"}
@@ -393,6 +396,10 @@ def test_the_plugins_of_the_guide_keep_their_contract_and_do_what_they_say(wardl
         picture = torch.zeros(8, 10, 3, dtype=torch.uint8)
         picture[4:, 5:] = 200
         assert framing.create("bright").box(picture.numpy()) == (5, 4, 5, 4)
+
+        seen = np.array([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4], [0.8, 0.2]])
+        cells = Cells(np.zeros((4, 2), np.float32), seen, np.array([1]), np.array([1]))
+        assert suggesters.create("rarest").suggest(cells, 2).tolist() == [2, 3]
 
         root = Path(tempfile.mkdtemp())
         for name in ("p1/NEU_1.png", "p1/BLA_1.png", "p2/LYT_1.png"):

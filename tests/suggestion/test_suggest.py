@@ -12,7 +12,10 @@ import cellda
 import cellda.datasets
 from cellda import CellClassifier
 from cellda.errors import ConfigurationError, DataError
+from cellda.models.inputs import Picture
+from cellda.models.results import results
 from cellda.suggestion.to_label import check_list
+from cellda.taxonomies import create
 from stained import SIDE, stained_cells
 from tiny import small_model
 
@@ -34,7 +37,7 @@ def drawn(tmp_path_factory) -> Path:
 
 
 def chosen(folder: Path, model: CellClassifier, n: int = 5, **options):
-    return cellda.suggest(folder, n, model, device="cpu", progress=False, **options)
+    return cellda.suggest(folder, n, model, progress=False, **options)
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -67,7 +70,7 @@ def test_what_shows_no_cell_or_is_there_twice_is_never_suggested(drawn: Path, mo
         "image(s) without one single cell, never suggested": 1,
         "image(s) that cannot be read": 1,
     }
-    with pytest.raises(ConfigurationError, match="19 images cannot be suggested: .* there are only 18"):
+    with pytest.raises(ConfigurationError, match=r"19 images cannot be suggested: .* there are only 18"):
         chosen(drawn, model, 19)
     with pytest.raises(ConfigurationError, match="At least 1"):
         chosen(drawn, model, 0)
@@ -150,8 +153,6 @@ def test_classes_that_the_model_does_not_know_are_known_from_labels(
             f"{drawn / f'{number:03d}.png'},{'smudge' if number % 2 else 'seg'}\n" for number in range(8)
         )
     )
-    from cellda.taxonomies import create
-
     known = cellda.datasets.load("table", tmp_path / "own.csv", taxonomy=create("own"))
     found = chosen(drawn, model, 4, suggester="entropy", labelled=known)
     assert set(found.classes) > set(model.classes)
@@ -200,7 +201,7 @@ def test_a_file_with_labels_or_of_somebody_else_is_never_replaced(
     for name in ("notes.csv", "text.csv"):
         with pytest.raises(ConfigurationError, match="is not a list of cells to label"):
             check_list(tmp_path / name)
-    with pytest.raises(ConfigurationError, match="end .* in .csv"):
+    with pytest.raises(ConfigurationError, match=r"end .* in \.csv"):
         check_list(tmp_path / "to_label.xlsx")
 
 
@@ -215,12 +216,8 @@ def test_labels_tell_the_suggester_what_is_known(drawn: Path, model: CellClassif
     file = tmp_path / "known.csv"
     file.write_text(f"path,label\n{drawn / '005.png'},seg\n")
     found = chosen(drawn, model, 1, suggester="coreset", labelled=f"table={file}")
-    network, files, _ = model.network().framed_for([])
-    from cellda.models.inputs import Picture
-    from cellda.models.results import results
-
     paths = [drawn / f"{number:03d}.png" for number in range(18)]
-    [block] = results(network, [Picture(str(path), path) for path in paths])
+    [block] = results(model.network(), [Picture(str(path), path) for path in paths])
     embeddings = np.stack([one.embedding.numpy() for one in block]).astype(np.float64)
     units = embeddings - embeddings.mean(0)
     units /= np.linalg.norm(units, axis=1, keepdims=True)

@@ -74,7 +74,6 @@ def suggest(
     map: MapOption = None,
     taxonomy: TaxonomyOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
-    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, ...")] = "auto",
 ) -> None:
     """Choose the images that should be labelled next, and write them into a list for a spreadsheet.
 
@@ -110,7 +109,6 @@ def suggest(
         labelled=known,
         seed=seed,
         bits=bits,
-        device=device,
     )
     tell(found.account)
     if copy is not None:

@@ -42,7 +42,6 @@ def suggest(
     labelled: str | CellDataset | None = None,
     seed: int = 0,
     bits: int | None = None,
-    device: str = "auto",
     progress: bool = True,
 ) -> Suggestion:
     """Choose the images that should be labelled next.
@@ -53,13 +52,13 @@ def suggest(
     Args:
         images: Image files, one cell each, folders that hold them, or patterns.
         n: Number of images.
-        model: The source model: a name (`cellda.source_models.names()`), the folder of a saved one, or a classifier.
+        model: The source model: a name (`cellda.source_models.names()`) or the folder of a saved one, which is used on an
+            accelerator if there is one; or a classifier, which is used where it is.
         suggester: A suggester, by name or with its options (`{"name": "typiclust", "neighbours": 10}`).
         labelled: The cells that are labelled already: a name (`"table=to_label.csv"`, `"folder=~/my_cells"`), or a loaded
             dataset. They are not suggested again, and tell the suggester what is known.
         seed: Seed of what the suggester draws.
         bits: Significant bits that the camera records (10, 12 or 14), if images of 16 bits do not state them.
-        device: `"auto"` (an accelerator if there is one), `"cpu"`, `"cuda"`, ...
         progress: Whether to show progress on standard error.
 
     Raises:
@@ -74,7 +73,7 @@ def suggest(
     pictures = [Picture(str(path), path) for path in _candidates(images, known, tally)]
     _check_enough(n, pictures)
     classifier = model if isinstance(model, CellClassifier) else _loaded(model)
-    network, _, news = classifier.to(device_named(device)).network().framed_for(pictures, bits=bits)
+    network, _, news = classifier.network().framed_for(pictures, bits=bits)
     extra = () if known is None else known.taxonomy.classes
     classes = tuple(dict.fromkeys([*classifier.classes, *extra]))
 
@@ -95,7 +94,7 @@ def suggest(
 
 
 def _loaded(model: str | Path) -> CellClassifier:
-    return CellClassifier.load(source_models.registry.place(str(model)))
+    return CellClassifier.load(source_models.registry.place(str(model))).to(device_named("auto"))
 
 
 def _check_enough(n: int, found: Sequence[Any]) -> None:
