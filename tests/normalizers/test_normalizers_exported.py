@@ -48,11 +48,15 @@ def test_it_runs_in_onnx(name, tmp_path):
             module, (pixels[:2],), dynamic_shapes=({0: torch.export.Dim("n")},), strict=False
         ).run_decompositions(table())
         recorded.graph_module.graph.eliminate_dead_code()
-        torch.onnx.export(recorded, dynamo=True, verbose=False, input_names=["pixels"]).save(tmp_path / "n.onnx")
+        torch.onnx.export(recorded, dynamo=True, verbose=False, input_names=["pixels"]).save(
+            tmp_path / "n.onnx"
+        )
         session = onnxruntime.InferenceSession(tmp_path / "n.onnx")
         for count in (1, 7):
             (found,) = session.run(None, {"pixels": pixels[:count].numpy()})
-            torch.testing.assert_close(torch.from_numpy(found), module(pixels[:count]), atol=TOLERANCE, rtol=0)
+            torch.testing.assert_close(
+                torch.from_numpy(found), module(pixels[:count]), atol=TOLERANCE, rtol=0
+            )
 
 
 @pytest.mark.parametrize("name", cellda.normalizers.names())

@@ -21,7 +21,8 @@ def export(
     save: Annotated[
         Path,
         typer.Option(
-            callback=writable_file, help="The file: .onnx, .pt (torchscript) or .zip (bioimageio); FILE.md says how to use it."
+            callback=writable_file,
+            help="The file: .onnx, .pt (torchscript) or .zip (bioimageio); FILE.md says how to use it.",
         ),
     ],
     format: Annotated[
@@ -35,7 +36,7 @@ def export(
         list[Path],
         typer.Option(
             callback=existing_images,
-            help="Images on which the file is compared with the library, besides synthetic ones: a file, a folder or a pattern; "
+            help="Images on which the file is compared with the library, besides synthetic ones: file, folder or pattern; "
             "may be repeated.",
         ),
     ] = [],
@@ -43,8 +44,8 @@ def export(
 ) -> None:
     """Write a model as a file that runs without cellda: raw pixels in, class probabilities out.
 
-    The colour normalizer is inside; the framing is not (FILE.md says what it is). The file is compared with the library, and is
-    not kept if a probability differs by more than 1e-4.
+    The colour normalizer is inside; the framing is not (FILE.md says what it is). The file is compared with the library, and
+    is not kept if a probability differs by more than 1e-4.
     """
     from cellda.export import registry
     from cellda.export.writing import check_place
@@ -58,7 +59,9 @@ def export(
     classifier = CellClassifier.load(source_models.registry.place(model))
     made = written(classifier, save, format, without=without, check=check, overwrite=overwrite)
     if classifier.framing_spec.build().cuts:
-        say_aside(f"The framing '{classifier.framing_spec.name}' is not inside: give the file framed crops ({made.readme.name}).")
+        say_aside(
+            f"The framing '{classifier.framing_spec.name}' is not inside: give the file framed crops ({made.readme.name})."
+        )
     if without:
         say_aside(f"Without {', '.join(without)}, probabilities differ from those of `cellda predict`.")
     say(

@@ -1,18 +1,21 @@
 """The format of the BioImage Model Zoo, which ImageJ, ilastik and others read.
 
-W. Ouyang et al.: BioImage Model Zoo: a community-driven resource for accessible deep learning in bioimage analysis. bioRxiv, 2022.
+W. Ouyang et al.: BioImage Model Zoo: a resource for accessible deep learning in bioimage analysis. bioRxiv 2022.
 """
 
 import json
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 from zipfile import ZipFile
 
 import numpy as np
 import torch
+from packaging.version import Version
 from PIL import Image
 
+from cellda.errors import ConfigurationError
 from cellda.export import register
 from cellda.export.agreement import drawn
 from cellda.export.base import Format, Run
@@ -22,6 +25,8 @@ from cellda.export.readme import DOI, PAPER, readme
 from cellda.export.torchscript import TorchScript
 
 SCRIPT = "run_model.py"
+PYDANTIC = Version("2.14")
+"""The first version that bioimageio.spec (0.5.12) does not work with."""
 
 
 @register("bioimageio")
@@ -31,12 +36,28 @@ class BioImageIo(Format):
     suffix: ClassVar[str] = ".zip"
     needs: ClassVar[tuple[str, ...]] = (*Onnx.needs, "bioimageio.core", "bioimageio.spec")
 
+    def check_installed(self) -> None:
+        """Refuse also a version of pydantic with which bioimageio.spec describes nothing.
+
+        Its serializers pass a context where pydantic expects a key; since 2.14 it refuses that (pydantic pull request 13506).
+
+        Raises:
+            ConfigurationError: If packages are missing or do not work together.
+        """
+        super().check_installed()
+        found = Version(version("pydantic"))
+        if found >= PYDANTIC:
+            raise ConfigurationError(
+                f"The format 'bioimageio' does not work with pydantic {found}: pip install 'pydantic<{PYDANTIC}'. The "
+                "formats 'onnx' and 'torchscript' do."
+            )
+
     @torch.no_grad()
     def write(self, graph: Graph, path: Path) -> None:
         """Write the parts, describe them, and pack them; nothing is downloaded."""
-        from bioimageio.spec import ValidationContext, save_bioimageio_package
+        from bioimageio.spec import save_bioimageio_package
 
-        with tempfile.TemporaryDirectory() as scratch, ValidationContext(perform_io_checks=False):
+        with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             Onnx().write(graph, folder / "model.onnx")
             TorchScript().write(graph, folder / "model.pt")
@@ -80,7 +101,10 @@ class BioImageIo(Format):
         probabilities = spec.OutputTensorDescr(
             id=spec.TensorId(OUTPUT),
             description=facts["output"],
-            axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier(_identifier(name)) for name in classes])],
+            axes=[
+                spec.BatchAxis(),
+                spec.ChannelAxis(channel_names=[spec.Identifier(_identifier(name)) for name in classes]),
+            ],
             test_tensor=tensor("output.npy"),
             data=spec.IntervalOrRatioDataDescr(type="float32", range=(0, 1)),
         )
@@ -88,8 +112,8 @@ class BioImageIo(Format):
         return spec.ModelDescr(
             name=f"cellda white blood cells {facts['model_identity'][:8]}",
             description=f"White-blood-cell classifier ({', '.join(classes)}). {facts['use']}"[:1000],
-            covers=[folder / "cover.png"],
-            documentation=folder / "README.md",
+            covers=[tensor("cover.png")],
+            documentation=tensor("README.md"),
             authors=[spec.Author(name="The cellda developers")],
             cite=[spec.CiteEntry(text=PAPER, doi=spec.Doi(DOI))],
             license=spec.LicenseId("Apache-2.0"),

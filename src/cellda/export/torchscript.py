@@ -27,7 +27,9 @@ class TorchScript(Format):
     def write(self, graph: Graph, path: Path) -> None:
         """Trace the graph and write it."""
         example = torch.zeros(2, 3, graph.side, graph.side, dtype=torch.uint8)
-        with warnings.catch_warnings():  # torch advises other formats, and against values that are constant here
+        with (
+            warnings.catch_warnings()
+        ):  # torch advises other formats, and against values that are constant here
             warnings.simplefilter("ignore")
             traced = torch.jit.trace(graph.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
             extra = {METADATA: json.dumps(graph.metadata)}

@@ -84,11 +84,15 @@ def check_place(format: Format, save: str | Path, *, overwrite: bool) -> Path:
     """
     place = check_writable(save, what="--save")
     if place.suffix != format.suffix:
-        raise ConfigurationError(f"--save: a file of the format '{format.name}' ends in {format.suffix}; got {place}.")
+        raise ConfigurationError(
+            f"--save: a file of the format '{format.name}' ends in {format.suffix}; got {place}."
+        )
     for file in (place, readme_of(place)):
         check_writable(file, what="--save")
         if file.exists() and not overwrite:
-            raise ConfigurationError(f"--save: {file} exists; choose another name, or replace it with --overwrite.")
+            raise ConfigurationError(
+                f"--save: {file} exists; choose another name, or replace it with --overwrite."
+            )
     return place
 
 

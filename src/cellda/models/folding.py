@@ -76,7 +76,9 @@ class Folded(nn.Module):
         """The layers as they are after folding, with weights of their own: for tools that record a module."""
         for name, weight in self.weights().items():
             layer, _, tensor = name.rpartition(".")
-            self.inner.get_submodule(layer).register_parameter(tensor, nn.Parameter(weight, requires_grad=False))
+            self.inner.get_submodule(layer).register_parameter(
+                tensor, nn.Parameter(weight, requires_grad=False)
+            )
         return self.inner
 
 

@@ -124,7 +124,9 @@ class Reinhard(Referenced):
         space = colour_space(self.space, images.device)
         planes = shear(space.curve(images.flatten(2)), space.steps)
         # A recorded graph cannot decide, and masks what may be the whole image.
-        if not recording() and smear.view(torch.uint8).amin():  # the same as `all()`, which takes 40 times as long on a CPU
+        if (
+            not recording() and smear.view(torch.uint8).amin()
+        ):  # the same as `all()`, which takes 40 times as long on a CPU
             mean = planes.mean(2)
             centred = counted = planes.sub_(mean[:, :, None])
             count = centred.new_tensor(centred.shape[2])

@@ -44,7 +44,9 @@ class Vahadane(StainSeparation):
     ) -> Float[Tensor, "b 3 2"]:
         """The colours of the two dyes: the factor that all pixels share."""
         counted = density * stained[:, None]
-        colours = list(normalize(density.new_tensor(TYPICAL), dim=0).T[:, None].expand(2, density.shape[0], 3))
+        colours = list(
+            normalize(density.new_tensor(TYPICAL), dim=0).T[:, None].expand(2, density.shape[0], 3)
+        )
         amounts = [torch.zeros_like(density[:, 0]) for _ in colours]
         for _ in range(self.steps):
             overlap = (colours[0] * colours[1]).sum(1, keepdim=True)
