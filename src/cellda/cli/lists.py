@@ -17,6 +17,7 @@ Kind = Literal[
     "selectors",
     "datasets",
     "taxonomies",
+    "formats",
     "models",
     "presets",
     "tables",

@@ -16,14 +16,14 @@ from packaging.version import Version
 from PIL import Image
 
 from cellda.errors import ConfigurationError
-from cellda.export import register
+from cellda.export import create, register
 from cellda.export.agreement import drawn
-from cellda.export.base import Format, Run
+from cellda.export.base import INPUT, OPSET, OUTPUT, Format, Run
 from cellda.export.graph import Graph
-from cellda.export.onnx import INPUT, OPSET, OUTPUT, Onnx
 from cellda.export.readme import DOI, PAPER, readme
-from cellda.export.torchscript import TorchScript
 
+WEIGHTS = {"onnx": "model.onnx", "torchscript": "model.pt"}
+"""Format -> the file in the package."""
 SCRIPT = "run_model.py"
 PYDANTIC = Version("2.14")
 """The first version that bioimageio.spec (0.5.12) does not work with."""
@@ -34,7 +34,7 @@ class BioImageIo(Format):
     """A .zip for the BioImage Model Zoo: both kinds of weights, a test image, a description, and a script to run it."""
 
     suffix: ClassVar[str] = ".zip"
-    needs: ClassVar[tuple[str, ...]] = (*Onnx.needs, "bioimageio.core", "bioimageio.spec")
+    needs: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "onnxscript", "bioimageio")
 
     def check_installed(self) -> None:
         """Refuse also a version of pydantic with which bioimageio.spec describes nothing.
@@ -59,8 +59,8 @@ class BioImageIo(Format):
 
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            Onnx().write(graph, folder / "model.onnx")
-            TorchScript().write(graph, folder / "model.pt")
+            for kind, file in WEIGHTS.items():
+                create(kind).write(graph, folder / file)
             pixels = drawn(graph.side)[:1]
             np.save(folder / "input.npy", pixels.numpy())
             np.save(folder / "output.npy", graph(pixels).numpy())
@@ -74,7 +74,8 @@ class BioImageIo(Format):
         """Both kinds of weights, as they are in the package."""
         with tempfile.TemporaryDirectory() as scratch, ZipFile(path) as package:
             package.extractall(scratch)
-            return Onnx().runs(Path(scratch, "model.onnx")) | TorchScript().runs(Path(scratch, "model.pt"))
+            runs = [create(kind).runs(Path(scratch, file)) for kind, file in WEIGHTS.items()]
+            return {name: run for part in runs for name, run in part.items()}
 
     @staticmethod
     def _described(graph: Graph, folder: Path) -> "object":
