@@ -1,7 +1,7 @@
 """Everything that authors of plug-ins import: `from cellda.plugin import Adapter, register_adapter, tunable`.
 
 One decorator registers each kind (`register_adapter`, `register_head`, `register_selector`, `register_suggester`,
-`register_normalizer`, `register_framing`, `register_dataset`, `register_taxonomy`). The other names are the base class of
+`register_normalizer`, `register_framing`, `register_dataset`, `register_taxonomy`, `register_format`). The other names are the base class of
 each kind and the types that its methods receive. Names are imported on first use: importing `Adapter` alone does not load
 torch.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
-from cellda import adapters, datasets, framing, normalizers, taxonomies
+from cellda import adapters, datasets, export, framing, normalizers, taxonomies
 from cellda.models import heads
 from cellda.plugins.registry import Registry
 from cellda.selection import selectors
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cellda.datasets.reading.cell_table import cell_table
     from cellda.datasets.reading.layout import images_below, locate
     from cellda.errors import ConfigurationError, DataError
+    from cellda.export.base import Format
     from cellda.framing.base import Box, Found, Framing, Pixels
     from cellda.models.classifier import CellClassifier
     from cellda.models.heads.base import Head
@@ -52,6 +53,7 @@ else:
             "datasets.reading.cell_table": ["cell_table"],
             "datasets.reading.layout": ["images_below", "locate"],
             "errors": ["ConfigurationError", "DataError"],
+            "export.base": ["Format"],
             "framing.base": ["Box", "Found", "Framing", "Pixels"],
             "models.classifier": ["CellClassifier"],
             "models.heads.base": ["Head"],
@@ -77,6 +79,7 @@ register_normalizer = normalizers.register
 register_framing = framing.register
 register_dataset = datasets.register
 register_taxonomy = taxonomies.register
+register_format = export.register
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "normalizers": normalizers.registry,
@@ -87,6 +90,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "suggesters": suggesters.registry,
     "datasets": datasets.registry,
     "taxonomies": taxonomies.registry,
+    "formats": export.registry,
 }
 """Every kind of plug-in, in the order of `cellda list`; the entry-point group of each is its `package`."""
 
@@ -107,6 +111,7 @@ __all__ = [
     "FeatureAdapter",
     "FeatureExamples",
     "Features",
+    "Format",
     "Found",
     "Framing",
     "Head",
@@ -135,6 +140,7 @@ __all__ = [
     "locate",
     "register_adapter",
     "register_dataset",
+    "register_format",
     "register_framing",
     "register_head",
     "register_normalizer",

@@ -36,7 +36,7 @@ def export(
         list[Path],
         typer.Option(
             callback=existing_images,
-            help="Images on which the file is compared with the library, besides synthetic ones: a file, a folder or a pattern; "
+            help="Images on which the file is compared with the library, besides synthetic ones: file, folder or pattern; "
             "may be repeated.",
         ),
     ] = [],
@@ -44,8 +44,8 @@ def export(
 ) -> None:
     """Write a model as a file that runs without cellda: raw pixels in, class probabilities out.
 
-    The colour normalizer is inside; the framing is not (FILE.md says what it is). The file is compared with the library, and is
-    not kept if a probability differs by more than 1e-4.
+    The colour normalizer is inside; the framing is not (FILE.md says what it is). The file is compared with the library, and
+    is not kept if a probability differs by more than 1e-4.
     """
     from cellda.export import registry
     from cellda.export.writing import check_place

@@ -21,6 +21,7 @@ Kind = Literal[
     "suggesters",
     "datasets",
     "taxonomies",
+    "formats",
     "models",
     "presets",
     "tables",

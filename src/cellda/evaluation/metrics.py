@@ -1,5 +1,6 @@
 """Measures of predictions, with 95 % intervals."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from io import StringIO

@@ -12,6 +12,10 @@ from torch import Tensor
 from cellda.errors import ConfigurationError
 from cellda.export.graph import Graph
 
+INPUT, OUTPUT = "pixels", "probabilities"
+"""Names of the input and output of a file that names them."""
+OPSET = 20
+"""Version of the operations of ONNX."""
 Run = Callable[[UInt8[Tensor, "n 3 s s"]], Float[Tensor, "n classes"]]
 """What a file computes: from raw pixels to class probabilities."""
 

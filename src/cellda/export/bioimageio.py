@@ -1,27 +1,32 @@
 """The format of the BioImage Model Zoo, which ImageJ, ilastik and others read.
 
-W. Ouyang et al.: BioImage Model Zoo: a community-driven resource for accessible deep learning in bioimage analysis. bioRxiv, 2022.
+W. Ouyang et al.: BioImage Model Zoo: a resource for accessible deep learning in bioimage analysis. bioRxiv 2022.
 """
 
 import json
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 from zipfile import ZipFile
 
 import numpy as np
 import torch
+from packaging.version import Version
 from PIL import Image
 
-from cellda.export import register
+from cellda.errors import ConfigurationError
+from cellda.export import create, register
 from cellda.export.agreement import drawn
-from cellda.export.base import Format, Run
+from cellda.export.base import INPUT, OPSET, OUTPUT, Format, Run
 from cellda.export.graph import Graph
-from cellda.export.onnx import INPUT, OPSET, OUTPUT, Onnx
 from cellda.export.readme import DOI, PAPER, readme
-from cellda.export.torchscript import TorchScript
 
+WEIGHTS = {"onnx": "model.onnx", "torchscript": "model.pt"}
+"""Format -> the file in the package."""
 SCRIPT = "run_model.py"
+PYDANTIC = Version("2.14")
+"""The first version that bioimageio.spec (0.5.12) does not work with."""
 
 
 @register("bioimageio")
@@ -29,17 +34,33 @@ class BioImageIo(Format):
     """A .zip for the BioImage Model Zoo: both kinds of weights, a test image, a description, and a script to run it."""
 
     suffix: ClassVar[str] = ".zip"
-    needs: ClassVar[tuple[str, ...]] = (*Onnx.needs, "bioimageio.core", "bioimageio.spec")
+    needs: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "onnxscript", "bioimageio")
+
+    def check_installed(self) -> None:
+        """Refuse also a version of pydantic with which bioimageio.spec describes nothing.
+
+        Its serializers pass a context where pydantic expects a key; since 2.14 it refuses that (pydantic pull request 13506).
+
+        Raises:
+            ConfigurationError: If packages are missing or do not work together.
+        """
+        super().check_installed()
+        found = Version(version("pydantic"))
+        if found >= PYDANTIC:
+            raise ConfigurationError(
+                f"The format 'bioimageio' does not work with pydantic {found}: pip install 'pydantic<{PYDANTIC}'. The "
+                "formats 'onnx' and 'torchscript' do."
+            )
 
     @torch.no_grad()
     def write(self, graph: Graph, path: Path) -> None:
         """Write the parts, describe them, and pack them; nothing is downloaded."""
-        from bioimageio.spec import ValidationContext, save_bioimageio_package
+        from bioimageio.spec import save_bioimageio_package
 
-        with tempfile.TemporaryDirectory() as scratch, ValidationContext(perform_io_checks=False):
+        with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            Onnx().write(graph, folder / "model.onnx")
-            TorchScript().write(graph, folder / "model.pt")
+            for kind, file in WEIGHTS.items():
+                create(kind).write(graph, folder / file)
             pixels = drawn(graph.side)[:1]
             np.save(folder / "input.npy", pixels.numpy())
             np.save(folder / "output.npy", graph(pixels).numpy())
@@ -53,7 +74,8 @@ class BioImageIo(Format):
         """Both kinds of weights, as they are in the package."""
         with tempfile.TemporaryDirectory() as scratch, ZipFile(path) as package:
             package.extractall(scratch)
-            return Onnx().runs(Path(scratch, "model.onnx")) | TorchScript().runs(Path(scratch, "model.pt"))
+            runs = [create(kind).runs(Path(scratch, file)) for kind, file in WEIGHTS.items()]
+            return {name: run for part in runs for name, run in part.items()}
 
     @staticmethod
     def _described(graph: Graph, folder: Path) -> "object":
@@ -91,8 +113,8 @@ class BioImageIo(Format):
         return spec.ModelDescr(
             name=f"cellda white blood cells {facts['model_identity'][:8]}",
             description=f"White-blood-cell classifier ({', '.join(classes)}). {facts['use']}"[:1000],
-            covers=[folder / "cover.png"],
-            documentation=folder / "README.md",
+            covers=[tensor("cover.png")],
+            documentation=tensor("README.md"),
             authors=[spec.Author(name="The cellda developers")],
             cite=[spec.CiteEntry(text=PAPER, doi=spec.Doi(DOI))],
             license=spec.LicenseId("Apache-2.0"),

@@ -7,11 +7,11 @@ from copy import deepcopy
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from cellda import __version__
 from cellda.errors import ConfigurationError
 from cellda.models.classifier import CellClassifier
 from cellda.models.folding import Folded
 from cellda.models.heads.base import Head
+from cellda.runtime.versions import versions
 
 SECOND_VIEW = "second_view"
 """The only part that may be left out."""
@@ -21,7 +21,7 @@ OUTPUT = "float32 (N, classes), probabilities in the order of classes"
 
 
 class Graph(nn.Module):
-    """What `CellClassifier.probabilities` computes, on the CPU: normalizer, encoder with BatchNorm folded, views, head, softmax.
+    """What `CellClassifier.probabilities` computes, on the CPU: normalizer, folded encoder, views, head, softmax.
 
     Pixels are bytes, as in files: the library rounds every image to 8 bits, and bytes cannot be scaled wrongly.
 
@@ -71,7 +71,7 @@ class Graph(nn.Module):
             "left_out": self.left_out,
             "backbone": model.backbone.name,
             "model_identity": self.identity,
-            "cellda_version": __version__,
+            "cellda_version": versions("cellda")["cellda"],
             "use": USE,
         }
 
@@ -98,7 +98,7 @@ def refuse(model: CellClassifier, without: Collection[str]) -> None:
     for head in (part for part in model.head.modules() if isinstance(part, Head)):
         if head.transductive:
             raise ConfigurationError(
-                f"This model's head '{head.name}' is transductive: it compares every image with stored images of the target, and "
+                f"This model's head '{head.name}' is transductive: it compares an image with stored ones of the target, and "
                 "answers differently for an image that is one of them, which another runtime cannot tell reliably. Adapt with "
                 "another method to export."
             )

@@ -12,13 +12,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from cellda.export import register
-from cellda.export.base import Format, Run
+from cellda.export.base import INPUT, OPSET, OUTPUT, Format, Run
 from cellda.export.graph import Graph
 from cellda.export.operations import table
-
-INPUT, OUTPUT = "pixels", "probabilities"
-"""Names of the graph's input and output."""
-OPSET = 20
 
 
 @register("onnx")

@@ -59,7 +59,7 @@ def nanquantile(
     *,
     interpolation: str = "linear",  # noqa: ARG001
 ) -> Tensor:
-    """Quantiles of the values that are not NaN along the last dimension, linear between neighbours; first, if there are several.
+    """Quantiles of the values that are not NaN along the last dimension, linear in between.
 
     Raises:
         NotImplementedError: If it is another dimension.

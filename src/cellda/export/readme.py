@@ -50,9 +50,9 @@ def framing_text(graph: Graph) -> str:
         )
     options = ", ".join(f"{name}={value}" for name, value in spec.options.items())
     return (
-        f"Framing is needed and not inside: the network was trained on crops around the cell (framing `{spec.name}`, {options}). "
-        f"`{spec.name}` finds the cell by its nucleus and cuts a square around it, which is resized to {side} x {side} pixels; see "
-        "docs/framing.md of cellda. A whole image that is merely resized gives other, worse predictions. `cellda predict` frames, "
+        f"Framing is needed and not inside: it was trained on crops around the cell (framing `{spec.name}`, {options}). "
+        f"`{spec.name}` finds the cell by its nucleus and cuts a square, which is resized to {side} x {side} pixels; see "
+        "docs/framing.md of cellda. A whole image, merely resized, gives other, worse predictions. `cellda predict` frames, "
         "and so does `cellda.framing`."
     )
 

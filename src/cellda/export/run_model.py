@@ -2,8 +2,8 @@
 
     python run_model.py model.onnx cell_1.png cell_2.png
 
-Prints one line of CSV an image. Research use only. Every image shows one cell. If the model needs framed crops, the script says
-so: it only resizes. Give it crops that are framed, or use `cellda predict`, which frames.
+Prints one line of CSV an image. Research use only. Every image shows one cell. If the model needs framed crops, the script
+says so: it only resizes. Give it crops that are framed, or use `cellda predict`, which frames.
 """
 
 import csv
@@ -35,7 +35,7 @@ def main(model: str, files: list[str]) -> None:
     framing = json.loads(facts["framing"])
     if framing["name"] != "none":
         print(
-            f"{Path(model).name} was trained on crops of the framing {framing}: these images must be such crops. Whole images give "
+            f"{Path(model).name} was trained on crops of the framing {framing}: these must be such crops. Whole images give "
             "other, worse predictions; `cellda predict` frames them.",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""What `cellda.imaging.padding` computes, in the operations that a recorded graph can hold: for `torch.export` and TorchScript.
+"""What `cellda.imaging.padding` computes, in operations that a recorded graph can hold: for `torch.export` and TorchScript.
 
 The other implementations are faster, but look at values: they call scipy, and select pixels. A recorded graph cannot.
 """
