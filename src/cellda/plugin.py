@@ -1,9 +1,9 @@
 """Everything that authors of plug-ins import: `from cellda.plugin import Adapter, register_adapter, tunable`.
 
 One decorator registers each kind (`register_adapter`, `register_head`, `register_selector`, `register_suggester`,
-`register_normalizer`, `register_framing`, `register_dataset`, `register_taxonomy`, `register_format`). The other names are the base class of
-each kind and the types that its methods receive. Names are imported on first use: importing `Adapter` alone does not load
-torch.
+`register_normalizer`, `register_framing`, `register_dataset`, `register_taxonomy`, `register_format`). The other names are
+the base class of each kind and the types that its methods receive. Names are imported on first use: importing `Adapter`
+alone does not load torch.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cellda.cli.app import say, say_aside
+from cellda.cli.output import say, say_aside
 from cellda.cli.early import each, existing_images, known_model, writable_file
 from cellda.text import counted
 

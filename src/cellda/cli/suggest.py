@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.app import say, tell
+from cellda.cli.app import tell
 from cellda.cli.early import (
     apart,
     each,
@@ -18,6 +18,7 @@ from cellda.cli.early import (
     writable_folder,
 )
 from cellda.cli.options import BitsOption, MapOption, TaxonomyOption
+from cellda.cli.output import say
 from cellda.cli.recipes import given, reading
 from cellda.errors import ConfigurationError
 from cellda.runtime.given import path_of

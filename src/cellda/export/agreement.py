@@ -58,10 +58,10 @@ def largest_difference(graph: Graph, runs: dict[str, Run], pixels: UInt8[Tensor,
         ConfigurationError: If it is above `TOLERANCE`, or a probability is not a number.
     """
     network = graph.library
-    expected = torch.cat([network.applied(part)[1] for part in pixels.split(network.at_once)])
+    expected = torch.cat([network.applied(part)[1] for part in torch.split(pixels, network.at_once)])
     worst = 0.0
     for name, run in runs.items():
-        found = [run(pixels[:1]), *map(run, pixels.split(BATCHES[-1]))]
+        found = [run(pixels[:1]), *map(run, torch.split(pixels, BATCHES[-1]))]
         difference = float((torch.cat(found) - torch.cat([expected[:1], expected])).abs().max())
         if not difference <= TOLERANCE:  # also if it is not a number
             raise ConfigurationError(

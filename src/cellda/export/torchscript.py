@@ -33,7 +33,7 @@ class TorchScript(Format):
             warnings.simplefilter("ignore")
             traced = torch.jit.trace(graph.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
             extra = {METADATA: json.dumps(graph.metadata)}
-            torch.jit.save(traced, path, _extra_files=extra)  # type: ignore[no-untyped-call]
+            torch.jit.save(traced, path, _extra_files=extra)
 
     def runs(self, path: Path) -> dict[str, Run]:
         """By `torch.jit.load`."""

@@ -13,7 +13,7 @@ from torch.nn.functional import max_pool2d
 
 def recording() -> bool:
     """Whether operations are recorded into a graph, in which no decision can depend on a value."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def connected(dark: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
@@ -26,14 +26,16 @@ def connected(dark: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
     rows, columns = (torch.arange(length, device=dark.device) for length in dark.shape[1:])
     edges = [(places == 0) | (places == places.shape[0] - 1) for places in (rows, columns)]
     seeds = inside * (edges[0][:, None] | edges[1])
-    if torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         with warnings.catch_warnings():  # torch advises another format; this is how loops get into this one
             warnings.simplefilter("ignore")
-            grow = torch.jit.script(_grown)  # type: ignore[no-untyped-call]
+            grow = torch.jit.script(_grown)
         grown = grow(inside, seeds)
     else:
-        _, grown, _ = torch.while_loop(_changes, _step, (torch.zeros_like(seeds), seeds, inside))
-    return (grown > 0)[:, 0]
+        start = torch.zeros_like(seeds), seeds, inside
+        _, grown, _ = torch.while_loop(_changes, _step, start)  # type: ignore[no-untyped-call]
+    found: Tensor = (grown > 0)[:, 0]
+    return found
 
 
 def wider(mask: Bool[Tensor, "b h w"], steps: int, within: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:

@@ -89,10 +89,14 @@ def embedding_map(
         }
     )
     known = dict.fromkeys(verdict)
+    offered: list[tuple[str, str, list[Any], int]] = [
+        ("klass", "class", sorted(set(names)), 190),
+        ("part", "set", sorted(set(table["part"])), 150),
+        ("verdict", "right or wrong", list(known), 150),
+    ]
     chosen: dict[str, Any] = {
-        "klass": Select(title="class", value=ALL, options=[ALL, *sorted(set(names))], width=190),
-        "part": Select(title="set", value=ALL, options=[ALL, *sorted(set(table["part"]))], width=150),
-        "verdict": Select(title="right or wrong", value=ALL, options=[ALL, *known], width=150),
+        name: Select(title=title, value=ALL, options=[ALL, *options], width=width)
+        for name, title, options, width in offered
     }
     view = CDSView(filter=CustomJSFilter(args={**chosen}, code=_FILTER))
     for one in chosen.values():

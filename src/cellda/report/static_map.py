@@ -1,5 +1,7 @@
 """The map of the cells on paper."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -26,7 +28,7 @@ def static_map(cells: Cells, places: npt.NDArray[np.float64]) -> Figure:
         for edge, chosen in (("white", ~wrong), ("black", wrong)):
             own = places[(names == name) & chosen]
             label = name if edge == "white" else None
-            style = {"color": colours[name], "edgecolors": edge, "linewidths": 0.7}
+            style: dict[str, Any] = {"color": colours[name], "edgecolors": edge, "linewidths": 0.7}
             axes.scatter(own[:, 0], own[:, 1], s=18, label=label, **style)
     axes.set_xticks([])
     axes.set_yticks([])
