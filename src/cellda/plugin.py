@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cellda.datasets.reading.layout import images_below, locate
     from cellda.errors import ConfigurationError, DataError
     from cellda.export.base import Format
+    from cellda.export.graph import Graph
     from cellda.framing.base import Box, Found, Framing, Pixels
     from cellda.models.classifier import CellClassifier
     from cellda.models.heads.base import Head
@@ -54,6 +55,7 @@ else:
             "datasets.reading.layout": ["images_below", "locate"],
             "errors": ["ConfigurationError", "DataError"],
             "export.base": ["Format"],
+            "export.graph": ["Graph"],
             "framing.base": ["Box", "Found", "Framing", "Pixels"],
             "models.classifier": ["CellClassifier"],
             "models.heads.base": ["Head"],
@@ -114,6 +116,7 @@ __all__ = [
     "Format",
     "Found",
     "Framing",
+    "Graph",
     "Head",
     "ImageExamples",
     "ImageSet",

@@ -40,6 +40,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {
         "training": "the one training loop, its batches, objective and settings",
         "source_models": "trained source models that ship with cellda, a folder each: registry, cards, how recipes name them",
+        "report": "a page, or PDF, of what a model did, for people who look at cells",
         "export": "files in which a classifier runs without cellda, one file a format",
     },
     {"adapters": "what is done with the target's cells, one file each; shared bases in families/"},
@@ -64,8 +65,12 @@ HEIGHT = {name: number for number, floor in enumerate(FLOORS, start=1) for name 
 
 FOR_TYPES = "TYPE_CHECKING"
 NAMED = "named"
-DOORS = frozenset(("cellda.recipe", place, "experiment") for place in ("run", "adapt", FOR_TYPES))
-"""Who may look up, where, and at which room: `Recipe.run`, `Recipe.adapt`, and the types in their signatures."""
+DOORS = frozenset(
+    [("cellda.recipe", place, "experiment") for place in ("run", "adapt", FOR_TYPES)]
+    + [("cellda.experiment.result", "report", "experiment")]
+)
+"""Who may look up, where, and at which room: `Recipe.run`, `Recipe.adapt`, the types in their signatures, and
+`RunResult.report`, whose report is gathered from results."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import typer
 
 from cellda.cli import completion
 from cellda.cli.app import say_left_out, say_without_groups
-from cellda.cli.early import apart, check_edits, check_file, existing, writable_folder
+from cellda.cli.early import apart, existing, writable_folder
+from cellda.cli.early_edits import check_edits, check_file
 from cellda.cli.options import (
     BitsOption,
     Data,

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from cellda.cli.output import say, say_aside
 from cellda.cli.early import each, existing_images, known_model, writable_file
+from cellda.cli.output import say, say_aside
 from cellda.text import counted
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellda.cli import settings
-from cellda.cli.early import check_edits, check_file, placed
+from cellda.cli.early import placed
+from cellda.cli.early_edits import check_edits, check_file
 from cellda.cli.output import say_aside
 from cellda.errors import ConfigurationError, nearest
 

@@ -45,11 +45,11 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a report for people who look at cells: how good, what is confused, counts, cells to look at, how it was made."""
-    from cellda.report.page import check_report
+    from cellda.report.page import check_report, write
 
     check_report(save)
     made = _report(places, predictions, target, data, store)
-    made.write(path_of(save))
+    write(made, path_of(save))
     output = Output(as_json)
     output.answer(
         {"report": save, "title": made.title, "headline": [*made.headline], "doubts": [*made.doubts]}

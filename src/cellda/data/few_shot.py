@@ -1,7 +1,6 @@
 """Few-shot draws: which cells of a target are labelled for adaptation, and which are kept for measuring."""
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,21 +67,6 @@ def default_size(dataset: "CellDataset") -> int:
     if not dataset.is_published:
         return min(len(dataset) // 2, MOST_BY_DEFAULT)
     return 100 if len(dataset) >= 1000 else round(len(dataset) / 10)
-
-
-def every_label(labelled: int, groups: Sequence[str], protocol: Protocol) -> Draw:
-    """The draw of a laboratory's own cells: all labelled ones, the first rows, are the support; the others are the query."""
-    return Draw(
-        n=labelled,
-        draw=0,
-        protocol=protocol,
-        kind="all",
-        support=tuple(range(labelled)),
-        query=tuple(range(labelled, len(groups))),
-        unsupported=(),
-        untested=(),
-        groups=tuple(groups),
-    )
 
 
 def draw_support(

@@ -141,11 +141,11 @@ class RunResult:
         """
         from cellda.experiment.reports import report_of_run
         from cellda.experiment.workspace import Workspace
-        from cellda.report.page import check_report
+        from cellda.report.page import check_report, write
 
         place = check_writable(file)
         check_report(place)
-        return report_of_run(self, target, Workspace(data, store, progress=False)).write(place)
+        return write(report_of_run(self, target, Workspace(data, store, progress=False)), place)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

@@ -9,9 +9,10 @@ from typing import Any, Self
 import torch
 
 from cellda.adapters.base import Need, Offer
-from cellda.data.few_shot import Draw, draw_support, every_label, split_query
+from cellda.data.few_shot import Draw, draw_support, split_query
 from cellda.data.image_set import ImageSet
 from cellda.data.own_cells import OwnCells
+from cellda.data.own_draw import every_label
 from cellda.data.pixel_cache import cached_pixels
 from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset

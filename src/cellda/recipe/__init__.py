@@ -73,11 +73,9 @@ class Recipe(Settings):
             and lymphocytes"); None for all. The others have probability 0 in every prediction, and play no part in the
             adaptation. Source training does not depend on it. It counts as knowledge of the target, and is recorded.
         search: Hyper-parameter search inside the support set; None uses the adapter's own values.
-        calibration: How probabilities are calibrated (`cellda.evaluation.calibration`): with labels, by cross-validation
-            inside the support; of an adapter that uses unlabelled images only, on these.
-        twins: What is done with an image that a dataset holds under several classes: `"refuse"` to run, `"keep"` all copies,
-            or `"drop"` all copies. None refuses it in your own data and keeps it in published datasets, as everybody has
-            it; what is kept or dropped is said and recorded.
+        calibration: How probabilities are calibrated, on labelled cells held out in turn, or on the unlabelled pool.
+        twins: What is done with an image that a dataset holds under several classes: `"refuse"` to run, `"keep"` or `"drop"`
+            all copies. None refuses it in your own data and keeps it in published datasets; what is done is said and recorded.
         protocol: `"clean"` keeps the groups of a dataset apart; `"paper"` draws single images, as in the paper.
         seed: Seed of source training and adaptation.
         device: `"auto"` uses a GPU if there is one, `"cpu"` never does.
@@ -184,10 +182,7 @@ class Recipe(Settings):
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that name this recipe: equal recipes have equal digests, on any machine.
-
-        A trained source model counts by what it is, not by where it lies.
-        """
+        """Sixteen hex digits, equal for equal recipes on any machine; a trained source model counts by what it is."""
         return digest(self.model_dump(mode="json", exclude={"source_model": {"name"}}))
 
     def with_(self, **fields: Unpack[RecipeFields]) -> Self:
@@ -254,8 +249,8 @@ class Recipe(Settings):
         return yaml_text.dump(fields)
 
     def _repr_html_(self) -> str:
-        plain = self.model_dump(mode="json"), Recipe().model_dump(mode="json")
-        return recipe_html(*plain, self.digest, self.to_yaml())
+        given, usual = (one.model_dump(mode="json") for one in (self, Recipe()))
+        return recipe_html(given, usual, self.digest, self.to_yaml())
 
     @classmethod
     def from_yaml(cls, text: str | Path) -> Self:

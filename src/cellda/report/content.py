@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -96,16 +95,6 @@ class Report:
     tables: Sequence[TextTable] = ()
     account: Sequence[str] = ()
     missing: Sequence[str] = ()
-
-    def write(self, file: Path) -> Path:
-        """Write it as HTML or, if the file ends in .pdf, as PDF.
-
-        Raises:
-            ConfigurationError: If the suffix is another, or PDF is wanted and WeasyPrint is not installed.
-        """
-        from cellda.report.page import write  # it draws what this module describes
-
-        return write(self, file)
 
 
 def shown_rows(table: pd.DataFrame) -> list[int]:
