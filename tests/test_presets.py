@@ -159,7 +159,7 @@ def test_published_training_is_the_papers_and_combines_with_the_others() -> None
 )
 def test_what_is_recommended_frames_cells_and_combines_with_the_laptop(name, adapter, labelled) -> None:
     recipe = Recipe.preset(name)
-    assert set(changed(recipe, Recipe())) == {"framing", "training", "adapter", "search"}
+    assert set(changed(recipe, Recipe())) == {"framing", "training", "adapter", "search", "calibration"}
     assert (recipe.framing.name, recipe.training.stain_jitter, recipe.adapter.name) == ("cell", 1.0, adapter)
     assert (Need.LABELS in recipe.adapter.needs) == labelled
     assert Recipe.preset("laptop", name) == Recipe.preset(name, "laptop")

@@ -286,7 +286,7 @@ def test_a_problem_is_listed_without_its_echo():
             {"normalizer": {"name": "reinhard", "space": "lab", "reference": "paper"}},
             r"l-alpha-beta statistics.*reference='source'",
         ),
-        ({"sources": []}, r"- sources is empty: name at least one dataset, or a trained source_model"),
+        ({"sources": []}, r"- sources is empty: name a dataset, or a trained source_model"),
         ({"sources": 5}, r"'sources': "),
         ({"sources": [{"nam": "raabin"}]}, r"'sources.0.name' is missing"),
         ({"sources": [{"name": ["raabin"]}]}, r"'sources.0.name': Input should be a valid string"),
@@ -467,8 +467,8 @@ def test_variants_of_one_set_are_never_source_and_target(untouched: Path, tmp_pa
 
 
 def test_a_target_without_labelled_cells_is_refused_first(untouched: Path, tmp_path: Path):
-    cells = own_folder(tmp_path / "few", {"monocyte": 4})  # a tenth of 4 cells is none
-    with pytest.raises(ConfigurationError, match=r"needs labelled images.* holds 0; set few_shot.n"):
+    cells = own_folder(tmp_path / "few", {"monocyte": 3})  # half of 3 cells is one
+    with pytest.raises(ConfigurationError, match=r"needs labelled images.* holds 1; set few_shot.n"):
         tiny(few_shot={"n": None}).run(f"folder={cells}", store=untouched, progress=False)
     assert stored(untouched) == []
 

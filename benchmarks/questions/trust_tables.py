@@ -21,9 +21,10 @@ import pandas as pd
 
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS, write_table
-from benchmarks.questions.trust import OUT
+from benchmarks.questions.trust import FREE, OUT
 from cellda.evaluation import abstention
-from cellda.evaluation.calibration import Calibration, Kind, fitted, with_confidence
+from cellda.evaluation.calibration import Calibration, fitted
+from cellda.evaluation.calibration_kinds import Kind
 from cellda.evaluation.conformal import Sets, kept
 from cellda.evaluation.counts import Confusion, differential
 from cellda.evaluation.metrics import expected_calibration_error
@@ -31,8 +32,8 @@ from cellda.evaluation.predictions import class_indices, classes_of, probabiliti
 
 RUN = ["condition", "target", "draw", "seed"]
 KINDS: tuple[Kind, ...] = ("none", "temperature", "classwise")
-SLIDES = 100
-SIZES = (100, 200, 500, 1000)
+SLIDES = 40
+SIZES = (100, 200, 500)
 NORMAL = {"neutrophil": 0.6, "lymphocyte": 0.3, "monocyte": 0.06, "eosinophil": 0.03, "basophil": 0.01}
 """Shares in the blood of a healthy person, roughly."""
 
@@ -70,24 +71,17 @@ def calibrations(folder: Path) -> Iterator[dict[str, Any]]:
                 "accuracy": accuracy(after),
                 "accuracy_told": accuracy(how.of(held)),
             }
-    stored = read_predictions(RESULTS / "pooled_without_labels" / "predictions.parquet")
-    for key, rows in stored.groupby(["target", "draw", "seed"]):
-        parts = dict(list(rows.groupby("condition")))
-        before, after = parts["tta@cell"], parts["lame_20+tta@cell"]
-        sure = float(probabilities(before).max(1).mean())
-        facts = dict(zip(RUN[1:], key, strict=True))
-        for kind, how in (
-            ("none", Calibration()),
-            ("temperature", with_confidence(probabilities(after), sure)),
-        ):
+    before = read_predictions(RESULTS / "pooled_without_labels" / "predictions.parquet")
+    before = before[(before["condition"] == "lame_20+tta@cell") & (before["seed"] == 0)]
+    for kind, stored in (("none", before), ("temperature", read_predictions(folder / f"{FREE}.parquet"))):
+        for key, rows in stored.groupby(["target", "draw", "seed"]):
             yield {
-                "condition": "best_without_labels",
-                **facts,
+                "condition": FREE,
+                **dict(zip(RUN[1:], key, strict=True)),
                 "labelled": 0,
                 "kind": kind,
-                "temperature": how.temperature,
-                "ece": expected_calibration_error(how.of(after)),
-                "accuracy": accuracy(after),
+                "ece": expected_calibration_error(rows),
+                "accuracy": accuracy(rows),
             }
 
 
@@ -216,15 +210,21 @@ def summary(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+MADE = {"calibration": calibrations, "coverage": coverages, "abstention": abstentions, "counts": counts}
+"""Table -> its rows, from the folder of the predictions."""
+
+
 def main() -> None:
     """Compute the tables from the stored predictions."""
     parser = command_line(__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results")
+    parser.add_argument("--tables", nargs="+", default=list(MADE), choices=MADE, help="which tables")
     given = parser.parse_args()
-    made = {"calibration": calibrations, "coverage": coverages, "abstention": abstentions, "counts": counts}
-    tables = {name: pd.DataFrame(rows(given.out)) for name, rows in made.items()}
-    for name, table in {**tables, "summary": summary(tables)}.items():
-        write_table(table, given.out / f"{name}.csv")
+    for name in given.tables:
+        write_table(pd.DataFrame(MADE[name](given.out)), given.out / f"{name}.csv")
+    files = {name: given.out / f"{name}.csv" for name in MADE}
+    found = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
+    write_table(summary(found), given.out / "summary.csv")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ ADAPTATION = ("adapter", "target_normalizer", "search", "calibration")
 SUMMARIES = {
     "laptop": "Two cores, offline: tf_efficientnet_lite0 with packaged weights, 128 px, no search.",
     "published_training": "The paper's source training: adam, lr 0.0001, weight_decay 0.0, one_cycle False, bn train.",
-    "best": "Best with labels: framing cell, stain_jitter 1.0, adapter full+second_view+tta, calibrated, no search.",
-    "best_without_labels": "Best without labels: framing cell, stain_jitter 1.0, lame 20 + tta, calibrated, no search.",
+    "best": "Best with labels: framing cell, stain_jitter 1.0, full+second_view+tta, calibration temperature, no search.",
+    "best_without_labels": "Best without labels: framing cell, stain_jitter 1.0, lame 20 + tta, calibration temperature.",
     "no_source_train": "Ablation 1: ImageNet weights fine-tuned on the support set alone (adapter from_scratch).",
     "no_fine_tune": "Ablation 2: the source model unchanged (adapter none).",
     "head_only": "Ablation 3: only the head is trained (adapter head_only).",

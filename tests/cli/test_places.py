@@ -43,6 +43,10 @@ NEEDED = {
     ("bench",): ["--target", "synthetic/1"],
     ("adapt",): [],
     ("predict",): [".", "."],
+    ("suggest",): ["."],
+    ("count",): [".", "--model", "."],
+    ("report",): ["."],
+    ("export",): [".", "--format", "onnx"],
     ("table",): ["summary", "."],
     ("figure",): ["query_size", "."],
 }
@@ -142,7 +146,7 @@ def test_any_other_error_of_the_system_is_a_sentence(cellda_, monkeypatch, code)
     def fail(*_):
         raise OSError(code, os.strerror(code), "/some/file")
 
-    monkeypatch.setattr("cellda.cli.lists._print_list", fail)
+    monkeypatch.setattr("cellda.cli.output.Output.answer", fail)
     said = cellda_("list", "adapters")
     assert said.status == 2
     assert said.err.startswith("cellda: /some/file: ")
@@ -154,7 +158,7 @@ def test_errors_that_libraries_quote_are_sentences_too(cellda_, monkeypatch):
     def fail(*_):
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("cellda.cli.lists._print_list", fail)
+    monkeypatch.setattr("cellda.cli.output.Output.answer", fail)
     said = cellda_("list", "adapters")
     assert said.status == 2
     assert "no room left on the disk" in said.err

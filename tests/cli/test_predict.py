@@ -70,7 +70,8 @@ def test_one_row_for_each_image(cellda_, model: Path, cells: Path, tmp_path: Pat
     found = CellClassifier.load(model).predict(torch.stack([torch.tensor(np.asarray(Image.open(f).resize((32, 32), 2))).permute(2, 0, 1) for f in files]))  # fmt: skip # noqa: E501
     columns = [f"p_{name}" for name in found.classes]
     np.testing.assert_allclose(table[columns].to_numpy(float), found.probabilities.numpy(), atol=6e-5)
-    assert list(table.columns) == ["path", "predicted", *columns, "flag", "reason"]
+    told = ["predicted", "confidence", "set", "flag"]
+    assert list(table.columns) == ["path", "group", *told, *columns, "reason"]
     most = np.array(found.classes)[found.probabilities.argmax(1).numpy()]
     judged = table["flag"].to_numpy() == ""
     assert (table["predicted"].to_numpy() == most)[judged].all()
@@ -166,11 +167,11 @@ def test_parquet_by_suffix_and_others_refused(cellda_, model: Path, cells: Path,
     columns = [name for name in exact if name.startswith("p_")]
     assert (exact[columns].dtypes == np.float32).all()
     np.testing.assert_allclose(exact[columns], rounded[columns], atol=6e-5)
-    for name in ("p.xlsx", "p", "p.csv.gz"):
+    for name in ("p.tsv", "p", "p.csv.gz"):
         said = cellda_("predict", model, cells, "--save", tmp_path / name)
         assert said.status == 2
         assert "end" in said.err
-        assert "in .csv or .parquet" in text(said.err)
+        assert "in .csv, .parquet, .json or .xlsx" in text(said.err)
 
 
 def test_the_folder_of_a_run_holds_its_model(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:

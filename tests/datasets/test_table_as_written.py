@@ -183,3 +183,39 @@ def test_very_many_columns_and_very_long_entries_have_sentences_of_their_own(roo
     names = ",".join(f"feature{number}" for number in range(50_000))
     assert "has 50,002 columns; at most 1,000" in str(refused(root, f"path,label,{names}\n"))
     assert "an entry of more than 131,072 characters" in str(refused(root, "path,label\n" + "x" * 200_000))
+
+
+# --- predictions that somebody has corrected
+
+
+PREDICTED = "path,group,predicted,confidence,set,flag,p_lymphocyte,p_neutrophil,reason"
+
+
+def test_corrected_predictions_are_labels_and_the_others_wait(root: Path):
+    rows = [
+        "c0.png,a,lymphocyte,0.9,lymphocyte,,0.9000,0.1000,",  # as the model said
+        "c1.png,a,neutrophil,0.9,lymphocyte,,0.9000,0.1000,",  # corrected
+        "c2.png,b,monocyte,0.6,neutrophil,,0.4000,0.6000,",  # corrected to a class of which nothing was predicted
+        "c3.png,b,,,,no_nucleus,0.4000,0.6000,",  # no class
+        "c4.png,b,neutrophil,0.5,neutrophil,,0.5000,0.5000,",  # a tie by rounding
+        "c5.png,b,,,,,,,cannot be read",
+    ]
+    dataset = read(root, "\n".join([PREDICTED, *rows]))
+    assert dict(zip(dataset.table["path"], dataset.table["label"], strict=True)) == {
+        "c1.png": "neutrophil",
+        "c2.png": "monocyte",
+    }
+    assert list(dataset.table["group"]) == ["a", "b"]
+    assert "the classes that somebody has corrected are its labels" in said(dataset)
+    assert "4 rows not labelled yet" in said(dataset)
+
+
+def test_a_column_of_labels_is_taken_as_it_is(root: Path):
+    rows = ["c0.png,neutrophil,lymphocyte,0.9,0.1", "c1.png,,neutrophil,0.9,0.1"]
+    dataset = read(root, "\n".join(["path,label,predicted,p_lymphocyte,p_neutrophil", *rows]))
+    assert list(dataset.table["label"]) == ["neutrophil"]
+
+
+def test_predictions_that_nobody_corrected_are_no_labels(root: Path):
+    problem = refused(root, f"{PREDICTED}\nc0.png,a,lymphocyte,0.9,lymphocyte,,0.9000,0.1000,\n")
+    assert "not labelled yet" in str(problem)

@@ -163,7 +163,7 @@ def test_every_dependency_is_declared():
     ).split()
     distributions = metadata.packages_distributions()
     declared = {
-        re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
+        re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0].lower())
         for requirement in metadata.requires("cellda") or ()
         if not re.search(r"extra == .(dev|docs)", requirement)
     }
@@ -171,10 +171,10 @@ def test_every_dependency_is_declared():
         name
         for name in imported
         if not any(
-            distribution.lower().replace("_", "-") in declared
+            re.sub(r"[-_.]+", "-", distribution.lower()) in declared
             for distribution in distributions.get(name, [name])
         )
-        and not any(one.startswith(f"{name}.") for one in declared)  # a part of a package of several
+        and not any(one.startswith(f"{name}-") for one in declared)  # a part of a package of several
     ]
     assert missing == []
 

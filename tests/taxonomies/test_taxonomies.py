@@ -13,7 +13,7 @@ from skimage.color import rgb2lab
 
 import cellda.datasets
 import cellda.taxonomies
-from cellda.data.cards import taxonomies_table
+from cellda.data.cards import taxonomies_table, under_taxonomies
 from cellda.errors import ConfigurationError, UnknownNameError
 from cellda.taxonomies import create
 from cellda.taxonomies.base import OTHER, Taxonomy, lineage, sums
@@ -329,7 +329,7 @@ def test_a_taxonomy_decides_the_colours_of_figures_of_its_classes() -> None:
         assert colours_of(("monocyte", "neutrophil")) == Coloured.colours
         assert colours_of(("monocyte", "neutrophil", "other"))["neutrophil"] == "#654321"
         shown = Console(record=True, width=200, file=StringIO())
-        shown.print(taxonomies_table(cellda.datasets.load("synthetic/1", per_class=2)))
+        shown.print(taxonomies_table(under_taxonomies(cellda.datasets.load("synthetic/1", per_class=2))))
         text = shown.export_text()
         assert "coloured  monocyte 2, neutrophil 2" in text
         assert "'broken' cannot be used" in text

@@ -54,6 +54,7 @@ FRAMING = (
     "framing/spec.py",
     "imaging/nucleus.py",
     "imaging/padding.py",
+    "imaging/recorded.py",
 )
 """Code that every framed image has gone through as well."""
 

@@ -6,7 +6,7 @@ probabilities). They are fitted on cells that the model has not learned from. Fe
 what changes nothing, by a normal prior on `log T` and on each shift, as in penalised logistic regression.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,9 @@ from scipy.optimize import brentq, minimize
 from scipy.special import log_softmax
 from torch import Tensor
 
+from cellda.evaluation.calibration_kinds import Kind
 from cellda.evaluation.predictions import class_indices, classes_of, probabilities, probability_columns
 from cellda.plugins.settings import Settings
-
-Kind = Literal["none", "temperature", "classwise"]
-"""How probabilities are calibrated: not at all, by a temperature, or by a temperature and a shift of every class."""
 
 Floats = npt.NDArray[np.float64]
 

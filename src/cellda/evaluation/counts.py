@@ -22,7 +22,7 @@ from cellda.evaluation.predictions import class_indices, classes_of
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CHAINS, BURN_IN, STEPS = 200, 60, 60
+CHAINS, BURN_IN, STEPS = 100, 50, 50
 """Chains of the sampler, steps that are left out, and steps that are kept."""
 PRIOR = 2.0
 """Labelled cells of a class that what is known of all classes counts for."""

@@ -81,9 +81,13 @@ def adapted(run: Run, trainer: Trainer, clock: Clock) -> Adapted:
         adapter, trials = searched(run, lambda: deepcopy(model), target, trial)
     with clock.stage("adapt"):
         found = adapter.apply(deepcopy(model), target, context)
-    with clock.stage("measure"):
-        held = cross_validated(run, adapter, model, found, target, context) if run.measured else None
-        found.calibration = _calibration(run, trainer, model, found, held)
+    held = None
+    if run.measured:
+        with clock.stage("measure"):
+            held = cross_validated(run, adapter, model, found, target, context)
+    if recipe.calibration != "none":
+        with clock.stage("calibrate"):
+            found.calibration = _calibration(run, trainer, model, found, held)
     return Adapted(found, adapter, trials, origin, held)
 
 
@@ -96,8 +100,6 @@ def _calibration(
     agree with each other becomes sure of itself without reason: nothing that it has seen says how many are right. So it may
     be as sure as the network was before.
     """
-    if run.recipe.calibration == "none":
-        return None
     if run.uses_labels:
         if held is None:
             return None

@@ -50,6 +50,7 @@ NORMALIZING = Computing(
         "experiment/translated.py",
         "imaging/colour_space.py",
         "imaging/padding.py",
+        "imaging/recorded.py",
         "normalizers/base.py",
         "normalizers/families",
         "taxonomies",
@@ -60,6 +61,7 @@ NORMALIZING = Computing(
 
 TRAINING = NORMALIZING.and_(
     (
+        "evaluation/calibration.py",
         "experiment/scoring.py",
         "experiment/seen.py",
         "imaging/augment.py",
@@ -102,7 +104,6 @@ ADAPTING = TRAINING.and_(
         "adapters/base.py",
         "adapters/chain.py",
         "adapters/families",
-        "evaluation/calibration.py",
         "experiment/adaptation.py",
         "experiment/cross_validation.py",
         "experiment/workflow.py",

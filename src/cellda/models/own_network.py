@@ -66,7 +66,8 @@ class OwnNetwork(CellClassifier):
         self.normalizer_spec = NormalizerSpec(name="identity")
         self.normalizer = self.normalizer_spec.build()
         self.framing_spec = FramingSpec(name="none")
-        self.symmetric, self.second_view, self.seen = False, None, None
+        self.symmetric, self.second_view, self.calibration = False, None, None
+        self.seen, self.evidence = None, None
         self.register_buffer("mean", mean.view(3, 1, 1))
         self.register_buffer("std", std.view(3, 1, 1))
         self._doubles = _runs_in_double(encoder, size)

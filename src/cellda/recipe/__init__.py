@@ -18,7 +18,7 @@ from cellda.adapters.base import Adapter
 from cellda.data.spec import MOST, FewShot, Protocol, Twins
 from cellda.datasets.spec import Source
 from cellda.errors import ConfigurationError
-from cellda.evaluation.calibration import Kind
+from cellda.evaluation.calibration_kinds import Kind
 from cellda.framing.spec import FramingSpec
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec

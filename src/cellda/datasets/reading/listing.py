@@ -10,6 +10,7 @@ from pathlib import Path
 from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.box import SIDES, box_of, side_of
 from cellda.datasets.reading.columns import columns_of
+from cellda.datasets.reading.corrected import with_corrections
 from cellda.datasets.reading.decode import Box, frame_size, outside
 from cellda.datasets.reading.groups import each_its_own, grouping
 from cellda.datasets.reading.naming import Naming
@@ -72,11 +73,12 @@ def read_rows(
         DataError: If the file cannot be read, lacks columns, or holds one twice.
     """
     sheet = read_sheet(file, wanted)
-    columns = columns_of(sheet, file, wanted, required, group)
+    table = with_corrections(sheet)
+    columns = columns_of(table, file, wanted, required, group)
     empty = dict.fromkeys(wanted, "")
     nulls: Counter[tuple[str, str]] = Counter()
     groups: Counter[str] = Counter()
-    for where, entries in sheet.rows:
+    for where, entries in table.rows:
         if isinstance(entries, str):
             yield where, entries
             continue
@@ -98,7 +100,9 @@ def read_rows(
         sheet,
         columns,
         tally,
-        grouped="group" not in wanted or ("group" in columns and not each_its_own(groups)),
+        grouped="label" not in wanted
+        or "group" not in wanted
+        or ("group" in columns and not each_its_own(groups)),
     )
     for (name, word), count in (+nulls).items():
         tally.note(f"'{word}' was read as an empty entry of column '{name}' in {counted(count, 'row(s)')}")
