@@ -96,7 +96,7 @@ def counts_chart(counts: pd.DataFrame) -> Figure:
         xlim=(0, min(100, 100 * float(counts["high"].max()) * 1.1)),
         xlabel="share of the cells (%); line: 95 % interval",
     )
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right")
     plain_axes(axes)
     axes.yaxis.grid(False)
     axes.xaxis.grid(True, color="#dddddd", lw=0.8)
