@@ -29,11 +29,12 @@ from cellda.evaluation.conformal import Sets, kept
 from cellda.evaluation.counts import Confusion, differential
 from cellda.evaluation.metrics import expected_calibration_error
 from cellda.evaluation.predictions import class_indices, classes_of, probabilities, read_predictions
+from cellda.evaluation.rates import MIN_CELLS
 
 RUN = ["condition", "target", "draw", "seed"]
 KINDS: tuple[Kind, ...] = ("none", "temperature", "classwise")
-SLIDES = 40
-SIZES = (100, 200, 500)
+SLIDES = 8
+SIZES = (100, 1000)
 NORMAL = {"neutrophil": 0.6, "lymphocyte": 0.3, "monocyte": 0.06, "eosinophil": 0.03, "basophil": 0.01}
 """Shares in the blood of a healthy person, roughly."""
 
@@ -146,14 +147,15 @@ def counts(folder: Path) -> Iterator[dict[str, Any]]:
     """One row for each run and number of counted cells."""
     for facts, rows, held in runs(folder):
         classes, confusion = classes_of(rows), Confusion.of(held)
-        cells = {name: part["predicted"].to_numpy() for name, part in rows.groupby("label")}
+        parts = {name: part["predicted"].to_numpy() for name, part in rows.groupby("label")}
+        cells = {name: part for name, part in parts.items() if len(part) >= MIN_CELLS}
         names = [name for name in classes if name in cells]
         normal = np.array([NORMAL.get(name, 0.0) for name in names])
         for size in SIZES:
             rng = np.random.default_rng([facts["draw"], size])
-            shares = np.vstack(
-                [compositions(len(names), facts["draw"]), [normal / normal.sum()] * (SLIDES // 5)]
-            )
+            shares = compositions(len(names), facts["draw"])
+            if (normal > 0).sum() > 1:  # a class alone is no composition
+                shares = np.vstack([shares, [normal / normal.sum()] * (SLIDES // 2)])
             measured = []
             for place, true in enumerate(shares):
                 drawn = np.concatenate(

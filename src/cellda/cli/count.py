@@ -7,6 +7,7 @@ import typer
 
 from cellda.cli.early import each, existing, known_model, writable_file
 from cellda.cli.output import Json, Output
+from cellda.errors import ConfigurationError
 from cellda.runtime.given import path_of
 from cellda.text import counted
 
@@ -39,11 +40,14 @@ def count(
     Images without a class (flags field, no_nucleus; unreadable ones) are not counted. A corrected count takes into account
     what the model confuses, as measured on its labelled cells (docs/trust.md); a model without them gives raw counts.
     """
+    if save is not None and save.suffix.lower() != ".csv":
+        raise ConfigurationError(f"Counts are saved as CSV: end '{save}' in .csv.")
+
     from cellda import source_models
     from cellda.evaluation.counts import by_group
     from cellda.models.classifier import CellClassifier
     from cellda.models.made_by import check_maker
-    from cellda.models.predicted_file import read_table
+    from cellda.models.predicted_file import corrected, read_table
     from cellda.runtime.place import written
 
     table, record = read_table(path_of(predictions))
@@ -51,13 +55,19 @@ def count(
     check_maker(classifier, record, predictions)
     output = Output(as_json)
     classes = possible(classifier)
-    found = by_group(table.assign(group=table.get("group", "")), classes, confusion_of(classifier))
-    left = int(table["predicted"].isna().sum())
-    output.answer({"counts": found.to_dict("records"), "not_counted": left}, *tables(found))
+    table = table.assign(group=table.get("group", ""), certain=corrected(table))
+    found = by_group(table, classes, confusion_of(classifier))
+    left, given = int(table["predicted"].isna().sum()), int(table["certain"].sum())
+    output.answer(
+        {"counts": found.to_dict("records"), "not_counted": left, "changed": given},
+        *tables(found, corrected=classifier.evidence is not None),
+    )
     if left:
         output.say(
             f"{counted(left, 'image(s) (shows|show)')} no single cell or cannot be read, and are not counted."
         )
+    if given:
+        output.say(f"{counted(given, 'class(es) (was|were)')} changed by a person, and counted as certain.")
     if classifier.evidence is None:
         output.say(
             "The model was never measured on labelled cells: counts are not corrected for what it confuses."
@@ -82,7 +92,7 @@ def confusion_of(classifier: "CellClassifier") -> "Confusion | None":
     return narrowed(Confusion.of(classifier.evidence.cells), possible(classifier))
 
 
-def tables(found: "pd.DataFrame") -> list["TextTable"]:
+def tables(found: "pd.DataFrame", *, corrected: bool) -> list["TextTable"]:
     """One table for all cells, and one for each group."""
     from cellda.reporting.tables.text_table import TextTable
 
@@ -93,7 +103,7 @@ def tables(found: "pd.DataFrame") -> list["TextTable"]:
         shown.append(
             TextTable(
                 title,
-                ("class", "cells", "counted", "corrected [95 %]"),
+                ("class", "cells", "counted", "corrected [95 %]" if corrected else "share [95 %]"),
                 tuple(
                     (
                         str(row["class"]),

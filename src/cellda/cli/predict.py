@@ -41,7 +41,10 @@ def predict(
         ),
     ] = [],
     save: Annotated[
-        Path, typer.Option(callback=writable_file, help="File for the predictions, .csv or .parquet.")
+        Path,
+        typer.Option(
+            callback=writable_file, help="File for the predictions: .csv, .parquet, .json or .xlsx."
+        ),
     ] = Path("predictions.csv"),
     boxes: Annotated[
         Path | None,
@@ -78,7 +81,7 @@ def predict(
             min=0.001,
             max=0.5,
             metavar="RATE",
-            help="Leave cells for a person (flag doubtful), so that at most this share of the others is wrong.",
+            help="Leave cells for a person (flag doubtful), so that about this share of the others is wrong.",
         ),
     ] = None,
     review: Annotated[
@@ -131,7 +134,7 @@ def predict(
         classifier.with_present(present)
     if classifier.present is not None:
         say_aside(f"Only {', '.join(classifier.present)} can occur (present): no other class is predicted.")
-    terms.check(classifier.evidence)
+    terms.check(classifier.evidence, calibrated=classifier.calibration is not None)
     classifier.to(device_named(device))
     made = made_by(classifier, chosen, bits)
     if strict:

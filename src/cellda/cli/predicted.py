@@ -52,7 +52,9 @@ def report(
         "counts": [] if found is None else found.drop(columns="group").to_dict("records"),
         "review": doubtful,
     }
-    output.answer(answer, *([] if found is None else tables(found)))
+    output.answer(
+        answer, *([] if found is None else tables(found, corrected=classifier.evidence is not None))
+    )
     if found is None:
         output.say("no class")
     elif classifier.evidence is None:
@@ -75,7 +77,8 @@ def report(
     output.say(f"Saved {counted(len(table), 'row(s)' if bad else 'prediction(s)')} in {save}")
     if doubtful is not None:
         output.say(
-            f"Fill in the column label of {doubtful}, and adapt again with it: --labelled table={doubtful}"
+            f"Fill in the column label of {doubtful}, and add its rows to the table of your other labels before you adapt "
+            "again: a model keeps no earlier labels."
         )
     if bad:
         say_aside(f"{bad} of {counted(len(table), 'image(s)')} cannot be used: see the column reason.")
@@ -95,7 +98,9 @@ def _left(classifier: "CellClassifier", table: "pd.DataFrame", error: float) -> 
         f"other {int((~left).sum()):,} are wrong"
     )
     evidence = classifier.evidence
-    if evidence is None or left.all():
+    if left.all():
+        return f"No cell is sure enough for an error rate of {error:.1%}: all are left for a person (flag doubtful)."
+    if evidence is None:
         return f"{said}."
     held = evidence.cells[probabilities(evidence.cells).max(1) >= judged["confidence"][~left].min()]
     if held.empty:

@@ -85,6 +85,10 @@ def _report(
     [place] = places
     if runs[0] and predictions is None:
         return report_of_run(RunResult.load(place), target, Workspace(data, store, progress=False))
+    if target is not None or data is not None:
+        raise ConfigurationError(
+            "--target and --data say where the images of a run are; leave them out for a model."
+        )
     model = CellClassifier.load(place)
     file = place / RECIPE
     recipe = file.read_text(encoding="utf-8") if file.is_file() else ""
@@ -92,7 +96,7 @@ def _report(
         return report_of_model(model, place.name, recipe)
     table, record = read_table(path_of(predictions))
     check_maker(model, record, predictions)
+    bits = record.get("made_by", {}).get("bits")
     account = [TypeAdapter(Account).validate_python(record["account"])] if "account" in record else []
-    return report_of_model(
-        model, place.name, recipe, table, [line for one in account for line in one.lines()]
-    )
+    lines = [line for one in account for line in one.lines()]
+    return report_of_model(model, place.name, recipe, table, lines, bits)

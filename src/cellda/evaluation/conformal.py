@@ -93,9 +93,9 @@ def needed(coverage: float) -> int:
     """Labelled cells of a class that it needs for a threshold of its own: with fewer, every set would hold it.
 
     >>> needed(0.9)
-    10
+    9
     """
-    return math.floor(1 / (1 - coverage) + 1e-9)
+    return math.ceil(1 / (1 - coverage) - 1e-9) - 1
 
 
 def kept(predictions: pd.DataFrame, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

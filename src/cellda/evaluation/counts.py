@@ -6,7 +6,7 @@ predicted ones can be estimated, whatever they are (label shift). Both are uncer
 labelled. The posterior distribution of the shares, given both, is sampled (A. Ziegler, P. Czyz: Bayesian quantification with
 black-box estimators, TMLR 2024), by Gibbs sampling:
 
-    shares ~ Dirichlet(1 / K),  row k of the confusion matrix ~ Dirichlet(prior_k),
+    shares ~ Dirichlet(1 / K),  row k of the confusion matrix ~ Dirichlet(0.7 for k, 0.3 for all others together),
     labelled cells of class k are predicted by row k, and so are the cells that are counted, of which shares_k are of class k.
 """
 
@@ -17,15 +17,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellda.errors import DataError
+from cellda.evaluation.exact import of_share
 from cellda.evaluation.predictions import class_indices, classes_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CHAINS, BURN_IN, STEPS = 100, 50, 50
+CHAINS, BURN_IN, STEPS = 100, 150, 150
 """Chains of the sampler, steps that are left out, and steps that are kept."""
-PRIOR = 2.0
-"""Labelled cells of a class that what is known of all classes counts for."""
+MOST = 500
+"""More cells are counted as so many: what few labelled cells leave open is larger, and the sampler would need more steps."""
+FOUND = 0.7
+"""What is thought of a class before any cell is labelled: so often it is found, as surely as one labelled cell says."""
 LEVEL = 0.95
 
 
@@ -51,29 +54,32 @@ class Confusion:
 
     @property
     def prior(self) -> Floats:
-        """`(classes, classes)` pseudo-counts: each class is found as often as all are, and taken for any other alike."""
+        """`(classes, classes)` pseudo-counts, one labelled cell a class."""
         number = len(self.classes)
-        hits = float(np.trace(self.counts))
-        found = (hits + 1) / (self.counts.sum() + 2)
-        rows: Floats = np.full((number, number), (1 - found) / (number - 1))
-        np.fill_diagonal(rows, found)
-        return PRIOR * rows
+        rows: Floats = np.full((number, number), (1 - FOUND) / max(1, number - 1))
+        np.fill_diagonal(rows, FOUND)
+        return rows
 
 
 def differential(
-    predicted: pd.Series, classes: tuple[str, ...], confusion: Confusion | None, seed: int = 0
+    predicted: pd.Series,
+    classes: tuple[str, ...],
+    confusion: Confusion | None,
+    seed: int = 0,
+    certain: "pd.Series | None" = None,
 ) -> pd.DataFrame:
     """The shares of the classes among some cells.
 
     Args:
-        predicted: Predicted class of each cell that is counted.
+        predicted: Class of each cell that is counted.
         classes: Class names, in order.
-        confusion: What is known of the model; None if nothing is: then shares are not corrected, and intervals are only those
-            of the number of cells.
+        confusion: What is known of the model; None if nothing is: then shares are not corrected, and intervals are exact ones
+            of the number of cells (Clopper-Pearson).
         seed: Of the sampler.
+        certain: Which of the classes a person has given, so that nothing is to be corrected; None for none.
 
     Returns:
-        One row for each class: `class`, `cells` (predicted), `raw` (their share), `share` (corrected; the raw one without
+        One row for each class: `class`, `cells` (counted), `raw` (their share), `share` (corrected; the raw one without
             `confusion`), and the 95 % interval of the share among all cells of the slide, `low, high`.
 
     Raises:
@@ -87,28 +93,27 @@ def differential(
         raise DataError(
             f"Cells of classes that the model does not know cannot be counted: {', '.join(unknown)}."
         )
-    cells = np.bincount(places, minlength=len(classes)).astype(np.int64)
-    drawn = _posterior(cells, confusion, seed)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    low[low < 0.5 / cells.sum()] = 0  # less than half a cell of those counted: the class may be missing
+    sure = np.zeros(len(places), bool) if certain is None else certain.to_numpy(dtype=bool)
+    cells, told = (np.bincount(part, minlength=len(classes)) for part in (places, places[~sure]))
     raw = cells / cells.sum()
+    if confusion is None:
+        low, high = of_share(cells, np.full_like(cells, cells.sum()))
+        share = raw
+    else:
+        part = told.sum() / cells.sum()
+        drawn = (cells - told) / cells.sum() + part * _posterior(told, confusion, seed)
+        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        low[low < 0.5 / cells.sum()] = 0  # less than half a cell of those counted: the class may be missing
+        share = drawn.mean(0)
     return pd.DataFrame(
-        {
-            "class": list(classes),
-            "cells": cells,
-            "raw": raw,
-            "share": raw if confusion is None else drawn.mean(0),
-            "low": low,
-            "high": high,
-        }
+        {"class": list(classes), "cells": cells, "raw": raw, "share": share, "low": low, "high": high}
     )
 
 
-def _posterior(cells: Ints, confusion: Confusion | None, seed: int) -> Floats:
+def _posterior(cells: Ints, confusion: Confusion, seed: int) -> Floats:
     """Samples `(S, classes)` of the shares, given how many cells are predicted as each class."""
     rng, number = np.random.default_rng(seed), len(cells)
-    if confusion is None:
-        return _dirichlet(rng, np.broadcast_to(cells + 1 / number, (CHAINS * STEPS, number)))
+    cells = _at_most(cells, MOST)
     labelled = confusion.counts + confusion.prior
     rows = _dirichlet(rng, np.broadcast_to(labelled, (CHAINS, number, number)))
     shares = np.full((CHAINS, number), 1 / number)
@@ -124,6 +129,16 @@ def _posterior(cells: Ints, confusion: Confusion | None, seed: int) -> Floats:
     return np.concatenate(kept)
 
 
+def _at_most(cells: Ints, most: int) -> Ints:
+    """Counts with the same shares, of at most so many cells in all."""
+    if cells.sum() <= most:
+        return cells
+    wanted = cells * (most / cells.sum())
+    found: Ints = np.floor(wanted).astype(np.int64)
+    found[np.argsort(found - wanted, kind="stable")[: most - found.sum()]] += 1
+    return found
+
+
 def _dirichlet(rng: np.random.Generator, weights: Floats) -> Floats:
     """Samples of Dirichlet distributions over the last axis."""
     drawn = np.maximum(rng.standard_gamma(weights), 1e-300)
@@ -137,7 +152,8 @@ def by_group(
     """Differential counts of all cells, of each patient and of each slide.
 
     Args:
-        table: Columns `predicted` (None: not counted) and `group`, whose parts are separated by `/` (`"anna/slide 2"`).
+        table: Columns `predicted` (None: not counted), `group`, whose parts are separated by `/` (`"anna/slide 2"`), and
+            `certain` where a person has given classes.
         classes: As of `differential`.
         confusion: As of `differential`.
         seed: As of `differential`.
@@ -156,7 +172,8 @@ def by_group(
     counted = []
     for part in dict.fromkeys(parts):
         inside = cells if not part else cells[[f"{name}/".startswith(f"{part}/") for name in cells["group"]]]
-        found = differential(inside["predicted"], classes, confusion, seed)
+        certain = inside["certain"] if "certain" in inside.columns else None
+        found = differential(inside["predicted"], classes, confusion, seed, certain)
         found.insert(0, "group", part)
         counted.append(found)
     return pd.concat(counted, ignore_index=True)

@@ -73,6 +73,7 @@ def report_of_run(
         recipe=result.recipe.to_yaml(),
         predictions=found,
         counts=by_group(found.assign(group=""), classes_of(found), confusion),
+        corrected=confusion is not None,
         cells=_measured_cells(result, dataset, workspace, model),
         total=len(found),
         model=model,

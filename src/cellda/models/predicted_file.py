@@ -48,7 +48,7 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     text: dict[int | str, Callable[[Any], Any]] = dict.fromkeys(TEXTS, from_csv)
     try:
         if suffix == ".csv":
-            table = pd.read_csv(file, converters=text)
+            table = pd.read_csv(file, converters=text, sep=None, engine="python")
         elif suffix == ".xlsx":
             table = pd.read_excel(file, converters=text)
         elif suffix == ".json":
@@ -72,3 +72,18 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         table[name] = ["" if pd.isna(text) else str(text) for text in table[name]]
     table["predicted"] = pd.Series([text or None for text in table["predicted"]], table.index, dtype=object)
     return table, record if isinstance(record, dict) else {}
+
+
+def corrected(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Which classes of a table of predictions a person has changed: those that are not the most probable one."""
+    names = [str(name) for name in table.columns if str(name).startswith("p_")]
+    values = table[names].apply(pd.to_numeric, errors="coerce")
+    best = values.eq(values.max(axis=1), axis=0)
+    own = pd.Series(
+        [
+            f"p_{name}" in names and bool(best.loc[row, f"p_{name}"])
+            for row, name in table["predicted"].items()
+        ],
+        index=table.index,
+    )
+    return table["predicted"].notna() & ~own

@@ -25,16 +25,20 @@ class Terms:
     coverage: float = COVERAGE
     error: float | None = None
 
-    def check(self, evidence: Evidence | None) -> None:
+    def check(self, evidence: Evidence | None, *, calibrated: bool) -> None:
         """Refuse what a model cannot promise.
 
+        Args:
+            evidence: What is known of the model.
+            calibrated: Whether its probabilities are calibrated.
+
         Raises:
-            ConfigurationError: If it was never measured, and an error rate is asked for.
+            ConfigurationError: If an error rate is asked for, and it was never measured, or is not calibrated.
         """
-        if self.error is not None and evidence is None:
+        if self.error is not None and (evidence is None or not calibrated):
             raise ConfigurationError(
-                "An error rate cannot be promised (--abstain): this model was never measured on labelled cells. Adapt it to "
-                "labelled cells with `cellda adapt`, which measures it."
+                "An error rate cannot be promised (--abstain): this model was never measured on labelled cells, or its "
+                "probabilities are not calibrated. Adapt it to labelled cells with the preset 'best', which does both."
             )
 
 

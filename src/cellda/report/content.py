@@ -72,6 +72,7 @@ class Report:
         predictions: The measured cells as a prediction table, from which numbers and curves are computed; None if no class is
             known.
         counts: Differential counts (`cellda.evaluation.counts.by_group`).
+        corrected: Whether they are corrected for what the model confuses.
         cells: The cells that are shown.
         total: Number of cells in all.
         model: The model, for heat maps and nearest labelled cells; None if there is none.
@@ -88,6 +89,7 @@ class Report:
     recipe: str = ""
     predictions: pd.DataFrame | None = None
     counts: pd.DataFrame | None = None
+    corrected: bool = False
     cells: Cells | None = None
     total: int = 0
     model: CellClassifier | None = None

@@ -13,6 +13,7 @@ from cellda.evaluation.counts import Confusion, by_group, narrowed
 from cellda.evaluation.predictions import probabilities
 from cellda.models.classifier import CellClassifier
 from cellda.models.inputs import Picture
+from cellda.models.predicted_file import corrected
 from cellda.models.results import Read
 from cellda.report.content import LABELLED, NEW, Cells, Report, shown_rows
 from cellda.report.gathering import RESEARCH, embedded, table_of
@@ -27,6 +28,7 @@ def report_of_model(
     recipe: str = "",
     predictions: pd.DataFrame | None = None,
     record: Sequence[str] = (),
+    bits: int | None = None,
 ) -> Report:
     """The report of an adapted model: its labelled cells and, if there are any, its predictions of new images.
 
@@ -36,6 +38,7 @@ def report_of_model(
         recipe: Its recipe as YAML.
         predictions: What `cellda predict` wrote (`cellda.models.predicted_file`).
         record: The account of the images, in lines.
+        bits: Significant bits that the camera records, if they were given when the images were predicted.
     """
     evidence = model.evidence
     if evidence is None and predictions is None:
@@ -55,8 +58,12 @@ def report_of_model(
     if predictions is not None:
         classes = model.present or model.classes
         known = None if evidence is None else narrowed(Confusion.of(evidence.cells), classes)
-        counts = by_group(predictions.assign(group=predictions.get("group", "")), classes, known)
-        fresh, lost = _new_cells(model, predictions)
+        if predictions["predicted"].notna().any():
+            told = predictions.assign(group=predictions.get("group", ""), certain=corrected(predictions))
+            counts = by_group(told, classes, known)
+        else:
+            missing.append("No image has a class, so there is nothing to count.")
+        fresh, lost = _new_cells(model, predictions, bits)
         parts.append(fresh)
         total += len(predictions)
         if lost:
@@ -80,6 +87,7 @@ def report_of_model(
         recipe=recipe,
         predictions=None if evidence is None else evidence.cells,
         counts=counts,
+        corrected=evidence is not None,
         cells=_together(parts, model.backbone.image_size),
         total=total,
         model=model,
@@ -88,7 +96,7 @@ def report_of_model(
     )
 
 
-def _new_cells(model: CellClassifier, predictions: pd.DataFrame) -> tuple[Cells, int]:
+def _new_cells(model: CellClassifier, predictions: pd.DataFrame, bits: int | None) -> tuple[Cells, int]:
     """The predicted images as the network sees them, and how many of those to be shown cannot be read any more."""
     table = pd.DataFrame(
         {
@@ -108,17 +116,15 @@ def _new_cells(model: CellClassifier, predictions: pd.DataFrame) -> tuple[Cells,
         if "x" in predictions.columns
         else None
     )
-    pictures = [
-        Picture(
-            str(table["path"].iloc[row]),
-            path_of(str(table["path"].iloc[row])),
-            None if boxes is None else tuple(boxes[row]),
-        )
-        for row in rows
+    every = [
+        Picture(name, path_of(name), None if boxes is None else tuple(boxes[row]))
+        for row, name in enumerate(map(str, table["path"]))
     ]
-    network, _, _ = model.network().framed_for(pictures)
+    there_all = [one for one in every if one.path is not None and one.path.is_file()]
+    network, _, _ = model.network().framed_for(there_all, bits=bits)  # as when they were predicted
+    pictures = [every[row] for row in rows]
     there = [place for place, one in enumerate(pictures) if one.path is not None and one.path.is_file()]
-    read = Read([pictures[place] for place in there], network.size, network.framing.build(), None)
+    read = Read([pictures[place] for place in there], network.size, network.framing.build(), bits)
     good = [number for number in range(len(there)) if number not in read.reasons]
     pixels = torch.from_numpy(read.pixels[good]).permute(0, 3, 1, 2).contiguous()
     chosen = table.iloc[[rows[there[number]] for number in good]].reset_index(drop=True)

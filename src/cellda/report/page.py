@@ -15,7 +15,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.metrics import measure
 from cellda.models.explanation import Explanation, explanations
 from cellda.report.charts import counts_chart, curves_chart, reliability_chart, risk_chart, svg
-from cellda.report.content import Cells, Report
+from cellda.report.content import LABELLED, Cells, Report
 from cellda.report.embedding_map import FEWEST, NO_CLASS, embedding_map, projected, verdicts
 from cellda.report.pictures import heated, sheet, small, uri
 from cellda.report.static_map import static_map
@@ -25,6 +25,8 @@ from cellda.runtime.place import written
 from cellda.runtime.versions import versions
 
 SUFFIXES = (".html", ".pdf")
+NEAREST = 3
+"""Labelled cells that are shown next to a cell."""
 LOOKED_AT = 8
 """Cells of each kind that are explained."""
 PRINTED = 60
@@ -186,7 +188,7 @@ def _cells(report: Report, *, printed: bool) -> dict[str, Any]:
             script, div = embedding_map(cells, where, places)
             found |= {"map_script": Markup(script), "map_div": Markup(div)}
     table, states = cells.table, verdicts(cells)
-    rows = range(len(cells)) if not printed else range(min(len(cells), PRINTED))
+    rows = range(len(cells)) if not printed else _first(table, states)
     found["gallery"] = [
         {
             **_facts(table, row),
@@ -207,6 +209,16 @@ def _cells(report: Report, *, printed: bool) -> dict[str, Any]:
     return found
 
 
+def _first(table: pd.DataFrame, states: Sequence[str]) -> list[int]:
+    """The cells of a printed gallery: wrong and flagged ones, then the least sure."""
+    sure = table["confidence"].astype(float).fillna(0)
+    order = sorted(
+        range(len(table)),
+        key=lambda row: (states[row] != "wrong", not table["flag"].iloc[row], sure.iloc[row]),
+    )
+    return order[:PRINTED]
+
+
 def _facts(table: pd.DataFrame, row: int) -> dict[str, Any]:
     """What is said of a cell."""
     cell = table.iloc[row]
@@ -224,15 +236,17 @@ def _why(report: Report, cells: Cells) -> list[tuple[str, list[Mapping[str, Any]
         return []
     judged = table[(table["predicted"] != "").to_numpy(dtype=bool)]
     wrong = judged[((judged["label"] != "") & (judged["label"] != judged["predicted"])).to_numpy(dtype=bool)]
+    right = judged.drop(index=wrong.index)
+    fresh = right[(right["part"] != LABELLED).to_numpy(dtype=bool)]
     kinds = {
-        "Sure and wrong": wrong.sort_values("confidence", ascending=False, kind="stable"),
-        "Unsure": judged.drop(index=wrong.index).sort_values("confidence", kind="stable"),
+        "Wrong, the surest first": wrong.sort_values("confidence", ascending=False, kind="stable"),
+        "Unsure": (fresh if len(fresh) else right).sort_values("confidence", kind="stable"),
     }
     shown = []
     for title, rows in kinds.items():
         chosen = [int(row) for row in rows.index[:LOOKED_AT]]
         if chosen:
-            told = explanations(model, pixels[chosen])
+            told = explanations(model, pixels[chosen], NEAREST + 1)
             shown.append(
                 (title, [_explained(report, cells, row, one) for row, one in zip(chosen, told, strict=True)])
             )
@@ -248,11 +262,12 @@ def _explained(report: Report, cells: Cells, row: int, why: Explanation) -> Mapp
         "look": uri(look),
         "heat": "" if why.heat is None else uri(heated(look, why.heat)),
         "measures": [(name, f"{value:.2f}") for name, value in why.measures.items()],
-        "nearest": _nearest(report, why),
+        "nearest": _nearest(report, why, str(cells.table["path"].iloc[row])),
     }
 
 
-def _nearest(report: Report, why: Explanation) -> Sequence[Mapping[str, str]]:
+def _nearest(report: Report, why: Explanation, path: str) -> Sequence[Mapping[str, str]]:
+    """The nearest labelled cells, without the cell itself."""
     evidence = None if report.model is None else report.model.evidence
     if evidence is None:
         return []
@@ -264,4 +279,5 @@ def _nearest(report: Report, why: Explanation) -> Sequence[Mapping[str, str]]:
             "look": uri(np.ascontiguousarray(evidence.looks[stored[row]].permute(1, 2, 0).numpy())),
         }
         for row, alike in zip(why.nearest, why.alike, strict=True)
-    ]
+        if evidence.cells["path"].iloc[row] != path
+    ][:NEAREST]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cellda import source_models
-from cellda.data.own_cells import image_files
+from cellda.data.own_cells import grouped, image_files
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Tally
@@ -90,7 +90,9 @@ def suggest(
     chosen = chooser.suggest(cells, n, seed)
     guesses = tuple(classes[label] for label in cells.probabilities[chosen].argmax(1))
     paths = tuple(Path(found[row].picture.name) for row in chosen)
-    return Suggestion(paths, guesses, classes, tally.close("images", len(found)), known)
+    given = [images] if isinstance(images, str | Path) else images
+    groups = tuple(group for _, group in grouped(paths, given))
+    return Suggestion(paths, guesses, classes, tally.close("images", len(found)), known, groups)
 
 
 def _loaded(model: str | Path) -> CellClassifier:

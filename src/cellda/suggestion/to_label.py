@@ -34,6 +34,7 @@ class Suggestion:
         classes: The names that it knows.
         account: What was found, chosen from and left out.
         labelled: The cells that are labelled already; None if none are.
+        groups: Folder of each image below those that were given (slide, or patient/slide); empty where there is none.
     """
 
     paths: tuple[Path, ...]
@@ -41,6 +42,7 @@ class Suggestion:
     classes: tuple[str, ...]
     account: Account
     labelled: CellDataset | None = None
+    groups: tuple[str, ...] = ()
 
     def write(self, file: str | Path, *, guess: bool = False) -> Path:
         """Write the list: `path`, an empty `label`, and `order`, from 1; below the cells that are labelled already.
@@ -58,10 +60,18 @@ class Suggestion:
         check_list(place)
         folder = place.absolute().parent
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._labelled(folder)]
+        groups = self.groups or ("",) * len(self.paths)
         rows += [
             dict.fromkeys(COLUMNS, "")
-            | {"path": _written(path, folder), "order": str(order), "guess": said if guess else ""}
-            for order, (path, said) in enumerate(zip(self.paths, self.guesses, strict=True), start=1)
+            | {
+                "path": _written(path, folder),
+                "order": str(order),
+                "guess": said if guess else "",
+                "group": group,
+            }
+            for order, (path, said, group) in enumerate(
+                zip(self.paths, self.guesses, groups, strict=True), start=1
+            )
         ]
         always = ("path", "label", "order")
         names = [name for name in COLUMNS if name in always or any(row[name] for row in rows)]

@@ -6,6 +6,8 @@ from dataclasses import replace
 from cellda.datasets.reading.sheet import Entries, Sheet
 
 LABEL, PREDICTED, PROBABILITY = "label", "predicted", "p_"
+WITHOUT_CLASS = frozenset({"field", "no_nucleus"})
+"""Flags of images that the model gives no class (`cellda.models.judged`)."""
 NOTE = "it is a table of predictions: the classes that somebody has corrected are its labels"
 
 
@@ -24,25 +26,29 @@ def with_corrections(sheet: Sheet) -> Sheet:
     if LABEL in names or PREDICTED not in names or len(places) < 2:
         return sheet
     predicted = names.index(PREDICTED)
+    flag = names.index("flag") if "flag" in names else None
     sheet.notes.append(NOTE)
-    return replace(sheet, header=[*sheet.header, LABEL], rows=_labelled(sheet.rows, predicted, places))
+    return replace(sheet, header=[*sheet.header, LABEL], rows=_labelled(sheet.rows, predicted, places, flag))
 
 
 def _labelled(
-    rows: Iterator[tuple[str, Entries | str]], predicted: int, places: dict[str, int]
+    rows: Iterator[tuple[str, Entries | str]], predicted: int, places: dict[str, int], flag: int | None
 ) -> Iterator[tuple[str, Entries | str]]:
     for where, entries in rows:
         if isinstance(entries, str):
             yield where, entries
             continue
         name = entries[predicted]
-        yield where, [*entries, "" if name.lower() in _most_probable(entries, places) else name]
+        # Of an image without a cell the model writes no class.
+        none = flag is not None and not WITHOUT_CLASS.isdisjoint(entries[flag].split("+"))
+        made = set() if none else _most_probable(entries, places)
+        yield where, [*entries, "" if name.lower() in made else name]
 
 
 def _most_probable(entries: Sequence[str], places: dict[str, int]) -> set[str]:
-    """The classes of the highest probability; all where it cannot be read, so that nothing is taken for a correction."""
+    """The classes of the highest probability; none where the model gave none, so that a class there is a person's."""
     try:
-        values = {name: float(entries[place]) for name, place in places.items()}
+        values = {name: float(entries[place].replace(",", ".")) for name, place in places.items()}
     except ValueError:
-        return {"", entries[0], *(entry.lower() for entry in entries)}
+        return set()
     return {name for name, value in values.items() if value == max(values.values())}

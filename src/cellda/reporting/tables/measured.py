@@ -54,6 +54,8 @@ def headline(predictions: pd.DataFrame, folds: int, *, searched: bool) -> list[s
         else "from which the model has not learned"
     )
     lines = [f"Measured on your {cells}{apart}, {how}:", *_numbers(found)]
+    if found.groups == found.n:
+        lines.append("No groups are known: cells of one patient or slide may be on both sides.")
     if searched:
         lines.append(
             "Hyper-parameters were chosen on the same cells, so these numbers are a little optimistic."
