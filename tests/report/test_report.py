@@ -184,7 +184,16 @@ def test_a_laboratory_gets_from_labels_to_a_report(tmp_path, cellda_, monkeypatc
             lines.append(f"cells/{place.relative_to(images)}/{number}.png,{cells.table['label'][number]}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)
-    edits = ["--adapter", "full", "--set", "adapter.epochs=2", "--set", "calibration=temperature"]
+    edits = [
+        "--set",
+        "search=null",
+        "--adapter",
+        "full",
+        "--set",
+        "adapter.epochs=2",
+        "--set",
+        "calibration=temperature",
+    ]
     start = ["adapt", "--labelled", "table=labels.csv", "--model", source, "--save", "m", "--store", "s"]
     said = cellda_(*start, *edits)
     assert said.status == 0, said.err
