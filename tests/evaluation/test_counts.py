@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import beta
 
 from cellda.errors import DataError
-from cellda.evaluation.counts import Confusion, by_group, differential, narrowed
+from cellda.evaluation.counts import Confusion, by_group, differential, harder, narrowed
 from predicted import table_of
 
 CLASSES = ("basophil", "lymphocyte", "monocyte", "neutrophil")
@@ -87,3 +87,12 @@ def test_it_is_reproducible():
     rng = np.random.default_rng(0)
     cells, confusion = slide(rng, [0.1, 0.2, 0.3, 0.4], 100), known(rng, 10)
     assert differential(cells, CLASSES, confusion).equals(differential(cells, CLASSES, confusion))
+
+
+def test_labelled_cells_that_are_harder_than_the_counted_ones_are_said():
+    said = np.eye(4)[[0, 1, 3, 3]] * 0.9 + 0.025
+    held = table_of(said, np.array([0, 1, 2, 3]), CLASSES)  # three of four are right
+    assert harder(held, pd.Series([0.8, 0.85])) == ""
+    assert "75% of the labelled cells are recognised, but the model is 95% sure" in harder(
+        held, pd.Series([0.9, 1.0])
+    )

@@ -68,6 +68,8 @@ def count(
         )
     if given:
         output.say(f"{counted(given, 'class(es) (was|were)')} changed by a person, and counted as certain.")
+    if line := warned(classifier, table):
+        output.say(line)
     if classifier.evidence is None:
         output.say(
             "The model was never measured on labelled cells: counts are not corrected for what it confuses."
@@ -90,6 +92,15 @@ def confusion_of(classifier: "CellClassifier") -> "Confusion | None":
     if classifier.evidence is None:
         return None
     return narrowed(Confusion.of(classifier.evidence.cells), possible(classifier))
+
+
+def warned(classifier: "CellClassifier", table: "pd.DataFrame") -> str:
+    """What is said of corrected counts that must not be used; empty if nothing is."""
+    from cellda.evaluation.counts import harder
+
+    if classifier.evidence is None or "confidence" not in table.columns:
+        return ""
+    return harder(classifier.evidence.cells, table["confidence"][table["predicted"].notna()])
 
 
 def tables(found: "pd.DataFrame", *, corrected: bool) -> list["TextTable"]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cellda.cli.count import confusion_of, possible, tables
+from cellda.cli.count import confusion_of, possible, tables, warned
 from cellda.cli.output import Output, say_aside
 from cellda.errors import ConfigurationError
 from cellda.text import agreeing, counted, csv_safe
@@ -61,6 +61,8 @@ def report(
         output.say(
             "The model was never measured on labelled cells: counts are not corrected, and sets are empty."
         )
+    if line := warned(classifier, table):
+        output.say(line)
     if flags.any():
         output.say(f"{flagged(flags.tolist())}: see the column flag.")
     if terms.error is not None:

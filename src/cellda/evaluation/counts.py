@@ -32,6 +32,10 @@ FOUND = 0.7
 LEVEL = 0.95
 
 
+HARDER = 0.1
+"""Labelled cells of which the model is by so much less sure than of those that are counted are harder than these."""
+
+
 @dataclass(frozen=True, eq=False)
 class Confusion:
     """What is known of how a model confuses classes.
@@ -183,3 +187,23 @@ def narrowed(confusion: Confusion, classes: tuple[str, ...]) -> Confusion:
     """The same among some of the classes, of a model that predicts no other."""
     places = [confusion.classes.index(name) for name in classes]
     return Confusion(classes, confusion.counts[np.ix_(places, places)])
+
+
+def harder(held: pd.DataFrame, confidence: "pd.Series[float]") -> str:
+    """What is said if the labelled cells are harder than those that are counted; empty if they are not.
+
+    Counts are corrected as if the model confused both alike. Cells that were chosen because it doubts them break that.
+
+    Args:
+        held: Prediction table of the labelled cells, each predicted by a model that has not learned from it.
+        confidence: Largest probability of each cell that is counted.
+    """
+    right = float((held["label"] == held["predicted"]).mean())
+    expected = float(confidence.mean())
+    if not expected - right > HARDER:
+        return ""
+    return (
+        f"Do not use the corrected counts: {right:.0%} of the labelled cells are recognised, but the model is "
+        f"{expected:.0%} sure of the counted ones. The labelled cells are harder, for example because they were chosen for "
+        "being doubtful, so the correction is too large. Label some cells at random as well (cellda suggest --suggester random)."
+    )

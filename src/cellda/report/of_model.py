@@ -9,7 +9,7 @@ from torchvision.transforms.v2.functional import resize
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.conformal import Sets
-from cellda.evaluation.counts import Confusion, by_group, narrowed
+from cellda.evaluation.counts import Confusion, by_group, harder, narrowed
 from cellda.evaluation.predictions import probabilities
 from cellda.models.classifier import CellClassifier
 from cellda.models.inputs import Picture
@@ -63,6 +63,9 @@ def report_of_model(
             counts = by_group(told, classes, known)
         else:
             missing.append("No image has a class, so there is nothing to count.")
+        if evidence is not None and "confidence" in predictions.columns:
+            line = harder(evidence.cells, predictions["confidence"][predictions["predicted"].notna()])
+            missing += [line] if line else []
         fresh, lost = _new_cells(model, predictions, bits)
         parts.append(fresh)
         total += len(predictions)
