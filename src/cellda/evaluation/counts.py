@@ -205,5 +205,5 @@ def harder(held: pd.DataFrame, confidence: "pd.Series[float]") -> str:
     return (
         f"Do not use the corrected counts: {right:.0%} of the labelled cells are recognised, but the model is "
         f"{expected:.0%} sure of the counted ones. The labelled cells are harder, for example because they were chosen for "
-        "being doubtful, so the correction is too large. Label some cells at random as well (cellda suggest --suggester random)."
+        "being doubtful, so the correction is too large. Label some at random as well (cellda suggest --suggester random)."
     )
