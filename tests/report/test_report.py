@@ -239,7 +239,7 @@ def test_a_laboratory_gets_from_labels_to_a_report(tmp_path, cellda_, monkeypatc
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json", ".xlsx"])
 def test_tables_of_predictions_are_read_as_they_were_written(tmp_path, suffix):
-    from cellda.models.predicted_file import read_table, write_table
+    from cellda.models.predicted_file import corrected, read_table, write_table
 
     table = pd.DataFrame(
         {
@@ -261,4 +261,24 @@ def test_tables_of_predictions_are_read_as_they_were_written(tmp_path, suffix):
         found[["path", "group", "set", "flag"]], table[["path", "group", "set", "flag"]], check_dtype=False
     )
     assert found["predicted"].tolist() == ["neutrophil", None]
+    assert corrected(found).tolist() == [False, False]
+    assert corrected(found.assign(predicted=["basophil", "neutrophil"])).tolist() == [True, False]
     assert found["confidence"][0] == pytest.approx(0.75)
+
+
+def test_predictions_saved_by_a_spreadsheet_with_decimal_commas_are_the_same(tmp_path):
+    from cellda.errors import DataError
+    from cellda.models.predicted_file import corrected, read_table
+
+    file = tmp_path / "t.csv"
+    header = "path;predicted;confidence;flag;p_basophil;p_neutrophil"
+    file.write_text(f"{header}\na.png;neutrophil;0,75;;0,2500;0,7500\nb.png;basophil;0,75;;0,2500;0,7500\n")
+    found, _ = read_table(file)
+    assert found["confidence"].tolist() == [0.75, 0.75]
+    assert corrected(found).tolist() == [False, True]
+    file.write_text(f"{header}\na.png;neutrophil;0,75;;much;0,7500\n")
+    with pytest.raises(DataError, match="column 'p_basophil' holds an entry that is no number"):
+        read_table(file)
+    file.write_text("path,predicted,flag\na.png,neutrophil,\n")
+    with pytest.raises(DataError, match="it has no probabilities"):
+        read_table(file)

@@ -70,7 +70,7 @@ def adapt(
         bool,
         typer.Option(
             "--measure/--no-measure",
-            help="Measure the model by cross-validation, which takes four times as long as the adaptation itself.",
+            help="Measure the model by cross-validation, which takes about five times as long as the adaptation itself.",
         ),
     ] = True,
     store: StoreOption = None,

@@ -17,8 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellda.errors import DataError
+from cellda.evaluation.bootstrap import LEVEL, group_counts
 from cellda.evaluation.exact import of_share
-from cellda.evaluation.predictions import class_indices, classes_of
+from cellda.evaluation.predictions import classes_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,7 +30,6 @@ MOST = 500
 """More cells are counted as so many: what few labelled cells leave open is larger, and the sampler would need more steps."""
 FOUND = 0.7
 """What is thought of a class before any cell is labelled: so often it is found, as surely as one labelled cell says."""
-LEVEL = 0.95
 
 
 HARDER = 0.1
@@ -51,10 +51,7 @@ class Confusion:
     @classmethod
     def of(cls, held: pd.DataFrame) -> "Confusion":
         """That of a prediction table of labelled cells, each predicted by a model that has not learned from it."""
-        classes = classes_of(held)
-        counts = np.zeros((len(classes),) * 2, dtype=np.int64)
-        np.add.at(counts, (class_indices(held), class_indices(held, "predicted")), 1)
-        return cls(classes, counts)
+        return cls(classes_of(held), group_counts(held).sum((0, 1)))
 
     @property
     def prior(self) -> Floats:

@@ -11,7 +11,7 @@ from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
 from cellda.evaluation.calibration import Calibration, fitted, with_confidence
 from cellda.evaluation.predictions import class_indices, probabilities
 from cellda.experiment.accounts import framed_of
-from cellda.experiment.cross_validation import cross_validated
+from cellda.experiment.cross_validation import cross_validated, why_not
 from cellda.experiment.departure import MOST, Origin, origin_of
 from cellda.experiment.run import Run
 from cellda.experiment.stages import (
@@ -85,6 +85,8 @@ def adapted(run: Run, trainer: Trainer, clock: Clock) -> Adapted:
     if run.measured:
         with clock.stage("measure"):
             held = cross_validated(run, adapter, model, found, target, context)
+        if held is None and run.draw.support:
+            run.workspace.warn(why_not(run))
     if recipe.calibration != "none":
         with clock.stage("calibrate"):
             found.calibration = _calibration(run, trainer, model, found, held)

@@ -50,7 +50,7 @@ def estimate(runs: Sequence[Run], trainer: Trainer) -> str:
             seconds["search (at most)"] += run.search.trials * (rounds * passes / train + judged / infer)
         seconds["adaptation"] += passes / train
         if run.measured and run.uses_labels:
-            seconds["cross-validation"] += max(0, len(parts(run)) - 1) * passes / train
+            seconds["cross-validation"] += len(parts(run)) * passes / train
         seconds["prediction"] += recipe.adapter.views * len(run.scored) / infer
     shares = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value >= 1)
     size = runs[0].recipe.backbone.image_size

@@ -78,14 +78,14 @@ class Run:
         aim = checks.loaded(target, recipe, workspace)
         sources = checks.sources_beside(aim, recipe, workspace)
         warn_of_known_cells(recipe, aim)
-        shot = recipe.few_shot
-        draw = draw_support(aim, shot.n, shot.draw, recipe.protocol, shot.kind)
+        draw = draw_support(aim, (shot := recipe.few_shot).n, shot.draw, recipe.protocol, shot.kind)
         if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}' needs labelled images, but the support set of {aim.full_name} holds "
                 f"{len(draw.support)}; set few_shot.n to at least 2, or adapter='none'."
             )
-        run = cls(recipe, sources, aim, draw, workspace, recipe.calibration != "none")
+        measured = recipe.calibration != "none" and Need.LABELS in recipe.adapter.needs
+        run = cls(recipe, sources, aim, draw, workspace, measured)
         if Need.UNLABELLED in recipe.adapter.needs and not run.pool_rows:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}' needs unlabelled images, but {aim.full_name} has none outside its "

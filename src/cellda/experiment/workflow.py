@@ -114,7 +114,7 @@ def adapt(
         unlabelled: Image files, one cell each, or folders that hold them.
         data: Folder that holds one folder per dataset name.
         store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
-        measure: Whether to measure the model, which takes four times as long as the adaptation itself.
+        measure: Whether to measure the model, which takes about five times as long as the adaptation itself.
         progress: Whether to show progress and a time estimate on standard error.
 
     Returns:

@@ -1,6 +1,7 @@
 """Files of predictions: CSV, Parquet, JSON or Excel, by the suffix; and the record next to each."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,22 +69,40 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"{file} is no table of predictions.",
             [f"column '{name}' is missing; {nearest(name, columns)}" for name in missing],
         )
+    if sum(str(name).startswith("p_") for name in table.columns) < 2:
+        raise DataError(
+            f"{file} is no table of predictions: it has no probabilities (columns p_CLASS), without which nobody can tell "
+            "what a person has changed."
+        )
+    for name in ("confidence", *(name for name in table.columns if str(name).startswith("p_"))):
+        if name in table.columns:
+            table[name] = _numbers(table[name], str(name), file)
     for name in set(TEXTS) & set(table.columns):
         table[name] = ["" if pd.isna(text) else str(text) for text in table[name]]
     table["predicted"] = pd.Series([text or None for text in table["predicted"]], table.index, dtype=object)
     return table, record if isinstance(record, dict) else {}
 
 
+def _numbers(column: "pd.Series[Any]", name: str, file: Path) -> "pd.Series[float]":
+    """A column of numbers; spreadsheets of some languages write decimal commas.
+
+    Raises:
+        DataError: If an entry is no number.
+    """
+    entries = ["" if pd.isna(one) else str(one).strip() for one in column]
+    try:
+        values = [float(one.replace(",", ".")) if one else math.nan for one in entries]
+    except ValueError as error:
+        raise DataError(f"{file}: the column '{name}' holds an entry that is no number ({error}).") from None
+    return pd.Series(values, index=column.index, dtype="float64")
+
+
 def corrected(table: pd.DataFrame) -> "pd.Series[bool]":
     """Which classes of a table of predictions a person has changed: those that are not the most probable one."""
-    names = [str(name) for name in table.columns if str(name).startswith("p_")]
-    values = table[names].apply(pd.to_numeric, errors="coerce")
-    best = values.eq(values.max(axis=1), axis=0)
-    own = pd.Series(
-        [
-            f"p_{name}" in names and bool(best.loc[row, f"p_{name}"])
-            for row, name in table["predicted"].items()
-        ],
-        index=table.index,
-    )
-    return table["predicted"].notna() & ~own
+    names = [str(name)[2:] for name in table.columns if str(name).startswith("p_")]
+    values = table[[f"p_{name}" for name in names]].to_numpy(dtype=float)
+    changed = []
+    for given, found in zip(table["predicted"], values, strict=True):
+        best = {name for name, value in zip(names, found, strict=True) if value == found.max()}
+        changed.append(isinstance(given, str) and given not in best)
+    return pd.Series(changed, index=table.index, dtype=bool)
