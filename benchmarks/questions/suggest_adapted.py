@@ -27,7 +27,7 @@ from cellda.reporting.tables.conditions import scores
 from cellda.suggestion import suggesters
 from cellda.training.loop import Trainer
 
-CONDITIONS = ("random_40", "typiclust_40", "random_80", "typiclust_20", "random_20")
+CONDITIONS = ("schedule_40", "random_40", "random_80")
 """`<suggester>_<number of labels>`, in the order in which they are made."""
 
 

@@ -143,51 +143,61 @@ def compositions(number: int, seed: int) -> npt.NDArray[np.float64]:
     return np.random.default_rng(seed).dirichlet(np.ones(number), SLIDES)
 
 
-def counts(folder: Path) -> Iterator[dict[str, Any]]:
-    """One row for each run and number of counted cells."""
-    for facts, rows, held in runs(folder):
-        classes, confusion = classes_of(rows), Confusion.of(held)
-        parts = {name: part["predicted"].to_numpy() for name, part in rows.groupby("label")}
-        cells = {name: part for name, part in parts.items() if len(part) >= MIN_CELLS}
-        names = [name for name in classes if name in cells]
-        normal = np.array([NORMAL.get(name, 0.0) for name in names])
-        for size in SIZES:
-            rng = np.random.default_rng([facts["draw"], size])
-            shares = compositions(len(names), facts["draw"])
-            if (normal > 0).sum() > 1:  # a class alone is no composition
-                shares = np.vstack([shares, [normal / normal.sum()] * (SLIDES // 2)])
-            measured = []
-            for place, true in enumerate(shares):
-                drawn = np.concatenate(
-                    [
-                        rng.choice(cells[name], number)
-                        for name, number in zip(names, rng.multinomial(size, true), strict=True)
-                    ]
-                )
-                table = differential(pd.Series(drawn), classes, confusion, place).set_index("class")
-                plain = differential(pd.Series(drawn), classes, None, place).set_index("class")
-                told = table.loc[names]
-                measured.append(
-                    {
-                        "normal": place >= SLIDES,
-                        "covered": ((told["low"] <= true) & (true <= told["high"])).mean(),
-                        "covered_raw": (
-                            (plain.loc[names, "low"] <= true) & (true <= plain.loc[names, "high"])
-                        ).mean(),
-                        "width": (told["high"] - told["low"]).mean(),
-                        "error": (told["share"] - true).abs().mean(),
-                        "error_raw": (told["raw"] - true).abs().mean(),
-                    }
-                )
-            found = pd.DataFrame(measured)
-            for kind, part in found.groupby("normal"):
-                yield {
-                    **facts,
-                    "labelled": len(held),
-                    "counted": size,
-                    "compositions": "normal blood" if kind else "any",
-                    **{str(what): value for what, value in part.drop(columns="normal").mean().items()},
+def counted(rows: pd.DataFrame, held: pd.DataFrame, draw: int) -> Iterator[dict[str, Any]]:
+    """Slides of other compositions, counted: one row for each number of cells and kind of composition.
+
+    Args:
+        rows: Predictions of the query, from which slides are drawn.
+        held: Predictions of the labelled cells, by cross-validation.
+        draw: Seed.
+    """
+    how = calibration_of(held, "temperature")
+    rows, held = how.of(rows), how.of(held)
+    classes, confusion = classes_of(rows), Confusion.of(held)
+    told = pd.DataFrame({"predicted": rows["predicted"], "confidence": probabilities(rows).max(1)})
+    parts = {str(name): part for name, part in told.groupby(rows["label"])}
+    cells = {name: part for name, part in parts.items() if len(part) >= MIN_CELLS}
+    names = [name for name in classes if name in cells]
+    normal = np.array([NORMAL.get(name, 0.0) for name in names])
+    for size in SIZES:
+        rng = np.random.default_rng([draw, size])
+        shares = compositions(len(names), draw)
+        if (normal > 0).sum() > 1:  # a class alone is no composition
+            shares = np.vstack([shares, [normal / normal.sum()] * (SLIDES // 2)])
+        measured = []
+        for place, true in enumerate(shares):
+            numbers = rng.multinomial(size, true)
+            drawn = [
+                cells[name].iloc[rng.integers(len(cells[name]), size=number)]
+                for name, number in zip(names, numbers, strict=True)
+            ]
+            slide = pd.concat(drawn, ignore_index=True)
+            found = differential(slide, classes, confusion, place).set_index("class").loc[names]
+            plain = differential(slide, classes, None, place).set_index("class").loc[names]
+            measured.append(
+                {
+                    "normal": place >= SLIDES,
+                    "covered": ((found["low"] <= true) & (true <= found["high"])).mean(),
+                    "covered_raw": ((plain["low"] <= true) & (true <= plain["high"])).mean(),
+                    "width": (found["high"] - found["low"]).mean(),
+                    "error": (found["share"] - true).abs().mean(),
+                    "error_raw": (found["raw"] - true).abs().mean(),
                 }
+            )
+        for kind, part in pd.DataFrame(measured).groupby("normal"):
+            yield {
+                "labelled": len(held),
+                "counted": size,
+                "compositions": "normal blood" if kind else "any",
+                **{str(what): value for what, value in part.drop(columns="normal").mean().items()},
+            }
+
+
+def counts(folder: Path) -> Iterator[dict[str, Any]]:
+    """One row for each run, number of counted cells and kind of composition."""
+    for facts, rows, held in runs(folder):
+        for row in counted(rows, held, facts["draw"]):
+            yield {**facts, **row}
 
 
 def summary(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

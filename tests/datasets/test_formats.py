@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 import cellda.datasets
 from cellda.data.check import check
@@ -536,6 +536,20 @@ def test_a_jpeg_that_lacks_a_scan_is_refused(tmp_path, kind):
         file.write_bytes(data[: (first + after) // 2] + b"\xff\xd9")
         with pytest.raises(DataError, match="truncated"):
             decode(file)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp", "jp2"])
+def test_truncated_images_are_refused_though_another_library_lets_pillow_fill_them_up(
+    tmp_path, monkeypatch, rgb, suffix
+):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as WeasyPrint does
+    file = tmp_path / f"a.{suffix}"
+    Image.fromarray(NOISE[:40, :40]).save(file)
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError):
+        decode(file)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.8])

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import beta
 
 from cellda.errors import DataError
-from cellda.evaluation.counts import Confusion, by_group, differential, harder, narrowed
+from cellda.evaluation.counts import SURE, Confusion, by_group, differential
 from predicted import table_of
 
 CLASSES = ("basophil", "lymphocyte", "monocyte", "neutrophil")
@@ -15,13 +15,33 @@ TRUE = np.array(
 )
 
 
-def slide(rng, shares, cells):
-    places = [rng.choice(4, number, p=TRUE[one]) for one, number in enumerate(rng.multinomial(cells, shares))]
-    return pd.Series([CLASSES[place] for place in np.concatenate(places)])
+DOUBTED = np.array([[0.5, 0.2, 0.1, 0.2], [0.1, 0.6, 0.2, 0.1], [0.0, 0.3, 0.4, 0.3], [0.1, 0.1, 0.2, 0.6]])
+"""What is taken for what among the cells that the model doubts."""
 
 
-def known(rng, cells):
-    return Confusion(CLASSES, np.array([rng.multinomial(cells, row) for row in TRUE]))
+def cells_of(*predicted):
+    return pd.DataFrame({"predicted": predicted, "confidence": 0.95})
+
+
+def slide(rng, shares, cells, doubted=0.0):
+    rows = []
+    for one, number in enumerate(rng.multinomial(cells, shares)):
+        for confidence, table, part in ((0.5, DOUBTED, doubted), (0.95, TRUE, 1 - doubted)):
+            said = rng.choice(4, round(number * part), p=table[one])
+            rows += [{"predicted": CLASSES[place], "confidence": confidence} for place in said]
+    return pd.DataFrame(rows)
+
+
+def known(rng, cells, doubted=0.0):
+    return Confusion(
+        CLASSES,
+        np.array(
+            [
+                [rng.multinomial(round(cells * part), row) for row in table]
+                for table, part in ((DOUBTED, doubted), (TRUE, 1 - doubted))
+            ]
+        ),
+    )
 
 
 @pytest.mark.parametrize(("labelled", "counted"), [(5, 100), (15, 200), (40, 500)])
@@ -40,8 +60,9 @@ def test_intervals_hold_on_slides_of_any_composition(labelled, counted):
 
 
 def test_a_model_that_confuses_nothing_is_hardly_corrected():
-    cells = pd.Series(["neutrophil"] * 60 + ["lymphocyte"] * 40)
-    found = differential(cells, CLASSES, Confusion(CLASSES, np.eye(4, dtype=int) * 500)).set_index("class")
+    cells = cells_of(*["neutrophil"] * 60, *["lymphocyte"] * 40)
+    sure = Confusion(CLASSES, np.stack([np.zeros((4, 4), int), np.eye(4, dtype=int) * 500]))
+    found = differential(cells, CLASSES, sure).set_index("class")
     assert found.loc["neutrophil", "share"] == pytest.approx(0.6, abs=0.02)
     low, high = beta.ppf([0.025, 0.975], 60.25, 40.75)
     assert found.loc["neutrophil", "low"] == pytest.approx(low, abs=0.015)
@@ -50,7 +71,7 @@ def test_a_model_that_confuses_nothing_is_hardly_corrected():
 
 
 def test_without_labelled_cells_nothing_is_corrected():
-    found = differential(pd.Series(["neutrophil"] * 30 + ["monocyte"] * 10), CLASSES, None).set_index("class")
+    found = differential(cells_of(*["neutrophil"] * 30, *["monocyte"] * 10), CLASSES, None).set_index("class")
     assert (found["share"] == found["raw"]).all()
     assert found.loc["neutrophil", "raw"] == 0.75
     assert found.loc["neutrophil", "low"] == pytest.approx(beta.ppf(0.025, 30.25, 10.75), abs=0.01)
@@ -58,13 +79,13 @@ def test_without_labelled_cells_nothing_is_corrected():
 
 def test_the_confusion_is_that_of_the_table():
     said = np.eye(4)[[0, 1, 3, 3]] * 0.9 + 0.025
-    assert Confusion.of(table_of(said, np.array([0, 1, 2, 3]), CLASSES)).counts.tolist() == [
-        [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1],
-    ]  # fmt: skip
-    assert narrowed(Confusion(CLASSES, np.arange(16).reshape(4, 4)), CLASSES[1:3]).counts.tolist() == [
-        [5, 6],
-        [9, 10],
-    ]
+    said[2] = [0.1, 0.1, 0.1, 0.7]
+    found = Confusion.of(table_of(said, np.array([0, 1, 2, 3]), CLASSES))
+    doubted = np.zeros((4, 4), int)
+    doubted[2, 3] = 1
+    assert found.counts.tolist() == [doubted.tolist(), np.diag([1, 1, 0, 1]).tolist()]
+    some = Confusion(CLASSES, np.arange(32).reshape(2, 4, 4)).among(CLASSES[1:3])
+    assert some.counts.tolist() == [[[5, 6], [9, 10]], [[21, 22], [25, 26]]]
 
 
 def test_groups_are_counted_from_the_outermost_part_on():
@@ -80,7 +101,7 @@ def test_groups_are_counted_from_the_outermost_part_on():
     with pytest.raises(DataError, match="no cell to count"):
         by_group(table[table["predicted"].isna()], CLASSES, None)
     with pytest.raises(DataError, match=r"does not know cannot be counted: blast"):
-        differential(pd.Series(["blast"]), CLASSES, None)
+        differential(cells_of("blast"), CLASSES, None)
 
 
 def test_it_is_reproducible():
@@ -89,10 +110,24 @@ def test_it_is_reproducible():
     assert differential(cells, CLASSES, confusion).equals(differential(cells, CLASSES, confusion))
 
 
-def test_labelled_cells_that_are_harder_than_the_counted_ones_are_said():
-    said = np.eye(4)[[0, 1, 3, 3]] * 0.9 + 0.025
-    held = table_of(said, np.array([0, 1, 2, 3]), CLASSES)  # three of four are right
-    assert harder(held, pd.Series([0.8, 0.85])) == ""
-    assert "75% of the labelled cells are recognised, but the model is 95% sure" in harder(
-        held, pd.Series([0.9, 1.0])
-    )
+def test_intervals_hold_though_the_labelled_cells_were_chosen_for_being_doubtful():
+    rng = np.random.default_rng(1)
+    inside, pooled = [], []
+    for number in range(60):
+        shares = rng.dirichlet(np.ones(4))
+        cells, confusion = slide(rng, shares, 400, doubted=0.1), known(rng, 30, doubted=0.8)
+        found = differential(cells, CLASSES, confusion, number)
+        inside.append((found["low"] <= shares) & (shares <= found["high"]))
+        # All cells alike, as if nothing were known of how sure the model is.
+        together = Confusion(CLASSES, np.stack([confusion.counts.sum(0)] * 2))
+        found = differential(cells.assign(confidence=SURE), CLASSES, together, number)
+        pooled.append((found["low"] <= shares) & (shares <= found["high"]))
+    assert np.mean(inside) > 0.9
+    assert np.mean(pooled) < 0.9
+
+
+def test_the_class_that_a_person_gave_is_certain():
+    rng = np.random.default_rng(2)
+    cells = cells_of(*["neutrophil"] * 30, *["basophil"] * 10).assign(certain=[True] * 40)
+    found = differential(cells, CLASSES, known(rng, 5)).set_index("class")
+    assert found.loc["basophil", ["share", "low", "high"]].tolist() == [0.25, 0.25, 0.25]

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cellda.cli.count import confusion_of, possible, tables, warned
 from cellda.cli.output import Output, say_aside
 from cellda.errors import ConfigurationError
 from cellda.text import agreeing, counted, csv_safe
@@ -35,14 +34,15 @@ def report(
     Raises:
         typer.Exit: If images cannot be read.
     """
-    from cellda.evaluation.counts import by_group
+    from cellda.models.counted import counted_by
     from cellda.models.judged import Flag
     from cellda.models.prediction import flagged
+    from cellda.reporting.tables.counted import count_tables
 
     flags, bad = table["flag"], int((table["reason"] != "").sum())
     found = None
     if table["predicted"].notna().any():
-        found = by_group(table.assign(group=""), possible(classifier), confusion_of(classifier))
+        found = counted_by(classifier, table.assign(group=""))
     answer = {
         "predictions": save,
         "images": len(table),
@@ -52,17 +52,14 @@ def report(
         "counts": [] if found is None else found.drop(columns="group").to_dict("records"),
         "review": doubtful,
     }
-    output.answer(
-        answer, *([] if found is None else tables(found, corrected=classifier.evidence is not None))
-    )
+    shown = [] if found is None else count_tables(found, corrected=classifier.evidence is not None)
+    output.answer(answer, *shown)
     if found is None:
         output.say("no class")
     elif classifier.evidence is None:
         output.say(
             "The model was never measured on labelled cells: counts are not corrected, and sets are empty."
         )
-    if line := warned(classifier, table):
-        output.say(line)
     if flags.any():
         output.say(f"{flagged(flags.tolist())}: see the column flag.")
     if terms.error is not None:

@@ -8,6 +8,10 @@ black-box estimators, TMLR 2024), by Gibbs sampling:
 
     shares ~ Dirichlet(1 / K),  row k of the confusion matrix ~ Dirichlet(0.7 for k, 0.3 for all others together),
     labelled cells of class k are predicted by row k, and so are the cells that are counted, of which shares_k are of class k.
+
+Cells of which the model is sure and cells that it doubts are counted apart, each with their own confusion matrix. Labelled
+cells are often harder than the counted ones, because people choose doubtful ones: what they say of all cells together would
+be wrong of the counted ones.
 """
 
 from dataclasses import dataclass
@@ -17,9 +21,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellda.errors import DataError
-from cellda.evaluation.bootstrap import LEVEL, group_counts
+from cellda.evaluation.bootstrap import LEVEL
 from cellda.evaluation.exact import of_share
-from cellda.evaluation.predictions import classes_of
+from cellda.evaluation.predictions import class_indices, classes_of, probabilities
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,10 +34,8 @@ MOST = 500
 """More cells are counted as so many: what few labelled cells leave open is larger, and the sampler would need more steps."""
 FOUND = 0.7
 """What is thought of a class before any cell is labelled: so often it is found, as surely as one labelled cell says."""
-
-
-HARDER = 0.1
-"""Labelled cells of which the model is by so much less sure than of those that are counted are harder than these."""
+SURE = 0.8
+"""Confidence from which on the model is sure of a cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,8 @@ class Confusion:
 
     Attributes:
         classes: Class names in index order.
-        counts: `(classes, classes)` labelled cells; rows are true classes, columns predicted ones.
+        counts: `(2, classes, classes)` labelled cells: those that the model doubts, and those of which it is sure; rows are
+            true classes, columns predicted ones.
     """
 
     classes: tuple[str, ...]
@@ -51,7 +54,16 @@ class Confusion:
     @classmethod
     def of(cls, held: pd.DataFrame) -> "Confusion":
         """That of a prediction table of labelled cells, each predicted by a model that has not learned from it."""
-        return cls(classes_of(held), group_counts(held).sum((0, 1)))
+        classes = classes_of(held)
+        sure = probabilities(held).max(1) >= SURE
+        counts = np.zeros((2, len(classes), len(classes)), dtype=np.int64)
+        np.add.at(counts, (sure.astype(int), class_indices(held), class_indices(held, "predicted")), 1)
+        return cls(classes, counts)
+
+    def among(self, classes: tuple[str, ...]) -> "Confusion":
+        """The same among some of the classes, of a model that predicts no other."""
+        places = [self.classes.index(name) for name in classes]
+        return Confusion(classes, self.counts[:, places][:, :, places])
 
     @property
     def prior(self) -> Floats:
@@ -63,21 +75,17 @@ class Confusion:
 
 
 def differential(
-    predicted: pd.Series,
-    classes: tuple[str, ...],
-    confusion: Confusion | None,
-    seed: int = 0,
-    certain: "pd.Series | None" = None,
+    table: pd.DataFrame, classes: tuple[str, ...], confusion: Confusion | None, seed: int = 0
 ) -> pd.DataFrame:
     """The shares of the classes among some cells.
 
     Args:
-        predicted: Class of each cell that is counted.
+        table: The cells that are counted: `predicted`; with `confusion`, `confidence`, the largest probability of each; and
+            `certain`, where a person has given some of the classes, so that nothing is to be corrected.
         classes: Class names, in order.
         confusion: What is known of the model; None if nothing is: then shares are not corrected, and intervals are exact ones
             of the number of cells (Clopper-Pearson).
         seed: Of the sampler.
-        certain: Which of the classes a person has given, so that nothing is to be corrected; None for none.
 
     Returns:
         One row for each class: `class`, `cells` (counted), `raw` (their share), `share` (corrected; the raw one without
@@ -86,6 +94,7 @@ def differential(
     Raises:
         DataError: If there is no cell, or one of an unknown class.
     """
+    predicted = table["predicted"]
     places = pd.Index(classes).get_indexer(pd.Index(predicted))
     if not len(places):
         raise DataError("There is no cell to count.")
@@ -94,15 +103,21 @@ def differential(
         raise DataError(
             f"Cells of classes that the model does not know cannot be counted: {', '.join(unknown)}."
         )
-    sure = np.zeros(len(places), bool) if certain is None else certain.to_numpy(dtype=bool)
-    cells, told = (np.bincount(part, minlength=len(classes)) for part in (places, places[~sure]))
+    cells = np.bincount(places, minlength=len(classes))
     raw = cells / cells.sum()
     if confusion is None:
         low, high = of_share(cells, np.full_like(cells, cells.sum()))
         share = raw
     else:
-        part = told.sum() / cells.sum()
-        drawn = (cells - told) / cells.sum() + part * _posterior(told, confusion, seed)
+        certain = np.zeros(len(places), bool)
+        if "certain" in table.columns:
+            certain = table["certain"].to_numpy(dtype=bool)
+        sure = (table["confidence"] >= SURE).to_numpy(dtype=bool)
+        drawn = np.bincount(places[certain], minlength=len(classes)) / cells.sum()
+        for place, part in enumerate((~sure, sure)):
+            told = np.bincount(places[part & ~certain], minlength=len(classes))
+            labelled = confusion.counts[place] + confusion.prior
+            drawn = drawn + told.sum() / cells.sum() * _posterior(told, labelled, seed + place)
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         low[low < 0.5 / cells.sum()] = 0  # less than half a cell of those counted: the class may be missing
         share = drawn.mean(0)
@@ -111,11 +126,10 @@ def differential(
     )
 
 
-def _posterior(cells: Ints, confusion: Confusion, seed: int) -> Floats:
-    """Samples `(S, classes)` of the shares, given how many cells are predicted as each class."""
+def _posterior(cells: Ints, labelled: Floats, seed: int) -> Floats:
+    """Samples `(S, classes)` of the shares, given how many cells are predicted as each class, and the labelled cells."""
     rng, number = np.random.default_rng(seed), len(cells)
     cells = _at_most(cells, MOST)
-    labelled = confusion.counts + confusion.prior
     rows = _dirichlet(rng, np.broadcast_to(labelled, (CHAINS, number, number)))
     shares = np.full((CHAINS, number), 1 / number)
     kept = []
@@ -153,8 +167,8 @@ def by_group(
     """Differential counts of all cells, of each patient and of each slide.
 
     Args:
-        table: Columns `predicted` (None: not counted), `group`, whose parts are separated by `/` (`"anna/slide 2"`), and
-            `certain` where a person has given classes.
+        table: As of `differential`, with cells without a class (None), which are not counted, and `group`, whose parts are
+            separated by `/` (`"anna/slide 2"`).
         classes: As of `differential`.
         confusion: As of `differential`.
         seed: As of `differential`.
@@ -173,34 +187,7 @@ def by_group(
     counted = []
     for part in dict.fromkeys(parts):
         inside = cells if not part else cells[[f"{name}/".startswith(f"{part}/") for name in cells["group"]]]
-        certain = inside["certain"] if "certain" in inside.columns else None
-        found = differential(inside["predicted"], classes, confusion, seed, certain)
+        found = differential(inside, classes, confusion, seed)
         found.insert(0, "group", part)
         counted.append(found)
     return pd.concat(counted, ignore_index=True)
-
-
-def narrowed(confusion: Confusion, classes: tuple[str, ...]) -> Confusion:
-    """The same among some of the classes, of a model that predicts no other."""
-    places = [confusion.classes.index(name) for name in classes]
-    return Confusion(classes, confusion.counts[np.ix_(places, places)])
-
-
-def harder(held: pd.DataFrame, confidence: "pd.Series[float]") -> str:
-    """What is said if the labelled cells are harder than those that are counted; empty if they are not.
-
-    Counts are corrected as if the model confused both alike. Cells that were chosen because it doubts them break that.
-
-    Args:
-        held: Prediction table of the labelled cells, each predicted by a model that has not learned from it.
-        confidence: Largest probability of each cell that is counted.
-    """
-    right = float((held["label"] == held["predicted"]).mean())
-    expected = float(confidence.mean())
-    if not expected - right > HARDER:
-        return ""
-    return (
-        f"Do not use the corrected counts: {right:.0%} of the labelled cells are recognised, but the model is "
-        f"{expected:.0%} sure of the counted ones. The labelled cells are harder, for example because they were chosen for "
-        "being doubtful, so the correction is too large. Label some at random as well (cellda suggest --suggester random)."
-    )

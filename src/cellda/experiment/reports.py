@@ -72,7 +72,9 @@ def report_of_run(
         facts=_facts(result),
         recipe=result.recipe.to_yaml(),
         predictions=found,
-        counts=by_group(found.assign(group=""), classes_of(found), confusion),
+        counts=by_group(
+            found.assign(group="", confidence=probabilities(found).max(1)), classes_of(found), confusion
+        ),
         corrected=confusion is not None,
         cells=_measured_cells(result, dataset, workspace, model),
         total=len(found),

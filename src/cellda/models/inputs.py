@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cellda.data.own_cells import image_files, matching
 from cellda.datasets.reading.decode import Box
+from cellda.datasets.reading.formats.whole import whole_images
 from cellda.errors import DataError
 from cellda.runtime.given import path_of
 
@@ -107,7 +108,8 @@ def rgb(picture: Picture) -> Pixels:
                 f"{name} is a film of several frames; give a copy of the one that shows the cell."
             )
         try:
-            return np.array(ImageOps.exif_transpose(given))
+            with whole_images():
+                return np.array(ImageOps.exif_transpose(given))
         except Exception as error:  # opened, but not yet read: Pillow's decoders raise almost any exception
             raise UnreadableError(f"it is damaged or truncated ({error or type(error).__name__})") from error
     if isinstance(given, Tensor):

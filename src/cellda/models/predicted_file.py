@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from cellda.datasets.reading.corrected import changed
 from cellda.errors import DataError, nearest
 from cellda.models.table_file import SUFFIXES, record_of
 from cellda.runtime.place import written
@@ -77,6 +78,9 @@ def read_table(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     for name in ("confidence", *(name for name in table.columns if str(name).startswith("p_"))):
         if name in table.columns:
             table[name] = _numbers(table[name], str(name), file)
+    if "confidence" not in table.columns:
+        probabilities = [name for name in table.columns if str(name).startswith("p_")]
+        table["confidence"] = table[probabilities].max(axis=1)
     for name in set(TEXTS) & set(table.columns):
         table[name] = ["" if pd.isna(text) else str(text) for text in table[name]]
     table["predicted"] = pd.Series([text or None for text in table["predicted"]], table.index, dtype=object)
@@ -101,8 +105,8 @@ def corrected(table: pd.DataFrame) -> "pd.Series[bool]":
     """Which classes of a table of predictions a person has changed: those that are not the most probable one."""
     names = [str(name)[2:] for name in table.columns if str(name).startswith("p_")]
     values = table[[f"p_{name}" for name in names]].to_numpy(dtype=float)
-    changed = []
-    for given, found in zip(table["predicted"], values, strict=True):
-        best = {name for name, value in zip(names, found, strict=True) if value == found.max()}
-        changed.append(isinstance(given, str) and given not in best)
-    return pd.Series(changed, index=table.index, dtype=bool)
+    found = [
+        isinstance(given, str) and changed(given, dict(zip(names, row, strict=True)))
+        for given, row in zip(table["predicted"], values, strict=True)
+    ]
+    return pd.Series(found, index=table.index, dtype=bool)

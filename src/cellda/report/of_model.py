@@ -9,11 +9,10 @@ from torchvision.transforms.v2.functional import resize
 
 from cellda.errors import ConfigurationError
 from cellda.evaluation.conformal import Sets
-from cellda.evaluation.counts import Confusion, by_group, harder, narrowed
 from cellda.evaluation.predictions import probabilities
 from cellda.models.classifier import CellClassifier
+from cellda.models.counted import counted_by
 from cellda.models.inputs import Picture
-from cellda.models.predicted_file import corrected
 from cellda.models.results import Read
 from cellda.report.content import LABELLED, NEW, Cells, Report, shown_rows
 from cellda.report.gathering import RESEARCH, embedded, table_of
@@ -56,16 +55,10 @@ def report_of_model(
         parts.append(Cells(table_of(kept, LABELLED, sets), evidence.looks, evidence.embeddings))
     counts, total, missing = None, sum(map(len, parts)), []
     if predictions is not None:
-        classes = model.present or model.classes
-        known = None if evidence is None else narrowed(Confusion.of(evidence.cells), classes)
         if predictions["predicted"].notna().any():
-            told = predictions.assign(group=predictions.get("group", ""), certain=corrected(predictions))
-            counts = by_group(told, classes, known)
+            counts = counted_by(model, predictions)
         else:
             missing.append("No image has a class, so there is nothing to count.")
-        if evidence is not None and "confidence" in predictions.columns:
-            line = harder(evidence.cells, predictions["confidence"][predictions["predicted"].notna()])
-            missing += [line] if line else []
         fresh, lost = _new_cells(model, predictions, bits)
         parts.append(fresh)
         total += len(predictions)

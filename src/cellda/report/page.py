@@ -19,6 +19,7 @@ from cellda.report.content import LABELLED, Cells, Report
 from cellda.report.embedding_map import FEWEST, NO_CLASS, embedding_map, projected, verdicts
 from cellda.report.pictures import heated, sheet, small, uri
 from cellda.report.static_map import static_map
+from cellda.reporting.tables.counted import count_tables, not_shown
 from cellda.reporting.tables.measured import confusion_table
 from cellda.reporting.tables.text_table import TextTable
 from cellda.runtime.place import written
@@ -150,23 +151,11 @@ def _counts(report: Report) -> dict[str, Any]:
     if report.counts is None:
         return {"counts": [], "counts_chart": ""}
     groups = {str(name): rows for name, rows in report.counts.groupby("group", sort=False)}
-    tables = []
-    for name, rows in groups.items():
-        shown = TextTable(
-            f"{name or 'All cells'}: {int(rows['cells'].sum()):,}",
-            ("class", "cells", "counted", "corrected", "95 % interval"),
-            tuple(
-                (
-                    str(row.klass),
-                    str(row.cells),
-                    f"{row.raw:.1%}",
-                    f"{row.share:.1%}",
-                    f"{row.low:.1%} to {row.high:.1%}",
-                )
-                for row in rows.rename(columns={"class": "klass"}).itertuples()
-            ),
-        )
-        tables.append(Markup(shown._repr_html_()))
+    tables = [
+        Markup(table._repr_html_()) for table in count_tables(report.counts, corrected=report.corrected)
+    ]
+    if line := not_shown(report.counts):
+        tables.append(Markup("<p>{}</p>").format(line))
     return {"counts": tables, "counts_chart": _drawn(counts_chart(next(iter(groups.values()))))}
 
 

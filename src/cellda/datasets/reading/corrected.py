@@ -1,6 +1,6 @@
 """Tables of predictions that a person has corrected, read as labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cellda.datasets.reading.sheet import Entries, Sheet
@@ -9,6 +9,18 @@ LABEL, PREDICTED, PROBABILITY = "label", "predicted", "p_"
 WITHOUT_CLASS = frozenset({"field", "no_nucleus"})
 """Flags of images that the model gives no class (`cellda.models.judged`)."""
 NOTE = "it is a table of predictions: the classes that somebody has corrected are its labels"
+
+
+def changed(given: str, probabilities: Mapping[str, float]) -> bool:
+    """Whether a person has given a class: it is not the most probable one, nor one of several that are.
+
+    Args:
+        given: The class that the table says.
+        probabilities: Class -> probability; empty where the model gave none, so that any class is a person's.
+    """
+    return given not in {
+        name for name, value in probabilities.items() if value == max(probabilities.values())
+    }
 
 
 def with_corrections(sheet: Sheet) -> Sheet:
@@ -41,14 +53,13 @@ def _labelled(
         name = entries[predicted]
         # Of an image without a cell the model writes no class.
         none = flag is not None and not WITHOUT_CLASS.isdisjoint(entries[flag].split("+"))
-        made = set() if none else _most_probable(entries, places)
-        yield where, [*entries, "" if name.lower() in made else name]
+        given = changed(name.lower(), {} if none else _probabilities(entries, places))
+        yield where, [*entries, name if given else ""]
 
 
-def _most_probable(entries: Sequence[str], places: dict[str, int]) -> set[str]:
-    """The classes of the highest probability; none where the model gave none, so that a class there is a person's."""
+def _probabilities(entries: Sequence[str], places: dict[str, int]) -> dict[str, float]:
+    """Class -> probability; empty where the model gave none."""
     try:
-        values = {name: float(entries[place].replace(",", ".")) for name, place in places.items()}
+        return {name: float(entries[place].replace(",", ".")) for name, place in places.items()}
     except ValueError:
-        return set()
-    return {name for name, value in values.items() if value == max(values.values())}
+        return {}

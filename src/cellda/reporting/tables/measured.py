@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cellda.evaluation.counts import Confusion
+from cellda.evaluation.bootstrap import group_counts
 from cellda.evaluation.metrics import Metrics, measure
 from cellda.evaluation.predictions import classes_of
 from cellda.evaluation.rates import MIN_CELLS
@@ -16,21 +16,17 @@ def confusion_table(predictions: pd.DataFrame) -> TextTable:
     Args:
         predictions: Rows of a prediction table. Classes that have no cell and are never predicted are left out.
     """
-    confusion = Confusion.of(predictions)
-    used = [
-        place
-        for place, _ in enumerate(confusion.classes)
-        if confusion.counts[place].any() or confusion.counts[:, place].any()
-    ]
-    names = [confusion.classes[place] for place in used]
+    classes, confusion = classes_of(predictions), group_counts(predictions).sum((0, 1))
+    used = [place for place, _ in enumerate(classes) if confusion[place].any() or confusion[:, place].any()]
+    names = [classes[place] for place in used]
     return TextTable(
         "Cells of each class (rows), and what they were taken for (columns)",
         ("", *names, "cells"),
         tuple(
             (
-                confusion.classes[row],
-                *(str(confusion.counts[row, column]) for column in used),
-                str(confusion.counts[row].sum()),
+                classes[row],
+                *(str(confusion[row, column]) for column in used),
+                str(confusion[row].sum()),
             )
             for row in used
         ),

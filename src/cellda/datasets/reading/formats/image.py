@@ -12,6 +12,7 @@ from cellda.datasets.reading.formats.ending import check_end
 from cellda.datasets.reading.formats.further import check_single
 from cellda.datasets.reading.formats.opened import Unusable, bounded
 from cellda.datasets.reading.formats.samples import Samples
+from cellda.datasets.reading.formats.whole import whole_images
 
 _DARK = 2**6
 """High bytes of 16-bit colours that all lie below come from values that do not tell what white is."""
@@ -38,6 +39,7 @@ def decoded(stream: BinaryIO, bits: int | None) -> Image.Image:
     return _to_rgb(image)
 
 
+@whole_images()
 def samples(stream: BinaryIO) -> Samples | Image.Image:
     """The samples as they are stored if Pillow would lose some of them; else its loaded image, not yet upright."""
     magic = magic_of(stream)
