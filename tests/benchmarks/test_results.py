@@ -31,7 +31,7 @@ FILES = sorted(RESULTS.rglob("*.parquet"))
 
 
 def test_every_stored_prediction_belongs_to_a_study() -> None:
-    without_a_study = {"source_accuracy", "source_pools", "speed", "taxonomies", "trust"}
+    without_a_study = {"source_accuracy", "source_pools", "speed", "suggest", "taxonomies", "trust"}
     assert {file.relative_to(RESULTS).parts[0] for file in FILES} == STUDIES.keys() | without_a_study
 
 
