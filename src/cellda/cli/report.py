@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellda.cli.early import each, existing, known_dataset, writable_file
+from cellda.cli.early import each, existing, known_dataset, known_model, writable_file
 from cellda.cli.options import Data, StoreOption
 from cellda.cli.output import Json, Output
 from cellda.errors import ConfigurationError
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def report(
     places: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            callback=existing,
-            help="Folder of a run, or of a model from `cellda adapt`; of several runs, which are compared.",
+            callback=each(known_model),
+            help="Folder of a run, or of a model from `cellda adapt`, or a model by name; of several runs to compare.",
         ),
     ],
     save: Annotated[
@@ -46,9 +46,10 @@ def report(
 ) -> None:
     """Write a report for people who look at cells: how good, what is confused, counts, cells to look at, how it was made."""
     from cellda.report.page import check_report, write
+    from cellda.source_models import registry
 
     check_report(save)
-    made = _report(places, predictions, target, data, store)
+    made = _report([registry.place(place) for place in places], predictions, target, data, store)
     write(made, path_of(save))
     output = Output(as_json)
     output.answer(
