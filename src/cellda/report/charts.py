@@ -46,7 +46,7 @@ def risk_chart(predictions: pd.DataFrame) -> Figure:
     axes.set(
         xlim=(0, 100),
         ylim=(0, None),
-        xlabel="cells that the model decides, the surest first (%)",
+        xlabel="decided cells, the surest first (%)",
         ylabel="of these, wrong (%)",
     )
     plain_axes(axes)
