@@ -12,12 +12,14 @@ from cellda.cli.predict import predict
 from cellda.cli.report import report
 from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
+from cellda.cli.screen import app_
 from cellda.cli.store import store_app
 from cellda.cli.suggest import suggest
 
 __all__ = ["app"]
 
 # In the order in which the help shows them.
+app.command("app")(app_)
 app.command()(run)
 app.command()(suggest)
 app.command()(adapt)

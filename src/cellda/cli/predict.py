@@ -15,13 +15,11 @@ from cellda.cli.output import Json, Output, say_aside
 from cellda.cli.predicted import check_unfilled, report, write_review
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime.given import path_of
-from cellda.text import agreeing, counted
+from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.datasets.reading.account import Tally
-    from cellda.models.classifier import CellClassifier
     from cellda.models.inputs import Picture
-    from cellda.models.rows import Rows
 
 
 def predict(
@@ -124,8 +122,10 @@ def predict(
     from cellda import source_models
     from cellda.models.classifier import CellClassifier
     from cellda.models.made_by import made_by
+    from cellda.models.predicting import predict_into
     from cellda.models.rows import Rows
     from cellda.models.told import Terms
+    from cellda.runtime import progress
     from cellda.runtime.device import device_named
 
     terms = Terms(coverage, abstain)
@@ -140,7 +140,8 @@ def predict(
     if strict:
         _refuse_unreadable(chosen, bits)
     with Rows(table_file, made, classifier.classes, overwrite=overwrite) as rows:
-        _predict(classifier, chosen, bits, rows)
+        with progress.display():
+            predict_into(rows, classifier, chosen, bits, say_aside)
         table = rows.finish(account, classifier.evidence, terms)
     doubtful = None if review is None else write_review(table, review, review_file)
     report(Output(as_json), classifier, table, save, terms, doubtful)
@@ -208,38 +209,3 @@ def _refuse_unreadable(pictures: "list[Picture]", bits: int | None) -> None:
             f"{len(bad)} of {counted(len(pictures), 'image(s)')} cannot be used; nothing was predicted (--strict).",
             problems,
         )
-
-
-def _predict(classifier: "CellClassifier", pictures: "list[Picture]", bits: int | None, rows: "Rows") -> None:
-    """Add the rows that are still missing."""
-    from cellda.models.results import results
-    from cellda.runtime import progress
-    from cellda.runtime.clock import Clock, duration
-    from cellda.runtime.work import Stage, Work
-
-    left, clock, said = pictures[rows.done :], Clock(), False
-    if rows.done:
-        say_aside(f"Continuing after {rows.done} of {counted(len(pictures), 'image(s)')}.")
-    with progress.display(), progress.task(Work(Stage.PREDICT), len(pictures)) as advance:
-        advance(rows.done)
-        # From all pictures, so that a prediction that is continued frames the rest of them in the same way.
-        network, _, news = classifier.network().framed_for(pictures, bits=bits)
-        if news:
-            say_aside(news)
-        blocks = results(network, left, bits=bits)
-        done = 0
-        while True:
-            with clock.stage("predict"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            rows.add(block)
-            done += len(block)
-            advance(len(block))
-            if not said and done < len(left):
-                seconds = clock.seconds["predict"] / done * (len(left) - done)
-                say_aside(
-                    f"{done} of {counted(len(left), 'image(s)')} {agreeing(done, '(is|are)')} predicted; the rest takes "
-                    f"about {duration(seconds)}."
-                )
-                said = True

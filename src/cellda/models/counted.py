@@ -12,12 +12,13 @@ def counted_by(model: CellClassifier, table: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         model: The model that predicted them. Without labelled cells, nothing is corrected.
-        table: A table of predictions (`cellda.models.predicted_file.read_table`). Classes that a person has changed are
-            certain.
+        table: A table of predictions (`cellda.models.predicted_file.read_table`). Classes that a person has given are
+            certain: those of the column `certain`, or those that were changed if there is none.
 
     Raises:
         DataError: If no cell has a class.
     """
     classes = model.present or model.classes
     known = None if model.evidence is None else Confusion.of(model.evidence.cells).among(classes)
-    return by_group(table.assign(group=table.get("group", ""), certain=corrected(table)), classes, known)
+    certain = table["certain"] if "certain" in table.columns else corrected(table)
+    return by_group(table.assign(group=table.get("group", ""), certain=certain), classes, known)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +23,29 @@ from cellda.runtime.work import Work, begin
 from cellda.text import shown
 
 _display: ContextVar[Progress | None] = ContextVar("cellda_progress", default=None)
+
+
+class Listener(Protocol):
+    """Who follows long work without a terminal."""
+
+    def advanced(self, what: str, done: int, total: int | None) -> None:
+        """So many steps of a piece of work are done."""
+
+    def said(self, line: str) -> None:
+        """What a user has to know."""
+
+
+_listener: ContextVar[Listener | None] = ContextVar("cellda_listener", default=None)
+
+
+@contextmanager
+def heard(listener: Listener) -> Iterator[None]:
+    """Context in which a listener follows every bar and note, whether or not they are shown."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 @contextmanager
@@ -61,19 +84,29 @@ def task(work: Work, total: int | None) -> Iterator[Callable[[int], None]]:
     If `total` is None, it is unknown, and the bar shows activity only. Watchers (`cellda.runtime.work`) are notified.
     """
     begin(work)
-    progress = _display.get()
-    if progress is None:
-        yield lambda _steps: None
-        return
-    bar = progress.add_task(escape(shown(work)), total=total)
+    progress, listener, done = _display.get(), _listener.get(), 0
+    bar = None if progress is None else progress.add_task(escape(shown(work)), total=total)
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        done += steps
+        if progress is not None and bar is not None:
+            progress.advance(bar, steps)
+        if listener is not None:
+            listener.advanced(str(work), done, total)
+
+    advance(0)
     try:
-        yield lambda steps: progress.advance(bar, steps)
+        yield advance
     finally:
-        progress.remove_task(bar)
+        if progress is not None and bar is not None:
+            progress.remove_task(bar)
 
 
 def note(line: str) -> None:
     """Say on standard error what a user has to know, above the bars if there are any."""
-    progress = _display.get()
+    progress, listener = _display.get(), _listener.get()
+    if listener is not None:
+        listener.said(line)
     console = Console(stderr=True) if progress is None else progress.console
     console.print(shown(line), markup=False, highlight=False, soft_wrap=True)

@@ -92,7 +92,9 @@ def suggest(
     paths = tuple(Path(found[row].picture.name) for row in chosen)
     given = [images] if isinstance(images, str | Path) else images
     groups = tuple(group for _, group in grouped(paths, given))
-    return Suggestion(paths, guesses, classes, tally.close("images", len(found)), known, groups)
+    return Suggestion(
+        paths, guesses, classes, tally.close("images", len(found)), known, groups, cells.embeddings[chosen]
+    )
 
 
 def _loaded(model: str | Path) -> CellClassifier:

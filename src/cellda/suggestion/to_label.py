@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account, Tally
 from cellda.datasets.reading.box import SIDES
@@ -35,6 +37,7 @@ class Suggestion:
         account: What was found, chosen from and left out.
         labelled: The cells that are labelled already; None if none are.
         groups: Folder of each image below those that were given (slide, or patient/slide); empty where there is none.
+        embeddings: `(n, D)` of the images, by the model.
     """
 
     paths: tuple[Path, ...]
@@ -43,6 +46,7 @@ class Suggestion:
     account: Account
     labelled: CellDataset | None = None
     groups: tuple[str, ...] = ()
+    embeddings: "np.ndarray | None" = None
 
     def write(self, file: str | Path, *, guess: bool = False) -> Path:
         """Write the list: `path`, an empty `label`, and `order`, from 1; below the cells that are labelled already.

@@ -1,0 +1,100 @@
+"""What the server knows while it runs: the open project, its jobs, and how pages are drawn."""
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from cellda import source_models
+from cellda.app.project import models
+from cellda.app.project.jobs import Jobs
+from cellda.app.project.labels import labels, to_label
+from cellda.app.project.project import Project
+from cellda.app.project.tables import Stage
+
+STEPS = (("images", "Images"), ("label", "Label"), ("adapt", "Adapt"), ("results", "Results"))
+PERSON = "cellda_person"
+"""Cookie that holds who labels in this browser."""
+ME = "me"
+
+
+@dataclass(eq=False)
+class Desk:
+    """The open project and what belongs to it.
+
+    Attributes:
+        project: None until a folder is chosen.
+        jobs: Its jobs.
+        source: The source model, by name.
+    """
+
+    project: Project | None = None
+    jobs: Jobs | None = None
+    source: str = source_models.DEFAULT
+    _pages: jinja2.Environment = field(
+        default_factory=lambda: jinja2.Environment(
+            loader=jinja2.FunctionLoader(_template),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+    )
+
+    def open(self, project: Project) -> None:
+        """Take a project, and read its folder."""
+        project.read_folder()
+        self.project, self.jobs = project, Jobs(project)
+
+    @property
+    def at_work(self) -> Project:
+        """The open project.
+
+        Raises:
+            HTTPException: 409, if no folder is chosen yet.
+        """
+        if self.project is None:
+            raise HTTPException(409, "Choose the folder of your images first.")
+        return self.project
+
+    @property
+    def its_jobs(self) -> Jobs:
+        """The jobs of the open project."""
+        assert self.at_work is not None
+        assert self.jobs is not None
+        return self.jobs
+
+    def page(self, name: str, request: Request, **shown: Any) -> HTMLResponse:
+        """A page of the four steps."""
+        state: dict[str, Any] = {"done": {}, "folder": "", "running": False}
+        if self.project is not None:
+            job = self.its_jobs.latest()
+            state = {
+                "done": {
+                    "images": True,
+                    "label": bool(labels(self.project)),
+                    "adapt": models.chosen(self.project) is not None,
+                    "results": False,
+                },
+                "folder": str(self.project.images),
+                "running": job is not None and job.stage is Stage.RUNNING,
+                "suggested": len(to_label(self.project)),
+            }
+        text = self._pages.get_template(f"{name}.html.j2").render(
+            steps=STEPS, step=name, person=person_of(request), **state, **shown
+        )
+        return HTMLResponse(text)
+
+
+def person_of(request: Request) -> str:
+    """Who labels in this browser."""
+    from urllib.parse import unquote
+
+    return unquote(request.cookies.get(PERSON, "")) or ME
+
+
+def _template(name: str) -> str:
+    return files("cellda.app").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,92 @@
+"""Step 1: choose a folder, see what it holds."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel
+
+from cellda.app.desk import PERSON, Desk
+from cellda.app.project.labels import check_person, labels
+from cellda.app.project.project import SUFFIX, Project
+from cellda.datasets.reading.layout import images_below
+
+
+class Folder(BaseModel):
+    """A folder that is chosen."""
+
+    folder: str
+
+
+class Person(BaseModel):
+    """Who labels."""
+
+    person: str
+
+
+def routes(desk: Desk) -> APIRouter:
+    """The calls of this step."""
+    router = APIRouter()
+
+    @router.get("/")
+    def start() -> Response:
+        return RedirectResponse("/images", 303)
+
+    @router.get("/images")
+    def page(request: Request) -> Response:
+        account: list[str] = []
+        groups = 0
+        number = 0
+        if desk.project is not None:
+            account = desk.project.setting("account").splitlines()
+            cells = desk.project.cells()
+            number, groups = len(cells), len({cell.group for cell in cells if cell.group})
+        return desk.page(
+            "images", request, account=account, groups=groups, number=number, home=str(Path.home())
+        )
+
+    @router.get("/api/folders")
+    def folders(at: str) -> dict[str, Any]:
+        """The folders in a folder, to choose one: names only."""
+        place = Path(at).expanduser().absolute()
+        if not place.is_dir():
+            return {"at": str(place), "error": f"There is no folder {place}.", "folders": []}
+        try:
+            inside = sorted(
+                one.name
+                for one in place.iterdir()
+                if one.is_dir() and not one.name.startswith(".") and not one.name.endswith(SUFFIX)
+            )
+            number = sum(1 for _ in zip(range(1000), images_below(place), strict=False))
+        except OSError as error:
+            return {"at": str(place), "error": f"{place} cannot be read: {error.strerror}.", "folders": []}
+        return {"at": str(place), "up": str(place.parent), "folders": inside, "images": number, "error": ""}
+
+    @router.post("/api/open")
+    def opened(given: Folder) -> dict[str, Any]:
+        desk.open(Project(Path(given.folder)))
+        return {"images": len(desk.at_work.cells())}
+
+    @router.post("/api/read")
+    def read() -> dict[str, Any]:
+        """Read the folder again."""
+        return {"account": desk.at_work.read_folder(), "images": len(desk.at_work.cells())}
+
+    @router.get("/api/images")
+    def cells() -> list[dict[str, Any]]:
+        said = labels(desk.at_work)
+        return [
+            {"id": one.id, "name": one.path, "group": one.group, "label": said.get(one.id or 0, "")}
+            for one in desk.at_work.cells()
+        ]
+
+    @router.post("/api/person")
+    def person(given: Person, response: Response) -> dict[str, str]:
+        from urllib.parse import quote
+
+        name = check_person(given.person)
+        response.set_cookie(PERSON, quote(name), max_age=10**8, httponly=True, samesite="strict")
+        return {"person": name}
+
+    return router

@@ -1,0 +1,108 @@
+"""Labels that come and go: the table that `table=` reads, filled lists, and folders of classes."""
+
+import csv
+import io
+from pathlib import Path
+
+from cellda.app.project.labels import NO_CELL, UNSURE, give, labels, notes
+from cellda.app.project.project import Project
+from cellda.app.project.tables import Cell
+from cellda.data.root import DataRoot
+from cellda.datasets.base import CellDataset
+from cellda.errors import DataError
+from cellda.runtime.place import written
+from cellda.text import csv_safe
+
+OTHER = "other"
+"""What a table says of a cell to leave out."""
+TABLE = "labels.csv"
+
+
+def table_text(project: Project) -> str:
+    """All cells with what holds of them, as CSV: `path, label, group, note`.
+
+    The label of an image without a cell is `other`, which leaves it out; one that is unsure is empty, as if not labelled yet.
+    Paths are whole.
+    """
+    said, written_notes = labels(project), notes(project)
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("path", "label", "group", "note"))
+    for cell in project.cells():
+        assert cell.id is not None
+        name = {NO_CELL: OTHER, UNSURE: ""}.get(said.get(cell.id, ""), said.get(cell.id, ""))
+        note = "; ".join(f"{who}: {what}" for who, what in written_notes.get(cell.id, {}).items())
+        if name or note:
+            rows.writerow(tuple(map(csv_safe, (str(project.images / cell.path), name, cell.group, note))))
+    return text.getvalue()
+
+
+def write_table(project: Project) -> Path:
+    """Write the labels into the project, for `table=`."""
+    file = project.place / TABLE
+    with written(file) as part:
+        part.write_text(table_text(project), encoding="utf-8")
+    return file
+
+
+def take_table(project: Project, file: Path, person: str) -> tuple[int, list[str]]:
+    """Enter the labels of a table (`path, label`) as those of a person.
+
+    Args:
+        project: The project.
+        file: A table as `table=` reads it. Paths may be whole, below the images' folder, or only names that are unique there.
+        person: Whose labels they are.
+
+    Returns:
+        Number of labels, and the account of the table, in lines.
+
+    Raises:
+        DataError: If the table cannot be read, or names images that are not in the project.
+    """
+    return _take(project, DataRoot(None).load(f"table={file}"), person)
+
+
+def take_folder(project: Project, folder: Path, person: str) -> tuple[int, list[str]]:
+    """Enter the labels of a folder that holds one folder for each class, whose images have the names of the project's."""
+    return _take(project, DataRoot(None).load(f"folder={folder}"), person)
+
+
+def _take(project: Project, found: CellDataset, person: str) -> tuple[int, list[str]]:
+    known = _Names(project)
+    said: dict[int, str | None] = {}
+    missing = []
+    for table, left in ((found.table, False), (found.dropped, True)):
+        for path, label in zip(table["path"], table["label"], strict=True):
+            cell = known.find(found.folder / path)
+            if cell is None:
+                missing.append(str(path))
+            else:
+                said[cell] = NO_CELL if left else str(label)
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the labelled images are not among those of this project, so nothing was taken:",
+            missing,
+        )
+    give(project, said, person)
+    return len(said), list(found.account.lines())
+
+
+class _Names:
+    """The cells of a project by their whole path, and by their name where that is unique."""
+
+    def __init__(self, project: Project) -> None:
+        self._whole: dict[Path, int] = {}
+        self._names: dict[str, int | None] = {}
+        for cell in project.cells():
+            self._add(cell, project)
+
+    def _add(self, cell: Cell, project: Project) -> None:
+        assert cell.id is not None
+        file = project.images / cell.path
+        self._whole[file] = cell.id
+        self._names[file.name] = None if file.name in self._names else cell.id
+
+    def find(self, file: Path) -> int | None:
+        """The number of a cell; None if it is not in the project, or its name is not unique there."""
+        whole = self._whole.get(file.absolute())
+        return self._names.get(file.name) if whole is None else whole

@@ -1,0 +1,111 @@
+"""Long work: a process of its own for each job, which outlives the page and the server, and says in the project where it is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+
+from cellda.app.project.project import Project
+from cellda.app.project.tables import Job, Stage
+from cellda.errors import ConfigurationError
+from cellda.runtime.lock import LockedError, locked
+
+LOST = "Its process ended without a word; start it again, and it goes on where it was."
+
+
+class Jobs:
+    """The jobs of a project. One runs at a time: two would take twice as long each.
+
+    Args:
+        project: The project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        """Begin a job.
+
+        Raises:
+            ConfigurationError: If one is running.
+        """
+        if (now := self.latest()) is not None and now.stage is Stage.RUNNING:
+            raise ConfigurationError("Something is running already: wait for its end, or cancel it.")
+        job = Job(kind=kind, arguments=json.dumps(dict(arguments)), started=time.time())
+        with self.project.session() as session:
+            session.add(job)
+        assert job.id is not None
+        with self.log(job.id).open("wb") as log:
+            self._processes[job.id] = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "cellda.app.work",
+                    str(self.project.images),
+                    str(self.project.place),
+                    str(job.id),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return job
+
+    def latest(self, kind: str | None = None) -> Job | None:
+        """The last job, or the last of a kind; one whose process is gone is marked as interrupted."""
+        with self.project.session() as session:
+            chosen = select(Job).order_by(col(Job.id).desc()).limit(1)
+            job = session.exec(chosen if kind is None else chosen.where(Job.kind == kind)).first()
+        if job is not None and job.stage is Stage.RUNNING and not self._alive(job):
+            with self.project.session() as session:
+                job = session.get(Job, job.id)
+                assert job is not None
+                if job.stage is Stage.RUNNING:  # it may have ended in between
+                    job.stage, job.ended = Stage.INTERRUPTED, time.time()
+                    job.said = "\n".join(filter(None, [job.said, LOST]))
+        return job
+
+    def cancel(self) -> None:
+        """Interrupt the running job, as Ctrl-C does: what it has finished stays in the store."""
+        job = self.latest()
+        if job is None or job.stage is not Stage.RUNNING:
+            return
+        assert job.id is not None
+        with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+            number = int(self.pid_file(job.id).read_text())
+            os.killpg(number, signal.SIGINT)
+
+    def log(self, job: int) -> Path:
+        """What the process of a job has printed."""
+        return self.project.place / "jobs" / f"{job}.log"
+
+    def lock(self, job: int) -> Path:
+        """Held by the process of a job while it lives."""
+        return self.project.place / "jobs" / f"{job}.lock"
+
+    def pid_file(self, job: int) -> Path:
+        """Holds the number of the process of a job."""
+        return self.project.place / "jobs" / f"{job}.pid"
+
+    def _alive(self, job: Job) -> bool:
+        assert job.id is not None
+        process = self._processes.get(job.id)
+        if process is not None:
+            return process.poll() is None
+        if time.time() - job.started < 2 and not self.pid_file(job.id).exists():
+            return True  # another server has just started it
+        try:
+            with locked(self.lock(job.id)):
+                return False
+        except LockedError:
+            return True

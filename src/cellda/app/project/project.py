@@ -1,0 +1,143 @@
+"""The project of a folder of images: opened or begun, and read again when images are added."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, event
+from sqlmodel import Session, SQLModel, col, create_engine, select
+
+from cellda.app.project.tables import Cell, Setting
+from cellda.data.own_cells import grouped, image_files
+from cellda.datasets.reading.account import Tally
+from cellda.errors import ConfigurationError, DataError
+from cellda.runtime.place import check_writable
+
+SUFFIX = ".cellda"
+"""Ending of a project's folder, which lies next to that of the images: nothing is ever written among them."""
+DATABASE = "project.sqlite"
+CLASSES = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
+"""The classes of the paper, which the released models know; in the order of the keys 1 to 6."""
+
+
+class Project:
+    """Images, labels, models and jobs of one folder.
+
+    Args:
+        images: The folder of the images.
+        place: The project's folder; None for the one next to `images`.
+
+    Raises:
+        DataError: If there is no such folder.
+        ConfigurationError: If the project cannot be written.
+    """
+
+    def __init__(self, images: Path, place: Path | None = None) -> None:
+        self.images = images.expanduser().absolute()
+        if not self.images.is_dir():
+            raise DataError(f"There is no folder {self.images}.")
+        self.place = (place or self.images.with_name(f"{self.images.name}{SUFFIX}")).expanduser().absolute()
+        if self.place == self.images or self.place.is_relative_to(self.images):
+            raise ConfigurationError(
+                f"The project {self.place} would lie among the images; give another folder with --project."
+            )
+        check_writable(self.place, folder=True, what="project")
+        for name in ("models", "jobs", "pictures"):
+            (self.place / name).mkdir(parents=True, exist_ok=True)
+        self.engine = _engine(self.place / DATABASE)
+        self._check_owner()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction: everything in it is stored at its end, or nothing if it fails."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def setting(self, name: str, usual: str = "") -> str:
+        """A choice of the project; `usual` where none was made."""
+        with self.session() as session:
+            found = session.get(Setting, name)
+            return usual if found is None else found.value
+
+    def set(self, name: str, value: str) -> None:
+        """Store a choice of the project."""
+        with self.session() as session:
+            session.merge(Setting(name=name, value=value))
+
+    def read_folder(self) -> list[str]:
+        """Take in what the folder holds now.
+
+        Returns:
+            The account of the files, in lines. It is stored, too (setting `account`).
+
+        Raises:
+            DataError: If the folder holds no image.
+        """
+        tally = Tally()
+        files = image_files([self.images], tally)
+        if not files:
+            raise DataError(f"There is no image in {self.images}.")
+        found = {
+            file.absolute().relative_to(self.images).as_posix(): group
+            for file, group in grouped(files, [self.images])
+        }
+        with self.session() as session:
+            known = {cell.path: cell for cell in session.exec(select(Cell))}
+            for path, cell in known.items():
+                cell.gone = path not in found
+            session.add_all(
+                Cell(path=path, group=group) for path, group in found.items() if path not in known
+            )
+        lines = list(tally.close("images", len(found)).lines())
+        self.set("account", "\n".join(lines))
+        return lines
+
+    def cells(self) -> list[Cell]:
+        """All cells whose file is there, by path."""
+        with self.session() as session:
+            return list(session.exec(select(Cell).where(col(Cell.gone).is_(False)).order_by(Cell.path)))
+
+    def cell(self, number: int) -> Cell:
+        """One cell.
+
+        Raises:
+            DataError: If there is none of that number.
+        """
+        with self.session() as session:
+            found = session.get(Cell, number)
+        if found is None:
+            raise DataError(f"There is no cell {number} in this project.")
+        return found
+
+    def file(self, cell: Cell) -> Path:
+        """The image file of a cell; one below the images' folder, always.
+
+        Raises:
+            DataError: If the path leads out of it.
+        """
+        file = self.images / cell.path
+        if not file.resolve().is_relative_to(self.images.resolve()):
+            raise DataError(f"{cell.path} leads out of the folder {self.images}; copy the file into it.")
+        return file
+
+    def _check_owner(self) -> None:
+        owner = self.setting("images")
+        if owner and Path(owner) != self.images and Path(owner).is_dir():
+            raise ConfigurationError(
+                f"The project {self.place} belongs to the images in {owner}; give another folder with --project."
+            )
+        self.set("images", str(self.images))
+
+
+def _engine(file: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        # Readers do not wait for the writer; a label that was acknowledged survives a crash of the machine.
+        for line in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {line}")
+
+    SQLModel.metadata.create_all(engine)
+    return engine

@@ -1,0 +1,74 @@
+"""The local server: pages and what they call, on this machine only."""
+
+import asyncio
+import socket
+from importlib.resources import files
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from cellda.app.desk import Desk
+from cellda.app.guard import Guard, new_token
+from cellda.app.pages import adapt, agreement, images, label, pictures, results
+from cellda.app.project.project import Project
+from cellda.errors import CelldaError
+
+HOST = "127.0.0.1"
+
+
+def application(desk: Desk) -> FastAPI:
+    """The pages of a desk, unguarded."""
+    app = FastAPI(title="cellda", docs_url=None, redoc_url=None, openapi_url=None)
+    for part in (images, pictures, label, agreement, adapt, results):
+        app.include_router(part.routes(desk))
+    static = Path(str(files("cellda.app").joinpath("static")))
+    app.mount("/static", StaticFiles(directory=static))
+
+    @app.exception_handler(CelldaError)
+    def refused(_request: Request, error: CelldaError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 400)
+
+    return app
+
+
+def guarded(desk: Desk, token: str, port: int) -> ASGIApp:
+    """The pages of a desk, for whoever has the token."""
+    return Guard(application(desk), token, port)
+
+
+class Server:
+    """A server on a port of this machine.
+
+    Args:
+        project: The project to open; None to let the user choose a folder.
+        port: 0 for a free one.
+
+    Attributes:
+        address: What the browser opens; it holds the token.
+
+    Raises:
+        OSError: If the port is taken.
+    """
+
+    def __init__(self, project: Project | None, port: int = 0) -> None:
+        desk = Desk()
+        if project is not None:
+            desk.open(project)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((HOST, port))
+        self.port = int(self._socket.getsockname()[1])
+        token = new_token()
+        self.address = f"http://{HOST}:{self.port}/?token={token}"
+        config = uvicorn.Config(
+            guarded(desk, token, self.port), log_level="warning", server_header=False, access_log=False
+        )
+        self._server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Answer until it is interrupted."""
+        asyncio.run(self._server.serve(sockets=[self._socket]))

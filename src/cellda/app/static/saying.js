@@ -1,0 +1,77 @@
+// Keys and buttons that say what cells are; what was said is saved in order, and nothing is lost if the server is away.
+
+import { complain, post } from "./page.js";
+
+export class Saying extends EventTarget {
+  constructor() {
+    super();
+    this.waiting = [];
+    this.busy = false;
+    addEventListener("beforeunload", (leaving) => {
+      if (this.waiting.length) leaving.preventDefault();
+    });
+  }
+
+  // said: {cell: name or null}
+  say(said) {
+    this.waiting.push(() => post("/api/labels", { said }));
+    this.work();
+  }
+
+  turn(way) {
+    this.waiting.push(() => post(`/api/${way}`));
+    this.work();
+  }
+
+  async work() {
+    if (this.busy) return;
+    this.busy = true;
+    while (this.waiting.length) {
+      try {
+        const standing = await this.waiting[0]();
+        this.waiting.shift();
+        complain("");
+        this.dispatchEvent(new CustomEvent("standing", { detail: standing }));
+      } catch (error) {
+        if (!(error instanceof TypeError)) { // the server has refused it
+          this.waiting.shift();
+          complain(error.message);
+          continue;
+        }
+        complain(`${this.waiting.length} not saved yet: the program does not answer. Start cellda app again with the same folder and port; this page waits.`);
+        await new Promise((done) => setTimeout(done, 1000));
+      }
+    }
+    this.busy = false;
+    this.dispatchEvent(new Event("saved"));
+  }
+}
+
+const places = document.querySelectorAll("#classes button");
+
+// The name that a key means: undefined if none; null takes a label back.
+export function meant(key) {
+  if (key.ctrlKey || key.altKey || key.metaKey) return undefined;
+  const letter = key.key.toLowerCase(), digit = /^(?:Digit|Numpad)([0-9])$/.exec(key.code)?.[1] ?? letter;
+  if (digit === "0" || key.key === "Delete" || key.key === "Backspace") return null;
+  for (const button of places) {
+    if ((button.dataset.place && button.dataset.place === digit) || (button.dataset.key && button.dataset.key === letter)) return button.dataset.name || null;
+  }
+  return undefined;
+}
+
+// Calls `said` with a name (or null) for every button and key, and `turned` for undo and redo.
+export function listen(area, said, turned) {
+  for (const button of places) button.addEventListener("click", () => said(button.dataset.name || null));
+  document.getElementById("undo").addEventListener("click", () => turned("undo"));
+  document.getElementById("redo").addEventListener("click", () => turned("redo"));
+  area.addEventListener("keydown", (key) => {
+    if (key.target.closest("input, select, textarea")) return;
+    const name = meant(key), letter = key.key.toLowerCase();
+    if (letter === "z" && !key.altKey) turned(key.shiftKey ? "redo" : "undo");
+    else if (letter === "y" && !key.altKey) turned("redo");
+    else if (name !== undefined && !key.target.closest("#classes, a")) said(name);
+    else return;
+    key.preventDefault();
+  });
+}
