@@ -144,6 +144,9 @@ def test_runs_are_compared(result, tmp_path):
     assert "2 runs compared" in text
     for one in (result, other):
         assert str(one.metrics.balanced_accuracy) in text
+    again = run(recipe(adapter="none", few_shot={"draw": 1}), target(), store=tmp_path, progress=False)
+    text = html(report_of_runs([other, again]))
+    assert all(one.digest in text for one in (other, again))  # though they are of one condition
 
 
 def test_a_pdf_is_made(result, tmp_path):
