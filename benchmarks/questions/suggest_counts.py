@@ -4,10 +4,11 @@
 
 Suggested cells are harder than those that are counted. As `benchmarks.questions.suggest`: in the support half of a target, a
 suggester chooses `LABELS` cells at once, a logistic regression on their embeddings is cross-validated and predicts the query
-half, and slides are drawn from it as in `benchmarks.questions.trust_tables`. One row for each pool, suggester, number of
-counted cells and kind of composition: how often the interval of a class holds its share, its width, and how far corrected and
-raw shares are from the truth; and what cross-validation says of the accuracy, beside the accuracy of the query. Means of three
-draws and four targets.
+half, and slides are drawn from it as in `benchmarks.questions.trust_tables`. One row for each target, pool, suggester, number
+of counted cells and kind of composition: how often the interval of a class holds its share, its width, how far corrected and
+raw shares are from the truth, and what cross-validation says of the accuracy, beside the accuracy of the query (which keeps
+its published composition also where the pool is `natural`). Means of three draws and of the classes; `all` is the mean of the
+targets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def measured(halves: Halves, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def rows(targets: Sequence[str], draws: Sequence[int], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """One row for each target, draw, pool, suggester, number of counted cells and kind of composition."""
+    """One row for each target, draw, pool, suggester, number of counted cells, kind of composition and class."""
     for target in targets:
         for halves in halves_of(POOLED, target, draws, workspace):
             pools = {"published": halves}
@@ -82,7 +83,10 @@ def main(given: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(given)
     found = pd.DataFrame(rows(chosen.targets, chosen.draws, Workspace(chosen.data, chosen.store)))
     by = ["pool", "suggester", "compositions", "counted"]
-    means = found.drop(columns=["draw"]).groupby(by, sort=False).mean(numeric_only=True).reset_index()
+    own = found.drop(columns=["draw"]).groupby([*by, "target"]).mean(numeric_only=True).reset_index()
+    every = own.groupby(by).mean(numeric_only=True).reset_index().assign(target="all")
+    means = pd.concat([every, own], ignore_index=True)
+    means = means[["target", *means.columns.drop("target")]]
     chosen.out.mkdir(parents=True, exist_ok=True)
     write_table(means, chosen.out / "counts.csv")
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.common.halves import NATURAL
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS, write_table
 from benchmarks.questions.trust import FREE, OUT
@@ -35,8 +36,6 @@ RUN = ["condition", "target", "draw", "seed"]
 KINDS: tuple[Kind, ...] = ("none", "temperature", "classwise")
 SLIDES = 8
 SIZES = (100, 1000)
-NORMAL = {"neutrophil": 0.6, "lymphocyte": 0.3, "monocyte": 0.06, "eosinophil": 0.03, "basophil": 0.01}
-"""Shares in the blood of a healthy person, roughly."""
 
 
 def runs(folder: Path) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
@@ -144,7 +143,7 @@ def compositions(number: int, seed: int) -> npt.NDArray[np.float64]:
 
 
 def counted(rows: pd.DataFrame, held: pd.DataFrame, draw: int) -> Iterator[dict[str, Any]]:
-    """Slides of other compositions, counted: one row for each number of cells and kind of composition.
+    """Slides of other compositions, counted: one row for each number of cells, kind of composition and class.
 
     Args:
         rows: Predictions of the query, from which slides are drawn.
@@ -158,7 +157,7 @@ def counted(rows: pd.DataFrame, held: pd.DataFrame, draw: int) -> Iterator[dict[
     parts = {str(name): part for name, part in told.groupby(rows["label"])}
     cells = {name: part for name, part in parts.items() if len(part) >= MIN_CELLS}
     names = [name for name in classes if name in cells]
-    normal = np.array([NORMAL.get(name, 0.0) for name in names])
+    normal = np.array([NATURAL.get(name, 0.0) for name in names])
     for size in SIZES:
         rng = np.random.default_rng([draw, size])
         shares = compositions(len(names), draw)
@@ -175,26 +174,30 @@ def counted(rows: pd.DataFrame, held: pd.DataFrame, draw: int) -> Iterator[dict[
             found = differential(slide, classes, confusion, place).set_index("class").loc[names]
             plain = differential(slide, classes, None, place).set_index("class").loc[names]
             measured.append(
-                {
-                    "normal": place >= SLIDES,
-                    "covered": ((found["low"] <= true) & (true <= found["high"])).mean(),
-                    "covered_raw": ((plain["low"] <= true) & (true <= plain["high"])).mean(),
-                    "width": (found["high"] - found["low"]).mean(),
-                    "error": (found["share"] - true).abs().mean(),
-                    "error_raw": (found["raw"] - true).abs().mean(),
-                }
+                pd.DataFrame(
+                    {
+                        "compositions": "normal blood" if place >= SLIDES else "any",
+                        "covered": (found["low"] <= true) & (true <= found["high"]),
+                        "covered_raw": (plain["low"] <= true) & (true <= plain["high"]),
+                        "width": found["high"] - found["low"],
+                        "error": (found["share"] - true).abs(),
+                        "error_raw": (found["raw"] - true).abs(),
+                    }
+                )
             )
-        for kind, part in pd.DataFrame(measured).groupby("normal"):
+        by_class = pd.concat(measured).astype({"covered": float, "covered_raw": float})
+        for (kind, name), part in by_class.groupby(["compositions", by_class.index]):
             yield {
                 "labelled": len(held),
                 "counted": size,
-                "compositions": "normal blood" if kind else "any",
-                **{str(what): value for what, value in part.drop(columns="normal").mean().items()},
+                "compositions": kind,
+                "class": name,
+                **{str(what): value for what, value in part.drop(columns="compositions").mean().items()},
             }
 
 
 def counts(folder: Path) -> Iterator[dict[str, Any]]:
-    """One row for each run, number of counted cells and kind of composition."""
+    """One row for each run, number of counted cells, kind of composition and class."""
     for facts, rows, held in runs(folder):
         for row in counted(rows, held, facts["draw"]):
             yield {**facts, **row}

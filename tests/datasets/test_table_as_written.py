@@ -206,14 +206,14 @@ def test_corrected_predictions_are_labels_and_the_others_wait(root: Path):
         "c2.png": "monocyte",
     }
     assert list(dataset.table["group"]) == ["a", "b"]
-    assert "the classes that somebody has corrected are its labels" in said(dataset)
+    assert "and the classes that somebody has changed" in said(dataset)
     assert "4 rows not labelled yet" in said(dataset)
 
 
-def test_a_column_of_labels_is_taken_as_it_is(root: Path):
-    rows = ["c0.png,neutrophil,lymphocyte,0.9,0.1", "c1.png,,neutrophil,0.9,0.1"]
+def test_a_column_of_labels_comes_before_what_was_changed(root: Path):
+    rows = ["c0.png,neutrophil,monocyte,0.9,0.1", "c1.png,,neutrophil,0.9,0.1", "c2.png,,lymphocyte,0.9,0.1"]
     dataset = read(root, "\n".join(["path,label,predicted,p_lymphocyte,p_neutrophil", *rows]))
-    assert list(dataset.table["label"]) == ["neutrophil"]
+    assert list(dataset.table["label"]) == ["neutrophil", "neutrophil"]
 
 
 def test_predictions_that_nobody_corrected_are_no_labels(root: Path):

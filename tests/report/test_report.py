@@ -144,6 +144,9 @@ def test_runs_are_compared(result, tmp_path):
     assert "2 runs compared" in text
     for one in (result, other):
         assert str(one.metrics.balanced_accuracy) in text
+    again = run(recipe(adapter="none", few_shot={"draw": 1}), target(), store=tmp_path, progress=False)
+    text = html(report_of_runs([other, again]))
+    assert all(one.digest in text for one in (other, again))  # though they are of one condition
 
 
 def test_a_pdf_is_made(result, tmp_path):
@@ -239,7 +242,7 @@ def test_a_laboratory_gets_from_labels_to_a_report(tmp_path, cellda_, monkeypatc
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json", ".xlsx"])
 def test_tables_of_predictions_are_read_as_they_were_written(tmp_path, suffix):
-    from cellda.models.predicted_file import corrected, read_table, write_table
+    from cellda.models.predicted_file import read_table, write_table
 
     table = pd.DataFrame(
         {
@@ -261,24 +264,53 @@ def test_tables_of_predictions_are_read_as_they_were_written(tmp_path, suffix):
         found[["path", "group", "set", "flag"]], table[["path", "group", "set", "flag"]], check_dtype=False
     )
     assert found["predicted"].tolist() == ["neutrophil", None]
-    assert corrected(found).tolist() == [False, False]
-    assert corrected(found.assign(predicted=["basophil", "neutrophil"])).tolist() == [True, False]
+    assert found["certain"].tolist() == [False, False]
     assert found["confidence"][0] == pytest.approx(0.75)
+    write_table(table.assign(predicted=["basophil", "neutrophil"]), tmp_path / f"t{suffix}")
+    found, _ = read_table(tmp_path / f"t{suffix}")
+    assert found["certain"].tolist() == [True, True]  # of the other, the model had said no class
 
 
 def test_predictions_saved_by_a_spreadsheet_with_decimal_commas_are_the_same(tmp_path):
     from cellda.errors import DataError
-    from cellda.models.predicted_file import corrected, read_table
+    from cellda.models.predicted_file import read_table
 
     file = tmp_path / "t.csv"
     header = "path;predicted;confidence;flag;p_basophil;p_neutrophil"
     file.write_text(f"{header}\na.png;neutrophil;0,75;;0,2500;0,7500\nb.png;basophil;0,75;;0,2500;0,7500\n")
     found, _ = read_table(file)
     assert found["confidence"].tolist() == [0.75, 0.75]
-    assert corrected(found).tolist() == [False, True]
+    assert found["certain"].tolist() == [False, True]
     file.write_text(f"{header}\na.png;neutrophil;0,75;;much;0,7500\n")
     with pytest.raises(DataError, match="column 'p_basophil' holds an entry that is no number"):
         read_table(file)
     file.write_text("path,predicted,flag\na.png,neutrophil,\n")
     with pytest.raises(DataError, match="it has no probabilities"):
+        read_table(file)
+
+
+def test_what_people_write_into_a_table_of_predictions_is_read_as_they_mean_it(tmp_path):
+    from cellda.errors import DataError
+    from cellda.models.predicted_file import read_table
+
+    rows = [
+        ("a", "Basophil ", "", ""),  # changed, in their own way of writing
+        ("b", "NEUTROPHIL", "", ""),  # what the model said
+        ("c", "other", "", ""),
+        ("d", "", "", ""),  # emptied
+        ("e", "neutrophil", "", "neutrophil"),  # confirmed
+        ("f", "neutrophil", "", "basophil"),
+        ("g", "", "no_nucleus", ""),
+    ]
+    text = "path,predicted,flag,label,confidence,p_basophil,p_neutrophil\n"
+    text += "".join(f"{p}.png,{said},{flag},{label},99,0.25,0.75\n" for p, said, flag, label in rows)
+    file = tmp_path / "t.csv"
+    file.write_text(text, encoding="utf-8-sig")  # as Excel saves "CSV UTF-8"
+    found, _ = read_table(file)
+    b, n = "basophil", "neutrophil"
+    assert found["predicted"].tolist() == [b, n, None, None, n, b, None]
+    assert found["certain"].tolist() == [True, False, True, False, True, True, False]
+    assert found["confidence"].tolist() == [0.75] * 7  # never what somebody has edited
+    file.write_text(text + "h.png,monozyt,,,99,0.25,0.75\n")
+    with pytest.raises(DataError, match=r"(?s)Known are basophil, neutrophil.*line 9: 'monozyt'"):
         read_table(file)

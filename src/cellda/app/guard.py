@@ -13,7 +13,10 @@ POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 """No script, style, picture or request but the server's own."""
-REPORT_POLICY = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:"
+)
 """Of a report, which holds its scripts itself: it is a site of its own, which cannot call anything."""
 HEADERS = {
     "x-content-type-options": "nosniff",

@@ -38,9 +38,9 @@ def count(
 
     from cellda import source_models
     from cellda.models.classifier import CellClassifier
-    from cellda.models.counted import counted_by
+    from cellda.models.counted import counted_by, wide
     from cellda.models.made_by import check_maker
-    from cellda.models.predicted_file import corrected, read_table
+    from cellda.models.predicted_file import read_table
     from cellda.reporting.tables.counted import count_tables, not_shown
     from cellda.runtime.place import written
 
@@ -49,19 +49,21 @@ def count(
     check_maker(classifier, record, predictions)
     output = Output(as_json)
     found = counted_by(classifier, table)
-    left, given = int(table["predicted"].isna().sum()), int(corrected(table).sum())
+    left, given = int(table["predicted"].isna().sum()), int(table["certain"].sum())
     output.answer(
         {"counts": found.to_dict("records"), "not_counted": left, "changed": given},
         *count_tables(found, corrected=classifier.evidence is not None),
     )
     if line := not_shown(found):
         output.say(f"{line} --save and --json have all.")
+    if line := wide(classifier, table):
+        output.say(line)
     if left:
         output.say(
-            f"{counted(left, 'image(s) (shows|show)')} no single cell or cannot be read, and are not counted."
+            f"Not counted: {counted(left, 'image(s)')} without a class (no single cell, unreadable, or by a person)."
         )
     if given:
-        output.say(f"{counted(given, 'class(es) (was|were)')} changed by a person, and counted as certain.")
+        output.say(f"{counted(given, 'image(s)')} with what a person said: counted as certain.")
     if classifier.evidence is None:
         output.say(
             "The model was never measured on labelled cells: counts are not corrected for what it confuses."

@@ -34,7 +34,7 @@ def report(
     Raises:
         typer.Exit: If images cannot be read.
     """
-    from cellda.models.counted import counted_by
+    from cellda.models.counted import counted_by, wide
     from cellda.models.judged import Flag
     from cellda.models.prediction import flagged
     from cellda.reporting.tables.counted import count_tables
@@ -60,6 +60,8 @@ def report(
         output.say(
             "The model was never measured on labelled cells: counts are not corrected, and sets are empty."
         )
+    elif line := wide(classifier, table):
+        output.say(line)
     if flags.any():
         output.say(f"{flagged(flags.tolist())}: see the column flag.")
     if terms.error is not None:

@@ -24,18 +24,22 @@ from cellda.errors import DataError
 from cellda.evaluation.bootstrap import LEVEL
 from cellda.evaluation.exact import of_share
 from cellda.evaluation.predictions import class_indices, classes_of, probabilities
+from cellda.text import counted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CHAINS, BURN_IN, STEPS = 100, 150, 150
-"""Chains of the sampler, steps that are left out, and steps that are kept."""
-MOST = 500
-"""More cells are counted as so many: what few labelled cells leave open is larger, and the sampler would need more steps."""
+CHAINS, EM_STEPS, BURN_IN, STEPS = 200, 50, 150, 150
+"""Chains of the sampler, steps that find where each begins, steps that are left out, and steps that are kept."""
+LEAST, TIMES = 100, 3
+"""More cells than `LEAST`, and than `TIMES` the labelled ones, are counted as so many: what few labelled cells leave open is
+larger, and the sampler would need more steps."""
 FOUND = 0.7
 """What is thought of a class before any cell is labelled: so often it is found, as surely as one labelled cell says."""
 SURE = 0.8
 """Confidence from which on the model is sure of a cell."""
+FEW = 20
+"""So few labelled cells say little of the counted ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +117,18 @@ def differential(
         if "certain" in table.columns:
             certain = table["certain"].to_numpy(dtype=bool)
         sure = (table["confidence"] >= SURE).to_numpy(dtype=bool)
-        drawn = np.bincount(places[certain], minlength=len(classes)) / cells.sum()
-        for place, part in enumerate((~sure, sure)):
-            told = np.bincount(places[part & ~certain], minlength=len(classes))
-            labelled = confusion.counts[place] + confusion.prior
-            drawn = drawn + told.sum() / cells.sum() * _posterior(told, labelled, seed + place)
+        rng = np.random.default_rng(seed)
+        parts = [
+            np.bincount(places[part], minlength=len(classes))
+            for part in (certain, ~certain & ~sure, ~certain & sure)
+        ]
+        weights = _dirichlet(rng, np.broadcast_to([part.sum() for part in parts], (CHAINS * STEPS, 3)))
+        drawn = weights[:, :1] * _dirichlet(
+            rng, np.broadcast_to(parts[0] + 1 / len(classes), (len(weights), len(classes)))
+        )
+        for place, told in enumerate(parts[1:]):
+            if told.any():
+                drawn += weights[:, [place + 1]] * rng.permutation(_posterior(told, confusion, place, rng))
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         low[low < 0.5 / cells.sum()] = 0  # less than half a cell of those counted: the class may be missing
         share = drawn.mean(0)
@@ -126,12 +137,12 @@ def differential(
     )
 
 
-def _posterior(cells: Ints, labelled: Floats, seed: int) -> Floats:
+def _posterior(cells: Ints, confusion: Confusion, place: int, rng: np.random.Generator) -> Floats:
     """Samples `(S, classes)` of the shares, given how many cells are predicted as each class, and the labelled cells."""
-    rng, number = np.random.default_rng(seed), len(cells)
-    cells = _at_most(cells, MOST)
+    number, labelled = len(cells), confusion.counts[place] + confusion.prior
+    cells = _at_most(cells, max(LEAST, TIMES * int(confusion.counts[place].sum())))
     rows = _dirichlet(rng, np.broadcast_to(labelled, (CHAINS, number, number)))
-    shares = np.full((CHAINS, number), 1 / number)
+    shares = _likeliest(cells, rows)
     kept = []
     for step in range(BURN_IN + STEPS):
         joint = shares[:, :, None] * rows  # (chains, true class, predicted class)
@@ -142,6 +153,16 @@ def _posterior(cells: Ints, labelled: Floats, seed: int) -> Floats:
         if step >= BURN_IN:
             kept.append(shares)
     return np.concatenate(kept)
+
+
+def _likeliest(cells: Ints, rows: Floats) -> Floats:
+    """For each confusion matrix, the shares that explain the counts best, by EM: where chains begin. `(S, classes)`."""
+    shares = np.full(rows.shape[:2], 1 / len(cells))
+    for _ in range(EM_STEPS):
+        joint = shares[:, :, None] * rows
+        shares = (joint / joint.sum(1, keepdims=True) * (cells / cells.sum())).sum(2)
+    found: Floats = np.maximum(shares, 1e-6)
+    return found
 
 
 def _at_most(cells: Ints, most: int) -> Ints:
@@ -191,3 +212,24 @@ def by_group(
         found.insert(0, "group", part)
         counted.append(found)
     return pd.concat(counted, ignore_index=True)
+
+
+def thin(table: pd.DataFrame, confusion: Confusion) -> str:
+    """What is said if few labelled cells say what most of the counted ones may be; empty otherwise.
+
+    Args:
+        table: As of `differential`; cells without a class are passed over.
+        confusion: As of `differential`.
+    """
+    counted_cells = table[table["predicted"].notna().to_numpy(dtype=bool)]
+    sure = (counted_cells["confidence"] >= SURE).to_numpy(dtype=bool)
+    larger = int(2 * sure.sum() >= len(sure))
+    labelled, share = int(confusion.counts[larger].sum()), float((sure == larger).mean())
+    if not len(sure) or labelled >= FEW:
+        return ""
+    which = "sure" if larger else "not sure"
+    return (
+        f"The model is {which} of {share:.0%} of the counted cells (from {SURE:.0%} on), but of only "
+        f"{counted(labelled, 'labelled cell(s)')}: that is little to correct counts by, so the intervals are wide. Label some "
+        "cells at random as well (cellda suggest --suggester random)."
+    )

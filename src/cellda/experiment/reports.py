@@ -119,7 +119,11 @@ def report_of_runs(results: Sequence[RunResult]) -> Report:
             f"{best.record.draw}: {best.metrics.balanced_accuracy}.",
             "Intervals that overlap do not tell two runs apart; compare them on several draws (cellda table comparison).",
         ],
-        facts={result.record.condition: f"run {result.digest}" for result in results},
+        facts={
+            f"run {result.digest}": f"{result.record.condition} on {result.record.target}, draw {result.record.draw}, "
+            f"source seed {result.record.seed}, protocol {result.record.protocol}"
+            for result in results
+        },
         tables=[overview, condition_table(found)],
     )
 

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from cellda.evaluation.counts import Confusion, by_group
+from cellda.evaluation.counts import Confusion, by_group, thin
 from cellda.models.classifier import CellClassifier
-from cellda.models.predicted_file import corrected
 
 
 def counted_by(model: CellClassifier, table: pd.DataFrame) -> pd.DataFrame:
@@ -12,13 +11,22 @@ def counted_by(model: CellClassifier, table: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         model: The model that predicted them. Without labelled cells, nothing is corrected.
-        table: A table of predictions (`cellda.models.predicted_file.read_table`). Classes that a person has given are
-            certain: those of the column `certain`, or those that were changed if there is none.
+        table: A table of predictions (`cellda.models.predicted_file.read_table`, or without `certain`: nothing is).
 
     Raises:
         DataError: If no cell has a class.
     """
-    classes = model.present or model.classes
-    known = None if model.evidence is None else Confusion.of(model.evidence.cells).among(classes)
-    certain = table["certain"] if "certain" in table.columns else corrected(table)
-    return by_group(table.assign(group=table.get("group", ""), certain=certain), classes, known)
+    return by_group(table.assign(group=table.get("group", "")), model.present or model.classes, _known(model))
+
+
+def wide(model: CellClassifier, table: pd.DataFrame) -> str:
+    """Why intervals are wide, where more labels would help (`cellda.evaluation.counts.thin`); empty otherwise."""
+    known = _known(model)
+    return "" if known is None else thin(table, known)
+
+
+def _known(model: CellClassifier) -> Confusion | None:
+    """What is known of how a model confuses the classes that it can predict; None if nothing is."""
+    if model.evidence is None:
+        return None
+    return Confusion.of(model.evidence.cells).among(model.present or model.classes)

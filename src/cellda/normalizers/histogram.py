@@ -35,8 +35,10 @@ class Histogram(Referenced):
         counts.scatter_add_(2, levels, smear.flatten(1)[:, None].expand_as(levels).to(images))
         shares = counts / counts.sum(2, keepdim=True)
         cumulative = shares.cumsum(2)
-        middles = ((torch.arange(LEVELS).to(images) + 0.5) / LEVELS).expand_as(cumulative).contiguous()
-        quantiles = torch.searchsorted(cumulative, middles).clamp(max=LEVELS - 1).to(images) / (LEVELS - 1)
+        middles = (torch.arange(LEVELS).to(images) + 0.5) / LEVELS
+        # How many levels lie below each; ONNX has no searchsorted.
+        below = (cumulative[..., None] < middles).sum(2)
+        quantiles = below.clamp(max=LEVELS - 1).to(images) / (LEVELS - 1)
         return {"quantiles": quantiles, "middle": cumulative - shares / 2}
 
     def transfer(

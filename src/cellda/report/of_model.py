@@ -11,7 +11,7 @@ from cellda.errors import ConfigurationError
 from cellda.evaluation.conformal import Sets
 from cellda.evaluation.predictions import probabilities
 from cellda.models.classifier import CellClassifier
-from cellda.models.counted import counted_by
+from cellda.models.counted import counted_by, wide
 from cellda.models.inputs import Picture
 from cellda.models.results import Read
 from cellda.report.content import LABELLED, NEW, Cells, Report, shown_rows
@@ -53,10 +53,12 @@ def report_of_model(
         kept = evidence.cells.iloc[evidence.kept.tolist()].reset_index(drop=True)
         sets = Sets.fitted(evidence.cells).names(probabilities(kept))
         parts.append(Cells(table_of(kept, LABELLED, sets), evidence.looks, evidence.embeddings))
-    counts, total, missing = None, sum(map(len, parts)), []
+    counts, total = None, sum(map(len, parts))
+    missing: list[str] = []
     if predictions is not None:
         if predictions["predicted"].notna().any():
             counts = counted_by(model, predictions)
+            missing += filter(None, [wide(model, predictions)])
         else:
             missing.append("No image has a class, so there is nothing to count.")
         fresh, lost = _new_cells(model, predictions, bits)

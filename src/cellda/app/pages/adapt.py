@@ -1,5 +1,6 @@
 """Step 3: a model of what is labelled."""
 
+import math
 import time
 from typing import Any, Literal
 
@@ -11,7 +12,6 @@ from cellda.app.desk import Desk
 from cellda.app.project import models
 from cellda.app.project.labels import NO_CELL, UNSURE, class_counts, labels
 from cellda.app.project.tables import Job, Model, Stage
-from cellda.evaluation.exact import of_share
 from cellda.evaluation.rates import MIN_CELLS
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.tables.measured import confusion_table, doubts
@@ -124,9 +124,8 @@ def _more(model: Model, cells: int) -> str:
     """How much surer the number would be with more labels, if the model stayed as good."""
     if model.accuracy is None or model.low is None or model.high is None:
         return ""
-    more = cells + MORE
-    low, high = of_share(round(model.accuracy * more), more)
+    known = (model.high - model.low) / 2
     return (
-        f"The accuracy is known to ±{(model.high - model.low) / 2:.2f}. With {MORE} more labels it would be known to "
-        f"±{float(high - low) / 2:.2f}, and the model itself learns from them, too."
+        f"The accuracy is known to ±{known:.2f}. With {MORE} more labels it would be known to about "
+        f"±{known * math.sqrt(cells / (cells + MORE)):.2f}, and the model itself learns from them, too."
     )

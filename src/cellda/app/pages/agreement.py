@@ -35,7 +35,7 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/api/decide")
     def decided(given: Decision) -> dict[str, Any]:
-        give(desk.at_work, {given.cell: given.name}, DECIDED)
+        give(desk.at_work, [{given.cell: given.name}], DECIDED)
         return {"open": sum(not one.decided for one in disagreements(desk.at_work))}
 
     return router

@@ -30,9 +30,9 @@ TAKEN = "nugwmzye"
 
 
 class Said(BaseModel):
-    """Cell -> class; None takes it back."""
+    """Actions in their order, each cell -> class; None takes it back."""
 
-    said: dict[int, str | None]
+    actions: list[dict[int, str | None]]
 
 
 class Written(BaseModel):
@@ -92,7 +92,7 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/api/labels")
     def labelled(given: Said, request: Request) -> dict[str, Any]:
-        give(desk.at_work, given.said, person_of(request))
+        give(desk.at_work, given.actions, person_of(request))
         return _standing(desk.at_work, person_of(request))
 
     @router.post("/api/undo")

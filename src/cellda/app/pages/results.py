@@ -163,8 +163,9 @@ def _attached(content: bytes, name: str, kind: str) -> Response:
 
 def _readme() -> str:
     return (
-        "Cells of which the model is least sure. Look at images/, and write into the column label of to_fill_in.csv what each\n"
-        f"cell is: {', '.join(CLASSES)}; or other, for what is no single white blood cell. Leave empty what you cannot tell.\n"
+        "Cells of which the model is least sure. Look at images/, and write into the column label of to_fill_in.csv what\n"
+        f"each cell is: {', '.join(CLASSES)}; or other, for what is no single white blood cell.\n"
+        "Leave empty what you cannot tell.\n"
         "Whoever sent this reads the table back in the step Label of cellda app.\n"
     )
 

@@ -83,7 +83,7 @@ def _take(project: Project, found: CellDataset, person: str) -> tuple[int, list[
             f"{len(missing)} of the labelled images are not among those of this project, so nothing was taken:",
             missing,
         )
-    give(project, said, person)
+    give(project, [said], person)
     return len(said), list(found.account.lines())
 
 

@@ -1,4 +1,4 @@
-"""Long work: a process of its own for each job, which outlives the page and the server, and says in the project where it is."""
+"""Long work: a process of its own for each job, which outlives page and server, and says in the project where it is."""
 
 import json
 import os

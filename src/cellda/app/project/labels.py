@@ -41,26 +41,33 @@ def check_person(person: str) -> str:
     return name
 
 
-def give(project: Project, said: Mapping[int, str | None], person: str) -> None:
-    """Enter what a person says of some cells, at once; what was undone before can no longer be redone.
+def give(project: Project, actions: Sequence[Mapping[int, str | None]], person: str) -> None:
+    """Enter what a person says of cells; what was undone before can no longer be redone.
 
     Args:
         project: The project.
-        said: Cell -> class, `NO_CELL`, `UNSURE`, or None to take back what was said.
+        actions: In their order; each, which is undone as a whole, says cell -> class, `NO_CELL`, `UNSURE`, or None to take
+            back what was said.
         person: Who says it.
 
     Raises:
-        ConfigurationError: If a name is unknown. Nothing is entered then.
+        ConfigurationError: If a name or a cell is unknown. Nothing is entered then.
     """
-    for name in said.values():
+    for name in {name for said in actions for name in said.values()}:
         check_name(name)
     with project.session() as session:
         for entry in session.exec(select(Entry).where(Entry.person == person, Entry.state == State.UNDONE)):
             entry.state = State.REPLACED
-        action = (session.exec(select(func.max(Entry.action))).one() or 0) + 1
+        cells = {cell for said in actions for cell in said}
+        known = set(session.exec(select(Cell.id).where(col(Cell.id).in_(cells))))
+        if cells - known:
+            raise ConfigurationError(f"There is no cell {min(cells - known)} in this project.")
+        last = session.exec(select(func.max(Entry.action))).one() or 0
         now = time.time()
         session.add_all(
-            Entry(cell=cell, person=person, name=name, action=action, at=now) for cell, name in said.items()
+            Entry(cell=cell, person=person, name=name, action=last + place, at=now)
+            for place, said in enumerate(actions, start=1)
+            for cell, name in said.items()
         )
 
 

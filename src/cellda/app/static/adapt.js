@@ -7,6 +7,7 @@ function show(job) {
   by("doing").textContent = `${job.doing || "starting"}${job.total ? ` (${job.done} of ${job.total})` : ""}, for ${duration(job.seconds)} so far`;
   const bar = by("progress");
   if (job.total) { bar.max = job.total; bar.value = job.done; } else bar.removeAttribute("value");
+  by("estimate").textContent = job.said.find((one) => one.startsWith("Estimated")) ?? "";
   const lines = by("said");
   if (lines.childElementCount !== job.said.length) {
     lines.replaceChildren(...job.said.map((line) => Object.assign(document.createElement("li"), { textContent: line })));

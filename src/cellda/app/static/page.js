@@ -20,10 +20,11 @@ export async function get(path) {
   return answered(await fetch(path));
 }
 
-export async function post(path, body) {
+export async function post(path, body, { leaving = false } = {}) {
   const plain = body instanceof FormData;
   return answered(await fetch(path, {
     method: "POST",
+    keepalive: leaving, // it arrives though the page is gone
     body: plain ? body : JSON.stringify(body ?? {}),
     headers: plain ? {} : { "content-type": "application/json" },
   }));

@@ -5,39 +5,65 @@ import { complain, post } from "./page.js";
 export class Saying extends EventTarget {
   constructor() {
     super();
-    this.waiting = [];
+    this.waiting = []; // what is not sent yet: {said} or {turn}
+    this.sent = 0;
     this.busy = false;
+    addEventListener("pagehide", () => {
+      for (const part of this.parts(this.waiting.slice(this.sent))) this.send(part, true).catch(() => {});
+    });
     addEventListener("beforeunload", (leaving) => {
-      if (this.waiting.length) leaving.preventDefault();
+      if (this.lost) leaving.preventDefault();
     });
   }
 
   // said: {cell: name or null}
   say(said) {
-    this.waiting.push(() => post("/api/labels", { said }));
+    this.waiting.push({ said });
     this.work();
   }
 
   turn(way) {
-    this.waiting.push(() => post(`/api/${way}`));
+    this.waiting.push({ turn: way });
     this.work();
+  }
+
+  // What can be sent together: labels that follow each other, or one undo or redo.
+  parts(waiting) {
+    const found = [];
+    for (const one of waiting) {
+      const last = found.at(-1);
+      if (one.said && last?.actions) last.actions.push(one.said);
+      else found.push(one.said ? { actions: [one.said] } : { turn: one.turn });
+    }
+    return found;
+  }
+
+  send(part, leaving = false) {
+    return part.turn ? post(`/api/${part.turn}`, {}, { leaving }) : post("/api/labels", part, { leaving });
   }
 
   async work() {
     if (this.busy) return;
     this.busy = true;
     while (this.waiting.length) {
+      const [part] = this.parts(this.waiting);
+      this.sent = part.actions?.length ?? 1;
       try {
-        const standing = await this.waiting[0]();
-        this.waiting.shift();
+        const standing = await this.send(part);
+        this.waiting.splice(0, this.sent);
+        this.sent = 0;
+        this.lost = false;
         complain("");
         this.dispatchEvent(new CustomEvent("standing", { detail: standing }));
       } catch (error) {
         if (!(error instanceof TypeError)) { // the server has refused it
-          this.waiting.shift();
+          this.waiting.splice(0, this.sent);
+          this.sent = 0;
           complain(error.message);
           continue;
         }
+        this.sent = 0;
+        this.lost = true;
         complain(`${this.waiting.length} not saved yet: the program does not answer. Start cellda app again with the same folder and port; this page waits.`);
         await new Promise((done) => setTimeout(done, 1000));
       }

@@ -98,6 +98,7 @@ def read_rows(
         yield where, row
     _enter(
         sheet,
+        table.header,
         columns,
         tally,
         grouped="label" not in wanted
@@ -108,10 +109,10 @@ def read_rows(
         tally.note(f"'{word}' was read as an empty entry of column '{name}' in {counted(count, 'row(s)')}")
 
 
-def _enter(sheet: Sheet, columns: dict[str, int], tally: Tally, *, grouped: bool) -> None:
+def _enter(sheet: Sheet, header: list[str], columns: dict[str, int], tally: Tally, *, grouped: bool) -> None:
     """Enter the columns, rows and sheets that are not read, and which column may hold the groups."""
     unused = [
-        name or "(without a name)" for place, name in enumerate(sheet.header) if place not in columns.values()
+        name or "(without a name)" for place, name in enumerate(header) if place not in columns.values()
     ]
     if sheet.encoding:
         tally.note(f"the table was read as {sheet.encoding}")
