@@ -28,7 +28,7 @@ class Desk:
     Attributes:
         project: None until a folder is chosen.
         jobs: Its jobs.
-        source: The source model, by name.
+        source: The source model: a name, or the folder of a saved one.
     """
 
     project: Project | None = None

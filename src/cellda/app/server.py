@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from cellda import source_models
 from cellda.app.desk import Desk
 from cellda.app.guard import Guard, new_token
 from cellda.app.pages import adapt, agreement, images, label, pictures, results
@@ -45,6 +46,7 @@ class Server:
 
     Args:
         project: The project to open; None to let the user choose a folder.
+        model: The source model: a name, or the folder of a saved one.
         port: 0 for a free one.
 
     Attributes:
@@ -54,15 +56,19 @@ class Server:
         OSError: If the port is taken.
     """
 
-    def __init__(self, project: Project | None, port: int = 0) -> None:
-        desk = Desk()
+    def __init__(self, project: Project | None, model: str = source_models.DEFAULT, port: int = 0) -> None:
+        desk = Desk(source=model)
         if project is not None:
             desk.open(project)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((HOST, port))
+        # As before, so that a page that is still open goes on after a restart.
+        last = int(project.setting("port", "0")) if project is not None else 0
+        self._socket = _bound(port) if port or not last else _bound_if_free(last)
         self.port = int(self._socket.getsockname()[1])
         token = new_token()
+        if project is not None:
+            token = project.setting("token", token)
+            project.set("token", token)
+            project.set("port", str(self.port))
         self.address = f"http://{HOST}:{self.port}/?token={token}"
         config = uvicorn.Config(
             guarded(desk, token, self.port), log_level="warning", server_header=False, access_log=False
@@ -72,3 +78,21 @@ class Server:
     def run(self) -> None:
         """Answer until it is interrupted."""
         asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((HOST, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _bound_if_free(port: int) -> socket.socket:
+    try:
+        return _bound(port)
+    except OSError:
+        return _bound(0)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cellda.cli.early import existing
+from cellda.cli.early import each, existing, known_model
 from cellda.cli.output import say
 from cellda.errors import ConfigurationError
+from cellda.source_models import DEFAULT as MODEL
 
 NEEDED = ("fastapi", "uvicorn", "sqlmodel", "multipart")
 """Modules of the extra `app`."""
@@ -29,6 +30,13 @@ def app_(
             help="Folder for labels, models and results; default: FOLDER.cellda, next to the images."
         ),
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            callback=each(known_model),
+            help="Source model: a name (see: cellda list models), or the folder of a saved model.",
+        ),
+    ] = MODEL,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on this machine; default: a free one.")
     ] = 0,
@@ -49,7 +57,7 @@ def app_(
 
     opened = None if folder is None else Project(folder, project)
     try:
-        server = Server(opened, port)
+        server = Server(opened, model, port)
     except OSError as error:
         raise ConfigurationError(
             f"The port {port} cannot be used ({error.strerror}); give another one, or none."

@@ -10,8 +10,9 @@ export function complain(text) {
 async function answered(response) {
   const found = await response.json().catch(() => ({}));
   if (!response.ok) {
-    const detail = typeof found.detail === "string" ? found.detail : `The server answered ${response.status}.`;
-    throw new Error(detail);
+    const said = response.status === 403 ? "Open the address that cellda app has printed." : `The server answered ${response.status}.`;
+    const detail = typeof found.detail === "string" ? found.detail : said;
+    throw Object.assign(new Error(detail), { status: response.status });
   }
   return found;
 }

@@ -56,7 +56,7 @@ export class Saying extends EventTarget {
         complain("");
         this.dispatchEvent(new CustomEvent("standing", { detail: standing }));
       } catch (error) {
-        if (!(error instanceof TypeError)) { // the server has refused it
+        if (error.status === 400 || error.status === 422) { // the server has refused it
           this.waiting.splice(0, this.sent);
           this.sent = 0;
           complain(error.message);
@@ -64,7 +64,7 @@ export class Saying extends EventTarget {
         }
         this.sent = 0;
         this.lost = true;
-        complain(`${this.waiting.length} not saved yet: the program does not answer. Start cellda app again with the same folder and port; this page waits.`);
+        complain(`${this.waiting.length} not saved yet: the program does not answer. Start cellda app again with the same folder; this page waits, and then goes on.`);
         await new Promise((done) => setTimeout(done, 1000));
       }
     }
