@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from browser import App, chromium, free_port
+from tiny import model_folder, target
+
 pytest.importorskip("sqlmodel", reason="the extra app is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
-from browser import App, chromium, free_port
-from tiny import model_folder, target
 
 KEYS = {
     "basophil": "1",
@@ -88,7 +89,9 @@ def accessible(page) -> None:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             found = axe.Axe().run(page)
-            bad = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found.response["violations"]]
+            bad = [
+                (one["id"], [node["html"] for node in one["nodes"]]) for one in found.response["violations"]
+            ]
             assert bad == [], (page.url, size, scheme)
     page.set_viewport_size(DESK)
     page.emulate_media(color_scheme="light")

@@ -56,6 +56,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "experiment": "how it runs: the stages in order, their keys, results, studies of many runs, leaderboard"
     },
     {"__init__": "the public names; imports nothing heavy"},
+    {"app": "the laboratory's screen in a browser: project/ (what is stored), work/ (jobs), pages/"},
     {"cli": "the command line: a thin layer over the same calls"},
     {"__main__": "python -m cellda"},
 )

@@ -14,6 +14,7 @@ from cellda.app.project.jobs import Jobs
 from cellda.app.project.labels import labels, to_label
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Stage
+from cellda.source_models.spec import SourceModel
 
 STEPS = (("images", "Images"), ("label", "Label"), ("adapt", "Adapt"), ("results", "Results"))
 PERSON = "cellda_person"
@@ -48,6 +49,11 @@ class Desk:
         """Take a project, and read its folder."""
         project.read_folder()
         self.project, self.jobs = project, Jobs(project)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What cells may be called in a project that is begun: the classes of the source model."""
+        return SourceModel.model_validate(self.source).description.classes
 
     @property
     def at_work(self) -> Project:

@@ -54,8 +54,10 @@ def app_(
 
     from cellda.app.project.project import Project
     from cellda.app.server import Server
+    from cellda.source_models.spec import SourceModel
 
-    opened = None if folder is None else Project(folder, project)
+    classes = SourceModel.model_validate(model).description.classes
+    opened = None if folder is None else Project(folder, project, classes)
     try:
         server = Server(opened, model, port)
     except OSError as error:

@@ -36,7 +36,7 @@ def routes(desk: Desk) -> APIRouter:
         if desk.project is None:
             return desk.page("adapt", request, counts={}, few=[], usable=0, history=[], model=None, told={})
         said = [name for name in labels(desk.project).values() if name not in (NO_CELL, UNSURE)]
-        number = class_counts(said)
+        number = class_counts(desk.project, said)
         model = models.chosen(desk.project)
         return desk.page(
             "adapt",

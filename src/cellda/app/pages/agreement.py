@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from cellda.app.desk import Desk
 from cellda.app.project.agreement import disagreements, pairs
 from cellda.app.project.labels import DECIDED, NO_CELL, UNSURE, give
-from cellda.app.project.project import CLASSES
 
 
 class Decision(BaseModel):
@@ -30,7 +29,7 @@ def routes(desk: Desk) -> APIRouter:
             request,
             pairs=pairs(desk.at_work),
             disagreements=disagreements(desk.at_work),
-            names=(*CLASSES, NO_CELL, UNSURE),
+            names=(*desk.at_work.classes, NO_CELL, UNSURE),
         )
 
     @router.post("/api/decide")

@@ -65,7 +65,7 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/api/open")
     def opened(given: Folder) -> dict[str, Any]:
-        desk.open(Project(Path(given.folder)))
+        desk.open(Project(Path(given.folder), classes=desk.classes))
         return {"images": len(desk.at_work.cells())}
 
     @router.post("/api/read")

@@ -22,7 +22,7 @@ from cellda.app.project.labels import (
     undo,
     write_note,
 )
-from cellda.app.project.project import CLASSES, Project
+from cellda.app.project.project import Project
 from cellda.errors import ConfigurationError
 
 TAKEN = "nugwmzye"
@@ -65,7 +65,7 @@ def routes(desk: Desk) -> APIRouter:
         return desk.page(
             "label",
             request,
-            classes=CLASSES,
+            classes=() if project is None else project.classes,
             keys={} if project is None else keys_of(project),
             account=lines,
             people=[] if project is None else sorted(said_by(project)),
@@ -111,7 +111,7 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/api/keys")
     def chosen(given: Keys) -> dict[str, dict[str, str]]:
         """Letters of one's own for classes."""
-        desk.at_work.set("keys", json.dumps(_checked(given.keys)))
+        desk.at_work.set("keys", json.dumps(_checked(desk.at_work, given.keys)))
         return {"keys": keys_of(desk.at_work)}
 
     @router.get("/export/labels.csv")
@@ -147,10 +147,10 @@ def keys_of(project: Project) -> dict[str, str]:
     return found
 
 
-def _checked(keys: dict[str, str]) -> dict[str, str]:
+def _checked(project: Project, keys: dict[str, str]) -> dict[str, str]:
     given = {name: key.strip().lower() for name, key in keys.items() if key.strip()}
     for name, key in given.items():
-        if name not in CLASSES:
+        if name not in project.classes:
             raise ConfigurationError(f"'{name}' is no class.")
         if len(key) != 1 or not key.isalpha():
             raise ConfigurationError(f"The key of {name} is one letter; got '{key}'.")
@@ -166,7 +166,7 @@ def _checked(keys: dict[str, str]) -> dict[str, str]:
 def _standing(project: Project, person: str) -> dict[str, Any]:
     own = said_by(project).get(person, {}).values()
     return {
-        "counts": class_counts(own),
+        "counts": class_counts(project, own),
         "others": {name: sum(one == name for one in own) for name in (NO_CELL, UNSURE)},
         "all": len(labels(project)),
     }

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from cellda.app.guard import REPORT_POLICY
 from cellda.app.pages.label import keys_of
 from cellda.app.project import models
 from cellda.app.project.predicted import as_labelled, counts
-from cellda.app.project.project import CLASSES
 from cellda.app.project.tables import Model
 from cellda.models.told import most_doubtful
 from cellda.reporting.tables.counted import count_tables, not_shown
@@ -44,7 +43,7 @@ def routes(desk: Desk) -> APIRouter:
         return desk.page(
             "results",
             request,
-            classes=CLASSES,
+            classes=() if desk.project is None else desk.project.classes,
             keys={} if desk.project is None else keys_of(desk.project),
             model=model,
             tables=tables,
@@ -108,7 +107,7 @@ def routes(desk: Desk) -> APIRouter:
             zipped.writestr(
                 "to_fill_in.csv", pd.DataFrame(listed, columns=["image", "label", "path"]).to_csv(index=False)
             )
-            zipped.writestr("README.txt", _readme())
+            zipped.writestr("README.txt", _readme(desk.at_work.classes))
         return _attached(made.getvalue(), "doubtful.zip", "application/zip")
 
     @router.get("/export/model.zip")
@@ -161,10 +160,10 @@ def _attached(content: bytes, name: str, kind: str) -> Response:
     )
 
 
-def _readme() -> str:
+def _readme(classes: Sequence[str]) -> str:
     return (
         "Cells of which the model is least sure. Look at images/, and write into the column label of to_fill_in.csv what\n"
-        f"each cell is: {', '.join(CLASSES)}; or other, for what is no single white blood cell.\n"
+        f"each cell is: {', '.join(classes)}; or other, for what is no single white blood cell.\n"
         "Leave empty what you cannot tell.\n"
         "Whoever sent this reads the table back in the step Label of cellda app.\n"
     )

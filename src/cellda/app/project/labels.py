@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlmodel import Session, col, func, select
 
-from cellda.app.project.project import CLASSES, Project
+from cellda.app.project.project import Project
 from cellda.app.project.tables import Cell, Entry, Note, State
 from cellda.errors import ConfigurationError, nearest
 
@@ -16,13 +16,13 @@ DECIDED = "decision"
 """The person of what several people agreed upon."""
 
 
-def check_name(name: str | None) -> None:
+def check_name(project: Project, name: str | None) -> None:
     """Refuse what is neither a class, nor `NO_CELL` or `UNSURE`; None takes a label back.
 
     Raises:
         ConfigurationError: If so.
     """
-    known = (*CLASSES, NO_CELL, UNSURE)
+    known = (*project.classes, NO_CELL, UNSURE)
     if name is not None and name not in known:
         raise ConfigurationError(f"'{name}' is no class; {nearest(name, known)}")
 
@@ -54,7 +54,7 @@ def give(project: Project, actions: Sequence[Mapping[int, str | None]], person: 
         ConfigurationError: If a name or a cell is unknown. Nothing is entered then.
     """
     for name in {name for said in actions for name in said.values()}:
-        check_name(name)
+        check_name(project, name)
     with project.session() as session:
         for entry in session.exec(select(Entry).where(Entry.person == person, Entry.state == State.UNDONE)):
             entry.state = State.REPLACED
@@ -129,10 +129,10 @@ def labels(project: Project) -> dict[int, str]:
     return {cell: name for cell, name in found.items() if cell not in open_} | decided
 
 
-def class_counts(found: Iterable[str]) -> dict[str, int]:
+def class_counts(project: Project, found: Iterable[str]) -> dict[str, int]:
     """Class -> number of labels, all classes."""
     number = Counter(found)
-    return {name: number[name] for name in CLASSES}
+    return {name: number[name] for name in project.classes}
 
 
 def write_note(project: Project, cell: int, person: str, text: str) -> None:

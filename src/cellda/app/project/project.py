@@ -1,24 +1,25 @@
 """The project of a folder of images: opened or begun, and read again when images are added."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, event
 from sqlmodel import Session, SQLModel, col, create_engine, select
 
+from cellda import source_models
 from cellda.app.project.tables import Cell, Setting
 from cellda.data.own_cells import grouped, image_files
 from cellda.datasets.reading.account import Tally
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime.place import check_writable
+from cellda.source_models.spec import SourceModel
 
 SUFFIX = ".cellda"
 """Ending of a project's folder, which lies next to that of the images: nothing is ever written among them."""
 DATABASE = "project.sqlite"
-CLASSES = ("basophil", "eosinophil", "erythroblast", "lymphocyte", "monocyte", "neutrophil")
-"""The classes of the paper, which the released models know; in the order of the keys 1 to 6."""
 
 
 class Project:
@@ -27,13 +28,18 @@ class Project:
     Args:
         images: The folder of the images.
         place: The project's folder; None for the one next to `images`.
+        classes: What cells may be called, in the order of the keys 1 to 9, where a project is begun; None for the classes of
+            the default source model. A project that is there keeps its own.
+
+    Attributes:
+        classes: What cells may be called.
 
     Raises:
         DataError: If there is no such folder.
         ConfigurationError: If the project cannot be written.
     """
 
-    def __init__(self, images: Path, place: Path | None = None) -> None:
+    def __init__(self, images: Path, place: Path | None = None, classes: Sequence[str] | None = None) -> None:
         self.images = images.expanduser().absolute()
         if not self.images.is_dir():
             raise DataError(f"There is no folder {self.images}.")
@@ -47,6 +53,10 @@ class Project:
             (self.place / name).mkdir(parents=True, exist_ok=True)
         self.engine = _engine(self.place / DATABASE)
         self._check_owner()
+        if not self.setting("classes"):
+            begun = classes or SourceModel.model_validate(source_models.DEFAULT).description.classes
+            self.set("classes", json.dumps(list(begun)))
+        self.classes: tuple[str, ...] = tuple(json.loads(self.setting("classes")))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
