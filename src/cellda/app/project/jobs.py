@@ -44,25 +44,22 @@ class Jobs:
         with self.project.session() as session:
             session.add(job)
         assert job.id is not None
+        words = [sys.executable, "-m", "cellda.app.work", self.project.images, self.project.place, job.id]
         with self.log(job.id).open("wb") as log:
-            self._processes[job.id] = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "cellda.app.work",
-                    str(self.project.images),
-                    str(self.project.place),
-                    str(job.id),
-                ],
+            process = subprocess.Popen(
+                list(map(str, words)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        self._processes[job.id] = process
+        self.pid_file(job.id).write_text(str(process.pid))
         return job
 
     def latest(self, kind: str | None = None) -> Job | None:
         """The last job, or the last of a kind; one whose process is gone is marked as interrupted."""
+        self._processes = {job: one for job, one in self._processes.items() if one.poll() is None}
         with self.project.session() as session:
             chosen = select(Job).order_by(col(Job.id).desc()).limit(1)
             job = session.exec(chosen if kind is None else chosen.where(Job.kind == kind)).first()
@@ -101,11 +98,19 @@ class Jobs:
         assert job.id is not None
         process = self._processes.get(job.id)
         if process is not None:
-            return process.poll() is None
-        if time.time() - job.started < 2 and not self.pid_file(job.id).exists():
-            return True  # another server has just started it
+            return True
+        if not self.lock(job.id).exists():  # it has just been started, by another server
+            return self._started(job.id)
         try:
             with locked(self.lock(job.id)):
                 return False
         except LockedError:
             return True
+
+    def _started(self, job: int) -> bool:
+        """Whether a process with the number of a job's process is there."""
+        try:
+            os.kill(int(self.pid_file(job).read_text()), 0)
+        except (OSError, ValueError):
+            return False
+        return True

@@ -1,7 +1,6 @@
 """The process of one job: `python -m cellda.app.work IMAGES PROJECT JOB`."""
 
 import json
-import os
 import sys
 import time
 import traceback
@@ -61,7 +60,6 @@ def main(images: str, place: str, number: str) -> None:
         job = session.get(Job, int(number))
         assert job is not None
     with locked(jobs.lock(int(number))):
-        jobs.pid_file(int(number)).write_text(str(os.getpid()))
         try:
             with warnings.catch_warnings(), progress.heard(told):
                 warnings.showwarning = lambda message, *_: told.said(str(message))
