@@ -152,11 +152,11 @@ def main(given: Sequence[str] | None = None) -> None:
             with sync_playwright() as driver:
                 made = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
                 page = made.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-                found = travel(page, address, chosen.screens, truth, chosen.labels, chosen.pause)
+                table = travel(page, address, chosen.screens, truth, chosen.labels, chosen.pause)
         finally:
             server.terminate()
     first = pd.DataFrame([{"step": "start", "seconds": started, "keys_and_clicks": 0}])
-    table = pd.concat([first, found], ignore_index=True)
+    table = pd.concat([first, table], ignore_index=True)
     table.loc[table["step"] == "all", "seconds"] += started
     write_table(table.round({"seconds": 1}), chosen.out / "journey.csv")
 
