@@ -52,7 +52,7 @@ def count(
     left, given = int(table["predicted"].isna().sum()), int(table["certain"].sum())
     output.answer(
         {"counts": found.to_dict("records"), "not_counted": left, "changed": given},
-        *count_tables(found, corrected=classifier.evidence is not None),
+        *count_tables(found),
     )
     if line := not_shown(found):
         output.say(f"{line} --save and --json have all.")

@@ -52,7 +52,7 @@ def report(
         "counts": [] if found is None else found.drop(columns="group").to_dict("records"),
         "review": doubtful,
     }
-    shown = [] if found is None else count_tables(found, corrected=classifier.evidence is not None)
+    shown = [] if found is None else count_tables(found)
     output.answer(answer, *shown)
     if found is None:
         output.say("no class")

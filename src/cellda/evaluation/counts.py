@@ -38,8 +38,9 @@ FOUND = 0.7
 """What is thought of a class before any cell is labelled: so often it is found, as surely as one labelled cell says."""
 SURE = 0.8
 """Confidence from which on the model is sure of a cell."""
-FEW = 20
-"""So few labelled cells say little of the counted ones."""
+FEW, HARDER = 20, 0.1
+"""Fewer labelled cells say little of the counted ones; labelled cells of which so many more are wrong than the model doubts of
+the counted ones are harder than these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ def differential(
 
     Returns:
         One row for each class: `class`, `cells` (counted), `raw` (their share), `share` (corrected; the raw one without
-            `confusion`), and the 95 % interval of the share among all cells of the slide, `low, high`.
+            `confusion`), and the 95 % interval of the share among all cells of the slide, `low, high`, which holds `raw`.
 
     Raises:
         DataError: If there is no cell, or one of an unknown class.
@@ -131,6 +132,8 @@ def differential(
                 drawn += weights[:, [place + 1]] * rng.permutation(_posterior(told, confusion, place, rng))
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         low[low < 0.5 / cells.sum()] = 0  # less than half a cell of those counted: the class may be missing
+        # What was counted is nearer to the truth, on average, than the corrected share: it is always possible.
+        low, high = np.minimum(low, raw), np.maximum(high, raw)
         share = drawn.mean(0)
     return pd.DataFrame(
         {"class": list(classes), "cells": cells, "raw": raw, "share": share, "low": low, "high": high}
@@ -214,22 +217,37 @@ def by_group(
     return pd.concat(counted, ignore_index=True)
 
 
-def thin(table: pd.DataFrame, confusion: Confusion) -> str:
-    """What is said if few labelled cells say what most of the counted ones may be; empty otherwise.
+def wide(table: pd.DataFrame, confusion: Confusion) -> str:
+    """Why intervals are wide, if the labelled cells are harder than the counted ones, or few are like most of these.
 
     Args:
         table: As of `differential`; cells without a class are passed over.
         confusion: As of `differential`.
+
+    Returns:
+        A sentence with a remedy; empty if there is nothing to say.
     """
-    counted_cells = table[table["predicted"].notna().to_numpy(dtype=bool)]
-    sure = (counted_cells["confidence"] >= SURE).to_numpy(dtype=bool)
-    larger = int(2 * sure.sum() >= len(sure))
-    labelled, share = int(confusion.counts[larger].sum()), float((sure == larger).mean())
-    if not len(sure) or labelled >= FEW:
+    cells = table[table["predicted"].notna().to_numpy(dtype=bool)]
+    total = int(confusion.counts.sum())
+    if not len(cells) or not total:
         return ""
-    which = "sure" if larger else "not sure"
+    remedy = (
+        "so the intervals are wide. Label some cells at random as well (cellda suggest --suggester random)."
+    )
+    sure = (cells["confidence"] >= SURE).to_numpy(dtype=bool)
+    larger = int(2 * sure.sum() >= len(sure))
+    alike, share = int(confusion.counts[larger].sum()), float((sure == larger).mean())
+    if alike < FEW:
+        which = "sure" if larger else "not sure"
+        return (
+            f"The model is {which} of {share:.0%} of the counted cells (from {SURE:.0%} on), but of only "
+            f"{counted(alike, 'labelled cell(s)')}, {remedy}"
+        )
+    right = float(confusion.counts.trace(axis1=1, axis2=2).sum()) / total
+    expected = float(cells["confidence"].mean())
+    if expected - right <= HARDER:
+        return ""
     return (
-        f"The model is {which} of {share:.0%} of the counted cells (from {SURE:.0%} on), but of only "
-        f"{counted(labelled, 'labelled cell(s)')}: that is little to correct counts by, so the intervals are wide. Label some "
-        "cells at random as well (cellda suggest --suggester random)."
+        f"{right:.0%} of the labelled cells are recognised, but the model is {expected:.0%} sure of the counted ones: the "
+        f"labelled cells are harder, {remedy}"
     )

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from cellda.evaluation.counts import Confusion, by_group, thin
+from cellda.evaluation.counts import Confusion, by_group
+from cellda.evaluation.counts import wide as too_wide
 from cellda.models.classifier import CellClassifier
 
 
@@ -20,9 +21,9 @@ def counted_by(model: CellClassifier, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def wide(model: CellClassifier, table: pd.DataFrame) -> str:
-    """Why intervals are wide, where more labels would help (`cellda.evaluation.counts.thin`); empty otherwise."""
+    """Why the intervals of counts are wide, where other labels would help; empty otherwise."""
     known = _known(model)
-    return "" if known is None else thin(table, known)
+    return "" if known is None else too_wide(table, known)
 
 
 def _known(model: CellClassifier) -> Confusion | None:

@@ -73,7 +73,7 @@ def curves_chart(predictions: pd.DataFrame) -> Figure | None:
 
 
 def counts_chart(counts: pd.DataFrame) -> Figure:
-    """Shares of the classes: counted, and corrected with their 95 % intervals.
+    """Shares of the classes as they were counted, with their 95 % intervals.
 
     Args:
         counts: The rows of one group of `cellda.evaluation.counts.by_group`.
@@ -84,19 +84,17 @@ def counts_chart(counts: pd.DataFrame) -> Figure:
     place = list(range(len(counts)))[::-1]
     axes.barh(
         place,
-        100 * counts["share"],
+        100 * counts["raw"],
         color=[colours[name] for name in counts["class"]],
         height=0.6,
         alpha=0.85,
     )
     axes.hlines(place, 100 * counts["low"], 100 * counts["high"], color="#222222", lw=1.5)
-    axes.scatter(100 * counts["raw"], place, marker="|", s=120, color="#222222", zorder=3, label="as counted")
     axes.set_yticks(place, list(counts["class"]))
     axes.set(
         xlim=(0, min(100, 100 * float(counts["high"].max()) * 1.1)),
         xlabel="share of the cells (%); line: 95 % interval",
     )
-    figure.legend(frameon=False, fontsize=8, loc="outside upper right")
     plain_axes(axes)
     axes.yaxis.grid(False)
     axes.xaxis.grid(True, color="#dddddd", lw=0.8)

@@ -151,9 +151,7 @@ def _counts(report: Report) -> dict[str, Any]:
     if report.counts is None:
         return {"counts": [], "counts_chart": ""}
     groups = {str(name): rows for name, rows in report.counts.groupby("group", sort=False)}
-    tables = [
-        Markup(table._repr_html_()) for table in count_tables(report.counts, corrected=report.corrected)
-    ]
+    tables = [Markup(table._repr_html_()) for table in count_tables(report.counts)]
     if line := not_shown(report.counts):
         tables.append(Markup("<p>{}</p>").format(line))
     return {"counts": tables, "counts_chart": _drawn(counts_chart(next(iter(groups.values()))))}

@@ -14,7 +14,7 @@ from cellda.app.desk import Desk
 from cellda.app.guard import REPORT_POLICY
 from cellda.app.pages.label import keys_of
 from cellda.app.project import models
-from cellda.app.project.predicted import as_labelled, counts
+from cellda.app.project.predicted import as_labelled, counts, why_wide
 from cellda.app.project.tables import Model
 from cellda.models.told import most_doubtful
 from cellda.reporting.tables.counted import count_tables, not_shown
@@ -32,13 +32,13 @@ def routes(desk: Desk) -> APIRouter:
     def page(request: Request) -> Response:
         model = None if desk.project is None else models.chosen(desk.project)
         tables: list[TextTable] = []
-        small, reported = "", False
+        small, reported, told = "", False, ""
         if desk.project is not None and model is not None:
             table = as_labelled(desk.project, model)
             found = None if table is None else counts(desk.project, model, table)
-            if found is not None:
-                tables = count_tables(found, corrected=model.accuracy is not None)
-                small = not_shown(found)
+            if table is not None and found is not None:
+                tables = count_tables(found)
+                small, told = not_shown(found), why_wide(desk.project, model, table)
             reported = (models.place(desk.project, model) / models.REPORT).is_file()
         return desk.page(
             "results",
@@ -48,6 +48,7 @@ def routes(desk: Desk) -> APIRouter:
             model=model,
             tables=tables,
             small=small,
+            wide=told,
             reported=reported,
         )
 

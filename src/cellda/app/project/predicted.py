@@ -7,7 +7,7 @@ from cellda.app.project.models import place, predictions
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Model
 from cellda.models.classifier import CellClassifier
-from cellda.models.counted import counted_by
+from cellda.models.counted import counted_by, wide
 
 
 def as_labelled(project: Project, model: Model) -> pd.DataFrame | None:
@@ -39,3 +39,8 @@ def counts(project: Project, model: Model, table: pd.DataFrame) -> pd.DataFrame 
     if not table["predicted"].notna().any():
         return None
     return counted_by(CellClassifier.load(place(project, model)), table)
+
+
+def why_wide(project: Project, model: Model, table: pd.DataFrame) -> str:
+    """Why the intervals of counts are wide, where other labels would help; empty otherwise."""
+    return wide(CellClassifier.load(place(project, model)), table)

@@ -9,23 +9,22 @@ FEWEST = 10
 """Groups of fewer cells have no table of their own."""
 
 
-def count_tables(found: pd.DataFrame, *, corrected: bool) -> list[TextTable]:
+def count_tables(found: pd.DataFrame) -> list[TextTable]:
     """One table for all cells, and one for each group of at least `FEWEST` cells.
 
     Args:
         found: What `cellda.evaluation.counts.by_group` returns.
-        corrected: Whether the shares are corrected for what the model confuses.
     """
     return [
         TextTable(
             f"{group or 'all'}: {counted(int(rows['cells'].sum()), 'cell(s)')}",
-            ("class", "cells", "counted", "corrected [95 %]" if corrected else "share [95 %]"),
+            ("class", "cells", "counted", "95 % interval"),
             tuple(
                 (
                     str(row["class"]),
                     f"{row['cells']}",
                     f"{row['raw']:.1%}",
-                    f"{row['share']:.1%} [{row['low']:.1%}–{row['high']:.1%}]",
+                    f"{row['low']:.1%} to {row['high']:.1%}",
                 )
                 for _, row in rows.iterrows()
             ),
