@@ -97,6 +97,7 @@ def accessible(page) -> None:
     page.emulate_media(color_scheme="light")
 
 
+@pytest.mark.slow
 def test_a_laboratory_labels_adapts_corrects_and_reports(page, app):
     page.wait_for_selector("#cells .cell img")
     assert "40 images in 4 groups" in page.inner_text("main")

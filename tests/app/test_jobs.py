@@ -54,6 +54,9 @@ def test_cells_are_suggested_and_suggested_again(project, jobs, model):
     assert wait(jobs).stage is Stage.DONE
     assert [cell.rank for cell in to_label(project)] == list(range(1, 11))
     assert to_label(project)[:6] == first
+    jobs.start("suggest", {"number": 3, "model": model})  # though four still wait for a label
+    assert wait(jobs).stage is Stage.DONE
+    assert [cell.rank for cell in to_label(project)] == list(range(1, 14))
 
 
 def test_a_job_whose_process_is_gone_is_said_to_be_interrupted(project, jobs, model):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
+from urllib.parse import unquote
 
 import jinja2
 from fastapi import HTTPException, Request
@@ -97,8 +98,6 @@ class Desk:
 
 def person_of(request: Request) -> str:
     """Who labels in this browser."""
-    from urllib.parse import unquote
-
     return unquote(request.cookies.get(PERSON, "")) or ME
 
 

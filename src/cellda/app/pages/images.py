@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -83,8 +84,6 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/api/person")
     def person(given: Person, response: Response) -> dict[str, str]:
-        from urllib.parse import quote
-
         name = check_person(given.person)
         response.set_cookie(PERSON, quote(name), max_age=10**8, httponly=True, samesite="strict")
         return {"person": name}

@@ -1,6 +1,7 @@
 """Step 2: say what the cells are."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, UploadFile
@@ -133,8 +134,6 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/api/import-folder")
     def imported_folder(given: Place, request: Request) -> dict[str, Any]:
         """The labels of a folder with one folder for each class."""
-        from pathlib import Path
-
         number, account = take_folder(desk.at_work, Path(given.folder), person_of(request))
         return {"taken": number, "account": account}
 

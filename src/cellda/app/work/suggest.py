@@ -8,10 +8,9 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sqlmodel import col, func, select
 
 from cellda.app.project.exchange import write_table
-from cellda.app.project.labels import labels
+from cellda.app.project.labels import labels, to_label
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Cell
-from cellda.errors import DataError
 from cellda.suggestion.suggest import suggest as choose
 
 
@@ -20,29 +19,27 @@ def suggest(project: Project, arguments: Mapping[str, Any]) -> None:
 
     Args:
         project: The project.
-        arguments: `number`, and `model`, a source model by name.
+        arguments: `number`, and `model`, a source model by name or folder.
     """
-    known = f"table={write_table(project)}" if labels(project) else None
-    try:
-        found = choose(
-            project.images, arguments["number"], arguments["model"], labelled=known, progress=False
-        )
-    except DataError:
-        if known is None:
-            raise
-        # Nothing but cells that are left out: there is nothing to learn from yet.
-        found = choose(project.images, arguments["number"], arguments["model"], progress=False)
+    number, said = arguments["number"], labels(project)
+    waiting = sum(cell.id not in said for cell in to_label(project))
+    known = f"table={write_table(project)}" if {*said.values()} & {*project.classes} else None
+    # Those that wait for their label may be chosen again: then the next best are taken.
+    free = sum(cell.id not in said for cell in project.cells())
+    asked = max(number, min(number + waiting, free))
+    found = choose(project.images, asked, arguments["model"], labelled=known, progress=False)
     assert found.embeddings is not None
-    places = {path.absolute(): place for place, path in enumerate(found.paths)}
-    order = alike(found.embeddings)
     with project.session() as session:
+        cells = {
+            str(project.images / cell.path): cell
+            for cell in session.exec(select(Cell).where(col(Cell.gone).is_(False)))
+        }
+        fresh = [place for place, path in enumerate(found.paths) if cells[str(path.absolute())].rank is None]
         last = session.exec(select(func.max(Cell.rank))).one() or 0
-        cells = session.exec(select(Cell).where(col(Cell.gone).is_(False)))
-        for cell in cells:
-            place = places.get(project.images / cell.path)
-            if place is not None and cell.rank is None:
-                cell.rank, cell.similar = last + place + 1, last + int(order[place])
-                cell.guess = found.guesses[place]
+        order = alike(found.embeddings[fresh[:number]])
+        for new, place in enumerate(fresh[:number]):
+            cell = cells[str(found.paths[place].absolute())]
+            cell.rank, cell.similar, cell.guess = last + new + 1, last + int(order[new]), found.guesses[place]
     project.set("suggested", "\n".join(found.account.lines()))
 
 
