@@ -8,7 +8,7 @@ from sklearn.metrics import cohen_kappa_score
 pytest.importorskip("sqlmodel", reason="the extra app is not installed")
 
 from cellda.app.project.agreement import disagreements, pairs
-from cellda.app.project.exchange import take_folder, take_table, write_table
+from cellda.app.project.exchange import take_folder, take_groups, take_table, write_table
 from cellda.app.project.labels import (
     DECIDED,
     NO_CELL,
@@ -145,3 +145,15 @@ def test_images_that_come_and_go_keep_their_labels(project, images):
     project.read_folder()
     assert len(project.cells()) == 25
     assert labels(project) == {1: "monocyte"}
+
+
+def test_groups_come_from_a_table_whole_or_not_at_all(project, tmp_path):
+    first, second = project.cells()[:2]
+    file = tmp_path / "groups.csv"
+    file.write_text(f"path;group\n{first.path};ben/slide 7\n{second.path.rpartition('/')[2]};ben/slide 8\n")
+    assert take_groups(project, file) == 2
+    assert [project.cell(one.id).group for one in (first, second)] == ["ben/slide 7", "ben/slide 8"]
+    file.write_text(f"path;group\n{first.path};carl\nnowhere.png;carl\n")
+    with pytest.raises(DataError, match=r"line 3: nowhere\.png is not among the images"):
+        take_groups(project, file)
+    assert project.cell(first.id).group == "ben/slide 7"

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
 from cellda.app.desk import PERSON, Desk
+from cellda.app.project.exchange import MOST, take_groups
 from cellda.app.project.labels import check_person, labels
 from cellda.app.project.project import SUFFIX, Project
 from cellda.datasets.reading.layout import images_below
@@ -73,6 +74,13 @@ def routes(desk: Desk) -> APIRouter:
     def read() -> dict[str, Any]:
         """Read the folder again."""
         return {"account": desk.at_work.read_folder(), "images": len(desk.at_work.cells())}
+
+    @router.post("/api/groups")
+    def grouped(file: UploadFile) -> dict[str, int]:
+        """Patients or slides from a table with the columns path and group."""
+        place = desk.at_work.place / "groups.csv"
+        place.write_bytes(file.file.read(MOST))
+        return {"taken": take_groups(desk.at_work, place)}
 
     @router.get("/api/images")
     def cells() -> list[dict[str, Any]]:

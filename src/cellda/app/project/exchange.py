@@ -9,6 +9,8 @@ from cellda.app.project.project import Project
 from cellda.app.project.tables import Cell
 from cellda.data.root import DataRoot
 from cellda.datasets.base import CellDataset
+from cellda.datasets.reading.account import Tally
+from cellda.datasets.reading.listing import read_rows
 from cellda.errors import DataError
 from cellda.runtime.place import written
 from cellda.text import csv_safe
@@ -16,6 +18,8 @@ from cellda.text import csv_safe
 OTHER = "other"
 """What a table says of a cell to leave out."""
 TABLE = "labels.csv"
+MOST = 50_000_000
+"""Most bytes of a table that is read."""
 
 
 def table_text(project: Project) -> str:
@@ -65,6 +69,39 @@ def take_table(project: Project, file: Path, person: str) -> tuple[int, list[str
 def take_folder(project: Project, folder: Path, person: str) -> tuple[int, list[str]]:
     """Enter the labels of a folder that holds one folder for each class, whose images have the names of the project's."""
     return _take(project, DataRoot(None).load(f"folder={folder}"), person)
+
+
+def take_groups(project: Project, file: Path) -> int:
+    """Take the patients or slides of images from a table with the columns `path` and `group`.
+
+    Args:
+        project: The project.
+        file: CSV, Excel or Parquet. Paths may be whole, below the images' folder, or only names that are unique there.
+
+    Returns:
+        Number of images whose group is in the table.
+
+    Raises:
+        DataError: If the table cannot be read, or names images that are not in the project. Nothing is taken then.
+    """
+    known, found = _Names(project), dict[int, str]()
+    problems = []
+    for where, row in read_rows(file, Tally(), ("path", "group"), ("path", "group")):
+        cell = None if isinstance(row, str) else known.find(project.images / row["path"])
+        if isinstance(row, str):
+            problems.append(f"{where}: {row}")
+        elif cell is None:
+            problems.append(f"{where}: {row['path']} is not among the images")
+        else:
+            found[cell] = row["group"]
+    if problems:
+        raise DataError(f"The groups of {file.name} were not taken.", problems)
+    with project.session() as session:
+        for cell, group in found.items():
+            one = session.get(Cell, cell)
+            assert one is not None
+            one.group = group
+    return len(found)
 
 
 def _take(project: Project, found: CellDataset, person: str) -> tuple[int, list[str]]:

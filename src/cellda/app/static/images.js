@@ -37,6 +37,13 @@ on("read", "click", async () => {
   location.reload();
 });
 
+on("groups-form", "submit", async () => {
+  const form = new FormData(), [file] = document.getElementById("groups").files;
+  if (!file) throw new Error("Choose a table first.");
+  form.set("file", file);
+  document.getElementById("groups-state").textContent = `${(await post("/api/groups", form)).taken} images have a group from this table.`;
+});
+
 const place = document.getElementById("cells");
 if (place) {
   const grid = new Grid(place);

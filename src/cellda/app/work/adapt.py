@@ -8,7 +8,7 @@ from cellda.app.project import models
 from cellda.app.project.exchange import write_table
 from cellda.app.project.labels import NO_CELL, UNSURE, labels
 from cellda.app.project.project import Project
-from cellda.data.own_cells import grouped, image_files
+from cellda.data.own_cells import image_files
 from cellda.datasets.reading.account import Tally
 from cellda.experiment.keeping import keep
 from cellda.experiment.workflow import accounted
@@ -58,7 +58,8 @@ def predict(project: Project, folder: Path) -> None:
     classifier = CellClassifier.load(folder).to(device_named("auto"))
     tally = Tally()
     files = image_files([project.images], tally)
-    pictures = [Picture(str(path), path, group=group) for path, group in grouped(files, [project.images])]
+    groups = {project.images / cell.path: cell.group for cell in project.cells()}
+    pictures = [Picture(str(path), path, group=groups.get(path.absolute(), "")) for path in files]
     account = tally.close("images", len(pictures))
     file = folder / models.PREDICTIONS
     # Without labels that were kept out of training, nothing says how sure is sure enough.
