@@ -40,7 +40,7 @@ def wait(jobs, until=lambda job: job.stage is not Stage.RUNNING):
 
 
 def test_cells_are_suggested_and_suggested_again(project, jobs, model):
-    jobs.start("suggest", {"number": 6, "model": model})
+    jobs.start("suggest", {"number": 6, "suggester": "schedule", "model": model})
     with pytest.raises(ConfigurationError, match="running already"):
         jobs.start("adapt", {"model": model})
     job = wait(Jobs(project))  # as another server sees it
@@ -50,31 +50,33 @@ def test_cells_are_suggested_and_suggested_again(project, jobs, model):
     assert sorted(cell.similar for cell in first) == [0, 1, 2, 3, 4, 5]
     assert all(cell.guess in project.classes for cell in first)
     give(project, [{cell.id: cell.path.rpartition("_")[2].removesuffix(".png") for cell in first}], "me")
-    jobs.start("suggest", {"number": 4, "model": model})
+    jobs.start("suggest", {"number": 4, "suggester": "schedule", "model": model})
     assert wait(jobs).stage is Stage.DONE
     assert [cell.rank for cell in to_label(project)] == list(range(1, 11))
     assert to_label(project)[:6] == first
-    jobs.start("suggest", {"number": 3, "model": model})  # though four still wait for a label
+    jobs.start(
+        "suggest", {"number": 3, "suggester": "random", "model": model}
+    )  # though four still wait for a label
     assert wait(jobs).stage is Stage.DONE
     assert [cell.rank for cell in to_label(project)] == list(range(1, 14))
 
 
 def test_a_job_whose_process_is_gone_is_said_to_be_interrupted(project, jobs, model):
-    job = jobs.start("suggest", {"number": 6, "model": model})
+    job = jobs.start("suggest", {"number": 6, "suggester": "schedule", "model": model})
     wait(jobs, lambda _: jobs.pid_file(job.id).exists() and jobs.pid_file(job.id).read_text())
     os.killpg(int(jobs.pid_file(job.id).read_text()), signal.SIGKILL)
     time.sleep(0.5)
     last = wait(jobs)
     assert last.stage is Stage.INTERRUPTED
     assert LOST in last.said
-    jobs.start("suggest", {"number": 1000, "model": model})
+    jobs.start("suggest", {"number": 1000, "suggester": "schedule", "model": model})
     last = wait(jobs)
     assert last.stage is Stage.FAILED
     assert "1,000 images cannot be suggested" in last.said
 
 
 def test_a_job_is_cancelled(project, jobs, model):
-    job = jobs.start("suggest", {"number": 6, "model": model})
+    job = jobs.start("suggest", {"number": 6, "suggester": "schedule", "model": model})
     wait(jobs, lambda _: jobs.pid_file(job.id).exists() and jobs.pid_file(job.id).read_text())
     jobs.cancel()
     assert wait(jobs).stage in (Stage.CANCELLED, Stage.INTERRUPTED)

@@ -57,7 +57,7 @@ def count(
     if line := not_shown(found):
         output.say(f"{line} --save and --json have all.")
     if line := wide(classifier, table):
-        output.say(line)
+        output.say(f"{line} (cellda suggest --suggester random).")
     if left:
         output.say(
             f"Not counted: {counted(left, 'image(s)')} without a class (no single cell, unreadable, or by a person)."

@@ -61,7 +61,7 @@ def report(
             "The model was never measured on labelled cells: counts are not corrected, and sets are empty."
         )
     elif line := wide(classifier, table):
-        output.say(line)
+        output.say(f"{line} (cellda suggest --suggester random).")
     if flags.any():
         output.say(f"{flagged(flags.tolist())}: see the column flag.")
     if terms.error is not None:

@@ -225,15 +225,13 @@ def wide(table: pd.DataFrame, confusion: Confusion) -> str:
         confusion: As of `differential`.
 
     Returns:
-        A sentence with a remedy; empty if there is nothing to say.
+        Sentences, without the last point, so that whoever says them adds how; empty if there is nothing to say.
     """
     cells = table[table["predicted"].notna().to_numpy(dtype=bool)]
     total = int(confusion.counts.sum())
     if not len(cells) or not total:
         return ""
-    remedy = (
-        "so the intervals are wide. Label some cells at random as well (cellda suggest --suggester random)."
-    )
+    remedy = "so the intervals are wide. Label some cells at random as well"
     sure = (cells["confidence"] >= SURE).to_numpy(dtype=bool)
     larger = int(2 * sure.sum() >= len(sure))
     alike, share = int(confusion.counts[larger].sum()), float((sure == larger).mean())

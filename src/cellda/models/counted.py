@@ -21,7 +21,7 @@ def counted_by(model: CellClassifier, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def wide(model: CellClassifier, table: pd.DataFrame) -> str:
-    """Why the intervals of counts are wide, where other labels would help; empty otherwise."""
+    """Why the intervals of counts are wide, where other labels would help, as `cellda.evaluation.counts.wide` says it."""
     known = _known(model)
     return "" if known is None else too_wide(table, known)
 

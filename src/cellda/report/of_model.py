@@ -58,7 +58,8 @@ def report_of_model(
     if predictions is not None:
         if predictions["predicted"].notna().any():
             counts = counted_by(model, predictions)
-            missing += filter(None, [wide(model, predictions)])
+            if line := wide(model, predictions):
+                missing.append(f"{line}.")
         else:
             missing.append("No image has a class, so there is nothing to count.")
         fresh, lost = _new_cells(model, predictions, bits)

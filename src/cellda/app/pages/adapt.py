@@ -15,6 +15,7 @@ from cellda.app.project.tables import Job, Model, Stage
 from cellda.evaluation.rates import MIN_CELLS
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.tables.measured import confusion_table, doubts
+from cellda.suggestion import DEFAULT
 
 MORE = 20
 """Labels by which it is said what more of them would bring."""
@@ -25,6 +26,7 @@ class Wanted(BaseModel):
 
     kind: Literal["suggest", "adapt", "report"]
     number: int = Field(default=40, ge=1, le=1000)
+    suggester: str = DEFAULT
 
 
 def routes(desk: Desk) -> APIRouter:
@@ -55,7 +57,8 @@ def routes(desk: Desk) -> APIRouter:
         said = {name for name in labels(project).values() if name not in (NO_CELL, UNSURE)}
         if given.kind == "adapt" and len(said) < 2:
             return {"error": "Label cells of at least two classes first."}
-        job = desk.its_jobs.start(given.kind, {"number": given.number, "model": desk.source})
+        arguments = {"number": given.number, "suggester": given.suggester, "model": desk.source}
+        job = desk.its_jobs.start(given.kind, arguments)
         return {"job": _state(job)}
 
     @router.get("/api/job")

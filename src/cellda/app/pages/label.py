@@ -25,6 +25,7 @@ from cellda.app.project.labels import (
 )
 from cellda.app.project.project import Project
 from cellda.errors import ConfigurationError
+from cellda.suggestion import DEFAULT
 
 TAKEN = "nugwmzye"
 """Letters that mean something already."""
@@ -69,7 +70,7 @@ def routes(desk: Desk) -> APIRouter:
             classes=() if project is None else project.classes,
             keys={} if project is None else keys_of(project),
             account=lines,
-            people=[] if project is None else sorted(said_by(project)),
+            usual=DEFAULT,
         )
 
     @router.get("/api/label")

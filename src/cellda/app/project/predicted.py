@@ -43,4 +43,5 @@ def counts(project: Project, model: Model, table: pd.DataFrame) -> pd.DataFrame 
 
 def why_wide(project: Project, model: Model, table: pd.DataFrame) -> str:
     """Why the intervals of counts are wide, where other labels would help; empty otherwise."""
-    return wide(CellClassifier.load(place(project, model)), table)
+    line = wide(CellClassifier.load(place(project, model)), table)
+    return f"{line} (step Label: choose more cells, at random)." if line else ""

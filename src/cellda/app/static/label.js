@@ -6,7 +6,7 @@ const by = (id) => document.getElementById(id);
 const PRELOADED = 12;
 
 on("suggest-form", "submit", async () => {
-  await begin("suggest", Number(by("number").value));
+  await begin("suggest", { number: Number(by("number").value), suggester: by("how").value });
   const last = await follow((job) => { by("suggest-state").textContent = told(job); });
   by("suggest-state").textContent = "";
   ended(last);

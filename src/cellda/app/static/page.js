@@ -80,8 +80,8 @@ export async function follow(each) {
   }
 }
 
-export async function begin(kind, number) {
-  const found = await post("/api/jobs", { kind, ...(number ? { number } : {}) });
+export async function begin(kind, options = {}) {
+  const found = await post("/api/jobs", { kind, ...options });
   if (found.error) throw new Error(found.error);
   return found.job;
 }

@@ -19,7 +19,7 @@ def suggest(project: Project, arguments: Mapping[str, Any]) -> None:
 
     Args:
         project: The project.
-        arguments: `number`, and `model`, a source model by name or folder.
+        arguments: `number`; `model`, a source model by name or folder; and `suggester`, by name.
     """
     number, said = arguments["number"], labels(project)
     waiting = sum(cell.id not in said for cell in to_label(project))
@@ -27,7 +27,14 @@ def suggest(project: Project, arguments: Mapping[str, Any]) -> None:
     # Those that wait for their label may be chosen again: then the next best are taken.
     free = sum(cell.id not in said for cell in project.cells())
     asked = max(number, min(number + waiting, free))
-    found = choose(project.images, asked, arguments["model"], labelled=known, progress=False)
+    found = choose(
+        project.images,
+        asked,
+        arguments["model"],
+        suggester=arguments["suggester"],
+        labelled=known,
+        progress=False,
+    )
     assert found.embeddings is not None
     with project.session() as session:
         cells = {
