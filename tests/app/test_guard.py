@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from cellda.app.desk import Desk
 from cellda.app.guard import POLICY
+from cellda.app.pages import uploads
 from cellda.app.server import guarded
 
 PORT, TOKEN = 8765, "secret"
@@ -90,9 +91,10 @@ def test_a_link_out_of_the_folder_is_not_followed(known, project, images, tmp_pa
     outside.write_bytes(next(images.rglob("*.png")).read_bytes())
     (images / "link.png").symlink_to(outside)
     project.read_folder()
-    by_path = {cell.path: cell.id for cell in project.cells()}
-    if "link.png" in by_path:
-        assert known.get(f"/picture/small/{by_path['link.png']}").status_code == 404
+    [link] = [cell.id for cell in project.cells() if cell.path == "link.png"]
+    answer = known.get(f"/picture/small/{link}")
+    assert answer.status_code == 404
+    assert "leads out of the folder" in answer.json()["detail"]
 
 
 def test_pictures_are_made_and_unreadable_ones_are_said(known, project, images):
@@ -120,6 +122,17 @@ def test_mistakes_are_sentences(known):
         answer = known.post(path, json=body, headers={"origin": OWN})
         assert answer.status_code == 400, path
         assert said in answer.json()["detail"]
-    assert known.get("/export/predictions.csv").status_code == 409
+    for path in ("/export/predictions.csv", "/export/doubtful.zip", "/export/model.zip", "/report"):
+        answer = known.get(path)
+        assert (answer.status_code, answer.json()["detail"][:24]) == (400, "There is no model yet: l")
     answer = known.post("/api/jobs", json={"kind": "adapt"}, headers={"origin": OWN})
-    assert "at least two classes" in answer.json()["error"]
+    assert (answer.status_code, "at least two classes" in answer.json()["detail"]) == (400, True)
+
+
+def test_a_table_that_is_too_large_is_refused_not_cut(known, project, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST", 30)
+    first = project.cells()[0].path
+    for name, content, status in (("a.csv", f"path,group\n{first},a\n", 400), ("b.csv", "path,group\n", 200)):
+        answer = known.post("/api/groups", files={"file": (name, content)}, headers={"origin": OWN})
+        assert answer.status_code == status, answer.text
+    assert project.cells()[0].group != "a"

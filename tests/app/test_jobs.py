@@ -3,17 +3,21 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("sqlmodel", reason="the extra app is not installed")
 
+from cellda.app.project.exchange import take_groups
 from cellda.app.project.jobs import LOST, Jobs
 from cellda.app.project.labels import give, to_label
 from cellda.app.project.models import choose, chosen, models
-from cellda.app.project.predicted import as_labelled, counts
-from cellda.app.project.tables import Stage
+from cellda.app.project.predicted import added, as_labelled, counted
+from cellda.app.project.tables import Model, Stage
 from cellda.errors import ConfigurationError
+from cellda.models.predicted_file import write_table
 from tiny import model_folder
 
 
@@ -75,11 +79,21 @@ def test_a_job_whose_process_is_gone_is_said_to_be_interrupted(project, jobs, mo
     assert "1,000 images cannot be suggested" in last.said
 
 
+def test_two_pages_that_begin_at_once_begin_one_job(project, jobs, model):
+    arguments = {"number": 6, "suggester": "random", "model": model}
+    with ThreadPoolExecutor(4) as threads:
+        begun = [threads.submit(jobs.start, "suggest", arguments) for _ in range(4)]
+        problems = [one.exception() for one in begun]
+    assert [type(problem) for problem in problems if problem] == [ConfigurationError] * 3
+    jobs.cancel()
+    wait(jobs)
+
+
 def test_a_job_is_cancelled(project, jobs, model):
     job = jobs.start("suggest", {"number": 6, "suggester": "schedule", "model": model})
     wait(jobs, lambda _: jobs.pid_file(job.id).exists() and jobs.pid_file(job.id).read_text())
     jobs.cancel()
-    assert wait(jobs).stage in (Stage.CANCELLED, Stage.INTERRUPTED)
+    assert wait(jobs).stage is Stage.CANCELLED
     assert to_label(project) == []
     jobs.cancel()  # nothing runs
 
@@ -101,9 +115,31 @@ def test_models_follow_each_other_and_one_goes_back(project, jobs, model):
     assert len(table) == 24
     assert table["certain"].sum() == 22
     assert (table["predicted"][table["certain"]] == table["label"][table["certain"]]).all()
-    found = counts(project, newest, table)
+    found = counted(project, newest, table).table
     every = found[found["group"] == ""]
     assert every["cells"].sum() == 24
     assert ((every["low"] <= every["share"]) & (every["share"] <= every["high"])).all()
     choose(project, oldest.id)
     assert chosen(project).id == oldest.id
+    first = project.images / cells[0].path
+    (project.images / "new.png").write_bytes(first.read_bytes()[:-1] + b"\0")
+    project.read_folder()
+    assert added(project, as_labelled(project, oldest)) == 1
+    jobs.start("predict", {})
+    assert wait(jobs).stage is Stage.DONE
+    assert added(project, as_labelled(project, oldest)) == 0
+    assert len(as_labelled(project, oldest)) == 25
+
+
+def test_counts_are_of_the_groups_that_the_project_knows_now(project, tmp_path):
+    folder = project.place / "models" / "model_1"
+    folder.mkdir()
+    paths = [str(project.images / cell.path) for cell in project.cells()]
+    told = {"predicted": "monocyte", "flag": "", "p_monocyte": 0.9, "p_basophil": 0.1, "reason": ""}
+    write_table(pd.DataFrame({"path": paths, "group": "old", **told}), folder / "predictions.parquet")
+    model = Model(folder="models/model_1", made=0.0, labels=0)
+    file = tmp_path / "groups.csv"
+    file.write_text("path,group\n" + "".join(f"{path},new\n" for path in paths[:5]))
+    take_groups(project, file)
+    assert (as_labelled(project, model)["group"] == "new").sum() == 5
+    assert "old" not in set(as_labelled(project, model)["group"])

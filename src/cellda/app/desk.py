@@ -21,6 +21,7 @@ STEPS = (("images", "Images"), ("label", "Label"), ("adapt", "Adapt"), ("results
 PERSON = "cellda_person"
 """Cookie that holds who labels in this browser."""
 ME = "me"
+NO_FOLDER = "Choose the folder of your images first."
 
 
 @dataclass(eq=False)
@@ -64,28 +65,27 @@ class Desk:
             HTTPException: 409, if no folder is chosen yet.
         """
         if self.project is None:
-            raise HTTPException(409, "Choose the folder of your images first.")
+            raise HTTPException(409, NO_FOLDER)
         return self.project
 
     @property
     def its_jobs(self) -> Jobs:
         """The jobs of the open project."""
-        assert self.at_work is not None
-        assert self.jobs is not None
+        if self.jobs is None:
+            raise HTTPException(409, NO_FOLDER)
         return self.jobs
 
     def page(self, name: str, request: Request, **shown: Any) -> HTMLResponse:
         """A page of the four steps."""
-        state: dict[str, Any] = {"done": {}, "folder": "", "running": False}
+        state: dict[str, Any] = {"done": (), "folder": ""}
         if self.project is not None:
             job = self.its_jobs.latest()
             state = {
-                "done": {
-                    "images": True,
-                    "label": bool(labels(self.project)),
-                    "adapt": models.chosen(self.project) is not None,
-                    "results": False,
-                },
+                "done": [
+                    "images",
+                    *(["label"] if labels(self.project) else []),
+                    *(["adapt"] if models.chosen(self.project) else []),
+                ],
                 "folder": str(self.project.images),
                 "running": job is not None and job.stage is Stage.RUNNING,
                 "suggested": len(to_label(self.project)),

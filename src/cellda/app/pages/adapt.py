@@ -10,8 +10,10 @@ from pydantic import BaseModel, Field
 
 from cellda.app.desk import Desk
 from cellda.app.project import models
-from cellda.app.project.labels import NO_CELL, UNSURE, class_counts, labels
+from cellda.app.project.agreement import disagreements
+from cellda.app.project.labels import class_counts, usable
 from cellda.app.project.tables import Job, Model, Stage
+from cellda.errors import ConfigurationError
 from cellda.evaluation.rates import MIN_CELLS
 from cellda.models.classifier import CellClassifier
 from cellda.reporting.tables.measured import confusion_table, doubts
@@ -24,7 +26,7 @@ MORE = 20
 class Wanted(BaseModel):
     """A job to begin."""
 
-    kind: Literal["suggest", "adapt", "report"]
+    kind: Literal["suggest", "adapt", "predict", "report"]
     number: int = Field(default=40, ge=1, le=1000)
     suggester: str = DEFAULT
 
@@ -36,9 +38,9 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/adapt")
     def page(request: Request) -> Response:
         if desk.project is None:
-            return desk.page("adapt", request, counts={}, few=[], usable=0, history=[], model=None, told={})
-        said = [name for name in labels(desk.project).values() if name not in (NO_CELL, UNSURE)]
-        number = class_counts(desk.project, said)
+            return desk.page("adapt", request)
+        said = usable(desk.project)
+        number = class_counts(desk.project, said.values())
         model = models.chosen(desk.project)
         return desk.page(
             "adapt",
@@ -46,6 +48,7 @@ def routes(desk: Desk) -> APIRouter:
             counts=number,
             few=[name for name, count in number.items() if 0 < count < MIN_CELLS],
             usable=len(said),
+            open=sum(not one.decided for one in disagreements(desk.project)),
             history=[_shown(one) for one in models.models(desk.project)],
             model=None if model is None else _shown(model),
             told={} if model is None else _told(desk, model),
@@ -53,10 +56,8 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/api/jobs")
     def begun(given: Wanted) -> dict[str, Any]:
-        project = desk.at_work
-        said = {name for name in labels(project).values() if name not in (NO_CELL, UNSURE)}
-        if given.kind == "adapt" and len(said) < 2:
-            return {"error": "Label cells of at least two classes first."}
+        if given.kind == "adapt" and len({*usable(desk.at_work).values()}) < 2:
+            raise ConfigurationError("Label cells of at least two classes first.")
         arguments = {"number": given.number, "suggester": given.suggester, "model": desk.source}
         job = desk.its_jobs.start(given.kind, arguments)
         return {"job": _state(job)}

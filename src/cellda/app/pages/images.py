@@ -9,7 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
 from cellda.app.desk import PERSON, Desk
-from cellda.app.project.exchange import MOST, take_groups
+from cellda.app.pages.uploads import kept
+from cellda.app.project.exchange import take_groups
 from cellda.app.project.labels import check_person, labels
 from cellda.app.project.project import SUFFIX, Project
 from cellda.datasets.reading.layout import images_below
@@ -78,9 +79,7 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/api/groups")
     def grouped(file: UploadFile) -> dict[str, int]:
         """Patients or slides from a table with the columns path and group."""
-        place = desk.at_work.place / "groups.csv"
-        place.write_bytes(file.file.read(MOST))
-        return {"taken": take_groups(desk.at_work, place)}
+        return {"taken": take_groups(desk.at_work, kept(file, desk.at_work))}
 
     @router.get("/api/images")
     def cells() -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from cellda.app.desk import Desk, person_of
-from cellda.app.project.exchange import MOST, table_text, take_folder, take_table
+from cellda.app.pages.uploads import kept
+from cellda.app.project.exchange import table_text, take_folder, take_table
 from cellda.app.project.labels import (
     NO_CELL,
     UNSURE,
@@ -127,9 +128,7 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/api/import")
     def imported(file: UploadFile, request: Request) -> dict[str, Any]:
         """The labels of a table, entered as those of this person."""
-        place = desk.at_work.place / "imported.csv"
-        place.write_bytes(file.file.read(MOST))
-        number, account = take_table(desk.at_work, place, person_of(request))
+        number, account = take_table(desk.at_work, kept(file, desk.at_work), person_of(request))
         return {"taken": number, "account": account}
 
     @router.post("/api/import-folder")

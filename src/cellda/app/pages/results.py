@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from cellda.app.desk import Desk
 from cellda.app.guard import REPORT_POLICY
 from cellda.app.pages.label import keys_of
 from cellda.app.project import models
-from cellda.app.project.predicted import as_labelled, counts, why_wide
+from cellda.app.project.labels import last_said
+from cellda.app.project.predicted import added, as_labelled, counted
 from cellda.app.project.tables import Model
+from cellda.errors import ConfigurationError
 from cellda.models.told import most_doubtful
 from cellda.reporting.tables.counted import count_tables, not_shown
-from cellda.reporting.tables.text_table import TextTable
 from cellda.text import csv_safe
-
-NOTHING = "There is no model yet: label cells and adapt first."
 
 
 def routes(desk: Desk) -> APIRouter:
@@ -31,25 +30,23 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/results")
     def page(request: Request) -> Response:
         model = None if desk.project is None else models.chosen(desk.project)
-        tables: list[TextTable] = []
-        small, reported, told = "", False, ""
-        if desk.project is not None and model is not None:
-            table = as_labelled(desk.project, model)
-            found = None if table is None else counts(desk.project, model, table)
-            if table is not None and found is not None:
-                tables = count_tables(found)
-                small, told = not_shown(found), why_wide(desk.project, model, table)
-            reported = (models.place(desk.project, model) / models.REPORT).is_file()
+        if desk.project is None or model is None:
+            return desk.page("results", request, model=None)
+        table = as_labelled(desk.project, model)
+        found = counted(desk.project, model, table)
+        file = models.place(desk.project, model) / models.REPORT
         return desk.page(
             "results",
             request,
-            classes=() if desk.project is None else desk.project.classes,
-            keys={} if desk.project is None else keys_of(desk.project),
+            classes=desk.project.classes,
+            keys=keys_of(desk.project),
             model=model,
-            tables=tables,
-            small=small,
-            wide=told,
-            reported=reported,
+            tables=[] if found.table is None else count_tables(found.table),
+            small="" if found.table is None else not_shown(found.table),
+            wide=found.wide,
+            added=added(desk.project, table),
+            reported=file.is_file(),
+            old=file.is_file() and last_said(desk.project) > file.stat().st_mtime,
         )
 
     @router.get("/api/results")
@@ -86,11 +83,11 @@ def routes(desk: Desk) -> APIRouter:
         )
 
     @router.get("/export/counts.csv")
-    def counted() -> Response:
+    def counts() -> Response:
         model, table = _predicted(desk)
-        found = counts(desk.at_work, model, table)
+        found = counted(desk.at_work, model, table).table
         if found is None:
-            raise HTTPException(409, "No image has a class, so there is nothing to count.")
+            raise ConfigurationError("No image has a class, so there is nothing to count.")
         return _attached(found.to_csv(index=False, float_format="%.4f").encode(), "counts.csv", "text/csv")
 
     @router.get("/export/doubtful.zip")
@@ -114,7 +111,7 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/export/model.zip")
     def model_file() -> Response:
         """The chosen model, as `cellda predict` takes it."""
-        model = _chosen(desk)
+        model = models.needed(desk.at_work)
         return StreamingResponse(
             _zipped(models.place(desk.at_work, model), model.folder.rpartition("/")[2]),
             media_type="application/zip",
@@ -133,25 +130,15 @@ def routes(desk: Desk) -> APIRouter:
     return router
 
 
-def _chosen(desk: Desk) -> Model:
-    model = models.chosen(desk.at_work)
-    if model is None:
-        raise HTTPException(409, NOTHING)
-    return model
-
-
 def _predicted(desk: Desk) -> tuple[Model, pd.DataFrame]:
-    model = _chosen(desk)
-    table = as_labelled(desk.at_work, model)
-    if table is None:
-        raise HTTPException(409, NOTHING)
-    return model, table
+    model = models.needed(desk.at_work)
+    return model, as_labelled(desk.at_work, model)
 
 
 def _report(desk: Desk) -> Path:
-    file = models.place(desk.at_work, _chosen(desk)) / models.REPORT
+    file = models.place(desk.at_work, models.needed(desk.at_work)) / models.REPORT
     if not file.is_file():
-        raise HTTPException(409, "The report is not written yet.")
+        raise ConfigurationError("The report is not written yet.")
     return file
 
 

@@ -13,13 +13,11 @@ from cellda.datasets.reading.account import Tally
 from cellda.datasets.reading.listing import read_rows
 from cellda.errors import DataError
 from cellda.runtime.place import written
-from cellda.text import csv_safe
+from cellda.text import counted, csv_safe
 
 OTHER = "other"
 """What a table says of a cell to leave out."""
 TABLE = "labels.csv"
-MOST = 50_000_000
-"""Most bytes of a table that is read."""
 
 
 def table_text(project: Project) -> str:
@@ -107,7 +105,7 @@ def take_groups(project: Project, file: Path) -> int:
 def _take(project: Project, found: CellDataset, person: str) -> tuple[int, list[str]]:
     known = _Names(project)
     said: dict[int, str | None] = {}
-    missing = []
+    missing, others = [], 0
     for table, left in ((found.table, False), (found.dropped, True)):
         for path, label in zip(table["path"], table["label"], strict=True):
             cell = known.find(found.folder / path)
@@ -115,31 +113,36 @@ def _take(project: Project, found: CellDataset, person: str) -> tuple[int, list[
                 missing.append(str(path))
             else:
                 said[cell] = NO_CELL if left else str(label)
+                others += left
     if missing:
         raise DataError(
-            f"{len(missing)} of the labelled images are not among those of this project, so nothing was taken:",
+            f"{counted(len(missing), 'labelled image(s) (is|are)')} not among those of this project, so nothing was taken:",
             missing,
         )
     give(project, [said], person)
-    return len(said), list(found.account.lines())
+    lines = list(found.account.lines())
+    if others:
+        lines.append(f"{counted(others, 'image(s)')} of none of the classes: entered as '{NO_CELL}'.")
+    return len(said), lines
 
 
 class _Names:
     """The cells of a project by their whole path, and by their name where that is unique."""
 
     def __init__(self, project: Project) -> None:
-        self._whole: dict[Path, int] = {}
-        self._names: dict[str, int | None] = {}
-        for cell in project.cells():
-            self._add(cell, project)
-
-    def _add(self, cell: Cell, project: Project) -> None:
-        assert cell.id is not None
-        file = project.images / cell.path
-        self._whole[file] = cell.id
-        self._names[file.name] = None if file.name in self._names else cell.id
+        self._numbers = {project.images / cell.path: cell.id for cell in project.cells()}
+        self._files: dict[str, Path | None] = {}
+        for file in self._numbers:
+            self._files[file.name] = None if file.name in self._files else file
 
     def find(self, file: Path) -> int | None:
-        """The number of a cell; None if it is not in the project, or its name is not unique there."""
-        whole = self._whole.get(file.absolute())
-        return self._names.get(file.name) if whole is None else whole
+        """The number of a cell; None if it is not in the project.
+
+        A file that lies elsewhere is the one of the same name, if that is unique and, where both are there, holds the same.
+        """
+        if file.absolute() in self._numbers:
+            return self._numbers[file.absolute()]
+        alike = self._files.get(file.name)
+        if alike is None or (file.is_file() and file.read_bytes() != alike.read_bytes()):
+            return None
+        return self._numbers[alike]

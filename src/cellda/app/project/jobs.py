@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlmodel import col, select
@@ -18,7 +19,7 @@ from cellda.app.project.tables import Job, Stage
 from cellda.errors import ConfigurationError
 from cellda.runtime.lock import LockedError, locked
 
-LOST = "Its process ended without a word; start it again, and it goes on where it was."
+LOST = "Its process ended without a word. Start it again; what it had finished is kept."
 
 
 class Jobs:
@@ -31,6 +32,8 @@ class Jobs:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._cancelled: set[int] = set()
+        self._starting = Lock()  # pages call from several threads
 
     def start(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         """Begin a job.
@@ -38,6 +41,10 @@ class Jobs:
         Raises:
             ConfigurationError: If one is running.
         """
+        with self._starting:
+            return self._begin(kind, arguments)
+
+    def _begin(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         if (now := self.latest()) is not None and now.stage is Stage.RUNNING:
             raise ConfigurationError("Something is running already: wait for its end, or cancel it.")
         job = Job(kind=kind, arguments=json.dumps(dict(arguments)), started=time.time())
@@ -57,19 +64,21 @@ class Jobs:
         self.pid_file(job.id).write_text(str(process.pid))
         return job
 
-    def latest(self, kind: str | None = None) -> Job | None:
-        """The last job, or the last of a kind; one whose process is gone is marked as interrupted."""
+    def latest(self) -> Job | None:
+        """The last job; one whose process is gone is marked as interrupted, or as cancelled if it was."""
         self._processes = {job: one for job, one in self._processes.items() if one.poll() is None}
         with self.project.session() as session:
-            chosen = select(Job).order_by(col(Job.id).desc()).limit(1)
-            job = session.exec(chosen if kind is None else chosen.where(Job.kind == kind)).first()
+            job = session.exec(select(Job).order_by(col(Job.id).desc()).limit(1)).first()
         if job is not None and job.stage is Stage.RUNNING and not self._alive(job):
             with self.project.session() as session:
                 job = session.get(Job, job.id)
                 assert job is not None
                 if job.stage is Stage.RUNNING:  # it may have ended in between
-                    job.stage, job.ended = Stage.INTERRUPTED, time.time()
-                    job.said = "\n".join(filter(None, [job.said, LOST]))
+                    job.ended = time.time()
+                    if job.id in self._cancelled:
+                        job.stage = Stage.CANCELLED
+                    else:
+                        job.stage, job.said = Stage.INTERRUPTED, "\n".join(filter(None, [job.said, LOST]))
         return job
 
     def cancel(self) -> None:
@@ -78,6 +87,7 @@ class Jobs:
         if job is None or job.stage is not Stage.RUNNING:
             return
         assert job.id is not None
+        self._cancelled.add(job.id)
         with suppress(FileNotFoundError, ValueError, ProcessLookupError):
             number = int(self.pid_file(job.id).read_text())
             os.killpg(number, signal.SIGINT)
@@ -96,8 +106,7 @@ class Jobs:
 
     def _alive(self, job: Job) -> bool:
         assert job.id is not None
-        process = self._processes.get(job.id)
-        if process is not None:
+        if job.id in self._processes:
             return True
         if not self.lock(job.id).exists():  # it has just been started, by another server
             return self._started(job.id)

@@ -14,6 +14,8 @@ NO_CELL, UNSURE = "not a cell", "unsure"
 """What may be said of an image that has no class."""
 DECIDED = "decision"
 """The person of what several people agreed upon."""
+LONGEST = 2000
+"""Most characters of a note."""
 
 
 def check_name(project: Project, name: str | None) -> None:
@@ -129,6 +131,11 @@ def labels(project: Project) -> dict[int, str]:
     return {cell: name for cell, name in found.items() if cell not in open_} | decided
 
 
+def usable(project: Project) -> dict[int, str]:
+    """Cell -> class, of the labels from which a model can learn."""
+    return {cell: name for cell, name in labels(project).items() if name in project.classes}
+
+
 def class_counts(project: Project, found: Iterable[str]) -> dict[str, int]:
     """Class -> number of labels, all classes."""
     number = Counter(found)
@@ -136,11 +143,17 @@ def class_counts(project: Project, found: Iterable[str]) -> dict[str, int]:
 
 
 def write_note(project: Project, cell: int, person: str, text: str) -> None:
-    """Keep what a person writes about a cell; an empty text removes it."""
+    """Keep what a person writes about a cell; an empty text removes it.
+
+    Raises:
+        ConfigurationError: If it is too long.
+    """
+    if len(text) > LONGEST:
+        raise ConfigurationError(f"A note has at most {LONGEST:,} characters; this one has {len(text):,}.")
     with project.session() as session:
         known = session.get(Note, (cell, person))
         if text.strip():
-            session.merge(Note(cell=cell, person=person, text=text.strip()[:2000]))
+            session.merge(Note(cell=cell, person=person, text=text.strip()))
         elif known is not None:
             session.delete(known)
 
@@ -164,3 +177,9 @@ def to_label(project: Project) -> Sequence[Cell]:
                 .order_by(col(Cell.rank))
             )
         )
+
+
+def last_said(project: Project) -> float:
+    """When somebody said something last, in seconds since 1970; 0 if nobody has."""
+    with project.session() as session:
+        return session.exec(select(func.max(Entry.at))).one() or 0.0

@@ -1,6 +1,5 @@
 """The models of a project: what each learned from, how good it is, and which one predicts."""
 
-import shutil
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from sqlmodel import col, select
 
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Model
-from cellda.errors import DataError
+from cellda.errors import ConfigurationError, DataError
 from cellda.models.classifier import CellClassifier
 from cellda.models.predicted_file import read_table
 
@@ -27,6 +26,18 @@ def chosen(project: Project) -> Model | None:
     """The model that predicts; None if there is none yet."""
     with project.session() as session:
         return session.exec(select(Model).where(col(Model.chosen).is_(True))).first()
+
+
+def needed(project: Project) -> Model:
+    """The model that predicts.
+
+    Raises:
+        ConfigurationError: If there is none yet.
+    """
+    model = chosen(project)
+    if model is None:
+        raise ConfigurationError("There is no model yet: label cells and adapt first.")
+    return model
 
 
 def choose(project: Project, number: int) -> Model:
@@ -74,12 +85,6 @@ def new_folder(project: Project) -> Path:
     return project.place / "models" / f"model_{number}"
 
 
-def predictions(project: Project, model: Model) -> pd.DataFrame | None:
-    """What a model predicted of the project's images (`cellda.models.predicted_file`); None if it has not predicted them."""
-    file = place(project, model) / PREDICTIONS
-    return read_table(file)[0] if file.is_file() else None
-
-
-def remove(folder: Path) -> None:
-    """Remove a model that was not finished."""
-    shutil.rmtree(folder, ignore_errors=True)
+def predictions(project: Project, model: Model) -> pd.DataFrame:
+    """What a model predicted of the project's images (`cellda.models.predicted_file`)."""
+    return read_table(place(project, model) / PREDICTIONS)[0]

@@ -21,12 +21,12 @@ export async function get(path) {
   return answered(await fetch(path));
 }
 
-export async function post(path, body, { leaving = false } = {}) {
-  const plain = body instanceof FormData;
+export async function post(path, body) {
+  const plain = body instanceof FormData, text = plain ? "" : JSON.stringify(body ?? {});
   return answered(await fetch(path, {
     method: "POST",
-    keepalive: leaving, // it arrives though the page is gone
-    body: plain ? body : JSON.stringify(body ?? {}),
+    keepalive: !plain && text.length < 60000, // it arrives though the page is gone; browsers refuse more
+    body: plain ? body : text,
     headers: plain ? {} : { "content-type": "application/json" },
   }));
 }
@@ -58,7 +58,7 @@ on("person-form", "submit", async () => {
 });
 document.getElementById("person")?.addEventListener("change", (happened) => happened.target.form.requestSubmit());
 
-const KINDS = { suggest: "Choosing cells", adapt: "Adapting", report: "Writing the report" };
+const KINDS = { suggest: "Choosing cells", adapt: "Adapting", predict: "Predicting", report: "Writing the report" };
 
 export function told(job) {
   const part = job.total ? `${job.done} of ${job.total}` : `${job.done}`;
@@ -81,9 +81,7 @@ export async function follow(each) {
 }
 
 export async function begin(kind, options = {}) {
-  const found = await post("/api/jobs", { kind, ...options });
-  if (found.error) throw new Error(found.error);
-  return found.job;
+  return (await post("/api/jobs", { kind, ...options })).job;
 }
 
 export function ended(job) {

@@ -4,13 +4,15 @@ import { Saying, listen } from "./saying.js";
 
 const by = (id) => document.getElementById(id);
 
-on("report", "click", async () => {
-  await begin("report");
-  const last = await follow((job) => { by("report-state").textContent = told(job); });
-  by("report-state").textContent = "";
-  ended(last);
-  if (last.stage === "done") location.reload();
-});
+for (const kind of ["predict", "report"]) {
+  on(kind, "click", async () => {
+    await begin(kind);
+    const last = await follow((job) => { by(`${kind}-state`).textContent = told(job); });
+    by(`${kind}-state`).textContent = "";
+    ended(last);
+    if (last.stage === "done") location.reload();
+  });
+}
 
 if (by("cells")) start();
 

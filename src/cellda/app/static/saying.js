@@ -9,7 +9,7 @@ export class Saying extends EventTarget {
     this.sent = 0;
     this.busy = false;
     addEventListener("pagehide", () => {
-      for (const part of this.parts(this.waiting.slice(this.sent))) this.send(part, true).catch(() => {});
+      for (const part of this.parts(this.waiting.slice(this.sent))) this.send(part).catch(() => {});
     });
     addEventListener("beforeunload", (leaving) => {
       if (this.lost) leaving.preventDefault();
@@ -38,8 +38,8 @@ export class Saying extends EventTarget {
     return found;
   }
 
-  send(part, leaving = false) {
-    return part.turn ? post(`/api/${part.turn}`, {}, { leaving }) : post("/api/labels", part, { leaving });
+  send(part) {
+    return part.turn ? post(`/api/${part.turn}`) : post("/api/labels", part);
   }
 
   async work() {
@@ -64,7 +64,8 @@ export class Saying extends EventTarget {
         }
         this.sent = 0;
         this.lost = true;
-        complain(`${this.waiting.length} not saved yet: the program does not answer. Start cellda app again with the same folder; this page waits, and then goes on.`);
+        const why = error.status ? error.message : "the program does not answer. Start cellda app again with the same folder; this page waits, and then goes on.";
+        complain(`${this.waiting.length} not saved yet: ${why}`);
         await new Promise((done) => setTimeout(done, 1000));
       }
     }

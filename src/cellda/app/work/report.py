@@ -6,7 +6,6 @@ from typing import Any
 from cellda.app.project import models
 from cellda.app.project.predicted import as_labelled
 from cellda.app.project.project import Project
-from cellda.errors import ConfigurationError
 from cellda.experiment.keeping import RECIPE
 from cellda.models.classifier import CellClassifier
 from cellda.report.of_model import report_of_model
@@ -19,10 +18,8 @@ def report(project: Project, arguments: Mapping[str, Any]) -> None:  # noqa: ARG
     Raises:
         ConfigurationError: If there is no model yet.
     """
-    model = models.chosen(project)
-    table = None if model is None else as_labelled(project, model)
-    if model is None or table is None:
-        raise ConfigurationError("There is no model yet: label cells and adapt first.")
+    model = models.needed(project)
+    table = as_labelled(project, model)
     folder = models.place(project, model)
     classifier = CellClassifier.load(folder)
     recipe = (folder / RECIPE).read_text(encoding="utf-8")

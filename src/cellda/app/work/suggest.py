@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sqlmodel import col, func, select
 
 from cellda.app.project.exchange import write_table
-from cellda.app.project.labels import labels, to_label
+from cellda.app.project.labels import labels, to_label, usable
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Cell
 from cellda.suggestion.suggest import suggest as choose
@@ -21,9 +21,10 @@ def suggest(project: Project, arguments: Mapping[str, Any]) -> None:
         project: The project.
         arguments: `number`; `model`, a source model by name or folder; and `suggester`, by name.
     """
+    project.read_folder()
     number, said = arguments["number"], labels(project)
     waiting = sum(cell.id not in said for cell in to_label(project))
-    known = f"table={write_table(project)}" if {*said.values()} & {*project.classes} else None
+    known = f"table={write_table(project)}" if usable(project) else None
     # Those that wait for their label may be chosen again: then the next best are taken.
     free = sum(cell.id not in said for cell in project.cells())
     asked = max(number, min(number + waiting, free))
