@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cellda import Recipe
@@ -39,6 +39,26 @@ def with_store(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--store", type=Path, help="folder of finished runs (default: the user's cache folder)"
     )
     return parser
+
+
+def on_targets(
+    parser: argparse.ArgumentParser, out: Path, targets: Sequence[str], draws: int
+) -> argparse.ArgumentParser:
+    """Add `--data`, which must be given, `--out`, `--targets`, `--draws` and `--store`.
+
+    Args:
+        parser: The command line.
+        out: Usual folder of the results.
+        targets: All targets.
+        draws: Usual number of draws.
+    """
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that holds one folder per dataset name"
+    )
+    parser.add_argument("--out", type=Path, default=out, help="folder of the results")
+    parser.add_argument("--targets", nargs="+", default=targets, choices=targets)
+    parser.add_argument("--draws", nargs="+", type=int, default=range(draws))
+    return with_store(parser)
 
 
 def with_recipe(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -15,14 +15,13 @@ suggester the other three targets would choose). Takes minutes, once the source 
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.common.halves import Halves, as_scores, halves_of
-from benchmarks.common.options import command, command_line, with_store
+from benchmarks.common.options import command, command_line, on_targets
 from benchmarks.common.releases import POOLED, TARGETS
 from benchmarks.common.results import RESULTS, write_table
 from cellda.evaluation.bootstrap import interval
@@ -145,13 +144,7 @@ def choices(draws: pd.DataFrame, number: int = CHOSEN_AT) -> pd.DataFrame:
 
 def main(given: Sequence[str] | None = None) -> None:
     """Run what the command line names, print and write."""
-    parser = with_store(command_line(__doc__))
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder that holds one folder per dataset name"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS / "suggest", help="folder of the results")
-    parser.add_argument("--targets", nargs="+", default=TARGETS, choices=TARGETS)
-    parser.add_argument("--draws", nargs="+", type=int, default=range(5))
+    parser = on_targets(command_line(__doc__), RESULTS / "suggest", TARGETS, draws=5)
     parser.add_argument(
         "--suggesters", nargs="+", default=suggesters.names(), choices=suggesters.names(), metavar="NAME"
     )

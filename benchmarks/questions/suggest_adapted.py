@@ -9,12 +9,11 @@ and `adapted_summary.csv`.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.common.halves import halves_of
-from benchmarks.common.options import command, command_line, with_store
+from benchmarks.common.options import command, command_line, on_targets
 from benchmarks.common.releases import POOLED, TARGETS
 from benchmarks.common.results import RESULTS, write_table
 from benchmarks.common.study import GRID
@@ -60,13 +59,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def main(given: Sequence[str] | None = None) -> None:
     """Run what the command line names, print and write."""
-    parser = with_store(command_line(__doc__))
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder that holds one folder per dataset name"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS / "suggest", help="folder of the results")
-    parser.add_argument("--targets", nargs="+", default=TARGETS, choices=TARGETS)
-    parser.add_argument("--draws", nargs="+", type=int, default=range(3))
+    parser = on_targets(command_line(__doc__), RESULTS / "suggest", TARGETS, draws=3)
     parser.add_argument("--conditions", nargs="+", default=CONDITIONS, metavar="SUGGESTER_NUMBER")
     parser.add_argument("--only-run", action="store_true", help="fill the store, write no results")
     chosen = parser.parse_args(given)

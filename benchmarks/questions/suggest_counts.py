@@ -12,7 +12,6 @@ targets.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import pandas as pd
 from sklearn.model_selection import KFold
 
 from benchmarks.common.halves import Halves, halves_of
-from benchmarks.common.options import command, command_line, with_store
+from benchmarks.common.options import command, command_line, on_targets
 from benchmarks.common.releases import POOLED, TARGETS
 from benchmarks.common.results import RESULTS, write_table
 from benchmarks.questions.suggest import UNBALANCED
@@ -73,13 +72,7 @@ def rows(targets: Sequence[str], draws: Sequence[int], workspace: Workspace) -> 
 
 def main(given: Sequence[str] | None = None) -> None:
     """Run what the command line names, print and write."""
-    parser = with_store(command_line(__doc__))
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder that holds one folder per dataset name"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS / "suggest", help="folder of the results")
-    parser.add_argument("--targets", nargs="+", default=TARGETS, choices=TARGETS)
-    parser.add_argument("--draws", nargs="+", type=int, default=range(3))
+    parser = on_targets(command_line(__doc__), RESULTS / "suggest", TARGETS, draws=3)
     chosen = parser.parse_args(given)
     found = pd.DataFrame(rows(chosen.targets, chosen.draws, Workspace(chosen.data, chosen.store)))
     by = ["pool", "suggester", "compositions", "counted"]

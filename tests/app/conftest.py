@@ -3,22 +3,14 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from tiny import target
+from drawn import drawn
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     """A folder of 24 cells on two slides of one patient; their classes are in their names."""
-    folder = tmp_path / "cells"
-    cells = target(0)
-    pixels = cells.read(range(24), 48).permute(0, 2, 3, 1).numpy()
-    for place, name in enumerate(cells.table["label"][:24]):
-        file = folder / "anna" / f"slide {place % 2}" / f"{place:02d}_{name}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels[place]).save(file)
-    return folder
+    return drawn(tmp_path / "cells", 24, slides=2)
 
 
 @pytest.fixture

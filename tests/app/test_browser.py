@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from browser import App, chromium, free_port
-from tiny import model_folder, target
+from drawn import class_of, drawn
+from tiny import model_folder
 
 pytest.importorskip("sqlmodel", reason="the extra app is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -36,12 +37,7 @@ def browser():
 
 @pytest.fixture
 def app(tmp_path):
-    cells = target(0)
-    pixels = cells.read(range(40), 48).permute(0, 2, 3, 1).numpy()
-    for place, name in enumerate(cells.table["label"][:40]):
-        file = tmp_path / "cells" / f"slide {place % 4}" / f"{place:02d}_{name}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels[place]).save(file)
+    drawn(tmp_path / "cells", 40, slides=4)
     made = App(tmp_path / "cells", model_folder(tmp_path / "model"), tmp_path / "log", free_port())
     yield made
     made.kill()
@@ -60,7 +56,7 @@ def page(browser, app):
 
 
 def true_class(page) -> str:
-    return page.inner_text("#name").rpartition("_")[2].removesuffix(".png")
+    return class_of(page.inner_text("#name"))
 
 
 def label(page, number: int) -> None:

@@ -18,6 +18,7 @@ from cellda.app.project.predicted import added, as_labelled, counted
 from cellda.app.project.tables import Model, Stage
 from cellda.errors import ConfigurationError
 from cellda.models.predicted_file import write_table
+from drawn import class_of
 from tiny import model_folder
 
 
@@ -53,7 +54,7 @@ def test_cells_are_suggested_and_suggested_again(project, jobs, model):
     assert [cell.rank for cell in first] == [1, 2, 3, 4, 5, 6]
     assert sorted(cell.similar for cell in first) == [0, 1, 2, 3, 4, 5]
     assert all(cell.guess in project.classes for cell in first)
-    give(project, [{cell.id: cell.path.rpartition("_")[2].removesuffix(".png") for cell in first}], "me")
+    give(project, [{cell.id: class_of(cell.path) for cell in first}], "me")
     jobs.start("suggest", {"number": 4, "suggester": "schedule", "model": model})
     assert wait(jobs).stage is Stage.DONE
     assert [cell.rank for cell in to_label(project)] == list(range(1, 11))
@@ -101,7 +102,7 @@ def test_a_job_is_cancelled(project, jobs, model):
 @pytest.mark.slow
 def test_models_follow_each_other_and_one_goes_back(project, jobs, model):
     cells = project.cells()
-    truth = {cell.id: cell.path.rpartition("_")[2].removesuffix(".png") for cell in cells}
+    truth = {cell.id: class_of(cell.path) for cell in cells}
     for number in (18, 22):
         give(project, [dict(list(truth.items())[:number])], "me")
         jobs.start("adapt", {"model": model})
