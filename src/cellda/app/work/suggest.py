@@ -12,6 +12,7 @@ from cellda.app.project.labels import labels, to_label, usable
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Cell
 from cellda.suggestion.suggest import suggest as choose
+from cellda.text import counted
 
 
 def suggest(project: Project, arguments: Mapping[str, Any]) -> None:
@@ -48,7 +49,12 @@ def suggest(project: Project, arguments: Mapping[str, Any]) -> None:
         for new, place in enumerate(fresh[:number]):
             cell = cells[str(found.paths[place].absolute())]
             cell.rank, cell.similar, cell.guess = last + new + 1, last + int(order[new]), found.guesses[place]
-    project.set("suggested", "\n".join(found.account.lines()))
+    lines = list(found.account.lines())
+    if len(fresh) < number:
+        lines.append(
+            f"Only {counted(len(fresh), 'cell(s)')} more could be chosen, of {number}: the others were chosen before."
+        )
+    project.set("suggested", "\n".join(lines))
 
 
 def alike(embeddings: np.ndarray) -> np.ndarray:
