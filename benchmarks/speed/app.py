@@ -10,9 +10,6 @@ the app of another environment, such as a fresh one made from the wheel.
 """
 
 import csv
-import re
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from benchmarks.common.browser import ADDRESS, app, served, window
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS, write_table
-from cellda.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -133,28 +130,14 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="environment of the app")
     parser.add_argument("--out", type=Path, default=RESULTS / "app", help="folder of the results")
     chosen = parser.parse_args(given)
-    from playwright.sync_api import sync_playwright
-
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        raise ConfigurationError("No Chromium is installed; on Debian: apt install chromium")
     with chosen.truth.open(newline="", encoding="utf-8") as file:
         truth = {row["path"]: row["label"] for row in csv.DictReader(file)}
     for folder in (chosen.screens, chosen.out):
         folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    words = [chosen.python, "-m", "cellda", "app", chosen.images, "--no-browser"]
-    with subprocess.Popen([*map(str, words)], stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            address = next(found[1] for line in server.stdout if (found := re.search(r"Open (\S+)", line)))
-            started = time.perf_counter() - begin
-            with sync_playwright() as driver:
-                made = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-                page = made.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-                table = travel(page, address, chosen.screens, truth, chosen.labels, chosen.pause)
-        finally:
-            server.terminate()
+    with served(app(chosen.python, chosen.images), ADDRESS) as address, window() as page:
+        started = time.perf_counter() - begin
+        table = travel(page, address, chosen.screens, truth, chosen.labels, chosen.pause)
     first = pd.DataFrame([{"step": "start", "seconds": started, "keys_and_clicks": 0}])
     table = pd.concat([first, table], ignore_index=True)
     table.loc[table["step"] == "all", "seconds"] += started

@@ -65,6 +65,7 @@ export class Grid extends EventTarget {
     for (let place = first; place < last; place += 1) {
       if (!this.drawn.has(place)) {
         const node = this.cell(place);
+        node.firstElementChild.fetchPriority = this.inView(place, high, columns) ? "high" : "low"; // what is seen comes first
         node.style.transform = `translate(${(place % columns) * SIDE}px, ${Math.floor(place / columns) * high}px)`;
         this.drawn.set(place, node);
         added.append(node);
@@ -72,6 +73,11 @@ export class Grid extends EventTarget {
     }
     this.inner.append(added);
     this.place.setAttribute("aria-activedescendant", this.drawn.has(this.at) ? `cell-${this.at}` : "");
+  }
+
+  inView(place, high, columns) {
+    const top = Math.floor(place / columns) * high - this.place.scrollTop;
+    return top > -high && top < this.place.clientHeight;
   }
 
   cell(place) {
