@@ -54,9 +54,9 @@ def served(words: Sequence[object], ready: str) -> Iterator[str]:
             server.terminate()
 
 
-def app(python: object, images: object) -> list[object]:
+def app(python: object, images: object, model: object = "pooled") -> list[object]:
     """The command that starts the app on a folder; it prints `Open ADDRESS`."""
-    return [python, "-m", "cellda", "app", images, "--no-browser"]
+    return [python, "-m", "cellda", "app", images, "--model", model, "--no-browser"]
 
 
 ADDRESS = r"Open (\S+)"

@@ -4,7 +4,7 @@
 
 A headless Chromium is driven by keys and clicks alone: choose cells, label each after `--pause` seconds with what `--truth`
 (`path,label`, below the folder) says, adapt, look at the results, write the report, save predictions and counts. Every step
-is timed, and the screen after it kept in `--screens`. Writes `benchmarks/results/app/journey.csv`: the steps with their
+is timed, and the screen after it kept in `--screens`. Writes `benchmarks/results/app/journey.csv` (`--name`): the steps with their
 seconds, the number of keys and clicks, and the share of right predictions among the cells without a label. `--python` runs
 the app of another environment, such as a fresh one made from the wheel.
 """
@@ -127,6 +127,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--screens", type=Path, required=True, help="folder for pictures of the screen")
     parser.add_argument("--labels", type=int, default=60, help="number of cells to label")
     parser.add_argument("--pause", type=float, default=2.0, help="seconds that a person looks at a cell")
+    parser.add_argument("--model", default="pooled", help="source model of the app: a name, or a folder")
+    parser.add_argument("--name", default="journey", help="name of the table")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="environment of the app")
     parser.add_argument("--out", type=Path, default=RESULTS / "app", help="folder of the results")
     chosen = parser.parse_args(given)
@@ -135,13 +137,13 @@ def main(given: Sequence[str] | None = None) -> None:
     for folder in (chosen.screens, chosen.out):
         folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    with served(app(chosen.python, chosen.images), ADDRESS) as address, window() as page:
+    with served(app(chosen.python, chosen.images, chosen.model), ADDRESS) as address, window() as page:
         started = time.perf_counter() - begin
         table = travel(page, address, chosen.screens, truth, chosen.labels, chosen.pause)
     first = pd.DataFrame([{"step": "start", "seconds": started, "keys_and_clicks": 0}])
     table = pd.concat([first, table], ignore_index=True)
     table.loc[table["step"] == "all", "seconds"] += started
-    write_table(table.round({"seconds": 1}), chosen.out / "journey.csv")
+    write_table(table.round({"seconds": 1}), chosen.out / f"{chosen.name}.csv")
 
 
 if __name__ == "__main__":
