@@ -2,10 +2,11 @@
 
     python -m benchmarks.figures.app_screens --out docs/images
 
-Draws a folder of cells, goes through the four steps by keys and clicks, and keeps the screens as `app_label.png`,
-`app_adapt.png` and `app_results.png`.
+Draws a folder of cells, goes through the four steps by keys and clicks, and keeps the screens as `app_label.webp`,
+`app_adapt.webp` and `app_results.webp`.
 """
 
+import io
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,39 +26,38 @@ if TYPE_CHECKING:
 PATIENTS = ("patient 07", "patient 11", "patient 12")
 
 
-def drawn(folder: Path, per_class: int) -> Path:
-    """Cells of three patients; the class of each is the first word of its name."""
+def drawn(folder: Path, per_class: int) -> dict[str, str]:
+    """Draw cells of three patients, and say what each file shows."""
     cells = cellda.datasets.load("synthetic/3", per_class=per_class)
     images = cells.read(range(len(cells)), 128).permute(0, 2, 3, 1).numpy()
+    truth = {}
     for place, name in enumerate(cells.table["label"]):
-        file = folder / PATIENTS[place % len(PATIENTS)] / f"{name}_{place:03d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(images[place]).save(file)
-    return folder
+        path = f"{PATIENTS[place % len(PATIENTS)]}/{place:03d}.png"
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[place]).save(folder / path)
+        truth[path] = name
+    return truth
 
 
 def keep(page: "Page", file: Path) -> None:
-    """Save what is seen, in 256 colours."""
-    page.screenshot(path=file)
-    with Image.open(file) as image:
-        image.convert("RGB").quantize(256).save(file, optimize=True)
+    """Save what is seen."""
+    seen = Image.open(io.BytesIO(page.screenshot()))
+    seen.save(file, quality=90, method=6)
 
 
-def label(journey: Journey, page: "Page", number: int) -> None:
-    """Give so many labels, as the names of the files say them."""
+def label(journey: Journey, page: "Page", number: int, truth: dict[str, str]) -> None:
+    """Give so many labels."""
     keys = {
         one.get_attribute("data-name"): one.get_attribute("data-place")
         for one in page.locator("#classes button[data-place]").all()
     }
     for _ in range(number):
         name = page.inner_text("#name")
-        journey.press(str(keys[Path(name).name.partition("_")[0]]))
-        page.wait_for_function(
-            "name => document.getElementById('name').textContent !== name", arg=name
-        )
+        journey.press(str(keys[truth[name]]))
+        page.wait_for_function("name => document.getElementById('name').textContent !== name", arg=name)
 
 
-def show(page: "Page", address: str, number: int, out: Path) -> None:
+def show(page: "Page", address: str, number: int, out: Path, truth: dict[str, str]) -> None:
     """Go through the steps."""
     journey = Journey(page, address.partition("?")[0], out)
     page.goto(address)
@@ -67,18 +67,18 @@ def show(page: "Page", address: str, number: int, out: Path) -> None:
     page.fill("#number", str(number))
     journey.press("Enter")
     page.wait_for_selector("#work:not([hidden]) #counts li", timeout=WAIT)
-    label(journey, page, number // 2)
+    label(journey, page, number // 2, truth)
     page.wait_for_load_state("networkidle")
-    keep(page, out / "app_label.png")
-    label(journey, page, number - number // 2 - 1)
+    keep(page, out / "app_label.webp")
+    label(journey, page, number - number // 2 - 1, truth)
     journey.click("main a[href='/adapt']")
     journey.click("#adapt")
     page.wait_for_selector("#good", timeout=WAIT)
-    keep(page, out / "app_adapt.png")
+    keep(page, out / "app_adapt.webp")
     journey.click("main a[href='/results']")
     page.wait_for_selector("#cells .cell img")
     page.wait_for_load_state("networkidle")
-    keep(page, out / "app_results.png")
+    keep(page, out / "app_results.webp")
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -90,9 +90,10 @@ def main(given: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(given)
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
-        folder = drawn(Path(place) / "my_images", chosen.per_class)
+        folder = Path(place) / "my_images"
+        truth = drawn(folder, chosen.per_class)
         with served(app(sys.executable, folder), ADDRESS) as address, window((1280, 800)) as page:
-            show(page, address, chosen.labels, chosen.out)
+            show(page, address, chosen.labels, chosen.out, truth)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
 
 A headless Chromium is driven by keys and clicks alone: choose cells, label each after `--pause` seconds with what `--truth`
 (`path,label`, below the folder) says, adapt, look at the results, write the report, save predictions and counts. Every step
-is timed, and the screen after it kept in `--screens`. Writes `benchmarks/results/app/journey.csv` (`--name`): the steps with their
-seconds, the number of keys and clicks, and the share of right predictions among the cells without a label. `--python` runs
-the app of another environment, such as a fresh one made from the wheel.
+is timed, and the screen after it kept in `--screens`. Writes `benchmarks/results/app/journey.csv` (`--name`): the steps with
+their seconds, the number of keys and clicks, and the share of right predictions among the cells without a label. `--python`
+runs the app of another environment, such as a fresh one made from the wheel.
 """
 
 import csv

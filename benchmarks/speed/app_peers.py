@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed.app_peers --images cells --truth truth.csv --label-studio PROGRAM --screens screens
 
-Label Studio is a program of an environment of its own (`pip install label-studio`); it is driven by keys and clicks, as the app
-is: make a project, upload the images, set the classes, label `--labels` cells after `--pause` seconds each, in random order
-(it cannot say which cells are worth it), save the table. It is for labels only: what comes after is a script with fastai
+Label Studio is a program of an environment of its own (`pip install label-studio`); it is driven by keys and clicks, as the
+app is: make a project, upload the images, set the classes, label `--labels` cells after `--pause` seconds each, in random
+order (it cannot say which cells are worth it), save the table. It is for labels only: what comes after is a script with fastai
 (`benchmarks.speed.plain_fastai`), which fine-tunes an ImageNet network on these labels. Writes
 `benchmarks/results/app/peers.csv` as `journey.csv`, with the lines of code that a person writes.
 """
@@ -66,7 +66,9 @@ def project(journey: "Peer", page: "Page", files: Sequence[Path], classes: Seque
             page.set_input_files("input[type=file]", some)
             journey.clicked(3)  # upload, choose the files, open
             page.wait_for_selector(f"text={begin + len(some)} files uploaded")
-        page.dispatch_event("button:visible:has(:text-is('Save'))", "click")  # a long list lies over it at times
+        page.dispatch_event(
+            "button:visible:has(:text-is('Save'))", "click"
+        )  # a long list lies over it at times
         journey.clicked(1)
         page.wait_for_selector("button:has-text('Label All Tasks')")
 

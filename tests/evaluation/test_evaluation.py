@@ -26,6 +26,8 @@ from cellda.evaluation.groups import without_groups
 from cellda.evaluation.metrics import Metrics, average, measure
 from cellda.evaluation.predictions import (
     COLUMNS,
+    CROSS_VALIDATION,
+    EVIDENCE,
     class_indices,
     probabilities,
     read_predictions,
@@ -121,6 +123,16 @@ def test_folders_are_read_whole_and_the_same_run_twice_is_refused(tmp_path):
     assert len(error.value.problems) == 2
     assert "10 rows of condition 'our_workflow', target 'lab', draw 1" in error.value.problems[0]
     assert {"c.parquet", "b.parquet"} == {text.rsplit("/", 1)[1].rstrip("'") for text in error.value.problems}
+
+
+def test_predictions_of_labelled_cells_are_no_results(tmp_path):
+    """A saved run keeps its support's predictions by cross-validation beside those of its query."""
+    of_query, of_support = run(MIXED), run(MIXED, draw=1)
+    write_predictions(of_query, tmp_path / "run" / "predictions.parquet")
+    for kept in (CROSS_VALIDATION, f"model/{EVIDENCE}"):
+        write_predictions(of_support, tmp_path / "run" / kept)
+    assert set(read_predictions(tmp_path)["draw"]) == {0}
+    assert set(read_predictions(tmp_path / "run" / CROSS_VALIDATION)["draw"]) == {1}
 
 
 @pytest.mark.parametrize("make", [lambda folder: folder / "none.parquet", lambda folder: folder])

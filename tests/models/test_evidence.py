@@ -10,7 +10,7 @@ import torch
 from cellda import CellClassifier
 from cellda.errors import DataError
 from cellda.evaluation.calibration import Calibration
-from cellda.models.evidence import TABLE
+from cellda.evaluation.predictions import EVIDENCE
 from measured import measured
 from tiny import same, small_model, state
 
@@ -33,21 +33,21 @@ def test_it_is_stored_with_the_model_and_changes_nothing_of_it(tmp_path):
 
 def test_a_model_without_it_removes_that_of_an_earlier_one(tmp_path):
     measured().save(tmp_path)
-    assert (tmp_path / TABLE).exists()
+    assert (tmp_path / EVIDENCE).exists()
     small_model().save(tmp_path)
-    assert not (tmp_path / TABLE).exists()
+    assert not (tmp_path / EVIDENCE).exists()
     assert CellClassifier.load(tmp_path).evidence is None
 
 
 @pytest.mark.parametrize("damage", ["missing", "another", "torn"])
 def test_a_table_that_is_not_the_stored_one_is_refused(tmp_path, damage):
     measured().save(tmp_path / "m")
-    table = tmp_path / "m" / TABLE
+    table = tmp_path / "m" / EVIDENCE
     if damage == "missing":
         table.unlink()
     elif damage == "another":
         measured(11).save(tmp_path / "other")
-        shutil.copy(tmp_path / "other" / TABLE, table)
+        shutil.copy(tmp_path / "other" / EVIDENCE, table)
     else:
         table.write_bytes(table.read_bytes()[:-20])
     with pytest.raises(DataError, match=r"evidence\.parquet is missing or not the one"):

@@ -25,6 +25,12 @@ COLUMNS = ("condition", *FACTS, *RUN[1:], "path", "group", "label", "predicted")
 """The columns of a prediction table, in order; `group` may be null, then the image is its own group. The class probabilities
 follow, float32, in class order: `p_<class>`, which is where a table says what its classes are."""
 
+CROSS_VALIDATION = "cross_validation.parquet"
+"""In the folder of a run: predictions of its support by cross-validation."""
+EVIDENCE = "evidence.parquet"
+"""In the folder of a model: the same."""
+_OF_SUPPORT = {CROSS_VALIDATION, EVIDENCE}
+
 _NUMBERS = ("n", "labels_used", "draw", "seed")
 _FLAGS = ("oracle", "bound")
 _TEXT = tuple(name for name in COLUMNS if name not in (*_NUMBERS, *_FLAGS))
@@ -175,7 +181,8 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     """Read prediction tables into one.
 
     Args:
-        sources: Parquet files, or folders, in which every `*.parquet` at any depth is read.
+        sources: Parquet files, or folders, in which every `*.parquet` at any depth is read. Predictions of labelled
+            cells that a saved run or model keeps are read only if the file itself is named: they are not results.
 
     Raises:
         DataError: If there is nothing to read, a file is not a prediction table, or two hold the same row.
@@ -183,7 +190,8 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     files: list[Path] = []
     for source in map(Path, sources):
         path = path_of(source)
-        files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        below = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        files += [file for file in below if file == path or file.name not in _OF_SUPPORT]
     absent = [f"'{file}' does not exist" for file in files if not file.is_file()]
     if absent or not files:
         looked = ", ".join(f"'{source}'" for source in sources) or "no file or folder"

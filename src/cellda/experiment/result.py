@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.metrics import Metrics, measure
-from cellda.evaluation.predictions import read_predictions, write_predictions
+from cellda.evaluation.predictions import CROSS_VALIDATION, read_predictions, write_predictions
 from cellda.experiment.record import RECORD, RunRecord, Trial
 from cellda.experiment.summary import summary
 from cellda.html import html_folded, html_lines, html_table, html_text
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cellda.models.classifier import CellClassifier
 
 PREDICTIONS = "predictions.parquet"
-HELD_OUT = "cross_validation.parquet"
 MODEL = "model"
 
 
@@ -81,7 +80,7 @@ class RunResult:
 
         None if they were not predicted (`Recipe.calibration`).
         """
-        file = self.path / HELD_OUT
+        file = self.path / CROSS_VALIDATION
         return read_predictions(file) if file.is_file() else None
 
     @cached_property
@@ -159,7 +158,7 @@ class RunResult:
         """Write the files of a run into `folder`."""
         write_predictions(predictions, folder / PREDICTIONS)
         if held_out is not None:
-            write_predictions(held_out, folder / HELD_OUT)
+            write_predictions(held_out, folder / CROSS_VALIDATION)
         record.write(folder / RECORD)
 
     def to_data(self, place: Path | None = None) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from pydantic import Field
 from torch import Tensor
 
 from cellda.errors import DataError
-from cellda.evaluation.predictions import classes_of, read_predictions, write_predictions
+from cellda.evaluation.predictions import EVIDENCE, classes_of, read_predictions, write_predictions
 from cellda.models.neighbours import similarities
 from cellda.plugins.settings import Settings
 from cellda.runtime.file_hash import sha256_of
 
-TABLE = "evidence.parquet"
 EMBEDDINGS, LOOKS, KEPT = "evidence.embeddings", "evidence.looks", "evidence.kept"
 """Among the weights."""
 MOST = 300
@@ -91,7 +90,7 @@ class Evidence:
 
     def write(self, folder: Path) -> EvidenceFile:
         """Write the table into the folder of the model."""
-        table = write_predictions(self.cells, folder / TABLE)
+        table = write_predictions(self.cells, folder / EVIDENCE)
         return EvidenceFile(
             sha256=sha256_of(table), kept=len(self.kept), folds=self.folds, searched=self.searched
         )
@@ -112,7 +111,7 @@ class Evidence:
             DataError: If the table is missing, damaged or another one.
         """
         kept, embeddings, looks = (tensors.pop(name) for name in (KEPT, EMBEDDINGS, LOOKS))
-        file = folder / TABLE
+        file = folder / EVIDENCE
         if not file.is_file() or sha256_of(file) != described.sha256:
             raise DataError(
                 f"{file} is missing or not the one that was saved with this model; copy the whole folder again."

@@ -18,6 +18,7 @@ from torch import Tensor
 from xxhash import xxh3_128
 
 from cellda.errors import ConfigurationError, DataError
+from cellda.evaluation.predictions import EVIDENCE
 from cellda.models.description import (
     DESCRIPTION,
     Description,
@@ -26,7 +27,7 @@ from cellda.models.description import (
     refuse,
     write_description,
 )
-from cellda.models.evidence import TABLE, Evidence
+from cellda.models.evidence import Evidence
 from cellda.models.evidence import layout as evidence_layout
 from cellda.models.judged import Gaussians, Seen
 from cellda.runtime.file_hash import sha256_of
@@ -72,7 +73,7 @@ def write(
     held = {**_held(tensors, seen), **({} if evidence is None else evidence.tensors)}
     known: dict[str, Any] = {}
     if evidence is None:
-        (folder / TABLE).unlink(missing_ok=True)  # of another model that was here
+        (folder / EVIDENCE).unlink(missing_ok=True)  # of another model that was here
     else:
         known = {"evidence": evidence.write(folder).model_dump(mode="json")}
     with written(folder / WEIGHTS) as part:
