@@ -68,7 +68,7 @@ speed: data-given $(VENV)/.peers ## time cellda against its peers: make speed CE
 
 docs: $(VENV)/.docs ## build the documentation into site/
 	@echo "==> Building the documentation into site/"
-	@$(BIN)/python -m mkdocs build --strict
+	@PYTHONWARNINGS="ignore:IProgress not found" $(BIN)/python -m mkdocs build --strict
 
 # Stamps are written last: an installation that fails half-way leaves none and is resumed by the next call.
 $(VENV)/.ready: pyproject.toml

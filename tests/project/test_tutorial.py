@@ -15,6 +15,7 @@ def shown(tmp_path_factory) -> list[dict]:
     notebook = nbformat.read(TUTORIAL, as_version=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MPLBACKEND", raising=False)
+        patch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")  # as `make docs`
         patch.setenv("CELLDA_STORE", str(tmp_path_factory.mktemp("store")))
         NotebookClient(
             notebook, timeout=600, resources={"metadata": {"path": str(TUTORIAL.parent)}}
@@ -29,6 +30,7 @@ def test_the_tutorial_runs(shown: list[dict]):
     assert all(name in "".join(texts) for name in ("no_fine_tune", "head_only", "our_workflow"))
     share = float(shown[-1][-1]["data"]["text/plain"])
     assert 0.3 < share <= 1
+    assert "ipywidgets" not in "".join(texts)
 
 
 def test_it_is_kept_without_outputs():

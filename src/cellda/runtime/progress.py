@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Literal, Protocol
 
 from rich.console import Console
@@ -52,10 +53,12 @@ def heard(listener: Listener) -> Iterator[None]:
 def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> Iterator[None]:
     """Context that shows progress bars on standard error; an outer display is reused if there is one.
 
-    If standard error is a file, such as the log of a long run, nothing is shown. Bytes are shown with the transfer speed.
+    If standard error is a file, such as the log of a long run, nothing is shown; a notebook shows bars if ipywidgets is
+    installed. Bytes are shown with the transfer speed.
     """
     console = Console(stderr=True)
-    seen = console.is_terminal or console.is_jupyter
+    widgets = console.is_jupyter and find_spec("ipywidgets") is not None  # rich would only complain without them
+    seen = console.is_terminal or widgets
     if not enabled or not seen or _display.get() is not None:
         yield
         return
