@@ -25,11 +25,8 @@ COLUMNS = ("condition", *FACTS, *RUN[1:], "path", "group", "label", "predicted")
 """The columns of a prediction table, in order; `group` may be null, then the image is its own group. The class probabilities
 follow, float32, in class order: `p_<class>`, which is where a table says what its classes are."""
 
-CROSS_VALIDATION = "cross_validation.parquet"
-"""In the folder of a run: predictions of its support by cross-validation."""
-EVIDENCE = "evidence.parquet"
-"""In the folder of a model: the same."""
-_OF_SUPPORT = {CROSS_VALIDATION, EVIDENCE}
+_OF_SUPPORT = CROSS_VALIDATION, EVIDENCE = "cross_validation.parquet", "evidence.parquet"
+"""Predictions of the support by cross-validation: in the folder of a run, and of a model."""
 
 _NUMBERS = ("n", "labels_used", "draw", "seed")
 _FLAGS = ("oracle", "bound")
@@ -181,8 +178,8 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     """Read prediction tables into one.
 
     Args:
-        sources: Parquet files, or folders, in which every `*.parquet` at any depth is read. Predictions of labelled
-            cells that a saved run or model keeps are read only if the file itself is named: they are not results.
+        sources: Parquet files, or folders, in which every `*.parquet` at any depth is read, except what a run or model
+            keeps of its support: that is no result.
 
     Raises:
         DataError: If there is nothing to read, a file is not a prediction table, or two hold the same row.
@@ -190,8 +187,8 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
     files: list[Path] = []
     for source in map(Path, sources):
         path = path_of(source)
-        below = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-        files += [file for file in below if file == path or file.name not in _OF_SUPPORT]
+        below = (file for file in path.rglob("*.parquet") if file.name not in _OF_SUPPORT)
+        files += sorted(below) if path.is_dir() else [path]
     absent = [f"'{file}' does not exist" for file in files if not file.is_file()]
     if absent or not files:
         looked = ", ".join(f"'{source}'" for source in sources) or "no file or folder"
@@ -221,14 +218,10 @@ def read_predictions(*sources: str | Path) -> pd.DataFrame:
             for row in clashes.itertuples()
         ]
         known = table[twice].groupby(list(KEY))["present"].nunique().max()
-        differing = (
-            " They differ in what was known of the classes (present), so give the conditions of one of them other names."
-            if known > 1
-            else ""
-        )
-        raise DataError(
-            f"Several files hold the same predictions; read only one of them.{differing}", problems
-        )
+        said = "Several files hold the same predictions; read only one of them."
+        if known > 1:
+            said += " They differ in what was known of the classes (present): give the conditions of one of them other names."
+        raise DataError(said, problems)
     return table
 
 

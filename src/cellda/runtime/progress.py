@@ -57,7 +57,9 @@ def display(enabled: bool = True, unit: Literal["steps", "bytes"] = "steps") -> 
     installed. Bytes are shown with the transfer speed.
     """
     console = Console(stderr=True)
-    widgets = console.is_jupyter and find_spec("ipywidgets") is not None  # rich would only complain without them
+    widgets = (
+        console.is_jupyter and find_spec("ipywidgets") is not None
+    )  # rich would only complain without them
     seen = console.is_terminal or widgets
     if not enabled or not seen or _display.get() is not None:
         yield
