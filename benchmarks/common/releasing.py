@@ -20,12 +20,12 @@ from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
 from cellda.errors import ConfigurationError
 from cellda.evaluation.metrics import measure
+from cellda.experiment.making import make_ready
 from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.seen import Cells, seen_in_training
 from cellda.experiment.stages import source_model, source_splits
-from cellda.experiment.workflow import make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.models.saved import described
 from cellda.runtime.versions import COMPUTING, versions

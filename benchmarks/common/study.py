@@ -111,6 +111,9 @@ def options(
     parser.add_argument(
         "--conditions", nargs="+", default=list(study.recipes), choices=study.recipes, metavar="CONDITION"
     )
+    parser.add_argument(
+        "--on", default="local", metavar="WHERE", help="local, processes:N, tcp://HOST:PORT or slurm:..."
+    )
     parser.add_argument("--only-run", action="store_true", help="fill the store, write no results")
     return parser.parse_args(given)
 
@@ -152,7 +155,7 @@ def run(study: StudyScript, given: argparse.Namespace) -> None:
             )
             for own, names in parts_of(study, recipes, targets)
         ]
-        predictions = pd.concat([part.run() for part in studies], ignore_index=True)
+        predictions = pd.concat([part.run(given.on) for part in studies], ignore_index=True)
         if given.only_run:
             continue
         records = [record for part in studies for record in part.records()]

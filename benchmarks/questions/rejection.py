@@ -33,8 +33,8 @@ from cellda.datasets import load
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError
 from cellda.evaluation.rejection import auroc, doubts
+from cellda.experiment.making import make_ready
 from cellda.experiment.stages import held_out_predictions, source_model
-from cellda.experiment.workflow import make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.taxonomies.base import OTHER
 from cellda.taxonomies.spec import TaxonomySpec

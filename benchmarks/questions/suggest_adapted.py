@@ -19,7 +19,7 @@ from benchmarks.common.results import RESULTS, write_table
 from benchmarks.common.study import GRID
 from benchmarks.questions.suggest import RANDOM, difference
 from cellda.evaluation.predictions import classes_of, probability_columns, write_predictions
-from cellda.experiment.workflow import make, make_ready
+from cellda.experiment.making import make, make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.presets import adaptation_of
 from cellda.reporting.tables.conditions import scores

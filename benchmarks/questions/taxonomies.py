@@ -36,9 +36,9 @@ from cellda.evaluation.predictions import (
     probability_columns,
     write_predictions,
 )
+from cellda.experiment.making import make_ready
 from cellda.experiment.stages import held_out_predictions, source_model
 from cellda.experiment.study import Study
-from cellda.experiment.workflow import make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.presets import CAP
 from cellda.reporting.tables.conditions import scores

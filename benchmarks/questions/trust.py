@@ -25,8 +25,8 @@ from benchmarks.common.results import RESULTS
 from benchmarks.common.study import GRID
 from cellda import Recipe
 from cellda.evaluation.predictions import classes_of, probability_columns, write_predictions
+from cellda.experiment.making import make, make_ready
 from cellda.experiment.run import Run
-from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.training.loop import Trainer
 

@@ -20,10 +20,10 @@ from benchmarks.common.options import command, command_line, with_store
 from benchmarks.common.releases import TARGETS
 from benchmarks.common.results import RESULTS, write_table
 from benchmarks.questions.source_pools import POOLS, recipe
+from cellda.experiment.making import make, make_ready
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.stages import has_source_model
-from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.training.loop import Trainer
 

@@ -15,8 +15,9 @@ from cellda.evaluation.calibration import fitted
 from cellda.evaluation.predictions import class_indices, probabilities
 from cellda.experiment import cross_validation
 from cellda.experiment.cross_validation import parts
+from cellda.experiment.making import make_ready
 from cellda.experiment.run import Run
-from cellda.experiment.workflow import make_ready, run
+from cellda.experiment.workflow import run
 from cellda.selection.candidates import Candidates
 from cellda.training.loop import Trainer
 from tiny import prepared, quiet, recipe, target

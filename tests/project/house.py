@@ -23,6 +23,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {
         "taxonomies": "which classes are told apart, one file each; raw label -> class",
+        "cluster": "work on other processes and machines: where, and the engine that runs a graph of tasks there",
         "tracking": "loggers of runs: TensorBoard, MLflow, Weights & Biases, one file each",
     },
     {

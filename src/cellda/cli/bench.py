@@ -18,6 +18,7 @@ from cellda.cli.options import (
     GroupOption,
     MapOption,
     Numbers,
+    OnOption,
     PoolOption,
     Presets,
     RecipeFile,
@@ -84,6 +85,7 @@ def bench(
     pool: PoolOption = None,
     settings: Settings = [],
     store: StoreOption = None,
+    on: OnOption = "local",
     save: Annotated[
         Path | None,
         typer.Option(
@@ -125,7 +127,7 @@ def bench(
     sizes = of_targets(single, target, aims)
     study = Study(recipes, aims, range(draws), range(seeds), cap=cap, n=sizes, workspace=workspace)
     every = not (adapter or own)
-    predictions = _predictions(study, base) if every else study.run()
+    predictions = _predictions(study, base, on) if every else study.run(on)
     predictions, runs, choices = with_best(predictions, costs_of(study.records()))
     table, output = leaderboard_table(with_costs(predictions, runs)), Output(as_json)
     saved = [] if save is None else list(write_leaderboard(predictions, runs, choices, save))
@@ -225,7 +227,7 @@ def _compared(
     return recipes
 
 
-def _predictions(study: "Study", base: "Recipe") -> "pd.DataFrame":
+def _predictions(study: "Study", base: "Recipe", on: str) -> "pd.DataFrame":
     """The predictions of every registered adapter.
 
     Raises:
@@ -234,7 +236,7 @@ def _predictions(study: "Study", base: "Recipe") -> "pd.DataFrame":
     from cellda.experiment.leaderboard import bounds
 
     try:
-        return study.run()
+        return study.run(on)
     except ConfigurationError as error:
         # An error that also stops the bounds is not the fault of an adapter.
         refused = _refusal(study, bounds(base))

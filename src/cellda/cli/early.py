@@ -196,6 +196,18 @@ def known_preset(name: str) -> None:
     presets.edits_of(name)
 
 
+def known_place(text: str) -> str:
+    """Refuse a place for work that says nothing.
+
+    Raises:
+        ConfigurationError: If it has none of the known forms.
+    """
+    from cellda.cluster import place_of
+
+    place_of(text)
+    return text
+
+
 def stated_classes(texts: list[str]) -> list[str]:
     """The callback of `--present`: the classes in its texts, between commas; the recipe checks them."""
     return [name.strip() for text in texts for name in text.split(",")]

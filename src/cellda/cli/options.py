@@ -14,6 +14,7 @@ from cellda.cli.early import (
     known_logger,
     known_model,
     known_number,
+    known_place,
     known_preset,
     known_taxonomy,
     readable_folder,
@@ -161,6 +162,16 @@ PresentOption = Annotated[
         help="The classes that can occur, if this is known (neutrophil,lymphocyte): no other is predicted; may be repeated.",
     ),
 ]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        callback=known_place,
+        metavar="WHERE",
+        help="Where it runs: local, processes:N, tcp://HOST:PORT (a Dask scheduler), or slurm:jobs=N,cores=N,memory=SIZE.",
+    ),
+]
+
 StoreOption = Annotated[
     Path | None,
     typer.Option(

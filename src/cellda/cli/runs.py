@@ -21,6 +21,7 @@ from cellda.cli.options import (
     ModelOption,
     Number,
     Numbers,
+    OnOption,
     PoolOption,
     PresentOption,
     Presets,
@@ -61,6 +62,7 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of training; default: the recipe's.")] = None,
     settings: Settings = [],
     store: StoreOption = None,
+    on: OnOption = "local",
     save: Annotated[
         Path | None,
         typer.Option(
@@ -99,7 +101,7 @@ def run(
         from cellda.experiment.workspace import Workspace
 
         check_free(save, Run.prepare(chosen, aim, Workspace(data, store, progress=False)).digest)
-    result = chosen.run(aim, data, store=store, log=[named(text) for text in log])
+    result = chosen.run(aim, data, store=store, log=[named(text) for text in log], on=on)
     if save is not None:
         result.save(save)
     place, output = save or result.path, Output(as_json)
@@ -133,6 +135,7 @@ def ablate(
     protocol: ProtocolOption = None,
     settings: Settings = [],
     store: StoreOption = None,
+    on: OnOption = "local",
     save: Annotated[
         Path | None, typer.Option(callback=writable_file, help="Write all predictions to this parquet file.")
     ] = None,
@@ -167,7 +170,7 @@ def ablate(
     aims = with_options(target, data, base, group=group, bits=bits, map=map)
     study = Study.of_paper(base, aims, range(draws), range(seeds), conditions, Workspace(data, store))
     study = replace(study, n=of_targets(single, target, aims))
-    predictions = study.run()
+    predictions = study.run(on)
     tables = [
         summary_table(predictions, conditions),
         condition_table(predictions, conditions=conditions),

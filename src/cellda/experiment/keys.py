@@ -106,6 +106,7 @@ ADAPTING = TRAINING.and_(
         "adapters/families",
         "experiment/adaptation.py",
         "experiment/cross_validation.py",
+        "experiment/making.py",
         "experiment/workflow.py",
         "imaging/symmetries.py",
         "models/heads",

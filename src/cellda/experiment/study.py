@@ -8,15 +8,17 @@ from typing import Self
 
 import pandas as pd
 
+from cellda.cluster.place import Here, Place, place_of
 from cellda.datasets.base import CellDataset
 from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.evaluation.predictions import validate
 from cellda.experiment.checks import needs_sources
+from cellda.experiment.elsewhere import Order, make_elsewhere
 from cellda.experiment.leaderboard import BOUNDS
+from cellda.experiment.making import make, make_ready
 from cellda.experiment.naming import BOUND_NAMES, ORACLE, is_bound
 from cellda.experiment.record import RECORD, RunRecord
 from cellda.experiment.run import Run
-from cellda.experiment.workflow import make, make_ready
 from cellda.experiment.workspace import Workspace
 from cellda.presets import CONDITIONS
 from cellda.recipe import Recipe
@@ -179,24 +181,35 @@ class Study:
             if path is not None
         ]
 
-    def run(self) -> pd.DataFrame:
+    def run(self, on: str = "local") -> pd.DataFrame:
         """Run everything that is not in the store yet and return all predictions as one table.
 
         Source models, decoded images and finished runs are shared and reused; an interrupted study resumes where it stopped.
+
+        Args:
+            on: Where: `local` (this process), `processes:4`, `tcp://host:8786` (a Dask scheduler), or `slurm:...`
+                (`cellda.cluster.place`). Results do not depend on it, if the number of threads is the same.
 
         Raises:
             CelldaError: If a run cannot work (raised before any training), or if a run failed because its loss was no longer
                 finite or an adapter raised an error (raised after all other runs are finished).
         """
+        place = place_of(on)
         runs = self.runs()
         if not runs:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
         trainer = Trainer(next(iter(self.recipes.values())).device)
-        make_ready([run for _, run in runs if run.finished() is None], trainer)
+        pending = [(condition, run) for condition, run in runs if run.finished() is None]
         tables: list[pd.DataFrame] = []
         failed: dict[str, Exception] = {}
+        if isinstance(place, Here):
+            make_ready([run for _, run in pending], trainer)
+        elif pending:
+            failed = self._elsewhere(pending, place)
         with self.workspace.display(), bars.task(Work(Stage.RUN), len(runs)) as advance:
             for condition, run in runs:
+                if _where(condition, run) in failed:
+                    continue
                 try:
                     result = make(run, trainer, keep_model=False)
                     tables.append(
@@ -213,6 +226,13 @@ class Study:
                 + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
             ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
+
+    def _elsewhere(self, pending: Sequence[tuple[str, Run]], place: Place) -> dict[str, Exception]:
+        """Make runs on other processes or machines; why those failed that did."""
+        given = {self.workspace.load(target, self._taxonomy).full_name: target for target in self.targets}
+        orders = [Order.of(run, given[run.target.full_name], oracle=self.oracle) for _, run in pending]
+        failed = make_elsewhere(orders, [run for _, run in pending], place)
+        return {_where(*pending[number]): error for number, error in failed.items()}
 
 
 def _named(target: str | CellDataset) -> str:

@@ -278,11 +278,12 @@ class Recipe(Settings):
         keep_model: bool = True,
         progress: bool = True,
         log: "Iterable[Logger]" = (),
+        on: str = "local",
     ) -> "RunResult":
         """Run this recipe on a target; see `cellda.run`."""
         from cellda.experiment.workflow import run
 
-        return run(self, target, data, store=store, keep_model=keep_model, progress=progress, log=log)
+        return run(self, target, data, store=store, keep_model=keep_model, progress=progress, log=log, on=on)
 
     def adapt(
         self,

@@ -1,10 +1,10 @@
 """Progress bars: one display per process, to which every long task adds a bar."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +14,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -106,6 +107,33 @@ def task(work: Work, total: int | None) -> Iterator[Callable[[int], None]]:
     finally:
         if progress is not None and bar is not None:
             progress.remove_task(bar)
+
+
+def mirror() -> Callable[[Sequence[Any]], None]:
+    """A function that shows in the current display what tasks elsewhere report; it may be called in another thread.
+
+    It takes `(task, "advanced", what, done, total)` and `(task, "said", line)`, as `Listener` is told, and passes over others.
+    """
+    progress, listener = _display.get(), _listener.get()
+    bars: dict[tuple[str, str], TaskID] = {}
+
+    def show(report: Sequence[Any]) -> None:
+        match report:
+            case [_, "said", line]:
+                console = Console(stderr=True) if progress is None else progress.console
+                console.print(shown(line), markup=False, highlight=False, soft_wrap=True)
+            case [task, "advanced", what, done, total]:
+                if listener is not None:
+                    listener.advanced(what, done, total)
+                if progress is None:
+                    return
+                if (task, what) not in bars:
+                    bars[task, what] = progress.add_task(escape(shown(what)), total=total)
+                progress.update(bars[task, what], completed=done)
+                if done == total:
+                    progress.remove_task(bars.pop((task, what)))
+
+    return show
 
 
 def note(line: str) -> None:

@@ -1,0 +1,235 @@
+"""Runs on other processes and machines: their stages as tasks with what they wait for; results meet in the store."""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cellda import cluster
+from cellda.cluster.place import Place
+from cellda.data.pixel_cache import KIND as PIXELS
+from cellda.data.pixel_cache import decode_all, pixels_key
+from cellda.datasets.base import CellDataset
+from cellda.errors import CelldaError, ConfigurationError
+from cellda.experiment.accounts import news_of
+from cellda.experiment.making import make, say_before
+from cellda.experiment.run import Run
+from cellda.experiment.stages import has_source_model, source_model
+from cellda.experiment.workspace import Workspace
+from cellda.plugins.code_digest import shared_code
+from cellda.recipe import Recipe
+from cellda.runtime import progress as bars
+from cellda.runtime.place import written
+from cellda.runtime.store import stage_digest
+from cellda.runtime.versions import COMPUTING, versions
+from cellda.runtime.work import Stage, Work
+from cellda.text import counted
+from cellda.training.loop import Trainer
+
+LOGS = "logs"
+"""Folder of the store in which every task leaves what it printed."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker needs to prepare a run as the client did.
+
+    Attributes:
+        recipe: The recipe.
+        target: The target, by name or loaded.
+        data: Folder of the datasets.
+        store: Folder of the store.
+        oracle: Whether query labels may choose values.
+        keep_model: Whether the adapted model is kept.
+    """
+
+    recipe: Recipe
+    target: str | CellDataset
+    data: Path | None
+    store: Path
+    oracle: bool
+    keep_model: bool
+
+    @classmethod
+    def of(
+        cls, run: Run, target: str | CellDataset, *, oracle: bool = False, keep_model: bool = False
+    ) -> Self:
+        """The order of a run, whose target was given like this."""
+        space = run.workspace
+        return cls(run.recipe, target, space.data.root, space.store.root.resolve(), oracle, keep_model)
+
+    def prepared(self) -> Run:
+        """The run, on this worker; what its preparation warns of was said by the client."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Run.prepare(
+                self.recipe, self.target, _workspace(self.data, self.store), oracle=self.oracle
+            )
+
+
+_workspaces: dict[tuple[Path | None, Path], Workspace] = {}
+
+
+def _workspace(data: Path | None, store: Path) -> Workspace:
+    """One workspace for all tasks of a worker, so that a dataset is loaded once."""
+    if (data, store) not in _workspaces:
+        _workspaces[data, store] = Workspace(data, store, progress=False)
+    return _workspaces[data, store]
+
+
+def make_elsewhere(orders: Sequence[Order], runs: Sequence[Run], place: Place) -> dict[int, Exception]:
+    """Make runs on the workers at a place; every stage that runs share is made once.
+
+    Args:
+        orders: What workers are told of unfinished runs.
+        runs: The same runs, of one workspace, as prepared here.
+        place: Where.
+
+    Returns:
+        Why runs failed, by their positions. All others are in the store.
+
+    Raises:
+        ConfigurationError: If there are no workers, or they cannot do this: raised before any work.
+    """
+    tasks, places = graph(orders, runs)
+    workspace = runs[0].workspace
+    say_before(runs, Trainer(runs[0].recipe.device))
+    failed: dict[int, Exception] = {}
+    with (
+        cluster.workers_at(place) as engine,
+        workspace.display(),
+        bars.task(Work(Stage.RUN), len(runs)) as advance,
+    ):
+        check_workers(engine.everywhere, workspace)
+        if workspace.progress:
+            bars.note(f"{counted(engine.workers, 'worker(s)')} at once; dashboard: {engine.dashboard}")
+
+        def finished(name: str, outcome: Any) -> None:
+            for number in places.get(name, ()):
+                if isinstance(outcome, Exception):
+                    failed[number] = _explained(outcome, name, workspace.store.root)
+                elif outcome != runs[number].digest:
+                    told = f"A worker made the run {outcome} instead: its data or code differ."
+                    failed[number] = CelldaError(told)
+                advance(1)
+
+        engine.run(tasks, finished, bars.mirror())
+    if workspace.progress:
+        made = [run for number, run in enumerate(runs) if number not in failed]
+        for line in news_of(made):
+            bars.note(line)
+    return failed
+
+
+def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Task], dict[str, list[int]]]:
+    """The tasks of runs in an order in which they can be done, and the positions of the runs by the names of their tasks."""
+    tasks: dict[str, cluster.Task] = {}
+    places: dict[str, list[int]] = {}
+    for place, (order, run) in enumerate(zip(orders, runs, strict=True)):
+        decoded = []
+        for number, (dataset, size, store, framing) in enumerate(run.images):
+            key = pixels_key(dataset, size, framing)
+            name = f"pixels-{stage_digest(key)}"
+            if name not in tasks and store.find(PIXELS, key) is None:
+                tasks[name] = cluster.Task(name, decode, (name, order, number))
+            decoded.append(name)
+        before = tuple(decoded)
+        if run.sources and not has_source_model(run):
+            name = f"source-{stage_digest(run.source_key)}"
+            tasks.setdefault(name, cluster.Task(name, train_source, (name, order), tuple(decoded[:-1])))
+            before = (*before, name)
+        name = f"run-{run.digest}"
+        tasks.setdefault(name, cluster.Task(name, make_run, (name, order), before))
+        places.setdefault(name, []).append(place)
+    return list(tasks.values()), places
+
+
+def decode(name: str, order: Order, number: int) -> None:
+    """Task: decode the images of one dataset of a run."""
+    with _reported(name, order):
+        decode_all([order.prepared().images[number]])
+
+
+def train_source(name: str, order: Order) -> None:
+    """Task: train the source model of a run."""
+    with _reported(name, order):
+        source_model(order.prepared(), Trainer(order.recipe.device))
+
+
+def make_run(name: str, order: Order) -> str:
+    """Task: search, adapt and predict; the run's digest."""
+    with _reported(name, order):
+        run = order.prepared()
+        make(run, Trainer(order.recipe.device), keep_model=order.keep_model)
+        return run.digest
+
+
+def _reported(name: str, order: Order) -> Any:
+    from cellda.cluster.worker import reported
+
+    return reported(name, order.store / LOGS)
+
+
+def identity() -> dict[str, str]:
+    """What must be the same on all machines for a result to be the same."""
+    return {
+        "Python": ".".join(map(str, sys.version_info[:2])),
+        "code of cellda": shared_code(["."]),
+        **versions("cellda", *COMPUTING),
+    }
+
+
+def check_workers(everywhere: Callable[..., dict[str, Any]], workspace: Workspace) -> None:
+    """Refuse workers that would compute something else, or cannot see the data or the store.
+
+    Args:
+        everywhere: Calls a function on every worker.
+        workspace: Of the runs.
+
+    Raises:
+        ConfigurationError: With every worker and what is wrong there.
+    """
+    problems, own = [], identity()
+    for worker, found in everywhere(identity).items():
+        if isinstance(found, Exception):
+            problems.append(f"{worker} cannot import cellda as it is here: {type(found).__name__}: {found}")
+            continue
+        problems += [
+            f"{worker} has another {name}: {found.get(name)} instead of {value}"
+            for name, value in own.items()
+            if found.get(name) != value
+        ]
+    root, data = workspace.store.root, workspace.data.root
+    token = root / f".seen-by-{stage_digest({'of': str(root)})}"
+    with written(token) as part:
+        part.write_text(str(root), encoding="utf-8")
+    try:
+        for worker, found in everywhere(sees, token, data).items():
+            lines = [str(found)] if isinstance(found, Exception) else found
+            problems += [f"{worker} {line}" for line in lines]
+    finally:
+        token.unlink()
+    if problems:
+        raise ConfigurationError("Workers cannot do this work:\n  - " + "\n  - ".join(problems))
+
+
+def sees(token: Path, data: Path | None) -> list[str]:
+    """What a worker cannot see of the store and the data."""
+    problems = []
+    try:
+        if token.read_text(encoding="utf-8") != str(token.parent):
+            problems.append(f"finds another folder at {token.parent}")
+    except OSError:
+        problems.append(f"does not see the store {token.parent}: give one that all machines share (--store)")
+    if data is not None and not data.is_dir():
+        problems.append(f"does not see the data in {data}")
+    return problems
+
+
+def _explained(error: Exception, name: str, store: Path) -> Exception:
+    """An error with the place of its log, if it is not one of cellda's sentences."""
+    if isinstance(error, CelldaError):
+        return error
+    return CelldaError(f"{type(error).__name__}: {error} (log: {store / LOGS / f'{name}.log'})")
