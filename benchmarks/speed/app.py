@@ -103,10 +103,10 @@ def travel(
         page.wait_for_selector("#cells .cell img")
     with journey.step("report"):
         journey.click("#report")
-        page.wait_for_selector("a[href='/report']", timeout=WAIT)
+        page.wait_for_selector("a[href^='/report']", timeout=WAIT)
     with journey.step("save predictions and counts"):
-        journey.take("a[href='/export/counts.csv']")
-        found = pd.read_csv(journey.take("a[href='/export/predictions.csv']"))
+        journey.take("a[href^='/export/counts.csv']")
+        found = pd.read_csv(journey.take("a[href^='/export/predictions.csv']"))
     fresh = found[found["label"].isna()]
     names = [next(name for name in truth if path.endswith(name)) for path in fresh["path"]]
     right = (fresh["predicted"] == [truth[name] for name in names]).mean()

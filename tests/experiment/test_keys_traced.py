@@ -83,6 +83,8 @@ SILENT = {
         "runtime/memory.py",
     ),
     "adapt": (
+        "cluster/place.py",
+        "experiment/elsewhere.py",
         "data/root.py",
         "datasets/spec.py",
         "experiment/accounts.py",

@@ -77,7 +77,7 @@ class Desk:
 
     def page(self, name: str, request: Request, **shown: Any) -> HTMLResponse:
         """A page of the four steps."""
-        state: dict[str, Any] = {"done": (), "folder": ""}
+        state: dict[str, Any] = {"done": (), "folder": "", "project": ""}
         if self.project is not None:
             job = self.its_jobs.latest()
             state = {
@@ -87,6 +87,8 @@ class Desk:
                     *(["adapt"] if models.chosen(self.project) else []),
                 ],
                 "folder": str(self.project.images),
+                "project": f"{self.project.id}.{self.project.setting('read')}",
+                "gone": not self.project.images.is_dir(),
                 "running": job is not None and job.stage is Stage.RUNNING,
                 "suggested": len(to_label(self.project)),
             }

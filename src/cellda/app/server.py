@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -19,6 +20,9 @@ from cellda.app.project.project import Project
 from cellda.errors import CelldaError
 
 HOST = "127.0.0.1"
+PROJECT = "x-cellda-project"
+"""Header in which a page says which project it shows."""
+OTHER = "Another folder was opened in another tab: {}. Open this one again there, or reload this page to go on with that one."
 
 
 def application(desk: Desk) -> FastAPI:
@@ -28,6 +32,14 @@ def application(desk: Desk) -> FastAPI:
         app.include_router(part.routes(desk))
     static = Path(str(files("cellda.app").joinpath("static")))
     app.mount("/static", StaticFiles(directory=static))
+
+    @app.middleware("http")
+    async def of_this_project(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Refuse what a page asks that shows another project: cells are numbers, and mean others there."""
+        given = request.headers.get(PROJECT) or request.query_params.get("project", "")
+        if given and desk.project is not None and given.partition(".")[0] != desk.project.id:
+            return JSONResponse({"detail": OTHER.format(desk.project.images)}, 409)
+        return await go_on(request)
 
     @app.exception_handler(CelldaError)
     def refused(_request: Request, error: CelldaError) -> JSONResponse:

@@ -21,6 +21,7 @@ KEPT = {
     "store clear": "Results that were already removed are gone, one that was being removed may be partial, and the others are "
     "as they were.",
     "predict": "The rows that are predicted are kept; the same command continues from there.",
+    "app": "All labels are saved. What was running (choosing, adapting) goes on: the same command shows it, or cancels it.",
     "table": "Nothing was saved.",
     "figure": "Nothing was saved.",
 }

@@ -1,5 +1,7 @@
 """Step 1: choose a folder, see what it holds."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,11 +11,14 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
 from cellda.app.desk import PERSON, Desk
-from cellda.app.pages.uploads import kept
+from cellda.app.pages.uploads import sent
 from cellda.app.project.exchange import take_groups
 from cellda.app.project.labels import check_person, labels
 from cellda.app.project.project import SUFFIX, Project
-from cellda.datasets.reading.layout import images_below
+from cellda.datasets.reading.names import is_image
+
+MANY, PATIENCE = 1000, 0.5
+"""Images, and seconds, after which nobody counts further."""
 
 
 class Folder(BaseModel):
@@ -52,19 +57,30 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/api/folders")
     def folders(at: str) -> dict[str, Any]:
         """The folders in a folder, to choose one: names only."""
-        place = Path(at).expanduser().absolute()
-        if not place.is_dir():
-            return {"at": str(place), "error": f"There is no folder {place}.", "folders": []}
         try:
+            place = Path(at).expanduser().absolute()
+            if not place.is_dir():
+                return {"at": str(place), "error": f"There is no folder {place}.", "folders": []}
             inside = sorted(
                 one.name
                 for one in place.iterdir()
-                if one.is_dir() and not one.name.startswith(".") and not one.name.endswith(SUFFIX)
+                if not one.name.startswith(".") and not one.name.endswith(SUFFIX) and one.is_dir()
             )
-            number = sum(1 for _ in zip(range(1000), images_below(place), strict=False))
-        except OSError as error:
-            return {"at": str(place), "error": f"{place} cannot be read: {error.strerror}.", "folders": []}
-        return {"at": str(place), "up": str(place.parent), "folders": inside, "images": number, "error": ""}
+        except (OSError, RuntimeError) as error:  # RuntimeError: ~ of nobody
+            return {"at": at, "error": f"{at} cannot be read: {error}.", "folders": []}
+        return {"at": str(place), "up": str(place.parent), "folders": inside, "error": ""}
+
+    @router.get("/api/folder")
+    def images_in(at: str) -> dict[str, Any]:
+        """How many images are in a folder and those inside it, up to `MANY`."""
+        begin = time.monotonic()
+        number = 0
+        for _, folders, files in os.walk(at):
+            folders[:] = [one for one in folders if not one.startswith(".") and not one.endswith(SUFFIX)]
+            number += sum(is_image(one) for one in files)
+            if number >= MANY or time.monotonic() - begin > PATIENCE:
+                return {"images": number, "more": True}
+        return {"images": number, "more": False}
 
     @router.post("/api/open")
     def opened(given: Folder) -> dict[str, Any]:
@@ -79,7 +95,8 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/api/groups")
     def grouped(file: UploadFile) -> dict[str, int]:
         """Patients or slides from a table with the columns path and group."""
-        return {"taken": take_groups(desk.at_work, kept(file, desk.at_work))}
+        with sent(file) as table:
+            return {"taken": take_groups(desk.at_work, table)}
 
     @router.get("/api/images")
     def cells() -> list[dict[str, Any]]:

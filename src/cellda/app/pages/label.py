@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from cellda.app.desk import Desk, person_of
-from cellda.app.pages.uploads import kept
+from cellda.app.pages.uploads import sent
 from cellda.app.project.exchange import table_text, take_folder, take_table
 from cellda.app.project.labels import (
     NO_CELL,
@@ -95,8 +95,11 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/api/labels")
     def labelled(given: Said, request: Request) -> dict[str, Any]:
-        give(desk.at_work, given.actions, person_of(request))
-        return _standing(desk.at_work, person_of(request))
+        project, person = desk.at_work, person_of(request)
+        project.check_there()
+        give(project, given.actions, person)
+        cells = {cell for action in given.actions for cell in action}
+        return {"disagree": _others(project, person, cells), **_standing(project, person)}
 
     @router.post("/api/undo")
     def undone(request: Request) -> dict[str, Any]:
@@ -128,7 +131,8 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/api/import")
     def imported(file: UploadFile, request: Request) -> dict[str, Any]:
         """The labels of a table, entered as those of this person."""
-        number, account = take_table(desk.at_work, kept(file, desk.at_work), person_of(request))
+        with sent(file) as table:
+            number, account = take_table(desk.at_work, table, person_of(request))
         return {"taken": number, "account": account}
 
     @router.post("/api/import-folder")
@@ -169,6 +173,20 @@ def _standing(project: Project, person: str) -> dict[str, Any]:
         "others": {name: sum(one == name for one in own) for name in (NO_CELL, UNSURE)},
         "all": len(labels(project)),
     }
+
+
+def _others(project: Project, person: str, cells: set[int]) -> dict[int, str]:
+    """What others say of the cells of which this person says something else."""
+    said = said_by(project)
+    own = said.pop(person, {})
+    found: dict[int, str] = {}
+    for cell in cells & own.keys():
+        others = [
+            f"{who}: {what[cell]}" for who, what in said.items() if what.get(cell, own[cell]) != own[cell]
+        ]
+        if others:
+            found[cell] = ", ".join(others)
+    return found
 
 
 def _changed(project: Project, request: Request, cells: list[int]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def routes(desk: Desk) -> APIRouter:
             tables=[] if found.table is None else count_tables(found.table),
             small="" if found.table is None else not_shown(found.table),
             wide=found.wide,
+            measured=model.accuracy is not None,
             added=added(desk.project, table),
             reported=file.is_file(),
             old=file.is_file() and last_said(desk.project) > file.stat().st_mtime,

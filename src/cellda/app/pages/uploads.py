@@ -1,25 +1,33 @@
 """Tables that the browser sends."""
 
-from pathlib import Path
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 
 from fastapi import UploadFile
 
-from cellda.app.project.project import Project
 from cellda.errors import DataError
 
 MOST = 50_000_000
 """Most bytes of a table."""
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 
 
-def kept(file: UploadFile, project: Project) -> Path:
-    """The table, saved in the project under the suffix of its name.
+@contextmanager
+def sent(file: UploadFile) -> Iterator[Path]:
+    """Context in which the table lies in a file of its name.
 
     Raises:
-        DataError: If it is too large.
+        DataError: If it is too large, or no table by its name.
     """
+    name = PurePath((file.filename or "").replace("\\", "/")).name
+    if PurePath(name).suffix.lower() not in SUFFIXES:
+        raise DataError(f"'{name[:80]}' is no table: give a file that ends in {', '.join(SUFFIXES)}.")
     content = file.file.read(MOST + 1)
     if len(content) > MOST:
-        raise DataError(f"{file.filename} has more than {MOST // 1_000_000} MB; nothing was read.")
-    place = project.place / f"sent{Path(file.filename or '.csv').suffix}"
-    place.write_bytes(content)
-    return place
+        raise DataError(f"{name} has more than {MOST // 1_000_000} MB; nothing was read.")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / f"{PurePath(name).stem[:80]}{PurePath(name).suffix.lower()}"
+        place.write_bytes(content)
+        yield place

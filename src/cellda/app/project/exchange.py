@@ -18,6 +18,8 @@ from cellda.text import counted, csv_safe
 OTHER = "other"
 """What a table says of a cell to leave out."""
 TABLE = "labels.csv"
+_NEWS_OF_NO_USE = ("that the table does not name", "no groups", "unused column")
+"""Of a table of labels in a project that knows its images and groups itself."""
 
 
 def table_text(project: Project) -> str:
@@ -61,7 +63,17 @@ def take_table(project: Project, file: Path, person: str) -> tuple[int, list[str
     Raises:
         DataError: If the table cannot be read, or names images that are not in the project.
     """
-    return _take(project, DataRoot(None).load(f"table={file}"), person)
+    known = _Names(project)
+    converted = file.with_name(f"{file.stem} .csv")
+    with converted.open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(("path", "label"))
+        for where, row in read_rows(file, Tally(), ("path", "label")):
+            if isinstance(row, str):
+                raise DataError(f"{file.name}, {where}: {row}")
+            found = known.file(project.images / row["path"])
+            rows.writerow((str(found or project.images / row["path"]), row["label"]))
+    return _take(project, DataRoot(None).load(f"table={converted}", images=project.images), person)
 
 
 def take_folder(project: Project, folder: Path, person: str) -> tuple[int, list[str]]:
@@ -120,7 +132,11 @@ def _take(project: Project, found: CellDataset, person: str) -> tuple[int, list[
             missing,
         )
     give(project, [said], person)
-    lines = list(found.account.lines())
+    lines = [
+        line.strip()
+        for line in found.account.lines()[1:]
+        if not any(word in line for word in _NEWS_OF_NO_USE)
+    ]
     if others:
         lines.append(f"{counted(others, 'image(s)')} of none of the classes: entered as '{NO_CELL}'.")
     return len(said), lines
@@ -136,13 +152,18 @@ class _Names:
             self._files[file.name] = None if file.name in self._files else file
 
     def find(self, file: Path) -> int | None:
-        """The number of a cell; None if it is not in the project.
+        """The number of a cell; None if it is not in the project."""
+        found = self.file(file)
+        return None if found is None else self._numbers[found]
+
+    def file(self, file: Path) -> Path | None:
+        """The file of a cell; None if it is not in the project.
 
         A file that lies elsewhere is the one of the same name, if that is unique and, where both are there, holds the same.
         """
         if file.absolute() in self._numbers:
-            return self._numbers[file.absolute()]
+            return file.absolute()
         alike = self._files.get(file.name)
         if alike is None or (file.is_file() and file.read_bytes() != alike.read_bytes()):
             return None
-        return self._numbers[alike]
+        return alike

@@ -147,9 +147,11 @@ def write_note(project: Project, cell: int, person: str, text: str) -> None:
 
     Raises:
         ConfigurationError: If it is too long.
+        DataError: If there is no such cell.
     """
     if len(text) > LONGEST:
         raise ConfigurationError(f"A note has at most {LONGEST:,} characters; this one has {len(text):,}.")
+    project.cell(cell)
     with project.session() as session:
         known = session.get(Note, (cell, person))
         if text.strip():

@@ -1,6 +1,7 @@
 """The project of a folder of images: opened or begun, and read again when images are added."""
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class Project:
 
     Attributes:
         classes: What cells may be called.
+        id: Tells this project from others: pages name theirs in every call.
 
     Raises:
         DataError: If there is no such folder.
@@ -43,12 +45,17 @@ class Project:
         self.images = images.expanduser().absolute()
         if not self.images.is_dir():
             raise DataError(f"There is no folder {self.images}.")
+        if not self.images.name:
+            raise DataError(f"{self.images} is the whole disk; choose a folder in it.")
         self.place = (place or self.images.with_name(f"{self.images.name}{SUFFIX}")).expanduser().absolute()
         if self.place == self.images or self.place.is_relative_to(self.images):
             raise ConfigurationError(
                 f"The project {self.place} would lie among the images; give another folder with --project."
             )
         check_writable(self.place, folder=True, what="project")
+        if not self.place.exists():
+            image_files([self.images])  # a folder without any begins no project
+            self.place.mkdir(parents=True, mode=0o700)  # it holds labels, and the key of the page
         for name in ("models", "jobs", "pictures"):
             (self.place / name).mkdir(parents=True, exist_ok=True)
         self.engine = _engine(self.place / DATABASE)
@@ -57,6 +64,9 @@ class Project:
             begun = classes or SourceModel.model_validate(source_models.DEFAULT).description.classes
             self.set("classes", json.dumps(list(begun)))
         self.classes: tuple[str, ...] = tuple(json.loads(self.setting("classes")))
+        if not self.setting("id"):
+            self.set("id", secrets.token_hex(8))
+        self.id = self.setting("id")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -84,8 +94,9 @@ class Project:
         Raises:
             DataError: If the folder holds no image.
         """
+        self.check_there()
         tally = Tally()
-        files = image_files([self.images], tally)
+        files = self._own(image_files([self.images], tally), tally)
         if not files:
             raise DataError(f"There is no image in {self.images}.")
         found = {
@@ -101,7 +112,36 @@ class Project:
             )
         lines = list(tally.close("images", len(found)).lines())
         self.set("account", "\n".join(lines))
+        self.set("read", str(int(self.setting("read", "0")) + 1))
         return lines
+
+    def check_there(self) -> None:
+        """Refuse to go on if the images are gone.
+
+        Raises:
+            DataError: If their folder is.
+        """
+        if not self.images.is_dir():
+            raise DataError(
+                f"The folder {self.images} is gone: put it back, or choose another one. The labels are kept in {self.place}."
+            )
+
+    def _own(self, files: Sequence[Path], tally: Tally) -> list[Path]:
+        """The images that a project can hold: none of another project inside the folder, none without a name in UTF-8."""
+        own, others, unnamed = [], [], []
+        for file in files:
+            inside = file.absolute().relative_to(self.images).parents
+            if any(one.name.endswith(SUFFIX) and (self.images / one / DATABASE).is_file() for one in inside):
+                others.append(str(file))
+            elif not _is_text(str(file)):
+                unnamed.append(str(file))
+            else:
+                own.append(file)
+        if others:
+            tally.leave("picture(s) in the project of a folder inside this one", "", others)
+        if unnamed:
+            tally.leave("image(s) whose name is not UTF-8: rename (it|them)", "", unnamed)
+        return own
 
     def cells(self) -> list[Cell]:
         """All cells whose file is there, by path."""
@@ -138,6 +178,14 @@ class Project:
                 f"The project {self.place} belongs to the images in {owner}; give another folder with --project."
             )
         self.set("images", str(self.images))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _engine(file: Path) -> Engine:

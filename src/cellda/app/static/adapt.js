@@ -33,4 +33,8 @@ for (const button of document.querySelectorAll("button[data-model]")) {
     location.reload();
   }));
 }
-if (by("adapt")) get("/api/job").then(({ job }) => { if (job?.running && job.kind === "adapt") attempt(watch); });
+if (by("adapt")) get("/api/job").then(({ job }) => {
+  if (job?.kind !== "adapt") return;
+  if (job.running) attempt(watch);
+  else if (job.stage !== "cancelled") ended(job); // it may have been lost while nobody looked
+});

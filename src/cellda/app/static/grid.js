@@ -1,5 +1,7 @@
 // A grid of thousands of cells: only the rows in view are in the page; one cell has the focus, several may be chosen.
 
+import { picture } from "./page.js";
+
 const SIDE = 128; // of a place, with its line of text below
 const TEXT = 36;
 const AHEAD = 2; // screens that are drawn before they are seen
@@ -84,6 +86,7 @@ export class Grid extends EventTarget {
     const item = this.items[place], node = document.createElement("div");
     node.id = `cell-${place}`;
     node.className = "cell";
+    node.title = item.name;
     node.dataset.place = place;
     node.setAttribute("role", "option");
     node.setAttribute("aria-setsize", this.items.length);
@@ -92,7 +95,7 @@ export class Grid extends EventTarget {
     look.width = look.height = 112;
     look.alt = "";
     look.decoding = "async";
-    look.src = `/picture/${this.place.dataset.kind}/${item.id}`;
+    look.src = picture(this.place.dataset.kind, item.id);
     look.addEventListener("error", () => { look.replaceWith(lost()); });
     node.append(look, document.createElement("span"));
     this.describe(node, item, place);

@@ -7,8 +7,8 @@ const open = document.getElementById("open"), state = document.getElementById("f
 async function look(at) {
   const found = await get(`/api/folders?at=${encodeURIComponent(at)}`);
   field.value = found.at;
-  state.textContent = found.error || `${found.images >= 1000 ? "1,000 or more" : found.images} images in this folder and those inside it.`;
-  open.disabled = Boolean(found.error) || !found.images;
+  state.textContent = found.error;
+  open.disabled = Boolean(found.error);
   const names = found.error ? [] : [["..", found.up], ...found.folders.map((name) => [name, `${found.at}/${name}`])];
   list.replaceChildren(...names.map(([name, place]) => {
     const item = document.createElement("li"), button = document.createElement("button");
@@ -18,6 +18,11 @@ async function look(at) {
     item.append(button);
     return item;
   }));
+  if (found.error) return;
+  const { images, more } = await get(`/api/folder?at=${encodeURIComponent(found.at)}`);
+  if (field.value !== found.at) return; // another folder was chosen meanwhile
+  state.textContent = `${more ? `${images} or more` : images} images in this folder and those inside it.`;
+  open.disabled = !images && !more;
 }
 
 on("folder-form", "submit", () => look(field.value));

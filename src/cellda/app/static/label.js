@@ -1,17 +1,25 @@
-import { attempt, begin, ended, follow, get, on, post, told } from "./page.js";
+import { attempt, begin, ended, follow, get, on, picture as address, post, told } from "./page.js";
 import { Grid } from "./grid.js";
-import { Saying, listen } from "./saying.js";
+import { Saying, listen, typing } from "./saying.js";
 
 const by = (id) => document.getElementById(id);
 const PRELOADED = 12;
 
 on("suggest-form", "submit", async () => {
   await begin("suggest", { number: Number(by("number").value), suggester: by("how").value });
+  await choosing();
+});
+if (by("suggest-form")) get("/api/job").then(({ job }) => { if (job?.running && job.kind === "suggest") attempt(choosing); });
+
+async function choosing() {
+  const button = by("suggest-form").querySelector("button");
+  button.disabled = true;
   const last = await follow((job) => { by("suggest-state").textContent = told(job); });
   by("suggest-state").textContent = "";
+  button.disabled = false;
   ended(last);
   if (last.stage === "done") location.reload();
-});
+}
 
 on("import-form", "submit", async () => {
   const form = new FormData(), [file] = by("table").files;
@@ -64,18 +72,18 @@ async function start() {
     by("standing").textContent = `${said} of ${cells.length} labelled${saying.waiting.length ? "" : ", saved"}.`;
   }
 
-  function picture(cell) {
-    return `/picture/${whole ? "whole" : "large"}/${cell.id}`;
+  function pictured(cell) {
+    return address(whole ? "whole" : "large", cell.id);
   }
 
   // The picture of a cell, loaded before it is needed.
   function loaded(cell) {
-    const address = picture(cell);
-    let image = ahead.get(address);
+    const where = pictured(cell);
+    let image = ahead.get(where);
     if (!image) {
       image = new Image();
-      image.src = address;
-      ahead.set(address, image);
+      image.src = where;
+      ahead.set(where, image);
       if (ahead.size > 4 * PRELOADED) ahead.delete(ahead.keys().next().value);
     }
     return image;
@@ -128,8 +136,16 @@ async function start() {
   });
   saying.addEventListener("saved", () => { by("standing").textContent = by("standing").textContent.replace(/(, saved)?\.$/, ", saved."); });
 
+  // One by one, the most useful cells come first; in the grid, similar ones stand together.
+  function arrange() {
+    const { id } = grid.current ?? {}, alike = !single && by("alike").checked;
+    grid.show([...cells].sort((a, b) => (alike ? a.similar - b.similar : 0)));
+    grid.go(Math.max(0, grid.items.findIndex((one) => one.id === id)));
+  }
+
   function view(one) {
     single = one;
+    arrange();
     by("one").hidden = !one;
     by("cells").hidden = one;
     by("single").setAttribute("aria-pressed", String(one));
@@ -144,27 +160,31 @@ async function start() {
     look();
   }
 
-  listen(by("work"), said, turned);
-  grid.addEventListener("moved", look);
+  listen(said, turned);
+  grid.addEventListener("moved", () => {
+    if (hint) { hint = false; by("hint").setAttribute("aria-pressed", "false"); } // asked for one cell
+    look();
+  });
   by("single").addEventListener("click", () => view(true));
   by("many").addEventListener("click", () => view(false));
   by("back").addEventListener("click", () => grid.go(grid.at - 1));
   by("next").addEventListener("click", () => grid.go(grid.at + 1));
   by("whole").addEventListener("click", () => { whole = !whole; toggled("whole", whole); });
   by("hint").addEventListener("click", () => { hint = !hint; toggled("hint", hint); });
-  by("alike").addEventListener("change", () => {
-    const { id } = grid.current ?? {};
-    grid.show([...cells].sort((a, b) => (by("alike").checked ? a.similar - b.similar : 0)));
-    grid.go(Math.max(0, grid.items.findIndex((one) => one.id === id)));
-  });
+  by("alike").addEventListener("change", arrange);
+  async function keep() {
+    const cell = grid.current, text = by("note").value;
+    if (text.trim() !== cell.note) cell.note = (await post("/api/note", { cell: cell.id, text })).saved;
+  }
+  on("note", "change", keep); // also when a click elsewhere leaves the field
   on("note-form", "submit", async () => {
-    grid.current.note = (await post("/api/note", { cell: grid.current.id, text: by("note").value })).saved;
+    await keep();
     by(single ? "one" : "cells").focus();
   });
-  by("work").addEventListener("keydown", (key) => {
-    if (key.target.closest("input, select, textarea, button") || key.ctrlKey || key.altKey || key.metaKey) return;
+  document.addEventListener("keydown", (key) => {
+    if (typing(key.target) || key.ctrlKey || key.altKey || key.metaKey) return;
     const letter = key.key.toLowerCase();
-    if (key.key === "Enter") view(!single);
+    if (key.key === "Enter") { if (key.target.closest("button, a, summary")) return; view(!single); }
     else if (letter === "w") by("whole").click();
     else if (letter === "g") by("hint").click();
     else if (letter === "m") by("note").focus();

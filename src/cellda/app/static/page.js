@@ -1,6 +1,8 @@
 // What all pages share: calls of the server, problems that are shown, who labels, and the job that is going on.
 
 const problem = document.getElementById("problem");
+const AWAY = "Failed to fetch";
+const GONE = "The program does not answer: start cellda app again, with the same folder. Everything that was saved is still there.";
 
 export function complain(text) {
   problem.textContent = text;
@@ -17,8 +19,16 @@ async function answered(response) {
   return found;
 }
 
+// What this page shows: a call of a page that shows another folder is refused.
+const project = document.documentElement.dataset.project;
+const named = project ? { "x-cellda-project": project } : {};
+
+export function picture(kind, cell) {
+  return `/picture/${kind}/${cell}?project=${project}`;
+}
+
 export async function get(path) {
-  return answered(await fetch(path));
+  return answered(await fetch(path, { headers: named }));
 }
 
 export async function post(path, body) {
@@ -27,7 +37,7 @@ export async function post(path, body) {
     method: "POST",
     keepalive: !plain && text.length < 60000, // it arrives though the page is gone; browsers refuse more
     body: plain ? body : text,
-    headers: plain ? {} : { "content-type": "application/json" },
+    headers: plain ? named : { ...named, "content-type": "application/json" },
   }));
 }
 
@@ -37,9 +47,7 @@ export async function attempt(work) {
     complain("");
     return await work();
   } catch (error) {
-    complain(error.message === "Failed to fetch"
-      ? "The program does not answer: start cellda app again, with the same folder. Everything that was saved is still there."
-      : error.message);
+    complain(error.message === AWAY ? GONE : error.message);
     return undefined;
   }
 }
@@ -72,7 +80,17 @@ export function duration(seconds) {
 // Follows the job until it ends; `each` sees every state.
 export async function follow(each) {
   for (;;) {
-    const { job } = await get("/api/job");
+    let found;
+    try {
+      found = await get("/api/job");
+    } catch (error) {
+      if (error.message !== AWAY) throw error;
+      complain(GONE); // this page waits, and goes on
+      await new Promise((done) => setTimeout(done, 1000));
+      continue;
+    }
+    const { job } = found;
+    if (problem.textContent === GONE) complain("");
     if (!job) return null;
     each(job);
     if (!job.running) return job;
@@ -102,5 +120,6 @@ get("/api/job").then(({ job }) => {
   follow((now) => { line.textContent = told(now); }).then((last) => {
     line.textContent = last?.stage === "done" ? `${KINDS[last.kind]}: done.` : "";
     line.hidden = !line.textContent;
+    if (last) ended(last);
   });
 }).catch(() => {});

@@ -33,6 +33,7 @@ async function start() {
   fill("f-flag", new Set(cells.flatMap((one) => one.flag.split("+").filter(Boolean))));
   fill("f-group", new Set(cells.map((one) => one.group).filter(Boolean)));
   filter();
+  by("cells").focus({ preventScroll: true });
 
   function fill(id, names) {
     for (const name of [...names].sort()) by(id).append(Object.assign(document.createElement("option"), { textContent: name }));
@@ -70,9 +71,15 @@ async function start() {
       const cell = cells.find((one) => one.id === Number(id));
       if (cell) { cell.label = name; cell.text = text(cell); }
     }
+    const open = Object.entries(detail.disagree ?? {});
+    for (const [id, others] of open) {
+      const cell = cells.find((one) => one.id === Number(id));
+      if (cell) cell.text = `${cell.label}; ${others}`;
+    }
+    if (open.length) by("changes").textContent = `Somebody else says otherwise of ${open.length} of these cells (${open[0][1]}): your label counts when that is decided under “Compare two people's labels”, in the step Label.`;
     grid.refresh();
   });
   for (const id of ["f-class", "f-flag", "f-group", "f-label", "f-sure"]) by(id).addEventListener("input", filter);
   by("filters").addEventListener("submit", (given) => given.preventDefault());
-  listen(document.querySelector("section"), said, (way) => saying.turn(way));
+  listen(said, (way) => saying.turn(way));
 }

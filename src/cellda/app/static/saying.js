@@ -87,17 +87,22 @@ export function meant(key) {
   return undefined;
 }
 
-// Calls `said` with a name (or null) for every button and key, and `turned` for undo and redo.
-export function listen(area, said, turned) {
+// Whether keys are letters of a text there.
+export function typing(place) {
+  return Boolean(place.closest?.("input:not([type=checkbox], [type=range]), select, textarea"));
+}
+
+// Calls `said` with a name (or null) for every button and key, wherever the focus is, and `turned` for undo and redo.
+export function listen(said, turned) {
   for (const button of places) button.addEventListener("click", () => said(button.dataset.name || null));
   document.getElementById("undo").addEventListener("click", () => turned("undo"));
   document.getElementById("redo").addEventListener("click", () => turned("redo"));
-  area.addEventListener("keydown", (key) => {
-    if (key.target.closest("input, select, textarea")) return;
+  document.addEventListener("keydown", (key) => {
+    if (typing(key.target)) return;
     const name = meant(key), letter = key.key.toLowerCase();
     if (letter === "z" && !key.altKey) turned(key.shiftKey ? "redo" : "undo");
     else if (letter === "y" && !key.altKey) turned("redo");
-    else if (name !== undefined && !key.target.closest("#classes, a")) said(name);
+    else if (name !== undefined) said(name);
     else return;
     key.preventDefault();
   });
