@@ -227,6 +227,7 @@ def test_many_cells_are_labelled_at_once_in_the_grid(page, app):
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_ten_thousand_cells_stay_quick(browser, tmp_path):
     """Only those in view are in the page; none is missing after a jump to the end."""
     file = tmp_path / "one.png"

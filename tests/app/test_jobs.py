@@ -44,6 +44,7 @@ def wait(jobs, until=lambda job: job.stage is not Stage.RUNNING):
     raise AssertionError(jobs.log(job.id).read_text())
 
 
+@pytest.mark.slow
 def test_cells_are_suggested_and_suggested_again(project, jobs, model):
     jobs.start("suggest", {"number": 6, "suggester": "schedule", "model": model})
     with pytest.raises(ConfigurationError, match="running already"):

@@ -70,6 +70,7 @@ def test_help_says_what_a_script_does_and_how_it_is_called(helped, name: str):
     assert "--help" in text
 
 
+@pytest.mark.slow
 def test_growth_runs_each_step_in_a_process_of_its_own(tmp_path, monkeypatch):
     for number in range(2):
         file = tmp_path / "tree" / "NEU" / f"{number}.png"

@@ -410,6 +410,7 @@ def command(stop: int, *arguments: object) -> "subprocess.CompletedProcess[str]"
     )
 
 
+@pytest.mark.slow
 def test_a_killed_prediction_goes_on_and_ends_the_same(model: Path, cells: Path, tmp_path: Path) -> None:
     (cells / "002.png").write_bytes(b"")
     whole, parts = tmp_path / "whole.parquet", tmp_path / "parts.parquet"

@@ -110,6 +110,7 @@ def test_it_is_reproducible():
     assert differential(cells, CLASSES, confusion).equals(differential(cells, CLASSES, confusion))
 
 
+@pytest.mark.slow
 def test_intervals_hold_though_the_labelled_cells_were_chosen_for_being_doubtful():
     rng = np.random.default_rng(1)
     inside, off, off_pooled = [], [], []
@@ -137,6 +138,7 @@ def test_the_class_that_a_person_gave_is_certain():
     assert found.loc["basophil", "high"] == pytest.approx(high, abs=0.01)
 
 
+@pytest.mark.slow
 def test_intervals_hold_for_a_class_that_is_always_doubted():
     rng, inside = np.random.default_rng(3), []
     perfect = Confusion(CLASSES, np.stack([np.eye(4, dtype=int) * 200] * 2))

@@ -329,6 +329,7 @@ def test_a_head_of_another_package_is_loaded_in_a_new_process(tmp_path: Path, ad
     python(RUN + f"check({kept!r})", site)
 
 
+@pytest.mark.slow
 def test_a_head_without_an_entry_point_says_in_a_new_process_where_it_is_registered(tmp_path: Path):
     site = install(tmp_path / "site", "stainlab", {"stretch": STRETCH}, ADAPTER_POINT)
     kept = str(tmp_path / "kept")

@@ -20,6 +20,7 @@ from cellda import presets, source_models
 from cellda.cli.commands import app
 from cellda.datasets.bccd import Bccd
 from cellda.datasets.raabin import Raabin
+from cellda.experiment import cross_validation
 from documents import PAGES, ROOT, SHELLS, Block, blocks, draw_world, label
 from tiny import SIDE, model_folder
 
@@ -41,6 +42,7 @@ READ_ONLY = {
         "36 runs: tests/experiment/test_study.py"
     ),
     "cellda export pooled --format bioimageio --save pooled.zip": "it needs another pydantic: tests/export",
+    "cellda ablate --target synthetic/1 --source synthetic/0 --preset laptop --on processes:2": "tests/cluster",
     "cellda --install-completion": "it writes into the shell of whoever runs the tests",
     "cellda datasets fetch barcelona --data ~/wbc": "a download: tests/datasets/test_fetch.py",
     "cellda datasets fetch barcelona --data wbc": "a download: tests/datasets/test_fetch.py",
@@ -66,6 +68,7 @@ def small(tmp_path_factory, monkeypatch) -> None:
     monkeypatch.setitem(presets.SIZES, "laptop", TINY)
     best = presets.RECOMMENDED["best"]
     first, *others = best["adapter"]
+    monkeypatch.setattr(cross_validation, "FOLDS", 2)
     brief = {"adapter": [{"name": first, "epochs": 2}, *others]}
     monkeypatch.setitem(presets.RECOMMENDED, "best", {**best, **brief})
     with source_models.registry.scratch():
