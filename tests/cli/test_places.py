@@ -29,8 +29,8 @@ def writing_options():
     def walk(command, names):
         for name, inner in getattr(command, "commands", {}).items():
             walk(inner, [*names, name])
-        # `doctor` reports what it cannot write, and `store` only shows.
-        for option in () if names[:1] in (["doctor"], ["store"]) else command.params:
+        # `doctor` reports what it cannot write, and `store` and `study` only show.
+        for option in () if names[:1] in (["doctor"], ["store"], ["study"]) else command.params:
             found.extend((tuple(names), name) for name in option.opts if name in WRITES)
 
     walk(typer.main.get_command(app), [])

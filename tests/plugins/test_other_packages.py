@@ -321,7 +321,11 @@ ADAPTER_POINT = "[cellda.adapters]\nstretching = stainlab.stretch:Stretching\n"
 HEAD_POINT = "[cellda.models.heads]\nstretch = stainlab.stretch:Stretch\n"
 
 
-@pytest.mark.parametrize("adapter", ["stretching", ["stretching", "prior_correction"]], ids=str)
+@pytest.mark.parametrize(
+    "adapter",
+    ["stretching", pytest.param(["stretching", "prior_correction"], marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_a_head_of_another_package_is_loaded_in_a_new_process(tmp_path: Path, adapter: object):
     site = install(tmp_path / "site", "stainlab", {"stretch": STRETCH}, ADAPTER_POINT + HEAD_POINT)
     kept = str(tmp_path / "kept")

@@ -201,7 +201,7 @@ def test_a_page_that_says_something_wrong_is_found(reader: Reader):
         ["cellda", "list", "--al"],
         ["make", "tests"],
         ["pip", "install", "cellda[ap]"],
-        ["python", "-m", "benchmarks.studies.ablation", "--draw"],
+        ["python", "-m", "benchmarks.studies.ablation", "--nosuch"],
         ["rm", "-r", "my_cells"],
     ):
         with pytest.raises(AssertionError):

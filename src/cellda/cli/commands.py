@@ -14,6 +14,7 @@ from cellda.cli.reports import figure, table
 from cellda.cli.runs import ablate, run
 from cellda.cli.screen import app_
 from cellda.cli.store import store_app
+from cellda.cli.study import study_app
 from cellda.cli.suggest import suggest
 
 __all__ = ["app"]
@@ -34,4 +35,5 @@ app.command(epilog="See `cellda list figures`.")(figure)
 app.command("list")(list_)
 app.command()(doctor)
 app.add_typer(datasets_app, name="datasets")
+app.add_typer(study_app, name="study")
 app.add_typer(store_app, name="store")

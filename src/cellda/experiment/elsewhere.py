@@ -15,6 +15,7 @@ from cellda.datasets.base import CellDataset
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.accounts import news_of
 from cellda.experiment.making import make, say_before
+from cellda.experiment.plan import LOGS
 from cellda.experiment.run import Run
 from cellda.experiment.stages import has_source_model, source_model
 from cellda.experiment.workspace import Workspace
@@ -27,9 +28,6 @@ from cellda.runtime.versions import COMPUTING, versions
 from cellda.runtime.work import Stage, Work
 from cellda.text import counted
 from cellda.training.loop import Trainer
-
-LOGS = "logs"
-"""Folder of the store in which every task leaves what it printed."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +77,19 @@ def _workspace(data: Path | None, store: Path) -> Workspace:
     return _workspaces[data, store]
 
 
-def make_elsewhere(orders: Sequence[Order], runs: Sequence[Run], place: Place) -> dict[int, Exception]:
+def make_elsewhere(
+    orders: Sequence[Order],
+    runs: Sequence[Run],
+    place: Place,
+    begun: Callable[[str], None] = lambda _: None,
+) -> dict[int, Exception]:
     """Make runs on the workers at a place; every stage that runs share is made once.
 
     Args:
         orders: What workers are told of unfinished runs.
         runs: The same runs, of one workspace, as prepared here.
         place: Where.
+        begun: Told the address of Dask's own page before the work.
 
     Returns:
         Why runs failed, by their positions. All others are in the store.
@@ -103,6 +107,7 @@ def make_elsewhere(orders: Sequence[Order], runs: Sequence[Run], place: Place) -
         bars.task(Work(Stage.RUN), len(runs)) as advance,
     ):
         check_workers(engine.everywhere, workspace)
+        begun(engine.dashboard)
         if workspace.progress:
             bars.note(f"{counted(engine.workers, 'worker(s)')} at once; dashboard: {engine.dashboard}")
 

@@ -17,6 +17,7 @@ from cellda.experiment.elsewhere import Order, make_elsewhere
 from cellda.experiment.leaderboard import BOUNDS
 from cellda.experiment.making import make, make_ready
 from cellda.experiment.naming import BOUND_NAMES, ORACLE, is_bound
+from cellda.experiment.plan import Plan, planned
 from cellda.experiment.record import RECORD, RunRecord
 from cellda.experiment.run import Run
 from cellda.experiment.workspace import Workspace
@@ -202,37 +203,51 @@ class Study:
         pending = [(condition, run) for condition, run in runs if run.finished() is None]
         tables: list[pd.DataFrame] = []
         failed: dict[str, Exception] = {}
-        if isinstance(place, Here):
-            make_ready([run for _, run in pending], trainer)
-        elif pending:
-            failed = self._elsewhere(pending, place)
-        with self.workspace.display(), bars.task(Work(Stage.RUN), len(runs)) as advance:
-            for condition, run in runs:
-                if _where(condition, run) in failed:
-                    continue
-                try:
-                    result = make(run, trainer, keep_model=False)
-                    tables.append(
-                        result.predictions.assign(condition=condition, bound=condition in BOUND_NAMES)
-                    )
-                except Exception as error:  # a third party's adapter may raise anything
-                    failed[_where(condition, run)] = error
-                advance(1)
+        with planned(runs, pending, on, self.workspace.store) as plan:
+            if isinstance(place, Here):
+                make_ready([run for _, run in pending], trainer)
+            elif pending:
+                failed = self._elsewhere(pending, place, plan)
+            with self.workspace.display(), bars.task(Work(Stage.RUN), len(runs)) as advance:
+                for condition, run in runs:
+                    if run.digest in failed:
+                        continue
+                    try:
+                        found = make(run, trainer, keep_model=False).predictions
+                    except Exception as error:  # a third party's adapter may raise anything
+                        failed[run.digest] = error
+                        plan.failed[run.digest] = _said(error)
+                    else:
+                        tables.append(found.assign(condition=condition, bound=condition in BOUND_NAMES))
+                    advance(1)
         if failed:
+            told = [
+                f"{_where(condition, run)}: {_said(failed[run.digest])}"
+                for condition, run in runs
+                if run.digest in failed
+            ]
             raise CelldaError(
-                f"{len(failed)} of {counted(len(runs), 'run(s)')} failed; without them, the conditions of the table would "
-                "not be "
-                "comparable. The other runs are stored and will be reused; leave these conditions out, or fix them:\n"
-                + "\n".join(f"{run}: {_said(error)}" for run, error in failed.items())
+                f"{len(told)} of {counted(len(runs), 'run(s)')} failed; without them, the conditions of the table would not "
+                "be comparable. The other runs are stored and will be reused; leave these conditions out, or fix them:\n"
+                + "\n".join(told)
             ) from next(iter(failed.values()))
         return validate(pd.concat(tables))
 
-    def _elsewhere(self, pending: Sequence[tuple[str, Run]], place: Place) -> dict[str, Exception]:
-        """Make runs on other processes or machines; why those failed that did."""
+    def _elsewhere(
+        self, pending: Sequence[tuple[str, Run]], place: Place, plan: Plan
+    ) -> dict[str, Exception]:
+        """Make runs on other processes or machines; why those failed that did, by their digests."""
         given = {self.workspace.load(target, self._taxonomy).full_name: target for target in self.targets}
         orders = [Order.of(run, given[run.target.full_name], oracle=self.oracle) for _, run in pending]
-        failed = make_elsewhere(orders, [run for _, run in pending], place)
-        return {_where(*pending[number]): error for number, error in failed.items()}
+
+        def begun(dashboard: str) -> None:
+            plan.dashboard = dashboard
+            plan.write(self.workspace.store)
+
+        failed = make_elsewhere(orders, [run for _, run in pending], place, begun)
+        found = {pending[number][1].digest: error for number, error in failed.items()}
+        plan.failed = {run: _said(error) for run, error in found.items()}
+        return found
 
 
 def _named(target: str | CellDataset) -> str:

@@ -261,13 +261,12 @@ class Recipe(Settings):
         Raises:
             ConfigurationError: If it is not a YAML mapping, or a field is unknown, mistyped or impossible.
         """
-        fields = fields_in(text)
+        file, fields = isinstance(text, Path), fields_in(text)
+        above = path_of(text).absolute().parent if file else None
         try:
-            if isinstance(text, Path):
-                fields = placed(fields, cls.model_fields, path_of(text).absolute().parent)
-            return cls(**fields)
+            return cls(**(fields if above is None else placed(fields, cls.model_fields, above)))
         except ConfigurationError as error:
-            raise ConfigurationError(f"{text}: {error}" if isinstance(text, Path) else str(error)) from error
+            raise ConfigurationError(f"{text}: {error}" if file else str(error)) from error
 
     def run(
         self,
