@@ -18,8 +18,9 @@ import cellda.experiment.workflow
 import cellda.selection.search
 from cellda import Study
 from cellda.data import pixel_cache
+from cellda.experiment.plan import FOLDER, plans
 from cellda.experiment.workspace import Workspace
-from cellda.runtime.store import LOCK, PARTIAL
+from cellda.runtime.store import LOCK, PARTIAL, Store
 from tiny import SIDE, recipe, target
 
 pixel_cache.CHUNK = 8
@@ -95,9 +96,14 @@ def finished(store: Path) -> dict[str, tuple[int, int]]:
 
 
 def left_behind(store: Path) -> list[str]:
-    """Everything in the store that is not a finished entry."""
+    """Everything in the store that is neither a finished entry nor the plan of a study that has ended."""
     entries = finished(store)
-    places = [place for place in store.glob("*/*") if f"{place.parent.name}/{place.name}" not in entries]
+    ended = {store / FOLDER / f"{plan.name}.json" for plan in plans(Store(store)) if plan.ended is not None}
+    places = [
+        place
+        for place in store.glob("*/*")
+        if f"{place.parent.name}/{place.name}" not in entries and place not in ended
+    ]
     return [str(place) for place in [*places, *store.glob("*/*/working"), *store.glob("*/*/*.half")]]
 
 
