@@ -155,6 +155,11 @@ def _cluster(place: Place) -> Iterator[Any]:
                 yield cluster
             return
         assert isinstance(place, Processes)
+        if os.name == "nt":
+            raise ConfigurationError(
+                "processes:N does not work on Windows: start a scheduler and workers (`dask scheduler`, `dask worker`), and "
+                "give its address."
+            )
         kept = {name: os.environ.get(name) for name in ONE_THREAD}
         os.environ.update(ONE_THREAD)  # before the workers load what reads it
         try:

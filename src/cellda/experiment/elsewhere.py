@@ -1,5 +1,6 @@
 """Runs on other processes and machines: their stages as tasks with what they wait for; results meet in the store."""
 
+import secrets
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -118,6 +119,9 @@ def make_elsewhere(
                 elif outcome != runs[number].digest:
                     told = f"A worker made the run {outcome} instead: its data or code differ."
                     failed[number] = CelldaError(told)
+                elif runs[number].finished(with_model=orders[number].keep_model) is None:
+                    told = f"A worker has made it, but it is not in the store {workspace.store.root} as this machine sees it."
+                    failed[number] = CelldaError(told)
                 advance(1)
 
         engine.run(tasks, finished, bars.mirror())
@@ -153,28 +157,22 @@ def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Ta
 
 def decode(name: str, order: Order, number: int) -> None:
     """Task: decode the images of one dataset of a run."""
-    with _reported(name, order):
+    with cluster.reported(name, order.store / LOGS):
         decode_all([order.prepared().images[number]])
 
 
 def train_source(name: str, order: Order) -> None:
     """Task: train the source model of a run."""
-    with _reported(name, order):
+    with cluster.reported(name, order.store / LOGS):
         source_model(order.prepared(), Trainer(order.recipe.device))
 
 
 def make_run(name: str, order: Order) -> str:
     """Task: search, adapt and predict; the run's digest."""
-    with _reported(name, order):
+    with cluster.reported(name, order.store / LOGS):
         run = order.prepared()
         make(run, Trainer(order.recipe.device), keep_model=order.keep_model)
         return run.digest
-
-
-def _reported(name: str, order: Order) -> Any:
-    from cellda.cluster.worker import reported
-
-    return reported(name, order.store / LOGS)
 
 
 def identity() -> dict[str, str]:
@@ -207,7 +205,7 @@ def check_workers(everywhere: Callable[..., dict[str, Any]], workspace: Workspac
             if found.get(name) != value
         ]
     root, data = workspace.store.root, workspace.data.root
-    token = root / f".seen-by-{stage_digest({'of': str(root)})}"
+    token = root / f".seen-{secrets.token_hex(8)}"  # others may begin a study at the same time
     with written(token) as part:
         part.write_text(str(root), encoding="utf-8")
     try:
