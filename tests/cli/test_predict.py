@@ -340,7 +340,7 @@ def test_a_model_that_is_replaced_meanwhile_is_recorded_as_it_was_loaded(
 
 
 def test_any_name_of_a_file_is_a_row_that_can_be_joined(
-    cellda_, model: Path, cells: Path, tmp_path: Path
+    cellda_, model: Path, cells: Path, tmp_path: Path, monkeypatch
 ) -> None:
     names = [
         b"\xff\xfe.png", b"=1+1.png", b"+a.png", b"-a.png", b"@a.png", b"'quoted.png", b"line\nend.png", b"tab\t.png",
@@ -364,7 +364,7 @@ def test_any_name_of_a_file_is_a_row_that_can_be_joined(
     raw = (tmp_path / "p.csv").read_bytes().decode("utf-8")
     assert len(raw.splitlines()) == len(names) + 1
     # Given one by one, in the folder, names begin the cell.
-    os.chdir(odd)
+    monkeypatch.chdir(odd)
     for file in odd.iterdir():
         file.write_bytes(b"")
     said = cellda_("predict", model, ".", "--save", tmp_path / "q.csv")

@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from distributed import get_worker
+
 
 def die(*_: object) -> None:
     """As a process does that the system kills for its memory."""
@@ -29,3 +31,16 @@ def stamp(place: str, name: str, *_: object) -> float:
 def refuse(*_: object) -> None:
     """Fail as a task does."""
     raise ValueError("no such cell")
+
+
+def slow(place: str, name: str) -> str:
+    """Append a name to a file after a while; returns it."""
+    time.sleep(0.3)
+    stamp(place, name)
+    return name
+
+
+def where() -> str:
+    """The name of this worker."""
+    time.sleep(0.1)
+    return str(get_worker().name)

@@ -9,33 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from distributed import Client
 
 import cellda
-from cellda import Study
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.elsewhere import LOGS, check_workers, identity, sees
 from cellda.experiment.workspace import Workspace
 from cellda.tracking import TensorBoard
-from tiny import quiet, recipe
-
-
-def study(store: Path, **edits) -> Study:
-    base = recipe(**edits)
-    recipes = {"full": base, "head": base.with_(adapter="head_only"), "none": base.with_(adapter="none")}
-    return Study(recipes, ["synthetic/1", "synthetic/2"], draws=range(2), workspace=quiet(store))
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory) -> pd.DataFrame:
-    """What one process with one thread computes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return study(tmp_path_factory.mktemp("here")).run()
-    finally:
-        torch.set_num_threads(threads)
+from cluster.studies import study
+from tiny import recipe
 
 
 def begun(store: Path) -> Counter:

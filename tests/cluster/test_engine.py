@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cellda.cluster import engine as engines
-from cellda.cluster.engine import Task, workers_at
+from cellda.cluster import start
+from cellda.cluster.engine import Task
 from cellda.cluster.place import Scheduler
+from cellda.cluster.start import workers_at
 from cellda.errors import ConfigurationError
 from cluster import deadly
 
@@ -74,7 +75,7 @@ def test_what_kills_every_worker_is_tried_once_more_alone_and_named(engine, tmp_
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr(engines, "PATIENCE", 1)
+    monkeypatch.setattr(start, "PATIENCE", 1)
     place = workers_at(Scheduler("tcp://127.0.0.1:9"))
     with pytest.raises(ConfigurationError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         place.__enter__()

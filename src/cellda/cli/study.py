@@ -7,11 +7,13 @@ from rich.table import Table
 
 from cellda.cli.options import ShownStore
 from cellda.cli.output import Json, Output, say
+from cellda.errors import CelldaError
 from cellda.runtime.clock import duration
 from cellda.text import counted
 
 if TYPE_CHECKING:
-    from cellda.experiment.plan import PlannedRun, Standing
+    from cellda.experiment.plan import Plan, PlannedRun, Standing
+    from cellda.runtime.store import Store
 
 study_app = typer.Typer(
     no_args_is_help=True,
@@ -25,12 +27,37 @@ Name = Annotated[
 @study_app.command("show")
 def show(name: Name = None, store: ShownStore = None, as_json: Json = False) -> None:
     """Show what of a study is done, running, failed and waiting, and how long it still takes."""
-    from cellda.experiment.plan import plan_of, plans, standing
+    from cellda.experiment.plan import plan_of, standing
     from cellda.runtime.store import Store
 
-    opened, output = Store(store), Output(as_json)
+    opened = Store(store)
     plan = plan_of(opened, name)
-    now = standing(plan, opened)
+    _tell(plan, standing(plan, opened), opened, Output(as_json))
+
+
+@study_app.command("attach")
+def attach(name: Name = None, store: ShownStore = None, as_json: Json = False) -> None:
+    """Follow a study that goes on at a Dask scheduler (--on tcp://...) after its terminal was closed, until it ends."""
+    from cellda.experiment.attached import attach as follow
+    from cellda.experiment.plan import plan_of
+    from cellda.runtime.store import Store
+
+    opened = Store(store)
+    plan = plan_of(opened, name)
+    now = follow(plan, opened)
+    _tell(plan, now, opened, Output(as_json))
+    left = len(now.failed) + len(now.waiting) + len(now.running)
+    if left:
+        raise CelldaError(
+            f"{counted(left, 'run(s) (is|are)')} not made: `cellda study log DIGEST` says why; the command that began the "
+            "study tries again."
+        )
+
+
+def _tell(plan: "Plan", now: "Standing", opened: "Store", output: Output) -> None:
+    """How far a study is, in words or as JSON."""
+    from cellda.experiment.plan import plans
+
     others = [one.name for one in plans(opened) if one.name != plan.name]
     document = {
         "study": plan.name,

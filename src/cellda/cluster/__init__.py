@@ -1,4 +1,4 @@
-"""Work on other processes and machines: where (`place`), and the engine that runs a graph of tasks there (`engine`).
+"""Work on other processes and machines: where (`place`), what starts workers there (`start`), and what runs a graph.
 
 Dask is imported when work is done elsewhere, and not before.
 """
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from cellda.cluster.engine import Task, workers_at
+    from cellda.cluster.engine import LostError, Task
     from cellda.cluster.place import Here, Place, place_of
-    from cellda.cluster.worker import reported
+    from cellda.cluster.start import workers_at
+    from cellda.cluster.worker import reported, without_gpu
 
-__all__ = ["Here", "Place", "Task", "place_of", "reported", "workers_at"]
+__all__ = ["Here", "LostError", "Place", "Task", "place_of", "reported", "without_gpu", "workers_at"]
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "engine": ["Task", "workers_at"],
+        "engine": ["LostError", "Task"],
         "place": ["Here", "Place", "place_of"],
-        "worker": ["reported"],
+        "start": ["workers_at"],
+        "worker": ["reported", "without_gpu"],
     },
 )

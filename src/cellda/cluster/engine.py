@@ -1,23 +1,28 @@
 """The engine: a graph of tasks on Dask workers, with what they say, and what became of each."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask
-from distributed import Client, Future, KilledWorker, as_completed
-from distributed.deploy.subprocess import SubprocessCluster
+from distributed import Client, Future, KilledWorker, as_completed, fire_and_forget
+from distributed.client import FutureCancelledError
 
-from cellda.cluster.place import Place, Processes, Scheduler, Slurm
-from cellda.errors import ConfigurationError
+from cellda.errors import CelldaError
 from cellda.runtime import progress
 
-PATIENCE = 20
-"""Seconds in which a scheduler must answer, and have a worker."""
+BACK = 900
+"""Seconds for which a scheduler that was lost in the middle of the work is waited for."""
+CONNECTION_LOST = "scheduler-connection-lost"
+"""What Dask says of the tasks of a client that has lost its scheduler."""
 TOPIC = "cellda"
 """What workers report: (task, kind, ...), see `cellda.cluster.worker`."""
+GPU = "GPU"
+"""The resource that workers with a GPU are started with: `dask worker ADDRESS --nthreads 1 --resources GPU=1`."""
+
+
+class LostError(Exception):
+    """The scheduler does not know the tasks any more."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,27 @@ class Task:
         call: A function that can be imported; what it returns is small.
         arguments: Its arguments.
         after: Names of the tasks that must be finished before.
+        network: Whether it applies a network: if any worker offers a GPU, only those do it.
     """
 
     name: str
     call: Callable[..., Any]
     arguments: tuple[Any, ...]
     after: tuple[str, ...] = ()
+    network: bool = False
 
 
 class Engine:
-    """Workers that are reached through a Dask client."""
+    """Workers that are reached through a Dask client.
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    Args:
+        connect: Makes a client, and raises ConfigurationError if no scheduler with workers answers.
+        stays: Whether scheduler and workers go on when this process ends, or started again, are found by `connect`.
+    """
+
+    def __init__(self, connect: Callable[[], Client], *, stays: bool) -> None:
+        self._connect, self._stays = connect, stays
+        self.client = connect()
 
     @property
     def dashboard(self) -> str:
@@ -53,44 +66,85 @@ class Engine:
         """How many tasks are done at once."""
         return sum(self.client.nthreads().values())
 
+    def close(self) -> None:
+        """Leave the scheduler."""
+        self.client.close()
+
     def everywhere(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """What a function returns on every worker, by the worker's address."""
         return dict(self.client.run(call, *arguments, on_error="return"))
 
+    def listen(self, heard: Callable[[Any], None]) -> None:
+        """Have a function called, in another thread, with everything that workers report."""
+        self.client.subscribe_topic(TOPIC, lambda event: heard(event[1]))
+
+    def known(self, names: Iterable[str]) -> set[str]:
+        """Those of these tasks that are waiting or at work, whoever gave them to the scheduler.
+
+        Raises:
+            LostError: If the scheduler does not answer.
+        """
+        try:
+            return set(self.client.run_on_scheduler(_unfinished, list(names)))
+        except OSError as error:
+            raise LostError from error
+
     def run(
-        self, tasks: Sequence[Task], finished: Callable[[str, Any], None], heard: Callable[[Any], None]
+        self,
+        tasks: Sequence[Task],
+        finished: Callable[[str, Any], None],
+        heard: Callable[[Any], None],
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Do all tasks, each when those that it waits for are done.
 
         A worker that dies takes nothing with it: its task is given to another one. A task whose workers die again and again,
-        such as one that needs more memory than a worker has, is tried once more when nothing else runs.
+        such as one that needs more memory than a worker has, is tried once more when nothing else runs. A scheduler that was
+        started again gets the tasks that are not finished once more. If scheduler and workers stay, the work goes on when this
+        process is killed, and another one that runs the same tasks joins it. Ctrl-C takes the tasks back.
 
         Args:
             tasks: In an order in which none comes before one that it waits for.
             finished: Called with the name of every task and what it returned, or the exception that it, or one before it,
                 raised.
             heard: Called in another thread with everything that workers report.
+            ready: Called before tasks are given to a scheduler: checks its workers.
+
+        Raises:
+            CelldaError: If the scheduler is lost and does not come back.
         """
-        self.client.subscribe_topic(TOPIC, lambda event: heard(event[1]))
-        try:
-            again = self._done(tasks, finished)
-            for name in again:
-                progress.note(f"{name}: its workers died; it is tried once more, alone.")
-            waiting = {task.name: task for task in tasks}
-            for name in again:
-                for died in self._done([waiting[name]], finished, alone=True):
-                    finished(
-                        died,
-                        MemoryError("its worker died again: it probably needs more memory than there is"),
-                    )
-        finally:
-            self.client.unsubscribe_topic(TOPIC)
+        waiting = {task.name: task for task in tasks}
+        alone: list[str] = []
+
+        def done(name: str, outcome: Any) -> None:
+            del waiting[name]
+            finished(name, outcome)
+
+        while waiting:
+            ready()
+            self.listen(heard)
+            try:
+                alone += self._done([task for task in waiting.values() if task.name not in alone], done)
+                for name in alone:
+                    progress.note(f"{name}: its workers died; it is tried once more, alone.")
+                    for died in self._done([waiting[name]], done, suffix=" alone"):
+                        done(
+                            died,
+                            MemoryError("its worker died again: it probably needs more memory than there is"),
+                        )
+            except LostError:
+                self._find_again()
 
     def _done(
-        self, tasks: Sequence[Task], finished: Callable[[str, Any], None], *, alone: bool = False
+        self, tasks: Sequence[Task], finished: Callable[[str, Any], None], suffix: str = ""
     ) -> list[str]:
-        """Do tasks; returns the names of those whose workers died."""
+        """Do tasks; returns the names of those whose workers died.
+
+        Raises:
+            LostError: If the scheduler does not know them any more.
+        """
         futures: dict[str, Future[Any]] = {}
+        network = {GPU: 1} if self._offers_gpu() else None
         for task in tasks:
             before = [futures[name] for name in task.after if name in futures]
             futures[task.name] = self.client.submit(
@@ -98,18 +152,54 @@ class Engine:
                 task.call,
                 task.arguments,
                 before,
-                key=f"{task.name}{' alone' if alone else ''}",
+                key=f"{task.name}{suffix}",
+                resources=network if task.network else None,
                 pure=False,
             )
+        if self._stays:
+            fire_and_forget(list(futures.values()))
         names = {future.key: name for name, future in futures.items()}
         died = []
-        for future in as_completed(list(futures.values()), loop=self.client.loop):
-            error = future.exception() if future.status == "error" else None
-            if isinstance(error, KilledWorker):
-                died.append(names[future.key])
-            else:
-                finished(names[future.key], future.result() if error is None else error)
+        try:
+            for future in as_completed(list(futures.values()), loop=self.client.loop):
+                if future.cancelled():
+                    raise _why(future)
+                name = names[future.key]
+                error = future.exception() if future.status == "error" else None
+                if isinstance(error, KilledWorker):
+                    died.append(name)
+                else:
+                    finished(name, future.result() if error is None else error)
+                futures.pop(name).release()
+        except KeyboardInterrupt:
+            self.client.cancel(list(futures.values()), force=True)
+            raise
         return died
+
+    def _offers_gpu(self) -> bool:
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return any(worker.get("resources", {}).get(GPU) for worker in workers)
+
+    def _find_again(self) -> None:
+        """Reach a scheduler that was lost.
+
+        Raises:
+            CelldaError: If it does not come back.
+        """
+        self.client.close(timeout=1)
+        if self._stays:
+            progress.note("The scheduler does not answer any more; it is waited for (Ctrl-C ends that).")
+        begun = time.monotonic()
+        while self._stays and time.monotonic() - begun < BACK:
+            try:
+                self.client = self._connect()
+            except CelldaError:
+                continue  # after the patience of a client
+            progress.note("The scheduler is there again; it gets the tasks that are not finished.")
+            return
+        raise CelldaError(
+            "The scheduler was lost. What is finished is kept: the same command goes on from there."
+        )
 
 
 def _after(call: Callable[..., Any], arguments: tuple[Any, ...], before: list[Any]) -> Any:
@@ -118,76 +208,22 @@ def _after(call: Callable[..., Any], arguments: tuple[Any, ...], before: list[An
     return call(*arguments)
 
 
-@contextmanager
-def workers_at(place: Place) -> Iterator[Engine]:
-    """The workers at a place, for as long as the context lasts.
-
-    Raises:
-        ConfigurationError: If there are none, or what starts them is not installed.
-    """
-    with _cluster(place) as cluster:
-        try:
-            client = Client(cluster, timeout=PATIENCE, set_as_default=False)
-        except OSError as error:
-            raise ConfigurationError(
-                f"No Dask scheduler answers at {cluster}: is it started (`dask scheduler`), and can this machine reach it?"
-            ) from error
-        with client:
-            try:
-                client.wait_for_workers(
-                    1, timeout=PATIENCE if isinstance(place, Scheduler) else 30 * PATIENCE
-                )
-            except TimeoutError as error:
-                raise ConfigurationError(
-                    "The scheduler has no workers: start some (`dask worker ADDRESS --nthreads 1`)."
-                ) from error
-            yield Engine(client)
-
-
-@contextmanager
-def _cluster(place: Place) -> Iterator[Any]:
-    if isinstance(place, Scheduler):
-        yield place.address
-        return
-    with dask.config.set({"distributed.comm.timeouts.connect": f"{PATIENCE}s"}):
-        if isinstance(place, Slurm):
-            with _slurm(place) as cluster:
-                yield cluster
-            return
-        assert isinstance(place, Processes)
-        if os.name == "nt":
-            raise ConfigurationError(
-                "processes:N does not work on Windows: start a scheduler and workers (`dask scheduler`, `dask worker`), and "
-                "give its address."
-            )
-        kept = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)  # before the workers load what reads it
-        try:
-            cluster = SubprocessCluster(
-                host="127.0.0.1",
-                n_workers=place.number,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                worker_kwargs={"dashboard": False},
-            )
-        finally:
-            for name, value in kept.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
-        with cluster:
-            yield cluster
-
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Two threads of one process beside another process slow both down, many times on some machines."""
-
-
-def _slurm(place: Slurm) -> Any:
+def _why(future: Future[Any]) -> Exception:
+    """Why a task was cancelled."""
     try:
-        from dask_jobqueue import SLURMCluster
-    except ImportError as error:
-        raise ConfigurationError("Slurm needs dask-jobqueue: pip install 'cellda[cluster]'.") from error
-    options = {"processes": place.options["cores"], **place.options}
-    prologue = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
-    cluster = SLURMCluster(job_script_prologue=prologue, **options)
-    cluster.scale(jobs=place.jobs)
-    return cluster
+        future.result(timeout=1)
+    except FutureCancelledError as error:
+        if error.reason != CONNECTION_LOST:
+            return CelldaError(
+                "The tasks were taken back by another process that runs the same (Ctrl-C there): the same command goes on."
+            )
+    except (OSError, TimeoutError):
+        pass
+    return LostError()
+
+
+def _unfinished(names: list[str], dask_scheduler: Any = None) -> list[str]:
+    """Those of these tasks that a scheduler has and has not finished; Dask hands over the scheduler."""
+    found = (dask_scheduler.tasks.get(key) for name in names for key in (name, f"{name} alone"))
+    states = {"waiting", "queued", "processing", "no-worker"}
+    return [task.key.removesuffix(" alone") for task in found if task is not None and task.state in states]

@@ -45,7 +45,7 @@ class Slurm:
 
     Attributes:
         jobs: How many.
-        options: What `dask_jobqueue.SLURMCluster` takes: `cores`, `memory`, `walltime`, `queue`, `account`.
+        options: Of one job: `cores`, `memory`, `walltime`, `queue`, `account`, and `gpus`, 1 if it has one.
     """
 
     jobs: int
@@ -54,7 +54,15 @@ class Slurm:
 
 Place = Here | Processes | Scheduler | Slurm
 
-_SLURM = {"jobs": int, "cores": int, "memory": str, "walltime": str, "queue": str, "account": str}
+_SLURM = {
+    "jobs": int,
+    "cores": int,
+    "memory": str,
+    "walltime": str,
+    "queue": str,
+    "account": str,
+    "gpus": int,
+}
 
 
 def place_of(text: str) -> Place:
@@ -94,5 +102,9 @@ def _slurm(rest: str) -> Slurm:
     if missing:
         raise ConfigurationError(
             f"slurm: {', '.join(missing)} must be given, as in jobs=8,cores=4,memory=16GB."
+        )
+    if options.get("gpus", 0) > 1:
+        raise ConfigurationError(
+            "slurm: one worker cannot use several GPUs; ask for more jobs with gpus=1 each."
         )
     return Slurm(options.pop("jobs"), options)

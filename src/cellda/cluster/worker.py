@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from distributed import get_worker
 
-from cellda.cluster.engine import TOPIC
+from cellda.cluster.engine import GPU, TOPIC
 from cellda.runtime.progress import heard
 
 OFTEN = 0.5
@@ -59,6 +59,7 @@ def reported(name: str, logs: Path) -> Iterator[None]:
         logs: Folder of the logs; it is created.
     """
     torch.set_num_threads(1)
+    _take_gpu(str(get_worker().name))
     logs.mkdir(parents=True, exist_ok=True)
     reporter = Reporter(name)
     with (
@@ -78,3 +79,16 @@ def reported(name: str, logs: Path) -> Iterator[None]:
         finally:
             for one in caught:
                 reporter.said(str(one.message))
+
+
+def without_gpu(worker: Any) -> list[str]:
+    """What is wrong with a worker that was started with the resource `GPU`, and has none."""
+    if worker is None or GPU not in worker.state.total_resources or torch.cuda.is_available():
+        return []
+    return ["offers a GPU (--resources GPU=1), but PyTorch finds none there"]
+
+
+def _take_gpu(name: str) -> None:
+    """Of several GPUs of a machine, the workers that `processes:N` numbers use one after another."""
+    if name.isdecimal() and torch.cuda.device_count() > 1:
+        torch.cuda.set_device(int(name) % torch.cuda.device_count())

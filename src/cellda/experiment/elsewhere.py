@@ -1,10 +1,12 @@
 """Runs on other processes and machines: their stages as tasks with what they wait for; results meet in the store."""
 
 import secrets
+import socket
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +44,7 @@ class Order:
         store: Folder of the store.
         oracle: Whether query labels may choose values.
         keep_model: Whether the adapted model is kept.
+        made_by: `identity` where it was given.
     """
 
     recipe: Recipe
@@ -50,6 +53,7 @@ class Order:
     store: Path
     oracle: bool
     keep_model: bool
+    made_by: dict[str, str]
 
     @classmethod
     def of(
@@ -57,10 +61,17 @@ class Order:
     ) -> Self:
         """The order of a run, whose target was given like this."""
         space = run.workspace
-        return cls(run.recipe, target, space.data.root, space.store.root.resolve(), oracle, keep_model)
+        store = space.store.root.resolve()
+        return cls(run.recipe, target, space.data.root, store, oracle, keep_model, identity())
 
     def prepared(self) -> Run:
-        """The run, on this worker; what its preparation warns of was said by the client."""
+        """The run, on this worker; what its preparation warns of was said by the client.
+
+        Raises:
+            ConfigurationError: If this worker, which may have come after the others were asked, computes something else.
+        """
+        if problems := differing(identity(), self.made_by):
+            raise ConfigurationError(f"The worker {socket.gethostname()} {'; it '.join(problems)}.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return Run.prepare(
@@ -107,10 +118,12 @@ def make_elsewhere(
         workspace.display(),
         bars.task(Work(Stage.RUN), len(runs)) as advance,
     ):
-        check_workers(engine.everywhere, workspace)
-        begun(engine.dashboard)
-        if workspace.progress:
-            bars.note(f"{counted(engine.workers, 'worker(s)')} at once; dashboard: {engine.dashboard}")
+
+        def ready() -> None:
+            check_workers(engine.everywhere, workspace)
+            begun(engine.dashboard)
+            if workspace.progress:
+                bars.note(f"{counted(engine.workers, 'worker(s)')} at once; dashboard: {engine.dashboard}")
 
         def finished(name: str, outcome: Any) -> None:
             for number in places.get(name, ()):
@@ -124,7 +137,7 @@ def make_elsewhere(
                     failed[number] = CelldaError(told)
                 advance(1)
 
-        engine.run(tasks, finished, bars.mirror())
+        engine.run(tasks, finished, bars.mirror(), ready)
     if workspace.progress:
         made = [run for number, run in enumerate(runs) if number not in failed]
         for line in news_of(made):
@@ -137,7 +150,7 @@ def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Ta
     tasks: dict[str, cluster.Task] = {}
     places: dict[str, list[int]] = {}
     for place, (order, run) in enumerate(zip(orders, runs, strict=True)):
-        decoded = []
+        decoded, network = [], run.recipe.device == "auto"
         for number, (dataset, size, store, framing) in enumerate(run.images):
             key = pixels_key(dataset, size, framing)
             name = f"pixels-{stage_digest(key)}"
@@ -147,12 +160,18 @@ def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Ta
         before = tuple(decoded)
         if run.sources and not has_source_model(run):
             name = f"source-{stage_digest(run.source_key)}"
-            tasks.setdefault(name, cluster.Task(name, train_source, (name, order), tuple(decoded[:-1])))
+            needed = tuple(decoded[:-1])
+            tasks.setdefault(name, cluster.Task(name, train_source, (name, order), needed, network))
             before = (*before, name)
-        name = f"run-{run.digest}"
-        tasks.setdefault(name, cluster.Task(name, make_run, (name, order), before))
+        name = run_task(run.digest)
+        tasks.setdefault(name, cluster.Task(name, make_run, (name, order), before, network))
         places.setdefault(name, []).append(place)
     return list(tasks.values()), places
+
+
+def run_task(digest: str) -> str:
+    """The name of the task that makes a run."""
+    return f"run-{digest}"
 
 
 def decode(name: str, order: Order, number: int) -> None:
@@ -175,6 +194,7 @@ def make_run(name: str, order: Order) -> str:
         return run.digest
 
 
+@cache
 def identity() -> dict[str, str]:
     """What must be the same on all machines for a result to be the same."""
     return {
@@ -182,6 +202,15 @@ def identity() -> dict[str, str]:
         "code of cellda": shared_code(["."]),
         **versions("cellda", *COMPUTING),
     }
+
+
+def differing(found: Mapping[str, str], own: Mapping[str, str]) -> list[str]:
+    """In what one `identity` differs from another."""
+    return [
+        f"has another {name}: {found.get(name)} instead of {value}"
+        for name, value in own.items()
+        if found.get(name) != value
+    ]
 
 
 def check_workers(everywhere: Callable[..., dict[str, Any]], workspace: Workspace) -> None:
@@ -199,11 +228,7 @@ def check_workers(everywhere: Callable[..., dict[str, Any]], workspace: Workspac
         if isinstance(found, Exception):
             problems.append(f"{worker} cannot import cellda as it is here: {type(found).__name__}: {found}")
             continue
-        problems += [
-            f"{worker} has another {name}: {found.get(name)} instead of {value}"
-            for name, value in own.items()
-            if found.get(name) != value
-        ]
+        problems += [f"{worker} {line}" for line in differing(found, own)]
     root, data = workspace.store.root, workspace.data.root
     token = root / f".seen-{secrets.token_hex(8)}"  # others may begin a study at the same time
     with written(token) as part:
@@ -218,9 +243,9 @@ def check_workers(everywhere: Callable[..., dict[str, Any]], workspace: Workspac
         raise ConfigurationError("Workers cannot do this work:\n  - " + "\n  - ".join(problems))
 
 
-def sees(token: Path, data: Path | None) -> list[str]:
-    """What a worker cannot see of the store and the data."""
-    problems = []
+def sees(token: Path, data: Path | None, dask_worker: Any = None) -> list[str]:
+    """What a worker cannot see of the store and the data, and whether it has what it offers; Dask hands over the worker."""
+    problems = cluster.without_gpu(dask_worker)
     try:
         if token.read_text(encoding="utf-8") != str(token.parent):
             problems.append(f"finds another folder at {token.parent}")
