@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from cellda.experiment import orphans
 from cellda.experiment.orphans import announce, orphaned
+from cellda.runtime.lock import locked
 from cellda.runtime.store import KEYS, Store, stage_digest
 from cellda.runtime.versions import versions
 from cellda.text import counted
@@ -158,7 +158,7 @@ def test_it_asks_before_it_removes(cellda_, store: Store, monkeypatch) -> None:
 
 def test_what_a_process_works_on_stays(cellda_, store: Store) -> None:
     digest = stage_digest({"n": 4})
-    with FileLock(store.root / "pixels" / f"{digest}.lock"):
+    with locked(store.root / "pixels" / f"{digest}.lock"):
         said = cellda_("store", "clear", "--partial", "--yes", "--store", store.root)
     assert "1 result stays, because a process works there" in said.out
     assert f"pixels/{digest}.partial" in names(store)

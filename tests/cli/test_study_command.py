@@ -14,6 +14,7 @@ from cellda.errors import CelldaError
 from cellda.experiment.plan import LOGS, Plan, plans, standing
 from cellda.experiment.run import WITHOUT_MODEL
 from cellda.runtime.store import LOCK, PARTIAL, Store
+from leases import left_by_a_dead_process
 from tiny import quiet, recipe
 
 HOLD = """
@@ -86,7 +87,7 @@ def test_what_is_at_work_is_told_from_what_was_killed(cellda_, store: Path):
     places = [store / WITHOUT_MODEL / run.digest for _, run in runs]
     for place in places:  # both are half made; a process holds the first only
         place.with_name(place.name + PARTIAL).mkdir(parents=True)
-        place.with_name(place.name + LOCK).touch()
+    left_by_a_dead_process(places[1].with_name(places[1].name + LOCK))
     words = [sys.executable, "-c", HOLD, str(places[0].with_name(places[0].name + LOCK))]
     with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ}) as holder:
         assert holder.stdout is not None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from rich.progress import Progress
 
 import cellda.datasets
@@ -19,6 +18,7 @@ from cellda.datasets.download.places import PUBLISHED, ByHand, Download
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.plugins.registry import Registry
 from cellda.runtime import progress
+from cellda.runtime.lock import locked
 from cellda.runtime.work import Stage, Work
 from served import TECOM, Answer, Server, bitmap, zipped
 
@@ -224,10 +224,8 @@ def test_a_place_that_cannot_be_written_is_an_error_in_a_sentence(tecom: bytes, 
 
 def test_two_processes_do_not_fetch_the_same(server: Server, tecom: bytes, tmp_path: Path):
     with (
-        FileLock(tmp_path / "jiangxi_tecom.partial.lock"),
-        pytest.raises(
-            ConfigurationError, match=r"'jiangxi_tecom' is being fetched into .* by another process"
-        ),
+        locked(tmp_path / "jiangxi_tecom.partial.lock"),
+        pytest.raises(ConfigurationError, match=r"'jiangxi_tecom' is being fetched into .* by process"),
     ):
         fetch("jiangxi_tecom", tmp_path)
     assert server.answers == []

@@ -1,5 +1,6 @@
 """A small study of every kind of stage, in processes that can be killed; this module is their parent."""
 
+import json
 import os
 import random
 import signal
@@ -151,11 +152,11 @@ def killed_until_done(store: Path, seed: int, patience: float, at: Counter[str])
 
 def holder(store: Path, among: set[int]) -> int | None:
     """One of these processes that is building an entry at this moment."""
-    for file in store.glob(f"*/*{LOCK}.holder"):
-        if not file.with_name(file.name.removesuffix(f"{LOCK}.holder") + PARTIAL).exists():
+    for file in store.glob(f"*/*{LOCK}"):
+        if not file.with_name(file.name.removesuffix(LOCK) + PARTIAL).exists():
             continue
         try:
-            pid = int(pd.read_json(file, typ="series")["pid"])
+            pid = int(json.loads(file.read_bytes().partition(b"\n")[0])["pid"])
         except (OSError, ValueError):
             continue
         if pid in among:

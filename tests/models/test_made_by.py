@@ -96,10 +96,10 @@ def test_code_that_decodes_judges_or_computes_is_part_of_it(tmp_path: Path) -> N
 
 
 ASIDE = {
-    "filelock": "keeps others away",
     "jaxtyping": "types",
     "lazy-loader": "imports",
     "pandas": "holds finished rows",
+    "psutil": "tells whether a process that holds a lock is there",
     "pydantic": "checks settings",
     "safetensors": "reads weights, whose hash is taken from memory",
     "scikit-learn": "fits what a model has seen, when it is trained",

@@ -16,6 +16,7 @@ from cellda.errors import ConfigurationError
 from cellda.runtime import lock, manifest, store
 from cellda.runtime.store import Store
 from cellda.runtime.work import Stage, Work, watched
+from leases import left_by_a_dead_process
 
 KEY = {"recipe": "a", "seed": 0}
 
@@ -258,7 +259,7 @@ def test_a_stage_that_was_sealed_before_the_kill_is_not_made_again(tmp_path: Pat
     whole = (folder / "manifest.json").read_bytes()
     (folder / store.WORKING).mkdir()
     folder.rename(f"{folder}.partial")
-    Path(f"{folder}.lock").touch()
+    left_by_a_dead_process(Path(f"{folder}.lock"))
 
     def again(_folder: Path) -> None:
         raise AssertionError("it is finished")
@@ -274,7 +275,7 @@ def test_what_a_kill_in_the_last_step_leaves_is_removed(tmp_path: Path):
     folder = entry(tmp_path)
     (folder / store.WORKING).mkdir()
     (folder / store.WORKING / "checkpoint").touch()
-    Path(f"{folder}.lock").touch()
+    left_by_a_dead_process(Path(f"{folder}.lock"))
     assert Store(tmp_path).find("stage", KEY) == folder
     assert not (folder / store.WORKING).exists()
     assert not Path(f"{folder}.lock").exists()
@@ -372,7 +373,7 @@ def sealed_off(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(Path, "rename", refuse)
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(Path, "touch", refuse)
-    monkeypatch.setattr(lock.FileLock, "acquire", refuse)
+    monkeypatch.setattr(lock, "_created", refuse)
     return tmp_path
 
 

@@ -1,10 +1,12 @@
 """The engine: a graph of tasks on Dask workers, with what they say, and what became of each."""
 
+import pickle
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
 from distributed import Client, Future, KilledWorker, as_completed, fire_and_forget
 from distributed.client import FutureCancelledError
 
@@ -149,8 +151,7 @@ class Engine:
             before = [futures[name] for name in task.after if name in futures]
             futures[task.name] = self.client.submit(
                 _after,
-                task.call,
-                task.arguments,
+                cloudpickle.dumps((task.call, task.arguments)),
                 before,
                 key=f"{task.name}{suffix}",
                 resources=network if task.network else None,
@@ -202,9 +203,13 @@ class Engine:
         )
 
 
-def _after(call: Callable[..., Any], arguments: tuple[Any, ...], before: list[Any]) -> Any:
-    """Call a function; Dask hands over what the tasks before returned when they are done."""
+def _after(work: bytes, before: list[Any]) -> Any:
+    """Call a function; Dask hands over what the tasks before returned when they are done.
+
+    Function and arguments are bytes, so that the scheduler, which reads what it gets, need not import cellda and torch.
+    """
     del before
+    call, arguments = pickle.loads(work)
     return call(*arguments)
 
 

@@ -1,5 +1,6 @@
 """Which source datasets a recipe trains on."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +16,10 @@ from cellda.plugins.settings import Settings
 
 if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
+
+
+_created: set[tuple[type, str]] = set()
+"""Synthetic datasets that were created with these options without complaint: studies ask thousands of times."""
 
 
 class Source(Settings):
@@ -55,7 +60,10 @@ class Source(Settings):
         given = {**self.options, **({"variant": variant} if variant else {})}
         options = checked_options(self.loader, given, owner=f"dataset '{self.name}'")
         if self.loader.synthetic:
-            self.loader(**options)
+            asked = self.loader, json.dumps(options, sort_keys=True, default=repr)
+            if asked not in _created:
+                self.loader(**options)
+                _created.add(asked)
         return self
 
     @property

@@ -148,15 +148,18 @@ def make_elsewhere(
 def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Task], dict[str, list[int]]]:
     """The tasks of runs in an order in which they can be done, and the positions of the runs by the names of their tasks."""
     tasks: dict[str, cluster.Task] = {}
+    pixels: dict[tuple[int, int, str], str] = {}
     places: dict[str, list[int]] = {}
     for place, (order, run) in enumerate(zip(orders, runs, strict=True)):
         decoded, network = [], run.recipe.device == "auto"
         for number, (dataset, size, store, framing) in enumerate(run.images):
-            key = pixels_key(dataset, size, framing)
-            name = f"pixels-{stage_digest(key)}"
-            if name not in tasks and store.find(PIXELS, key) is None:
-                tasks[name] = cluster.Task(name, decode, (name, order, number))
-            decoded.append(name)
+            same = (id(dataset), size, framing.model_dump_json())
+            if same not in pixels:
+                key = pixels_key(dataset, size, framing)
+                pixels[same] = name = f"pixels-{stage_digest(key)}"
+                if store.find(PIXELS, key) is None:
+                    tasks.setdefault(name, cluster.Task(name, decode, (name, order, number)))
+            decoded.append(pixels[same])
         before = tuple(decoded)
         if run.sources and not has_source_model(run):
             name = f"source-{stage_digest(run.source_key)}"

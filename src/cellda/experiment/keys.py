@@ -173,8 +173,8 @@ def adaptation_key(
     sources: Sequence[CellDataset],
     target: CellDataset,
     rows: Mapping[str, Sequence[int]],
-    *,
-    measured: bool = False,
+    source: Mapping[str, Any],
+    measured: bool,
 ) -> dict[str, Any]:
     """Everything that an adaptation and the prediction of the scored rows depend on.
 
@@ -183,17 +183,19 @@ def adaptation_key(
         sources: The loaded source datasets.
         target: The loaded target.
         rows: Use (`"support"`, `"pool"`, `"scored"`) -> rows of the target's table.
+        source: What `source_key` gives for the recipe.
         measured: Whether the support is cross-validated.
     """
     normalizers = (recipe.normalizer, recipe.used_target_normalizer)
+    fitted = {id(spec): digest(normalizer_key(recipe, spec, sources)) for spec in normalizers}
     return {
         "recipe": recipe.model_dump(mode="json"),
         **_backbone(recipe),
         "target": {"name": target.full_name, "pixels": _pixels(target, recipe)},
         "rows": {use: digest({"rows": list(chosen)}) for use, chosen in rows.items()},
         "measured": measured,
-        "sources": digest(source_key(recipe, sources)),
-        "normalizers": [digest(normalizer_key(recipe, spec, sources)) for spec in normalizers],
+        "sources": digest(source),
+        "normalizers": [fitted[id(spec)] for spec in normalizers],
         "adapters": {part.name: member_code(type(part)) for part in recipe.adapter.parts()},
         **ADAPTING.key,
     }

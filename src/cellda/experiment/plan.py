@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cellda.errors import DataError, UnknownNameError, nearest
 from cellda.experiment.run import WITHOUT_MODEL, Run
-from cellda.runtime.lock import LockedError, locked
+from cellda.runtime.lock import is_held
 from cellda.runtime.place import written
 from cellda.runtime.store import LOCK, PARTIAL, Store, digest
 from cellda.text import plain
@@ -196,16 +196,7 @@ def standing(plan: Plan, store: Store) -> Standing:
 
 def _held(final: Path) -> bool:
     """Whether a process works on an entry."""
-    lock = final.with_name(final.name + LOCK)
-    if not (final.with_name(final.name + PARTIAL).exists() and lock.exists()):
-        return False
-    with suppress(OSError):
-        try:
-            with locked(lock, keep=lambda: True):
-                return False
-        except LockedError:
-            return True
-    return False
+    return final.with_name(final.name + PARTIAL).exists() and is_held(final.with_name(final.name + LOCK))
 
 
 def logs_of(store: Store, name: str) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 
 from cellda.adapters.base import Need, Offer
-from cellda.data.few_shot import Draw, draw_support, split_query
+from cellda.data.few_shot import Draw, split_query
 from cellda.data.image_set import ImageSet
 from cellda.data.own_cells import OwnCells
 from cellda.data.own_draw import every_label
@@ -78,7 +78,7 @@ class Run:
         aim = checks.loaded(target, recipe, workspace)
         sources = checks.sources_beside(aim, recipe, workspace)
         warn_of_known_cells(recipe, aim)
-        draw = draw_support(aim, (shot := recipe.few_shot).n, shot.draw, recipe.protocol, shot.kind)
+        draw = workspace.draw(aim, recipe.few_shot, recipe.protocol)
         if Need.LABELS in recipe.adapter.needs and len(draw.support) < 2:
             raise ConfigurationError(
                 f"The adapter '{recipe.adapter.name}' needs labelled images, but the support set of {aim.full_name} holds "
@@ -169,7 +169,7 @@ class Run:
     def key(self) -> dict[str, Any]:
         """Everything that the run depends on."""
         rows = {"support": self.draw.support, "pool": self.pool_rows, "scored": self.scored}
-        key = adaptation_key(self.recipe, self.sources, self.target, rows, measured=self.measured)
+        key = adaptation_key(self.recipe, self.sources, self.target, rows, self.source_key, self.measured)
         return key if self.search is None else search_key(key, self.search)
 
     @property

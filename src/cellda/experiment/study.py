@@ -9,6 +9,7 @@ from typing import Self
 import pandas as pd
 
 from cellda.cluster.place import Here, Place, place_of
+from cellda.data.spec import FewShot
 from cellda.datasets.base import CellDataset
 from cellda.errors import CelldaError, ConfigurationError, nearest
 from cellda.evaluation.predictions import validate
@@ -87,11 +88,18 @@ class Study:
     def _prepared(self) -> list[tuple[str, Run]]:
         problems = dict.fromkeys([*self._absent(), *self._clashes(), *self._unplaced()])
         runs = []
+        seeded: dict[tuple[str, int | None, int], Recipe] = {}
+        drawn: dict[tuple[str, int | None, int], FewShot] = {}
         for seed, draw, target, (condition, recipe) in itertools.product(
             self.seeds, self.draws, self.targets, self.recipes.items()
         ):
             own = self.n.get(_named(target), recipe.few_shot.n) if recipe.few_shot.kind != "all" else None
-            edited = recipe.with_(seed=seed, few_shot={"draw": draw, "n": own})
+            # 100,000 runs share the parts of their recipes, which are checked once.
+            if (given := (condition, own, seed)) not in seeded:
+                seeded[given] = recipe.with_(seed=seed, few_shot={"n": own})
+            if (given := (condition, own, draw)) not in drawn:
+                drawn[given] = recipe.with_(few_shot={"draw": draw, "n": own}).few_shot
+            edited = seeded[condition, own, seed].model_copy(update={"few_shot": drawn[given]})
             try:
                 run = Run.prepare(edited, target, self.workspace, oracle=self.oracle)
                 self._admit(condition, run)

@@ -1,17 +1,23 @@
 """The surroundings of runs: data, store and progress display."""
 
 import warnings
+from collections import OrderedDict
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cellda.data.few_shot import Draw, draw_support
 from cellda.data.root import DataRoot
+from cellda.data.spec import FewShot, Protocol
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account
 from cellda.runtime import progress as bars
 from cellda.runtime.store import Store
 from cellda.taxonomies.spec import PAPER, TaxonomySpec
+
+DRAWS = 100
+"""Number of draws that are kept in memory."""
 
 
 class Workspace:
@@ -36,6 +42,7 @@ class Workspace:
         self.progress = progress
         self._told: set[Account] = set()
         self._warned: set[str] = set()
+        self._draws: OrderedDict[tuple[int, FewShot, Protocol], tuple[CellDataset, Draw]] = OrderedDict()
 
     def load(self, dataset: str | CellDataset, taxonomy: TaxonomySpec = PAPER, **options: Any) -> CellDataset:
         """A dataset by name with its loader's options, or one that is loaded, in the classes of a taxonomy.
@@ -50,6 +57,17 @@ class Workspace:
         if classes.is_that_of(dataset.taxonomy):
             return dataset
         return dataset.under(replace(dataset.naming, taxonomy=classes))
+
+    def draw(self, dataset: CellDataset, few_shot: FewShot, protocol: Protocol) -> Draw:
+        """The support set and the query of a loaded target (`draw_support`); runs share them."""
+        key = (id(dataset), few_shot, protocol)  # the dataset is kept, too, so that its id is not used again
+        if key not in self._draws:
+            drawn = draw_support(dataset, few_shot.n, few_shot.draw, protocol, few_shot.kind)
+            self._draws[key] = dataset, drawn
+        self._draws.move_to_end(key)
+        if len(self._draws) > DRAWS:
+            self._draws.popitem(last=False)
+        return self._draws[key][1]
 
     def tell(self, account: Account) -> None:
         """Print on standard error what was left out and assumed, once, if `progress` is on and there is anything to say."""

@@ -32,6 +32,11 @@ def shared_code(places: Iterable[str], root: Path = PACKAGE) -> str:
     Raises:
         FileNotFoundError: If a place does not exist, because the table of keys names code that has moved.
     """
+    return _shared_code(tuple(places), root)
+
+
+@cache
+def _shared_code(places: tuple[str, ...], root: Path) -> str:
     return _combined(_bytes_digest(file, root) for file in shared_files(places, root))
 
 
@@ -76,7 +81,7 @@ def member_code(cls: type) -> str:
 
 def forget() -> None:
     """Read all code anew at the next question, as a new process does."""
-    for cached in (member_code, _package_code, _bytes_digest):
+    for cached in (member_code, _shared_code, _package_code, _bytes_digest):
         cached.cache_clear()
 
 

@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
 from cellda.runtime.given import path_of
-from cellda.runtime.lock import locked
+from cellda.runtime.lock import Lock, locked
 from cellda.runtime.manifest import WORKING, damage, seal
 from cellda.runtime.place import check_name, try_folder
 from cellda.runtime.room import ELSEWHERE, full_disk, is_full, no_room
@@ -104,7 +104,7 @@ class Store:
             return found
         final = self.path(kind, key)
         self._create(final.parent)
-        with self._locked(final):
+        with self._locked(final) as lock:
             if not self._kept(final):
                 partial = self.partial(kind, key)
                 if misplaced(partial) is not None:
@@ -113,6 +113,7 @@ class Store:
                 # A process that was killed between its last two steps leaves a finished folder without its name.
                 if damage(partial, final.name) is not None:
                     _make(partial, {**key, "keys": KEYS}, final.name, make)
+                lock.check()
                 partial.rename(final)
                 shutil.rmtree(final / WORKING, ignore_errors=True)
         return final
@@ -152,17 +153,14 @@ class Store:
         return False
 
     @contextmanager
-    def _locked(self, final: Path) -> Iterator[None]:
-        """Hold the lock of an entry; its file is removed at the end, unless an unfinished entry remains."""
-        partial = final.with_name(final.name + PARTIAL)
+    def _locked(self, final: Path) -> Iterator[Lock]:
+        """Hold the lock of an entry."""
         with ExitStack() as held:
             try:
-                held.enter_context(
-                    locked(_lock(final), lambda holder: _say_waiting(final, holder), keep=partial.exists)
-                )
+                lock = held.enter_context(locked(_lock(final), lambda holder: _say_waiting(final, holder)))
             except OSError as error:
                 raise self._unwritable(error) from error
-            yield
+            yield lock
 
     def _create(self, folder: Path) -> None:
         try:

@@ -4,7 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from typing import Self
 
 from cellda.errors import UnknownNameError
@@ -15,6 +15,7 @@ SUGGESTED = 50
 """Number of unknown names in one list for which near names are looked up."""
 
 
+@lru_cache(maxsize=2**16)
 def key_of(name: str) -> str:
     """A name without case, accents and separators: `"Band_Neutrophil"` -> `"bandneutrophil"`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
@@ -41,7 +42,7 @@ class Names:
         }
         self._known = other | self._english
 
-    @property
+    @cached_property
     def shared(self) -> list[tuple[str, str, str]]:
         """Published names that several types claim in English: the name, and two of these types."""
         first: dict[str, tuple[str, str]] = {}
