@@ -163,7 +163,7 @@ def test_keys_name_members_rows_and_versions(tmp_path: Path) -> None:
 def test_other_rows_are_another_run_of_the_same_source_model(tmp_path: Path, monkeypatch) -> None:
     run = prepared(recipe(), tmp_path)
     other = draw_support(run.target, 18, 1)
-    monkeypatch.setattr("cellda.experiment.run.draw_support", lambda *_: other)
+    monkeypatch.setattr("cellda.experiment.workspace.draw_support", lambda *_: other)
     moved = prepared(recipe(), tmp_path)
     assert moved.recipe == run.recipe
     assert moved.digest != run.digest

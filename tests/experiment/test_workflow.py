@@ -140,7 +140,7 @@ def test_predictions_know_nothing_of_query_labels(store, other_store, monkeypatc
     chosen = with_adapter(**{"name": edits["adapter"]}, search=edits.get("search"))
     plain = run(chosen, store).predictions
     aim, draw = relabelled(chosen.few_shot, chosen.protocol)
-    monkeypatch.setattr("cellda.experiment.run.draw_support", lambda *_: draw)
+    monkeypatch.setattr("cellda.experiment.workspace.draw_support", lambda *_: draw)
     permuted = run(chosen, other_store, aim).predictions
 
     assert plain["path"].tolist() == permuted["path"].tolist()

@@ -200,7 +200,7 @@ def test_no_selector_but_the_oracle_knows_query_labels(tmp_path, monkeypatch, se
     chosen = recipe(adapter=HEAD, search={"trials": 3, "selector": selector})
     plain = chosen.run(target(), store=tmp_path / "plain", progress=False)
     aim, draw = relabelled(chosen.few_shot, chosen.protocol)
-    monkeypatch.setattr("cellda.experiment.run.draw_support", lambda *_: draw)
+    monkeypatch.setattr("cellda.experiment.workspace.draw_support", lambda *_: draw)
     permuted = chosen.run(aim, store=tmp_path / "permuted", progress=False)
     assert (plain.predictions["label"] != permuted.predictions["label"]).mean() > 0.5
     assert np.array_equal(probabilities(plain.predictions), probabilities(permuted.predictions))
