@@ -2,13 +2,14 @@
 
 import pickle
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 from distributed import Client, Future, KilledWorker, as_completed, fire_and_forget
-from distributed.client import FutureCancelledError
+from distributed.client import ClosedClientError, FutureCancelledError
 
 from cellda.errors import CelldaError
 from cellda.runtime import progress
@@ -73,8 +74,13 @@ class Engine:
         self.client.close()
 
     def everywhere(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """What a function returns on every worker, by the worker's address."""
-        return dict(self.client.run(call, *arguments, on_error="return"))
+        """What a function returns on every worker, by the worker's address.
+
+        Raises:
+            LostError: If the scheduler is lost.
+        """
+        with _asking():
+            return dict(self.client.run(call, *arguments, on_error="return"))
 
     def listen(self, heard: Callable[[Any], None]) -> None:
         """Have a function called, in another thread, with everything that workers report."""
@@ -84,12 +90,10 @@ class Engine:
         """Those of these tasks that are waiting or at work, whoever gave them to the scheduler.
 
         Raises:
-            LostError: If the scheduler does not answer.
+            LostError: If the scheduler is lost.
         """
-        try:
+        with _asking():
             return set(self.client.run_on_scheduler(_unfinished, list(names)))
-        except OSError as error:
-            raise LostError from error
 
     def run(
         self,
@@ -123,9 +127,9 @@ class Engine:
             finished(name, outcome)
 
         while waiting:
-            ready()
-            self.listen(heard)
             try:
+                ready()
+                self.listen(heard)
                 alone += self._done([task for task in waiting.values() if task.name not in alone], done)
                 for name in alone:
                     progress.note(f"{name}: its workers died; it is tried once more, alone.")
@@ -145,20 +149,8 @@ class Engine:
         Raises:
             LostError: If the scheduler does not know them any more.
         """
-        futures: dict[str, Future[Any]] = {}
-        network = {GPU: 1} if self._offers_gpu() else None
-        for task in tasks:
-            before = [futures[name] for name in task.after if name in futures]
-            futures[task.name] = self.client.submit(
-                _after,
-                cloudpickle.dumps((task.call, task.arguments)),
-                before,
-                key=f"{task.name}{suffix}",
-                resources=network if task.network else None,
-                pure=False,
-            )
-        if self._stays:
-            fire_and_forget(list(futures.values()))
+        with _asking():
+            futures = self._given(tasks, suffix)
         names = {future.key: name for name, future in futures.items()}
         died = []
         try:
@@ -176,6 +168,24 @@ class Engine:
             self.client.cancel(list(futures.values()), force=True)
             raise
         return died
+
+    def _given(self, tasks: Sequence[Task], suffix: str) -> dict[str, Future[Any]]:
+        """Tasks as the scheduler has them."""
+        futures: dict[str, Future[Any]] = {}
+        network = {GPU: 1} if self._offers_gpu() else None
+        for task in tasks:
+            before = [futures[name] for name in task.after if name in futures]
+            futures[task.name] = self.client.submit(
+                _after,
+                cloudpickle.dumps((task.call, task.arguments)),
+                before,
+                key=f"{task.name}{suffix}",
+                resources=network if task.network else None,
+                pure=False,
+            )
+        if self._stays:
+            fire_and_forget(list(futures.values()))
+        return futures
 
     def _offers_gpu(self) -> bool:
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
@@ -201,6 +211,15 @@ class Engine:
         raise CelldaError(
             "The scheduler was lost. What is finished is kept: the same command goes on from there."
         )
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Context in which a scheduler that does not answer is a lost one."""
+    try:
+        yield
+    except (OSError, TimeoutError, ClosedClientError) as error:
+        raise LostError from error
 
 
 def _after(work: bytes, before: list[Any]) -> Any:

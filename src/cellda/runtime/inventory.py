@@ -73,18 +73,13 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
         verify: Whether to read all files, and report those entries as damaged that are not as they were written.
     """
     found = []
-    for place in sorted(store.root.glob("*/*")):
+    for place in sorted(store.root.glob("*/*"), key=lambda place: (place.parent.name, place.name)):
         name = _NAME.fullmatch(place.name)
         linked = place.is_symlink() and place.exists()  # to what somebody else keeps
         if name is None or name["rest"] == LOCK or linked:
             continue
         state, why = _state(place, name["rest"] or "", orphaned, verify)
-        size, changed = 0, 0.0
-        for file in (place, *place.rglob("*")):
-            with suppress(FileNotFoundError):  # of a process that works on it
-                facts = file.lstat()
-                size += facts.st_size if file.is_file() else 0
-                changed = max(changed, facts.st_mtime)
+        size, changed = _extent(place)
         found.append(Entry(place, state, size, changed, why))
     return found
 
@@ -119,6 +114,24 @@ def remove(entry: Entry) -> bool:
     with suppress(OSError):  # others are in it
         entry.place.parent.rmdir()
     return True
+
+
+def _extent(place: Path) -> tuple[int, float]:
+    """Bytes of the files in a folder, or of a file, and when any of them was changed last."""
+    size, changed, folders = 0, 0.0, [str(place)]
+    with suppress(FileNotFoundError):  # of a process that works on it
+        facts = place.lstat()
+        size, changed = 0 if place.is_dir() else facts.st_size, facts.st_mtime
+    while folders:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folders.pop()) as inside:
+            for entry in inside:
+                facts = entry.stat(follow_symlinks=False)
+                changed = max(changed, facts.st_mtime)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    size += facts.st_size
+    return size, changed
 
 
 def _state(place: Path, rest: str, orphaned: Orphaned, verify: bool) -> tuple[State, str]:
