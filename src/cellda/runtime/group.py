@@ -1,5 +1,6 @@
 """The processes of a launcher as one group: the main process tells the others what is done, and tensors are added up."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -106,11 +107,20 @@ class Group:
             self.in_step = False
             raise
 
-    def dismiss(self) -> None:
-        """Let the others end; only the main process does. If they are not in step, they end when this process has ended."""
-        if self.in_step:
-            self.tell(None)
+    @contextmanager
+    def member(self) -> Iterator[None]:
+        """Context of everything that this process does as a member; after it, the main process has let the others go."""
+        try:
+            yield
+        finally:
+            if self.main and self.in_step:  # or else they notice that this process has gone
+                self.tell(None)
             dist.destroy_process_group()
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the main process."""
+        return self.place.rank == 0
 
     @contextmanager
     def _collective(self) -> Iterator[None]:
@@ -123,11 +133,11 @@ class Group:
             try:
                 yield
             except RuntimeError as error:  # of gloo; those of NCCL derive from it
-                reason = str(error).splitlines()[0]
+                reason = re.sub(r"^\[[^]]*\] ", "", str(error)).split(". ")[0]
+                lost = f"One of the {self.place.size} processes" if self.main else "The main process"
                 raise LostProcessError(
-                    f"One of the {self.place.size} processes has ended, or has not answered for "
-                    f"{PATIENCE.seconds // 60} minutes ({reason}). What it said itself is above. Start the same command "
-                    "again: it continues from the last checkpoint."
+                    f"{lost} has ended, or has not answered for {PATIENCE.seconds // 60} minutes ({reason}). What it has said "
+                    "itself says why. Start the same command again: it continues from the last checkpoint."
                 ) from error
 
 

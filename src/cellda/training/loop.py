@@ -1,6 +1,7 @@
 """The training loop, built on accelerate; source training and every adapter use it."""
 
 import math
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,12 @@ class Trainer:
         self.plan = plan or plan_for(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
+
+    @property
+    def described(self) -> str:
+        """Device, processor, threads and, if there are several, processes: what results record."""
+        several = "" if self._group is None else f", {self._group.place.size} processes"
+        return f"{self.device}, {platform.machine()}, {torch.get_num_threads()} threads{several}"
 
     def _accelerator(self) -> Accelerator:
         # The loop sets the precision: accelerate would patch it into the module, and allows only one per process.

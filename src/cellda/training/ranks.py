@@ -35,13 +35,11 @@ def on_main(work: Callable[[], R]) -> R | None:
     if place is None:
         return work()
     group = join(place)
-    if place.rank:
+    with group.member():
+        if group.main:
+            return work()
         serve(group)
         return None
-    try:
-        return work()
-    finally:
-        group.dismiss()
 
 
 def serve(group: Group) -> None:
@@ -49,10 +47,10 @@ def serve(group: Group) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with tuned_convolutions():
         while isinstance(begin := group.hear(), Begin):
-            _Helper(begin, group).train()
+            Helper(begin, group).train()
 
 
-class _Helper:
+class Helper:
     """The part of another process in one training."""
 
     def __init__(self, begin: Begin, group: Group) -> None:

@@ -92,7 +92,7 @@ class Replica:
         if not self._state:
             return
         values = self.group.broadcast(torch.cat([own.flatten() for own in self._state]))
-        if self.group.place.rank:
+        if not self.group.main:
             for own, new in zip(self._state, _like(self._state, values), strict=True):
                 own.copy_(new)
 
