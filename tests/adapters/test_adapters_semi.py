@@ -35,8 +35,9 @@ from cellda.models.spec import Backbone
 from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.taxonomies.base import UNLABELLED
+from cellda.training.epoch import freeze_batchnorm
 from cellda.training.examples import ImageExamples
-from cellda.training.loop import Trainer, freeze_batchnorm
+from cellda.training.loop import Trainer
 from cellda.training.modes import evaluating
 from cellda.training.objective import CrossEntropy, Step
 from tiny import CLASSES, brightness_set, same, small_net, state

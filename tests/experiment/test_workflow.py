@@ -31,7 +31,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.normalizers.identity import Identity
 from cellda.plugins.settings import tunable
 from cellda.runtime.work import Stage, Work, watched
-from cellda.training import loop
+from cellda.training import epoch
 from cellda.training.loop import Trainer
 from tiny import CLASSES, SIDE, SOURCE, adapting, prepared, quiet, recipe, relabelled, target
 
@@ -446,7 +446,7 @@ def test_an_interrupted_run_is_not_taken_for_a_finished_one(
 def test_an_interrupted_source_training_goes_on_where_it_stopped(tmp_path, store, monkeypatch) -> None:
     chosen = recipe(training={"epochs": 3}, adapter="none")
     epochs: list[int] = []
-    inner = loop._Epoch.run
+    inner = epoch.Epoch.run
 
     def impatient(self, *given):
         if len(epochs) == 2:
@@ -455,7 +455,7 @@ def test_an_interrupted_source_training_goes_on_where_it_stopped(tmp_path, store
         return inner(self, *given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop._Epoch, "run", impatient)
+        patched.setattr(epoch.Epoch, "run", impatient)
         with pytest.raises(KeyboardInterrupt):
             run(chosen, tmp_path)
     assert not list((tmp_path / "source").glob("*/source.json"))

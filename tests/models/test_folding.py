@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from cellda.models.folding import Folded, find_pairs
 from cellda.models.folding import folded as folded_by
 from cellda.training.batches import Batches, Mix
+from cellda.training.epoch import freeze_batchnorm
 from cellda.training.examples import ImageExamples
-from cellda.training.loop import Trainer, freeze_batchnorm
+from cellda.training.loop import Trainer
 from tiny import brightness_set, quick, same, state
 
 

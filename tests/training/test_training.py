@@ -21,8 +21,9 @@ from cellda.runtime.device import DevicePlan
 from cellda.runtime.work import Stage, Work
 from cellda.training import checkpoints
 from cellda.training.batches import Batches, Mix
+from cellda.training.epoch import freeze_batchnorm
 from cellda.training.examples import FeatureExamples, ImageExamples
-from cellda.training.loop import Trainer, freeze_batchnorm
+from cellda.training.loop import Trainer
 from cellda.training.settings import Training
 from tiny import brightness_set, quick, same, small_net, state
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellda.errors import ConfigurationError
+from cellda.runtime.launched import launched
 
 FORMS = (
     "'local' (this process), 'processes:4' (so many processes of this machine, one core each), 'tcp://host:8786' (a Dask "
@@ -72,11 +73,17 @@ def place_of(text: str) -> Place:
     Processes(number=2)
 
     Raises:
-        ConfigurationError: If it says nothing that is known; the message lists the forms.
+        ConfigurationError: If it says nothing that is known; the message lists the forms. If a launcher has started this
+            process beside others, which train together, and the work is to be done elsewhere.
     """
     kind, _, rest = text.strip().partition(":")
     if text.strip() == "local":
         return Here()
+    if (beside := launched()) is not None:
+        raise ConfigurationError(
+            f"{beside.size} processes of a launcher train together, and '{text}' is other workers: leave out --on, or start "
+            "the command without `accelerate launch`."
+        )
     if kind == "processes" and rest.isdecimal() and int(rest) > 0:
         return Processes(int(rest))
     if kind in {"tcp", "tls"} and re.fullmatch(r"//[^/:\s]+:\d+", rest):

@@ -1,10 +1,7 @@
 """Prepared runs are made: what is said and fetched before any training, then all stages in order, or what is stored."""
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from cellda.adapters import described
 from cellda.data.pixel_cache import decode_all
@@ -99,7 +96,7 @@ def _make(prepared: Run, trainer: Trainer, folder: Path, keep_model: bool) -> No
         protocol=recipe.protocol,
         pool=recipe.pool if prepared.uses_pool or recipe.pool == "disjoint" else None,
         versions=versions("cellda", *COMPUTING, *prepared.target.readers),
-        device=f"{trainer.device}, {platform.machine()}, {torch.get_num_threads()} threads",
+        device=trainer.described,
         **drawn_of(prepared),
         accounts=tuple(account.brief() for account in accounts_of(prepared)),
         known_to_model=known_to_model(recipe, prepared.target),

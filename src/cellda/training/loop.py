@@ -1,16 +1,16 @@
 """The training loop, built on accelerate; source training and every adapter use it."""
 
 import math
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, PartialState
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from cellda.data.image_set import ImageSet
@@ -21,38 +21,54 @@ from cellda.models.folding import find_pairs, folded
 from cellda.runtime import progress
 from cellda.runtime.device import DevicePlan, plan_for, tuned_convolutions
 from cellda.runtime.events import EpochDone, tell
+from cellda.runtime.group import joined
 from cellda.runtime.memory import keep_freed_memory
 from cellda.runtime.work import Stage, Work
 from cellda.training.batches import Batches, Mix, Order
 from cellda.training.checkpoints import checkpoint, keep_as, resume
+from cellda.training.epoch import Epoch, Prepared
 from cellda.training.examples import Batch, Examples
-from cellda.training.objective import CrossEntropy, Objective, Step
+from cellda.training.objective import CrossEntropy, Objective
 from cellda.training.optimizer import optimizer_of, schedule_of
 from cellda.training.settings import Training
+from cellda.training.sharing import shared
 
 EPOCH_SEEDS = 1_000_003
 TRAINING, PREDICTING, EMBEDDING = Work(Stage.TRAIN), Work(Stage.PREDICT), Work(Stage.EMBED)
 
 
 class Trainer:
-    """Trains and applies modules on one device.
+    """Trains and applies modules on one device; processes that a launcher has started help to train (`training.ranks`).
 
     Args:
         device: `"auto"` uses a GPU if there is one, `"cpu"` never does.
         plan: How the device is used; by default the settings that were measured to be fastest on it.
+
+    Raises:
+        ConfigurationError: If a launcher has started this process beside others, and they are not told to help, or cannot
+            train together on the device.
     """
 
     def __init__(self, device: Literal["auto", "cpu"] = "auto", plan: DevicePlan | None = None) -> None:
-        self._cpu = device == "cpu"
+        self._cpu, self._group = device == "cpu", joined()
         self.device: torch.device = PartialState(cpu=self._cpu).device
+        if self._group is not None:
+            self._group.check(self.device)
         self.plan = plan or plan_for(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
+
+    @property
+    def described(self) -> str:
+        """Device, processor, threads and, if there are several, processes: what results record."""
+        several = "" if self._group is None else f", {self._group.place.size} processes"
+        return f"{self.device}, {platform.machine()}, {torch.get_num_threads()} threads{several}"
 
     def _accelerator(self) -> Accelerator:
         # The loop sets the precision: accelerate would patch it into the module, and allows only one per process.
         return Accelerator(
             cpu=self._cpu,
+            mixed_precision="no",
             dataloader_config=DataLoaderConfiguration(non_blocking=self.plan.pinned),
         )
 
@@ -104,10 +120,16 @@ class Trainer:
         losses = _Losses()
         accelerator.register_for_checkpointing(losses)
         keep_as(module, accelerator)
-        with progress.task(work, steps) as advance, torch.random.fork_rng(), tuned_convolutions():
-            quick = self._quick(module, examples, settings, steps)
+        with (
+            progress.task(work, steps) as advance,
+            torch.random.fork_rng(),
+            tuned_convolutions(),
+            shared(
+                module, self._quick(module, examples, settings, steps), optimizer, self._group, work
+            ) as quick,
+        ):
             prepared = accelerator.prepare(quick, optimizer, schedule_of(optimizer, settings, steps), loader)
-            epoch_of = _Epoch(accelerator, self.plan, examples, objective, settings, _Prepared(*prepared))
+            epoch_of = Epoch(accelerator, self.plan, examples, objective, settings, Prepared(*prepared))
             first = resume(accelerator, checkpoints)
             advance(first * len(batches))
             for epoch, loss in enumerate(losses.values):
@@ -140,7 +162,8 @@ class Trainer:
                 pixels, labels, parts = examples.__getitems__(range(1))
                 few = examples.prepare((pixels.to(self.device), labels, parts), Generator().manual_seed(0))
                 module = folded(module, find_pairs(module, few))
-        if self.plan.compiler is not None and self.plan.compiles(steps):
+        # What several processes share is not compiled: their exchange would break it into pieces.
+        if self._group is None and self.plan.compiler is not None and self.plan.compiles(steps):
             module = torch.compile(module, backend=self.plan.compiler)  # type: ignore[assignment]
         return module
 
@@ -222,74 +245,9 @@ class _Losses:
         self.values = state["values"]
 
 
-class _Prepared(NamedTuple):
-    """The objects that accelerate has prepared."""
-
-    module: nn.Module
-    optimizer: torch.optim.Optimizer
-    scheduler: LRScheduler
-    loader: DataLoader[Batch]
-
-
-class _Epoch:
-    """One pass over the examples with the objects that accelerate has prepared."""
-
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        plan: DevicePlan,
-        examples: Examples,
-        objective: Objective,
-        settings: Training,
-        prepared: _Prepared,
-    ) -> None:
-        self.accelerator, self.plan = accelerator, plan
-        self.examples, self.objective, self.settings = examples, objective, settings
-        self.module, self.optimizer, self.scheduler, self.loader = prepared
-
-    def run(
-        self, generator: Generator, progress: float, share: float, advance: Callable[[int], None]
-    ) -> float:
-        """Train for one epoch and return the mean loss over its examples.
-
-        Args:
-            generator: Provides the randomness of the augmentation.
-            progress: Fraction of all steps that are done.
-            share: One step as a fraction of all steps.
-            advance: Called with 1 after every step.
-        """
-        self.module.train()
-        if self.settings.bn == "frozen":
-            freeze_batchnorm(self.module)
-        total, seen = torch.zeros((), device=self.accelerator.device), 0
-        for batch in self.loader:
-            _, labels, parts = batch
-            self.optimizer.zero_grad()
-            inputs = self.examples.prepare(batch, generator)
-            bf16 = self.plan.precision == "bf16"
-            with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bf16):
-                loss = self.objective.loss(self.module, Step(inputs, labels, parts, progress))
-            self.accelerator.backward(loss)
-            self.optimizer.step()
-            self.scheduler.step()
-            self.objective.after_step()
-            progress += share
-            total += loss.detach() * len(labels)
-            seen += len(labels)
-            advance(1)
-        return float(total) / seen
-
-
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     """Move a module in place, with its convolutions in channels-last order, which is a third faster on CPUs."""
     return module.to(device).to(memory_format=torch.channels_last)
-
-
-def freeze_batchnorm(module: nn.Module) -> None:
-    """Freeze the running statistics of every BatchNorm2d; their affine weights still train."""
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.eval()
 
 
 def _as_is(batch: Batch) -> Batch:
