@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.base import Adapter
+from cellda.experiment.beginning import Beginning
 from cellda.experiment.naming import condition_of
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
@@ -29,12 +30,7 @@ FEWEST = 2
 
 
 def cross_validated(
-    run: Run,
-    adapter: Adapter,
-    before: CellClassifier,
-    after: CellClassifier,
-    target: TargetView,
-    context: AdaptContext,
+    run: Run, adapter: Adapter, begun: Beginning, after: CellClassifier
 ) -> pd.DataFrame | None:
     """Predictions of every labelled cell; None if there are too few to leave any out.
 
@@ -44,25 +40,23 @@ def cross_validated(
     Args:
         run: The run.
         adapter: With the values that are used.
-        before: The model before its adaptation; it is not changed.
+        begun: What its adaptation began with.
         after: The adapted model.
-        target: The labelled cells, and the unlabelled ones if the adapter takes them.
-        context: Trainer, seed and source images.
     """
     if not run.draw.support:
         return None
     if not run.uses_labels:
-        found = context.trainer.probabilities(after, target.support)
+        found = begun.context.trainer.probabilities(after, begun.target.support)
         return _table(run, range(len(run.draw.support)), found)
     folds = parts(run)
     if not folds:
         return None
-    candidates = Candidates(adapter, lambda: deepcopy(before), target, context)
+    candidates = Candidates(adapter, lambda: deepcopy(begun.model), begun.target, begun.context)
     rows: list[int] = []
     predicted: list[Tensor] = []
     with progress.task(Work(Stage.CROSS_VALIDATE), len(folds)) as advance:
         for learned, held in folds:
-            predicted.append(candidates.probabilities(adapter, learned, target.support, held))
+            predicted.append(candidates.probabilities(adapter, learned, begun.target.support, held))
             rows += held
             advance(1)
     order = np.argsort(rows)
