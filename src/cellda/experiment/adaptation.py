@@ -48,6 +48,7 @@ def adapted(run: Run, trainer: Trainer, clock: Clock) -> Adapted:
         origin = origin_of(run, trainer, model)
     with clock.stage("search"):
         adapter, trials = searched(run, begun)
+    clock.at_least("search", sum(trial["seconds"] for trial in trials))
     with clock.stage("adapt"):
         found = adapter.apply(deepcopy(model), target, context)
     held = None

@@ -19,6 +19,7 @@ from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
+from cellda.selection.trials import Batches
 
 SEARCH = "search"
 """The kind of the stage in the store."""
@@ -32,7 +33,7 @@ def searched(run: Run, begun: Beginning) -> tuple[Adapter, list[dict[str, Any]]]
         return run.recipe.adapter, []
 
     def make(folder: Path) -> None:
-        result = search(judge_of(run, begun, settings), folder / WORKING)
+        result = search(_judge(run, begun, settings), folder / WORKING)
         text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 
@@ -41,8 +42,12 @@ def searched(run: Run, begun: Beginning) -> tuple[Adapter, list[dict[str, Any]]]
     return build(found["adapter"]), found["trials"]
 
 
-def judge_of(run: Run, begun: Beginning, settings: Search) -> Judge:
-    """The judge of a run's search."""
+def trials_of(run: Run, begun: Beginning, settings: Search) -> Batches:
+    """The trials of a run's search, for a process that makes some of them."""
+    return Batches(_judge(run, begun, settings), run.workspace.store.partial(SEARCH, run.key) / WORKING)
+
+
+def _judge(run: Run, begun: Beginning, settings: Search) -> Judge:
     context = begun.context
     if Use.HELD_OUT_SOURCE in run.uses:
         context = replace(context, held_out=())  # cells that score trials are not used by them

@@ -19,6 +19,9 @@ class Pieces:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def __len__(self) -> int:
+        return sum(not file.name.startswith(".") for file in self.folder.glob("*"))
+
     def get(self, name: str) -> Any:
         """A piece; None if there is none."""
         entries = Ledger(self.folder / name).entries()

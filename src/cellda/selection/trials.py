@@ -96,6 +96,11 @@ class Batches:
         self._judge, self._pieces = judge, Pieces(folder)
         self._distributions = distributions_of(judge.adapter)
 
+    @property
+    def made(self) -> int:
+        """How many of them are there."""
+        return len(self._pieces)
+
     def one(self, number: int) -> Trial:
         """A trial; it is made, after those it follows from, if it is not there."""
         name = f"trial-{number:04d}"
