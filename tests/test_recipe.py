@@ -56,6 +56,7 @@ EDITS: dict[str, Any] = {
     "search.selector": "entropy",
     "search.trials": 5,
     "search.folds": 4,
+    "search.batch": 1,
     "calibration": "classwise",
     "pool": "disjoint",
     "present": ("lymphocyte", "neutrophil"),

@@ -31,6 +31,7 @@ from cellda.experiment.stages import source_model
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.store import Store
+from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.selectors import register
 from cellda.selection.selectors.base import Evidence
@@ -93,9 +94,9 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
     truth = case.target.labels[list(case.draw.query)]
     context = AdaptContext(trainer, case.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    asked = Search(trials=TRIALS, folds=FOLDS, selector="whole")
+    asked = Search(trials=TRIALS, folds=FOLDS, selector="whole", batch=1)
     Whole.file = folder / "folds.jsonl"
-    found = search(adapter, lambda: deepcopy(model), view, context, asked, folder)
+    found = search(Judge(adapter, lambda: deepcopy(model), view, context, asked), folder)
     lines = [json.loads(line) for line in Whole.file.read_text(encoding="utf-8").splitlines()]
     rows = []
     for trial in found.trials:

@@ -16,6 +16,7 @@ from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
 from cellda.plugins.settings import tunable
 from cellda.selection.folds import balanced_accuracy, support_folds
+from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.settings import Search
 from cellda.training.loop import Trainer
@@ -48,9 +49,8 @@ def test_search(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
         return CellClassifier.load(tmp_path / "model")
 
     def ours() -> None:
-        found = search(
-            adapter, lambda: deepcopy(model), TargetView(support), context, Search(trials=TRIALS), tmp_path
-        )
+        asked = Search(trials=TRIALS)
+        found = search(Judge(adapter, lambda: deepcopy(model), TargetView(support), context, asked), tmp_path)
         trials.extend(found.trials)
 
     torch.set_num_threads(THREADS)

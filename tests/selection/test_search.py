@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import numpy as np
@@ -20,8 +22,10 @@ from cellda.models.finite import DivergedError
 from cellda.plugins.settings import search_space, tunable
 from cellda.runtime.device import DevicePlan
 from cellda.selection.folds import balanced_accuracy, support_folds
+from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.settings import Search
+from cellda.selection.trials import Batches
 from cellda.training.loop import Trainer
 from tiny import brightness_set, recipe
 
@@ -138,7 +142,7 @@ class Untrained(nn.Identity):
     present = None
 
 
-class Judge:
+class Brightness:
     """A trainer that needs no network, and remembers whose images it was shown."""
 
     def __init__(self) -> None:
@@ -161,11 +165,10 @@ def view() -> TargetView:
     return TargetView(whole.subset(list(ROWS)))
 
 
-def run(view, folder, adapter=None, trials=8, folds=3, seed=0, judge=None):
-    context = AdaptContext(judge or Judge(), seed)
-    folder.mkdir(exist_ok=True)
-    chosen = adapter or Thresholds()
-    return search(chosen, Untrained, view, context, Search(trials=trials, folds=folds), folder)
+def run(view, folder, adapter=None, trials=8, folds=3, seed=0, batch=4, trainer=None):
+    context = AdaptContext(trainer or Brightness(), seed)
+    asked = Search(trials=trials, folds=folds, batch=batch)
+    return search(Judge(adapter or Thresholds(), Untrained, view, context, asked), folder)
 
 
 def without_time(trials):
@@ -229,18 +232,23 @@ def test_poor_trials_are_stopped_after_a_fold(view, tmp_path) -> None:
     assert found.adapter.threshold == pytest.approx(0.13, abs=0.08)
 
 
-def test_trials_race_against_the_best_finished_one_fold_by_fold(view, tmp_path, monkeypatch) -> None:
-    script = [(0.9, 0.9, 0.9), (0.95, 0.5), (0.8,), (0.9, 1.0, 0.9), (0.92, 0.9)]
+def trained() -> list[int]:
+    """How often each trial was trained."""
+    thresholds = [threshold for threshold, _ in Thresholds.seen]
+    return [thresholds.count(one) for one in dict.fromkeys(thresholds)]
 
-    def trained() -> list[int]:
-        thresholds = [threshold for threshold, _ in Thresholds.seen]
-        return [thresholds.count(one) for one in dict.fromkeys(thresholds)]
 
+def scripted(monkeypatch, *script: tuple[float, ...]) -> None:
+    """The scores of the trials, fold by fold."""
     monkeypatch.setattr(
         "cellda.selection.selectors.support_cv.balanced_accuracy",
         lambda truth, found: script[len(trained()) - 1][trained()[-1] - 1],
     )
-    found = run(view, tmp_path, trials=5)
+
+
+def test_trials_race_against_the_best_finished_one_fold_by_fold(view, tmp_path, monkeypatch) -> None:
+    scripted(monkeypatch, (0.9, 0.9, 0.9), (0.95, 0.5), (0.8,), (0.9, 1.0, 0.9), (0.92, 0.9))
+    found = run(view, tmp_path, trials=5, batch=1)
     # .95 went on, but .95 and .5 are behind .9 and .9; .8 is behind at once; .9 keeps up and wins; .92 and .9 are then
     # behind .9 and 1.
     assert trained() == [3, 2, 1, 3, 2]
@@ -251,6 +259,15 @@ def test_trials_race_against_the_best_finished_one_fold_by_fold(view, tmp_path, 
         "complete",
         "pruned",
     ]
+    assert found.adapter.threshold == found.trials[3]["values"]["threshold"]
+
+
+def test_trials_race_against_those_of_earlier_batches_only(view, tmp_path, monkeypatch) -> None:
+    # .2 is far behind .9, but of the same batch; .95 and .8 are behind .9 and .9, and nobody races against .95.
+    scripted(monkeypatch, (0.9, 0.9, 0.9), (0.2, 0.2, 0.2), (0.95, 0.8), (0.94, 0.94, 0.94), (0.91,))
+    found = run(view, tmp_path, trials=5, batch=2)
+    assert trained() == [3, 3, 2, 3, 1]
+    assert [trial["state"][0] for trial in found.trials] == ["c", "c", "p", "c", "p"]
     assert found.adapter.threshold == found.trials[3]["values"]["threshold"]
 
 
@@ -295,7 +312,7 @@ def test_an_interrupted_search_goes_on_to_the_very_same_trials(view, tmp_path, m
 
 
 class Killed(BaseException):
-    """What optuna does not see either: the process is gone, and the trial stays RUNNING in the journal."""
+    """What no handler sees: the process is gone."""
 
 
 class Mortal(Thresholds):
@@ -325,9 +342,9 @@ def run_killed(view, folder, deaths, **options):
             return found
         except Killed:
             del Mortal.deaths[0]
-            log = folder / "study.log"
-            if len(Mortal.deaths) % 2:  # half a line, as a kill in the middle of a write leaves it
-                log.write_bytes(log.read_bytes() + b'{"op_code":5,"worker_id":"x","trial_i')
+            folder.mkdir(exist_ok=True)
+            if len(Mortal.deaths) % 2:  # half a file, as a kill in the middle of a write leaves it
+                (folder / ".trial-0001.7.partial").write_bytes(b'79eae38b2ba4aaaf {"values":{"thre')
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -337,7 +354,6 @@ def test_a_killed_search_chooses_what_an_undisturbed_one_does(view, tmp_path, se
     killed = run_killed(view, tmp_path / "killed", deaths, trials=12)
     assert killed.adapter.searched() == whole.adapter.searched()
     assert values_of(killed) == values_of(whole)
-    assert sorted(file.name for file in (tmp_path / "killed").iterdir()) == ["study.ledger", "study.log"]
 
 
 def test_a_search_that_is_killed_at_every_call_is_the_same(view, tmp_path) -> None:
@@ -349,20 +365,66 @@ def test_a_search_that_is_killed_at_every_call_is_the_same(view, tmp_path) -> No
         assert values_of(killed) == values_of(whole), f"killed at call {death} of {calls}"
 
 
-@pytest.mark.parametrize("file", ["study.log", "study.ledger"])
+SIZES = st.integers(1, 6)
+
+
+def of_any(size: int, trials: int) -> tuple[TargetView, Search]:
+    return TargetView(brightness_set(per_class=12, classes=2).subset(list(ROWS))), Search(
+        trials=trials, batch=size
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(SIZES, st.integers(1, 9), st.lists(st.integers(0, 12), max_size=6))
+def test_a_search_that_is_killed_anywhere_in_a_batch_is_the_same(size, trials, deaths) -> None:
+    view, _ = of_any(size, trials)
+    with TemporaryDirectory() as name:
+        whole = run(view, Path(name) / "whole", Thresholds(), trials=trials, batch=size)
+        killed = run_killed(view, Path(name) / "killed", [*deaths], trials=trials, batch=size)
+    assert values_of(killed) == values_of(whole)
+    assert killed.adapter == Mortal(**whole.adapter.searched())
+
+
+@settings(max_examples=25, deadline=None)
+@given(SIZES, st.data())
+def test_trials_in_any_order_by_any_process_are_the_same(size, data) -> None:
+    """As workers make them: none knows what another one has in memory."""
+    view, asked = of_any(size, trials=9)
+    order = data.draw(st.permutations(range(9)))
+    with TemporaryDirectory() as name:
+        whole = run(view, Path(name) / "whole", trials=9, batch=size)
+        for number in order:
+            judge = Judge(Thresholds(), Untrained, view, AdaptContext(Brightness(), 0), asked)
+            Batches(judge, Path(name) / "parted").one(number)
+        Thresholds.seen.clear()
+        parted = run(view, Path(name) / "parted", trials=9, batch=size)
+    assert values_of(parted) == values_of(whole)
+    assert parted.trials[0]["seconds"] > 0
+    assert Thresholds.seen == []  # nothing was made again
+
+
+def test_the_values_of_a_batch_do_not_depend_on_its_scores(view, tmp_path, monkeypatch) -> None:
+    """But those of the next one do."""
+    good = run(view, tmp_path / "good", trials=16, batch=8)
+    monkeypatch.setattr("cellda.selection.selectors.support_cv.balanced_accuracy", lambda *_: 0.5)
+    bad = run(view, tmp_path / "bad", trials=16, batch=8)
+    tried = [[trial["values"] for trial in found.trials] for found in (good, bad)]
+    assert tried[0][:8] == tried[1][:8]
+    assert tried[0][8:] != tried[1][8:]
+
+
 @pytest.mark.parametrize("fault", ["cut", "flipped", "removed", "emptied"])
-def test_a_damaged_journal_is_not_believed(view, tmp_path, capsys, file, fault) -> None:
-    whole = run(view, tmp_path / "whole", Thresholds(), trials=8)
+def test_a_damaged_trial_is_not_believed(view, tmp_path, capsys, fault) -> None:
+    whole = run(view, tmp_path / "whole", trials=8)
     folder = tmp_path / "damaged"
     Mortal.deaths[:] = [14]
     Thresholds.seen.clear()
     with pytest.raises(Killed):
         run(view, folder, Mortal(), trials=8)
-    damaged = folder / file
+    damaged = folder / "trial-0001"
     content = bytearray(damaged.read_bytes())
     if fault == "flipped":
-        at = content.rindex(b'"values":[0.') + 12 if file == "study.log" else len(content) // 2
-        content[at] ^= 1  # a digit of a score, where the line stays sound
+        content[content.index(b'"scores":[0.') + 12] ^= 1  # a digit of a score: still a number
     damaged.write_bytes({"cut": content[: len(content) // 2], "emptied": b""}.get(fault, bytes(content)))
     if fault == "removed":
         damaged.unlink()
@@ -370,14 +432,14 @@ def test_a_damaged_journal_is_not_believed(view, tmp_path, capsys, file, fault) 
     capsys.readouterr()
     found = run(view, folder, Mortal(), trials=8)
     assert values_of(found) == values_of(whole)
-    if file == "study.log":
-        assert f"{file} are damaged; the search starts again" in capsys.readouterr().err.replace("\n", "")
+    if fault == "flipped":
+        assert "trial-0001 is damaged" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_nothing_but_support_images_is_touched(view, tmp_path) -> None:
-    judge = Judge()
-    run(view, tmp_path, judge=judge)
-    assert judge.shown == set(ROWS)
+    trainer = Brightness()
+    run(view, tmp_path, trainer=trainer)
+    assert trainer.shown == set(ROWS)
     for _, rows in Thresholds.seen:
         assert set(rows) < set(ROWS)
 
@@ -474,26 +536,12 @@ def test_heads_are_searched_on_shared_embeddings_with_the_scores_of_images(view,
     trainer, asked = Trainer("cpu", DevicePlan(inference_batch=1)), Search(trials=4, folds=3)
     found = {}
     for adapter in (AsImages(), AsFeatures()):
-        folder = tmp_path / adapter.name
-        folder.mkdir()
         context = AdaptContext(trainer, 0)
-        result = search(adapter, lambda: deepcopy(model), TargetView(images), context, asked, folder)
+        judge = Judge(adapter, lambda: deepcopy(model), TargetView(images), context, asked)
+        result = search(judge, tmp_path / adapter.name)
         found[adapter.name] = without_time(result.trials)
     assert found["as_features"] == found["as_images"]
     assert len({trial["score"] for trial in found["as_images"]}) > 1
-
-
-@pytest.mark.parametrize("cut", [1, 30, 120])
-def test_a_journal_that_ends_in_half_a_line_goes_on_from_its_last_whole_one(view, tmp_path, cut) -> None:
-    whole = run(view, tmp_path / "whole", trials=4)
-    run(view, tmp_path / "cut", trials=2)
-    log = tmp_path / "cut" / "study.log"
-    log.write_bytes(log.read_bytes()[:-cut])
-    for trials in (3, 4):
-        resumed = run(view, tmp_path / "cut", trials=trials)
-    done = [trial for trial in resumed.trials if trial["state"] in ("complete", "pruned")]
-    assert len(done) == 4
-    assert done[0]["values"] == whole.trials[0]["values"]
 
 
 class Quiet(HeadOnly):
@@ -512,12 +560,6 @@ def test_a_method_with_its_own_way_of_adapting_is_searched_by_it(tmp_path) -> No
     model = CellClassifier(made.backbone, made.normalizer)
     images = brightness_set(per_class=6, classes=3).subset(range(18))
     context = AdaptContext(Trainer("cpu"), 0)
-    search(
-        Quiet(epochs=1),
-        lambda: deepcopy(model),
-        TargetView(images),
-        context,
-        Search(trials=1, folds=3),
-        tmp_path,
-    )
+    asked = Search(trials=1, folds=3)
+    search(Judge(Quiet(epochs=1), lambda: deepcopy(model), TargetView(images), context, asked), tmp_path)
     assert Quiet.calls == [12, 12, 12]

@@ -11,15 +11,25 @@ if TYPE_CHECKING:
     from cellda.cluster.engine import LostError, Task
     from cellda.cluster.place import Here, Place, place_of
     from cellda.cluster.start import workers_at
-    from cellda.cluster.worker import reported, without_gpu
+    from cellda.cluster.worker import Reporter, reported, without_gpu
 
-__all__ = ["Here", "LostError", "Place", "Task", "place_of", "reported", "without_gpu", "workers_at"]
+__all__ = [
+    "Here",
+    "LostError",
+    "Place",
+    "Reporter",
+    "Task",
+    "place_of",
+    "reported",
+    "without_gpu",
+    "workers_at",
+]
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "engine": ["LostError", "Task"],
         "place": ["Here", "Place", "place_of"],
         "start": ["workers_at"],
-        "worker": ["reported", "without_gpu"],
+        "worker": ["Reporter", "reported", "without_gpu"],
     },
 )

@@ -1,31 +1,22 @@
 """The middle of a run: source model, search, adaptation, and the calibration of what comes out."""
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import torch
 
-from cellda.adapters.base import AdaptContext, Adapter, Need, Start, TargetView
+from cellda.adapters.base import Adapter
 from cellda.evaluation.calibration import Calibration, fitted, with_confidence
 from cellda.evaluation.predictions import class_indices, probabilities
-from cellda.experiment.accounts import framed_of
+from cellda.experiment.beginning import beginning
 from cellda.experiment.cross_validation import cross_validated, why_not
 from cellda.experiment.departure import MOST, Origin, origin_of
 from cellda.experiment.run import Run
-from cellda.experiment.stages import (
-    fitted_normalizer,
-    fresh_model,
-    normalizer_state,
-    searched,
-    source_model,
-    source_splits,
-)
-from cellda.experiment.translated import held_out_part, in_target_classes
+from cellda.experiment.searching import searched
 from cellda.models.classifier import CellClassifier
 from cellda.runtime.clock import Clock
-from cellda.selection.selectors.base import Use
 from cellda.training.loop import Trainer
 
 
@@ -51,43 +42,22 @@ class Adapted:
 
 def adapted(run: Run, trainer: Trainer, clock: Clock) -> Adapted:
     """Adapt the model of a run."""
-    recipe = run.recipe
-    adapter, normalizer = recipe.adapter, recipe.used_target_normalizer
-    state = normalizer_state(run, normalizer)
-    with clock.stage("source"):
-        source = source_model(run, trainer) if adapter.start is Start.SOURCE else None
-    if source is None:
-        model = fresh_model(run, run.taxonomy.classes)
-    else:
-        model = CellClassifier.load(source).in_classes(run.taxonomy, run.seed)
-    model.calibration = model.evidence = None  # of the source model, before it changes
-    model = model.with_normalizer(normalizer, state)
-    framed = framed_of(run).get(run.target.full_name)
-    model.framing_spec = recipe.framing if framed is None else framed.framing
-    if recipe.present is not None:
-        model = model.with_present(recipe.present)
+    begun = beginning(run, trainer, clock)
+    model, target, context = begun.model, begun.target, begun.context
     with clock.stage("predict"):
         origin = origin_of(run, trainer, model)
-    pool = run.pool(model.normalizer) if Need.UNLABELLED in adapter.needs else None
-    target = TargetView(run.support(model.normalizer), pool)
-    own = fitted_normalizer(run, recipe.normalizer) if Need.SOURCE in adapter.needs else None
-    sources = () if own is None else run.source_sets(own)
-    splits = source_splits(run, sources) if sources else []
-    told = tuple(in_target_classes(run, number, images) for number, images in enumerate(sources))
-    context = AdaptContext(trainer, run.seed, told, held_out_part(run, sources, splits))
-    # Cells that score trials are not used by them.
-    trial = replace(context, held_out=()) if Use.HELD_OUT_SOURCE in run.uses else context
     with clock.stage("search"):
-        adapter, trials = searched(run, lambda: deepcopy(model), target, trial)
+        adapter, trials = searched(run, begun)
+    clock.at_least("search", sum(trial["seconds"] for trial in trials))
     with clock.stage("adapt"):
         found = adapter.apply(deepcopy(model), target, context)
     held = None
     if run.measured:
         with clock.stage("measure"):
-            held = cross_validated(run, adapter, model, found, target, context)
+            held = cross_validated(run, adapter, begun, found)
         if held is None and run.draw.support:
             run.workspace.warn(why_not(run))
-    if recipe.calibration != "none":
+    if run.recipe.calibration != "none":
         with clock.stage("calibrate"):
             found.calibration = _calibration(run, trainer, model, found, held)
     return Adapted(found, adapter, trials, origin, held)

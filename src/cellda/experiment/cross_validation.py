@@ -2,39 +2,43 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from cellda.adapters.base import AdaptContext, Adapter, TargetView
+from cellda.adapters.base import Adapter
+from cellda.experiment.beginning import Beginning
 from cellda.experiment.naming import condition_of
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.models.classifier import CellClassifier
 from cellda.models.evidence import MOST, SIDE, Evidence
 from cellda.runtime import progress
+from cellda.runtime.manifest import WORKING
+from cellda.runtime.pieces import Pieces
+from cellda.runtime.tensor_file import write_tensors
 from cellda.runtime.work import Stage, Work
 from cellda.selection.candidates import Candidates
 from cellda.selection.folds import group_folds
 from cellda.text import counted
 from cellda.training.loop import Trainer
 
-FOLDS = 5
+FOLDS = "folds"
+"""The kind of the stage in the store."""
+HELD_OUT, PROBABILITIES = "held_out.safetensors", "probabilities"
+MOST_FOLDS = 5
 FEWEST = 2
 """Cells that a fold must leave to learn from: BatchNorm cannot train on a single one."""
 
 
 def cross_validated(
-    run: Run,
-    adapter: Adapter,
-    before: CellClassifier,
-    after: CellClassifier,
-    target: TargetView,
-    context: AdaptContext,
+    run: Run, adapter: Adapter, begun: Beginning, after: CellClassifier
 ) -> pd.DataFrame | None:
     """Predictions of every labelled cell; None if there are too few to leave any out.
 
@@ -44,29 +48,65 @@ def cross_validated(
     Args:
         run: The run.
         adapter: With the values that are used.
-        before: The model before its adaptation; it is not changed.
+        begun: What its adaptation began with.
         after: The adapted model.
-        target: The labelled cells, and the unlabelled ones if the adapter takes them.
-        context: Trainer, seed and source images.
     """
     if not run.draw.support:
         return None
     if not run.uses_labels:
-        found = context.trainer.probabilities(after, target.support)
+        found = begun.context.trainer.probabilities(after, begun.target.support)
         return _table(run, range(len(run.draw.support)), found)
-    folds = parts(run)
-    if not folds:
+    if not parts(run):
         return None
-    candidates = Candidates(adapter, lambda: deepcopy(before), target, context)
-    rows: list[int] = []
-    predicted: list[Tensor] = []
-    with progress.task(Work(Stage.CROSS_VALIDATE), len(folds)) as advance:
-        for learned, held in folds:
-            predicted.append(candidates.probabilities(adapter, learned, target.support, held))
-            rows += held
-            advance(1)
-    order = np.argsort(rows)
-    return _table(run, [rows[place] for place in order], torch.cat(predicted)[torch.from_numpy(order)])
+    return _table(run, range(len(run.draw.support)), _held_out(run, adapter, begun))
+
+
+class Folds:
+    """The folds of a run's cross-validation by their numbers; each is made once, by any process, and kept.
+
+    Args:
+        run: The run.
+        adapter: With the values that are used.
+        begun: What its adaptation began with.
+    """
+
+    def __init__(self, run: Run, adapter: Adapter, begun: Beginning) -> None:
+        self._adapter, self._support, self._folds = adapter, begun.target.support, parts(run)
+        self._candidates = Candidates(adapter, lambda: deepcopy(begun.model), begun.target, begun.context)
+        self._pieces = Pieces(run.workspace.store.partial(FOLDS, run.key) / WORKING)
+
+    @property
+    def made(self) -> int:
+        """How many of them are there."""
+        return len(self._pieces)
+
+    def one(self, number: int) -> Float[Tensor, "h k"]:
+        """The probabilities of the cells that a fold holds out; it is made if it is not there."""
+        name = f"fold-{number}"
+        kept = self._pieces.get(name)
+        if kept is not None:
+            return torch.tensor(kept["probabilities"], dtype=getattr(torch, kept["dtype"]))
+        learned, held = self._folds[number]
+        found = self._candidates.probabilities(self._adapter, learned, self._support, held)
+        dtype = str(found.dtype).removeprefix("torch.")
+        self._pieces.put(name, {"probabilities": found.tolist(), "dtype": dtype})
+        return found
+
+
+def _held_out(run: Run, adapter: Adapter, begun: Beginning) -> Float[Tensor, "n k"]:
+    """The probabilities of every support cell by the model of the fold that holds it out: a stage in the store."""
+
+    def make(folder: Path) -> None:
+        cut, folds = parts(run), Folds(run, adapter, begun)
+        predicted = []
+        with progress.task(Work(Stage.CROSS_VALIDATE), len(cut)) as advance:
+            for number in range(len(cut)):
+                predicted.append(folds.one(number))
+                advance(1)
+        rows = torch.tensor([row for _, held in cut for row in held])
+        write_tensors({PROBABILITIES: torch.cat(predicted)[rows.argsort()]}, folder / HELD_OUT)
+
+    return load_file(run.workspace.store.build(FOLDS, run.key, make) / HELD_OUT)[PROBABILITIES]
 
 
 def parts(run: Run) -> list[tuple[list[int], list[int]]]:
@@ -76,7 +116,7 @@ def parts(run: Run) -> list[tuple[list[int], list[int]]]:
     """
     labels = run.target.labels[list(run.draw.support)].numpy()
     groups = np.asarray(run.support_groups)
-    number = min(FOLDS, len(np.unique(groups)), int(np.bincount(labels).max(initial=0)))
+    number = min(MOST_FOLDS, len(np.unique(groups)), int(np.bincount(labels).max(initial=0)))
     if number < 2:
         return []
     folds = [

@@ -18,6 +18,7 @@ from cellda.datasets.base import CellDataset
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.accounts import news_of
 from cellda.experiment.making import make, say_before
+from cellda.experiment.parts import Asked, Part, parts_of
 from cellda.experiment.plan import LOGS
 from cellda.experiment.run import Run
 from cellda.experiment.stages import has_source_model, source_model
@@ -166,6 +167,13 @@ def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Ta
             needed = tuple(decoded[:-1])
             tasks.setdefault(name, cluster.Task(name, train_source, (name, order), needed, network))
             before = (*before, name)
+        parts = parts_of(run)
+        for part in parts:
+            needed = (*before, *part.after)
+            tasks.setdefault(
+                part.name, cluster.Task(part.name, make_part, (order, run.digest, part), needed, network)
+            )
+        before = (*before, *(part.name for part in parts))
         name = run_task(run.digest)
         tasks.setdefault(name, cluster.Task(name, make_run, (name, order), before, network))
         places.setdefault(name, []).append(place)
@@ -187,6 +195,13 @@ def train_source(name: str, order: Order) -> None:
     """Task: train the source model of a run."""
     with cluster.reported(name, order.store / LOGS):
         source_model(order.prepared(), Trainer(order.recipe.device))
+
+
+def make_part(order: Order, digest: str, part: Part) -> None:
+    """Task: make a part of a run, in whose bar it counts."""
+    with cluster.reported(part.name, order.store / LOGS):
+        made = part.make(Asked(digest, order.prepared))
+    cluster.Reporter(run_task(digest)).advanced(str(part.work), made, part.total)
 
 
 def make_run(name: str, order: Order) -> str:

@@ -105,8 +105,10 @@ ADAPTING = TRAINING.and_(
         "adapters/chain.py",
         "adapters/families",
         "experiment/adaptation.py",
+        "experiment/beginning.py",
         "experiment/cross_validation.py",
         "experiment/making.py",
+        "experiment/searching.py",
         "experiment/workflow.py",
         "imaging/symmetries.py",
         "models/heads",
@@ -121,9 +123,11 @@ SEARCHING = ADAPTING.and_(
     (
         "evaluation/rates.py",
         "experiment/statement.py",
-        "selection/journal.py",
+        "selection/judge.py",
+        "selection/proposals.py",
         "selection/search.py",
         "selection/selectors/base.py",
+        "selection/trials.py",
     ),
     ("optuna",),
 )

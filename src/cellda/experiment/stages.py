@@ -1,10 +1,8 @@
-"""The stages that runs share (fitted normalizer, source model, search); each is built once and stored."""
+"""The stages that runs share (fitted normalizer, source model); each is built once and stored."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from cellda.adapters import build, described
-from cellda.adapters.base import AdaptContext, Adapter, Start, TargetView
+from cellda.adapters.base import Start
 from cellda.data.image_set import ImageSet
 from cellda.errors import ConfigurationError, DataError
 from cellda.evaluation.predictions import read_predictions, write_predictions
@@ -22,8 +19,6 @@ from cellda.experiment.naming import source_condition
 from cellda.experiment.run import Run
 from cellda.experiment.scoring import prediction_table
 from cellda.experiment.seen import Cells, seen_in_adaptation, seen_in_training
-from cellda.experiment.statement import held_out
-from cellda.experiment.translated import held_out_part, training_part
 from cellda.models.classifier import CellClassifier
 from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
@@ -33,8 +28,6 @@ from cellda.runtime.manifest import WORKING
 from cellda.runtime.tensor_file import write_tensors
 from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds
-from cellda.selection.search import search
-from cellda.selection.selectors.base import Use
 from cellda.text import counted
 from cellda.training.batches import order_of
 from cellda.training.checkpoints import trained_once
@@ -46,7 +39,6 @@ from cellda.training.objective import objective_of
 SOURCE_RECORD = "source.json"
 HELD_OUT = "held_out.parquet"
 NORMALIZER = "normalizer.safetensors"
-SEARCH_RECORD = "search.json"
 FIT_BATCH = 64
 
 
@@ -180,50 +172,6 @@ def held_out_predictions(source: Path) -> pd.DataFrame:
             "predictions were kept. Set training.holdout, or remove that folder to train it again."
         )
     return read_predictions(source / HELD_OUT)
-
-
-def searched(
-    run: Run, make_model: Callable[[], CellClassifier], target: TargetView, context: AdaptContext
-) -> tuple[Adapter, list[dict[str, Any]]]:
-    """The recipe's adapter with the values that its search chose, and all trials; without a search, the adapter itself."""
-    adapter, settings = run.recipe.adapter, run.search
-    if settings is None:
-        return adapter, []
-
-    def make(folder: Path) -> None:
-        measured, surroundings = _measured(run, target, context)
-        result = search(adapter, make_model, target, surroundings, settings, folder / WORKING, measured)
-        text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
-        (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
-
-    folder = run.workspace.store.build("search", run.key, make)
-    found = json.loads((folder / SEARCH_RECORD).read_text(encoding="utf-8"))
-    return build(found["adapter"]), found["trials"]
-
-
-def _measured(
-    run: Run, target: TargetView, context: AdaptContext
-) -> tuple[dict[Use, tuple[ImageSet, ...]], AdaptContext]:
-    """The images of each kind of evidence that the recipe's selector declares, and the context of its trials.
-
-    The query labels are attached to the images only for a selector that declares them: the oracle.
-    """
-    normalizer = target.support.normalizer
-    measured: dict[Use, tuple[ImageSet, ...]] = {}
-    if Use.POOL in run.uses:
-        measured[Use.POOL] = (target.unlabelled or run.pool(normalizer),)
-    if Use.QUERY_LABELS in run.uses:
-        labels = run.target.labels[list(run.scored)]
-        measured[Use.QUERY_LABELS] = (replace(run.query(normalizer), known_labels=labels),)
-    if Use.HELD_OUT_SOURCE in run.uses:
-        sets = run.source_sets(fitted_normalizer(run, run.recipe.normalizer))
-        splits = source_splits(run, sets)
-        held = held_out_part(run, sets, splits)
-        measured[Use.HELD_OUT_SOURCE] = held_out(run.recipe, run.taxonomy.classes, held)
-        # Cells that score trials must not be training cells of an adapter that uses the sources.
-        if context.source:
-            context = replace(context, source=training_part(run, sets, splits))
-    return measured, context
 
 
 def _batches(sets: Iterable[ImageSet]) -> Iterator[Tensor]:

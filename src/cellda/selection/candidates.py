@@ -36,7 +36,7 @@ class Candidates:
         self._context = context
         self._make_model = make_model
         self._features: dict[int, tuple[ImageSet, Tensor]] = {}
-        if _on_features(adapter):
+        if on_features(adapter):
             self._untrained = clean(make_model())
             self._embedded = adapter.embedded(self._untrained, target.seen_by(adapter), context)
             if len(self._embedded.support):
@@ -55,7 +55,7 @@ class Candidates:
             rows: Positions in `images` of the images to predict.
         """
         trainer, support = self._context.trainer, self._target.support
-        if _on_features(candidate):
+        if on_features(candidate):
             part = self._embedded
             if train is not None and len(part.support):
                 part = replace(part, support=part.support[list(train)], labels=part.labels[list(train)])
@@ -74,6 +74,6 @@ class Candidates:
         return self._features[id(images)][1]
 
 
-def _on_features(adapter: Adapter) -> TypeGuard[FeatureAdapter]:
-    """Whether the method only fits the head on embeddings."""
+def on_features(adapter: Adapter) -> TypeGuard[FeatureAdapter]:
+    """Whether the method only fits the head on embeddings: a trial takes little longer than to read its task."""
     return isinstance(adapter, FeatureAdapter) and type(adapter).adapt is FeatureAdapter.adapt

@@ -24,11 +24,15 @@ class Search(Settings):
             (confident predictions), `"info_max"` (confident and varied ones), `"snd"` (dense neighbourhoods). `"oracle"`:
             balanced accuracy on the query labels, an upper bound for studies with `Study(oracle=True)`; every other run
             refuses it.
+        batch: Number of trials whose values are proposed at once, and which can be made at the same time: from the trials of
+            the batches before, against which they also race. It decides which values are tried; how many processes make the
+            trials does not. 1 proposes every trial from all before it.
     """
 
     trials: int = Field(default=20, ge=1)
     folds: int = Field(default=3, ge=2)
     selector: str = "support_cv"
+    batch: int = Field(default=4, ge=1)
 
     @field_validator("selector")
     @classmethod
