@@ -57,6 +57,7 @@ EDITS: dict[str, Any] = {
     "search.trials": 5,
     "search.folds": 4,
     "search.batch": 1,
+    "search.asynchronous": True,
     "calibration": "classwise",
     "pool": "disjoint",
     "present": ("lymphocyte", "neutrophil"),

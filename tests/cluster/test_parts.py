@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -13,48 +15,58 @@ import torch
 from distributed import Client
 
 from cellda import Study
+from cellda.experiment.parts import Asked, parts_of
 from cellda.experiment.plan import LOGS
+from cellda.experiment.result import RunResult
+from cellda.runtime.work import Stage, watched
 from tiny import quiet, recipe
 
-SEARCHED = {"search": {"trials": 5, "folds": 2, "batch": 2}, "calibration": "temperature"}
+CROSS_VALIDATED = {"calibration": "temperature", "search": {"trials": 5, "folds": 2, "batch": 2}}
+Found = tuple[pd.DataFrame, list]
 
 
-def searching(store: Path) -> Study:
+def quick(store: Path) -> Study:
     """Two methods on one target: one whose trials are tasks, and one on embeddings, whose trials are not."""
-    full = recipe(adapter={"name": "full", "epochs": 1}, **SEARCHED)
+    probe = recipe(adapter="probe", **CROSS_VALIDATED)
     return Study(
-        {"full": full, "head": full.with_(adapter="head_only")}, ["synthetic/1"], workspace=quiet(store)
+        {"probe": probe, "head": probe.with_(adapter="head_only")}, ["synthetic/1"], workspace=quiet(store)
     )
 
 
-def found(study: Study) -> tuple[pd.DataFrame, dict[str, list]]:
-    """The predictions, and every trial but its time."""
-    told = {
-        record.condition: [trial.model_dump(exclude={"seconds"}) for trial in record.trials]
-        for record in study.records()
-    }
-    return study.run(), told
+def trained(store: Path) -> Study:
+    """A method that trains the whole network in each of its trials."""
+    full = recipe(adapter={"name": "full", "epochs": 1}, search={"trials": 3, "folds": 2, "batch": 2})
+    return Study({"full": full}, ["synthetic/1"], workspace=quiet(store))
+
+
+def found(study: Study, **options) -> Found:
+    """The predictions, what was predicted in cross-validation, and every trial but its time."""
+    predictions = study.run(**options)
+    results = [RunResult(run.finished()) for _, run in study.runs()]
+    trials = [[trial.model_dump(exclude={"seconds"}) for trial in result.record.trials] for result in results]
+    crossed = [result.cross_validation for result in results if result.record.calibration is not None]
+    return pd.concat([predictions, *crossed], ignore_index=True), trials
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[pd.DataFrame, dict[str, list]]:
+def alone(tmp_path_factory) -> Callable[[Callable[[Path], Study]], Found]:
     """What one process with one thread finds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        study = searching(tmp_path_factory.mktemp("alone"))
-        study.run()
-        return found(study)
-    finally:
-        torch.set_num_threads(threads)
+
+    @cache
+    def find(made: Callable[[Path], Study]) -> Found:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return found(made(tmp_path_factory.mktemp("alone")))
+        finally:
+            torch.set_num_threads(threads)
+
+    return find
 
 
-def same(study: Study, alone: tuple[pd.DataFrame, dict[str, list]]) -> None:
-    predictions, trials = found(study)
-    assert trials == alone[1]
-    pd.testing.assert_frame_equal(predictions, alone[0], check_exact=True)
-    cross = [run.finished() for _, run in study.runs()]
-    assert all(cross)
+def same(one: Found, other: Found) -> None:
+    assert one[1] == other[1]
+    pd.testing.assert_frame_equal(one[0], other[0], check_exact=True)
 
 
 def begun(store: Path) -> Counter:
@@ -62,14 +74,18 @@ def begun(store: Path) -> Counter:
     return Counter(file.name.partition("-")[0] for file in (store / LOGS).iterdir())
 
 
-@pytest.mark.parametrize("workers", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_any_number_of_workers_chooses_and_predicts_the_same(alone, tmp_path: Path, workers: int):
-    study = searching(tmp_path)
-    study.run(on=f"processes:{workers}")
-    same(study, alone)
+    study = quick(tmp_path)
+    same(found(study, on=f"processes:{workers}"), alone(quick))
     assert begun(tmp_path) == {"pixels": 2, "source": 1, "trial": 5, "fold": 3, "run": 2}
-    full = next(record for record in study.records() if record.condition.startswith("full"))
-    assert full.seconds["search"] >= sum(trial.seconds for trial in full.trials) - 0.01
+    for record in study.records():
+        assert record.seconds["search"] >= sum(trial.seconds for trial in record.trials) - 0.01
+
+
+@pytest.mark.slow
+def test_four_workers_that_train_choose_and_predict_the_same(alone, tmp_path: Path):
+    same(found(trained(tmp_path), on="processes:4"), alone(trained))
 
 
 def test_a_trial_whose_worker_dies_is_done_again_by_another(machines, alone, tmp_path: Path):
@@ -77,16 +93,32 @@ def test_a_trial_whose_worker_dies_is_done_again_by_another(machines, alone, tmp
 
     def kill() -> None:
         with Client(machines.address, set_as_default=False) as client:
-            while not any((tmp_path / LOGS).glob("trial-*-2.log")):
+            while not any((tmp_path / LOGS).glob("trial-*-1.log")):
                 time.sleep(0.01)
-            found = client.run(os.getpid)
-            killed.append(next(iter(found.values())))
-            os.kill(killed[0], signal.SIGKILL)
+            at_work = client.processing()
+            tasks = {worker: task for worker, keys in at_work.items() for task in keys if "trial" in task}
+            worker = next(iter(tasks))
+            killed.append(tasks[worker])
+            os.kill(client.run(os.getpid, workers=[worker])[worker], signal.SIGKILL)
 
     other = threading.Thread(target=kill)
     other.start()
-    study = searching(tmp_path)
-    study.run(on=machines.address)
+    there = found(trained(tmp_path), on=machines.address)
     other.join()
-    assert killed
-    same(study, alone)
+    (task,) = killed
+    same(there, alone(trained))
+    assert (tmp_path / LOGS / f"{task}.log").is_file()
+
+
+def test_a_run_goes_on_from_the_trials_that_workers_have_made(alone, tmp_path: Path):
+    """Whoever made a trial or a fold, nobody makes it again."""
+    (_, probe), _ = quick(tmp_path).runs()
+    parts = parts_of(probe)
+    assert [part.number for part in parts] == [*range(5), *range(3)]
+    for part in [*reversed(parts[:2]), *parts[2:5], *reversed(parts[5:])]:
+        assert part.make(Asked(f"{tmp_path}{part.name}", lambda: probe)) <= part.total
+    seen = []
+    with watched(seen.append):
+        same(found(quick(tmp_path)), alone(quick))
+    assert {work.subject for work in seen if work.stage is Stage.SEARCH} == {"head_only"}
+    assert parts_of(probe) == []

@@ -106,7 +106,7 @@ SILENT = {
         "selection/selectors/base.py",
         "source_models/spec.py",
     ),
-    "search": ("runtime/pieces.py", "selection/selectors/__init__.py"),
+    "search": ("runtime/pieces.py", "selection/selectors/__init__.py", "selection/storage.py"),
 }
 """What changes no result, or is covered by something else in a key (the table's rows, the drawn rows, the recipe's values),
 under the first stage that runs or imports it. A later stage may do so, too."""

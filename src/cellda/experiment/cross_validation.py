@@ -80,6 +80,10 @@ class Folds:
         """How many of them are there."""
         return len(self._pieces)
 
+    def make(self, number: int) -> None:
+        """Make a fold, if it is not there."""
+        self.one(number)
+
     def one(self, number: int) -> Float[Tensor, "h k"]:
         """The probabilities of the cells that a fold holds out; it is made if it is not there."""
         name = f"fold-{number}"

@@ -21,6 +21,7 @@ from cellda.experiment.making import make, say_before
 from cellda.experiment.parts import Asked, Part, parts_of
 from cellda.experiment.plan import LOGS
 from cellda.experiment.run import Run
+from cellda.experiment.sharing import check_storages
 from cellda.experiment.stages import has_source_model, source_model
 from cellda.experiment.workspace import Workspace
 from cellda.plugins.code_digest import shared_code
@@ -122,6 +123,7 @@ def make_elsewhere(
 
         def ready() -> None:
             check_workers(engine.everywhere, workspace)
+            check_storages(engine.everywhere, runs)
             begun(engine.dashboard)
             if workspace.progress:
                 bars.note(f"{counted(engine.workers, 'worker(s)')} at once; dashboard: {engine.dashboard}")

@@ -127,6 +127,7 @@ SEARCHING = ADAPTING.and_(
         "selection/proposals.py",
         "selection/search.py",
         "selection/selectors/base.py",
+        "selection/shared.py",
         "selection/trials.py",
     ),
     ("optuna",),

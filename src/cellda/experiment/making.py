@@ -18,11 +18,13 @@ from cellda.experiment.record import RunRecord, Trial
 from cellda.experiment.result import MODEL, RunResult
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
+from cellda.experiment.sharing import is_asynchronous
 from cellda.experiment.stages import check_weights, look_back
 from cellda.experiment.statement import contradicting
 from cellda.runtime.clock import Clock
 from cellda.runtime.progress import note
 from cellda.runtime.versions import COMPUTING, versions
+from cellda.selection.storage import check_storage, storage_name
 from cellda.text import plain
 from cellda.training.loop import Trainer
 
@@ -59,6 +61,12 @@ def say_before(pending: Sequence[Run], trainer: Trainer) -> None:
     workspace.store.check_writable()
     check_weights(pending)
     announce(workspace.store)
+    if is_asynchronous(pending):
+        check_storage()
+        note(
+            f"An asynchronous search keeps its trials in {storage_name()}. With several workers, the values that it chooses "
+            "depend on which trials end first: a repetition may choose others."
+        )
     if workspace.progress:
         note(estimate(pending, trainer))
 

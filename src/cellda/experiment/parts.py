@@ -15,8 +15,8 @@ from cellda.experiment.searching import SEARCH, searched, trials_of
 from cellda.runtime.clock import Clock
 from cellda.runtime.work import Stage, Work
 from cellda.selection.candidates import on_features
+from cellda.selection.search import Trials
 from cellda.selection.settings import Search
-from cellda.selection.trials import Batches
 from cellda.training.loop import Trainer
 
 KEPT = 4
@@ -35,7 +35,7 @@ class Begun:
         self._beginning = beginning(run, Trainer(run.recipe.device), Clock())
 
     @cached_property
-    def trials(self) -> Batches:
+    def trials(self) -> Trials:
         """The trials of its search."""
         assert self.run.search is not None
         return trials_of(self.run, self._beginning, self.run.search)
@@ -72,8 +72,8 @@ class Part:
         begun = _begun(asked)
         if begun.run.workspace.store.find(self.stage, begun.run.key) is not None:
             return self.total
-        stage: Batches | Folds = begun.trials if self.stage == SEARCH else begun.folds
-        stage.one(self.number)
+        stage: Trials | Folds = begun.trials if self.stage == SEARCH else begun.folds
+        stage.make(self.number)
         return stage.made
 
 
@@ -112,7 +112,10 @@ def _trials(run: Run, search: Search) -> list[Part]:
     if _stored(run, SEARCH):
         return []
     names = [f"trial-{run.digest}-{number}" for number in range(search.trials)]
-    work, size = Work(Stage.SEARCH, run.recipe.adapter.name), search.batch
+    work, size = (
+        Work(Stage.SEARCH, run.recipe.adapter.name),
+        len(names) if search.asynchronous else search.batch,
+    )
     return [
         Part(name, SEARCH, number, len(names), work, tuple(names[: number // size * size][-size:]))
         for number, name in enumerate(names)

@@ -16,10 +16,9 @@ from cellda.experiment.statement import held_out
 from cellda.experiment.translated import held_out_part, training_part
 from cellda.runtime.manifest import WORKING
 from cellda.selection.judge import Judge
-from cellda.selection.search import search
+from cellda.selection.search import Trials, kept_in, search
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search
-from cellda.selection.trials import Batches
 
 SEARCH = "search"
 """The kind of the stage in the store."""
@@ -34,7 +33,12 @@ def searched(run: Run, begun: Beginning) -> tuple[Adapter, list[dict[str, Any]]]
 
     def make(folder: Path) -> None:
         result = search(_judge(run, begun, settings), folder / WORKING)
-        text = json.dumps({"adapter": described(result.adapter), "trials": result.trials}, indent=2)
+        content = {
+            "adapter": described(result.adapter),
+            "trials": result.trials,
+            "asynchronous": settings.asynchronous,
+        }
+        text = json.dumps(content, indent=2)
         (folder / SEARCH_RECORD).write_text(text + "\n", encoding="utf-8")
 
     folder = run.workspace.store.build(SEARCH, run.key, make)
@@ -42,9 +46,9 @@ def searched(run: Run, begun: Beginning) -> tuple[Adapter, list[dict[str, Any]]]
     return build(found["adapter"]), found["trials"]
 
 
-def trials_of(run: Run, begun: Beginning, settings: Search) -> Batches:
+def trials_of(run: Run, begun: Beginning, settings: Search) -> Trials:
     """The trials of a run's search, for a process that makes some of them."""
-    return Batches(_judge(run, begun, settings), run.workspace.store.partial(SEARCH, run.key) / WORKING)
+    return kept_in(run.workspace.store.partial(SEARCH, run.key) / WORKING, _judge(run, begun, settings))
 
 
 def _judge(run: Run, begun: Beginning, settings: Search) -> Judge:

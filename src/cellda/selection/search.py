@@ -10,6 +10,7 @@ from cellda.runtime import progress
 from cellda.runtime.events import TrialDone, tell
 from cellda.runtime.work import Stage, Work
 from cellda.selection.judge import Judge
+from cellda.selection.shared import Shared
 from cellda.selection.trials import Batches
 from cellda.text import counted
 
@@ -27,11 +28,21 @@ class SearchResult:
     trials: list[dict[str, Any]]
 
 
+Trials = Batches | Shared
+"""The trials of a search: in batches, or asynchronous."""
+
+
+def kept_in(folder: Path, judge: Judge) -> Trials:
+    """The trials of a search that keeps them in a folder."""
+    return Shared(judge, folder) if judge.settings.asynchronous else Batches(judge, folder)
+
+
 def search(judge: Judge, folder: Path) -> SearchResult:
     """Choose the adapter's tunable values by the scores of a selector.
 
     The first trial uses the adapter's own values. The values of the others are proposed in batches (`Batches`): all those of
-    a batch from the state after the batches before it, so that any number of processes chooses the same.
+    a batch from the state after the batches before it, so that any number of processes chooses the same. In an asynchronous
+    search (`Shared`), each is proposed when a process is free, and timing decides.
 
     Args:
         judge: Scores values of the adapter.
@@ -41,7 +52,7 @@ def search(judge: Judge, folder: Path) -> SearchResult:
         ConfigurationError: If the support set cannot be split into folds.
         CelldaError: If no trial had a finite loss.
     """
-    trials, number = Batches(judge, folder), judge.settings.trials
+    trials, number = kept_in(folder, judge), judge.settings.trials
     found = []
     with progress.task(Work(Stage.SEARCH, judge.adapter.name), number) as advance:
         for place in range(number):
@@ -54,6 +65,7 @@ def search(judge: Judge, folder: Path) -> SearchResult:
             f"None of the {counted(number, 'trial(s)')} of the search for '{judge.adapter.name}' could be trained: the "
             "loss was not finite in any of them. Check the images and the adapter's own values, which are the first trial."
         )
+    trials.forget()
     best = max(complete, key=lambda trial: trial.after(len(trial.scores) - 1))
     return SearchResult(
         judge.adapter.tuned(best.values), [trial.record(place) for place, trial in enumerate(found)]

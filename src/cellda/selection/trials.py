@@ -101,6 +101,13 @@ class Batches:
         """How many of them are there."""
         return len(self._pieces)
 
+    def make(self, number: int) -> None:
+        """Make a trial, and those it follows from, if they are not there."""
+        self.one(number)
+
+    def forget(self) -> None:
+        """Nothing is left when the folder is removed."""
+
     def one(self, number: int) -> Trial:
         """A trial; it is made, after those it follows from, if it is not there."""
         name = f"trial-{number:04d}"
