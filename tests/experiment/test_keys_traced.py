@@ -80,6 +80,8 @@ SILENT = {
         "models/results.py",
         "models/saved.py",
         "plugins/paths.py",
+        "runtime/group.py",
+        "runtime/launched.py",
         "runtime/memory.py",
     ),
     "adapt": (
@@ -95,6 +97,7 @@ SILENT = {
         "experiment/orphans.py",
         "experiment/record.py",
         "experiment/result.py",
+        "experiment/sharing.py",
         "experiment/statement.py",
         "experiment/summary.py",
         "plugins/yaml_text.py",
@@ -103,10 +106,12 @@ SILENT = {
         "reporting/tables/measured.py",
         "reporting/tables/text_table.py",
         "runtime/lock.py",
+        "runtime/pieces.py",
         "selection/selectors/base.py",
+        "selection/storage.py",
         "source_models/spec.py",
     ),
-    "search": ("runtime/pieces.py", "selection/selectors/__init__.py", "selection/storage.py"),
+    "search": ("selection/selectors/__init__.py",),
 }
 """What changes no result, or is covered by something else in a key (the table's rows, the drawn rows, the recipe's values),
 under the first stage that runs or imports it. A later stage may do so, too."""
