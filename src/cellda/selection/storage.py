@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def check_storage() -> None:
     """
     url = _url()
     if url is not None:
-        _database(url).engine.dispose()
+        _database(url)
 
 
 def again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -113,8 +114,9 @@ def _database(url: "URL") -> optuna.storages.RDBStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:
-            return optuna.storages.RDBStorage(
+            storage = optuna.storages.RDBStorage(
                 url.render_as_string(hide_password=False),
+                engine_kwargs={"pool_pre_ping": True},  # the server may have been started again
                 heartbeat_interval=BEAT,
                 grace_period=GRACE,
                 heartbeat_stale_trial_callback=again,
@@ -130,3 +132,5 @@ def _database(url: "URL") -> optuna.storages.RDBStorage:
             raise ConfigurationError(
                 f"The database {storage_name()} that {VARIABLE} names cannot be used: {why}"
             ) from None
+    weakref.finalize(storage, storage.engine.dispose)
+    return storage
