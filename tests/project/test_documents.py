@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 import typer.main
+from accelerate.commands.launch import launch_command_parser
 
 from cellda import presets, source_models
 from cellda.cli.commands import app
@@ -104,6 +105,10 @@ class Reader:
         match words:
             case ["cellda", *arguments]:
                 self.cellda(arguments)
+            case ["accelerate", "launch", *options]:
+                launched = launch_command_parser().parse_args(options)
+                assert (launched.module, launched.training_script) == (True, "cellda")
+                self.cellda(launched.training_script_args)
             case ["make", task, *_]:
                 assert re.search(rf"^{task}:.*## ", MAKEFILE, re.MULTILINE), f"There is no `make {task}`."
             case ["pip", "install", what]:

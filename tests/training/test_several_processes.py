@@ -86,6 +86,7 @@ class Together:
         self.kept = folder / "kept"
         found = ended(start(size, folder / "weights.pt", self.kept, *names))
         self.said, self.statuses = found[0][1], [status for status, _ in found]
+        assert (folder / "weights.pt").exists(), self.said
         self.weights: dict[str, State] = torch.load(folder / "weights.pt")
 
 
