@@ -1,11 +1,13 @@
 """The trials of a search and the folds of a cross-validation on workers: the same as in one process, bit for bit."""
 
+import json
 import os
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -15,10 +17,14 @@ import torch
 from distributed import Client
 
 from cellda import Study
+from cellda.errors import ConfigurationError
 from cellda.experiment.parts import Asked, parts_of
 from cellda.experiment.plan import LOGS
 from cellda.experiment.result import RunResult
+from cellda.experiment.sharing import check_storages
 from cellda.runtime.work import Stage, watched
+from cellda.selection.storage import VARIABLE, storage_name
+from postgres import PASSWORD, server
 from tiny import quiet, recipe
 
 CROSS_VALIDATED = {"calibration": "temperature", "search": {"trials": 5, "folds": 2, "batch": 2}}
@@ -112,6 +118,7 @@ def test_a_trial_whose_worker_dies_is_done_again_by_another(machines, alone, tmp
 
 def test_a_run_goes_on_from_the_trials_that_workers_have_made(alone, tmp_path: Path):
     """Whoever made a trial or a fold, nobody makes it again."""
+    expected = alone(quick)
     (_, probe), _ = quick(tmp_path).runs()
     parts = parts_of(probe)
     assert [part.number for part in parts] == [*range(5), *range(3)]
@@ -119,6 +126,53 @@ def test_a_run_goes_on_from_the_trials_that_workers_have_made(alone, tmp_path: P
         assert part.make(Asked(f"{tmp_path}{part.name}", lambda: probe)) <= part.total
     seen = []
     with watched(seen.append):
-        same(found(quick(tmp_path)), alone(quick))
+        same(found(quick(tmp_path)), expected)
     assert {work.subject for work in seen if work.stage is Stage.SEARCH} == {"head_only"}
     assert parts_of(probe) == []
+
+
+@pytest.mark.parametrize("where", ["file", "postgresql"])
+def test_an_asynchronous_search_makes_as_many_trials_and_says_what_it_is(
+    tmp_path: Path, capsys, monkeypatch, where: str
+):
+    with server() if where == "postgresql" else nullcontext("") as address:
+        if address:
+            monkeypatch.setenv(VARIABLE, f"postgresql+psycopg://{address}")
+        else:
+            monkeypatch.delenv(VARIABLE, raising=False)
+        study = Study(
+            {"probe": recipe(adapter="probe", search={"trials": 6, "folds": 2, "asynchronous": True})},
+            ["synthetic/1"],
+            workspace=quiet(tmp_path / "store"),
+        )
+        study.run(on="processes:2")
+    (record,) = study.records()
+    assert [trial.number for trial in record.trials] == list(range(6))
+    assert record.recipe["search"]["asynchronous"] is True
+    (told,) = (tmp_path / "store" / "search").glob("*/search.json")
+    assert json.loads(told.read_text())["asynchronous"] is True
+    said = capsys.readouterr().err
+    assert "a repetition may choose others" in said
+    assert ("postgresql://lab@127.0.0.1" if address else "a file in the store") in said
+    secret = PASSWORD.encode()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and secret in file.read_bytes()]
+    assert PASSWORD not in said
+
+
+def test_workers_that_would_keep_trials_elsewhere_are_named(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, f"postgresql://lab:{PASSWORD}@db/trials")
+    runs = [run for _, run in quick(tmp_path).runs()]
+
+    def everywhere(call):
+        assert call is storage_name
+        return {"tcp://a": storage_name(), "tcp://b": "a file in the store"}
+
+    check_storages(everywhere, runs)  # in batches, nobody keeps them anywhere
+    asking = recipe(adapter="probe", search={"asynchronous": True})
+    study = Study({"probe": asking}, ["synthetic/1"], workspace=quiet(tmp_path))
+    with pytest.raises(ConfigurationError) as raised:
+        check_storages(everywhere, [run for _, run in study.runs()])
+    assert "in postgresql://lab@db/trials here" in str(raised.value)
+    assert "tcp://b in a file in the store" in str(raised.value)
+    assert "tcp://a" not in str(raised.value)
+    assert PASSWORD not in str(raised.value)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from cellda import Recipe
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.errors import ConfigurationError
+from cellda.selection import storage
 from cellda.selection.judge import Judge
 from cellda.selection.search import SearchResult, search
 from cellda.selection.settings import Search
@@ -120,6 +122,26 @@ def test_a_trial_whose_worker_dies_is_tried_again(kept, tmp_path, death) -> None
     assert left.params in [trial["values"] for trial in found.trials]
     assert sum(trial["values"] == Mortal().searched() for trial in found.trials) == 1
     assert len(found.trials) == 8
+
+
+def test_the_values_of_a_worker_that_nobody_replaces_are_tried_by_another(tmp_path, monkeypatch, database):
+    """Optuna's signs of life in the database: they stop, and the next trial has the values of the one that died."""
+    monkeypatch.setenv(VARIABLE, database)
+    monkeypatch.setattr(storage, "BEAT", 1)
+    monkeypatch.setattr(storage, "GRACE", 2)
+    dying, living = Shared(judge(Mortal()), tmp_path), Shared(judge(Mortal()), tmp_path)
+    dying.make(0)
+    Mortal.deaths[:] = [len(Mortal.seen)]
+    with pytest.raises(Killed):
+        dying.make(1)
+    (left,) = dying._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+    Mortal.deaths.clear()
+    time.sleep(3)
+    living.make(2)  # notices, and has them tried again
+    living.make(3)
+    states = {trial.number: trial for trial in living._study.get_trials()}
+    assert states[left.number].state is optuna.trial.TrialState.FAIL
+    assert left.params in [trial.params for trial in living._finished()]
 
 
 def test_half_a_line_of_a_worker_that_died_is_dropped(tmp_path, monkeypatch) -> None:
