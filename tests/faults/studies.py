@@ -22,6 +22,7 @@ from cellda.data import pixel_cache
 from cellda.experiment.plan import FOLDER, plans
 from cellda.experiment.workspace import Workspace
 from cellda.runtime.store import LOCK, PARTIAL, Store
+from faults.stored import finished
 from tiny import SIDE, recipe, target
 
 pixel_cache.CHUNK = 8
@@ -84,16 +85,6 @@ def predicted(store: Path, file: Path) -> None:
     """Run the study and write its predictions; they get their name when they are complete."""
     study(store).run().to_parquet(file.with_suffix(".half"))
     file.with_suffix(".half").replace(file)
-
-
-def finished(store: Path) -> dict[str, tuple[int, int]]:
-    """What identifies each finished entry: made a second time, it would be another."""
-    found = {}
-    for manifest in store.glob("*/*/manifest.json"):
-        if not manifest.parent.name.endswith(PARTIAL):
-            facts = manifest.stat()
-            found[f"{manifest.parent.parent.name}/{manifest.parent.name}"] = (facts.st_ino, facts.st_mtime_ns)
-    return found
 
 
 def left_behind(store: Path) -> list[str]:

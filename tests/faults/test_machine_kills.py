@@ -18,7 +18,7 @@ from cluster.conftest import Machines
 from cluster.conftest import here as here  # a fixture
 from cluster.studies import study
 from faults import counts
-from faults.studies import finished
+from faults.stored import finished
 
 if not hasattr(os, "fork"):
     pytest.skip("needs processes that fork", allow_module_level=True)

@@ -69,7 +69,7 @@ def small(tmp_path_factory, monkeypatch) -> None:
     monkeypatch.setitem(presets.SIZES, "laptop", TINY)
     best = presets.RECOMMENDED["best"]
     first, *others = best["adapter"]
-    monkeypatch.setattr(cross_validation, "FOLDS", 2)
+    monkeypatch.setattr(cross_validation, "MOST_FOLDS", 2)
     brief = {"adapter": [{"name": first, "epochs": 2}, *others]}
     monkeypatch.setitem(presets.RECOMMENDED, "best", {**best, **brief})
     with source_models.registry.scratch():
