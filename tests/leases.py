@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cellda.runtime import lock
+from cellda.runtime import holder, lock
 
 
 def left_by_a_dead_process(file: Path) -> Path:
     """A lock whose process was killed on this machine."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
-    content = {**lock._here(), "pid": process.pid, "started": "1", "token": "0"}
+    content = {**holder.here(), "pid": process.pid, "started": "1", "token": "0"}
     file.write_bytes(json.dumps(content).encode() + b"\n" + b"0" * lock.COUNTER)
     return file
 

@@ -14,6 +14,7 @@ from cellda.errors import CelldaError
 from cellda.experiment.plan import LOGS, Plan, plans, standing
 from cellda.experiment.run import WITHOUT_MODEL
 from cellda.runtime.store import LOCK, PARTIAL, Store
+from cluster.conftest import machines as machines  # a fixture
 from leases import left_by_a_dead_process
 from tiny import quiet, recipe
 
@@ -145,3 +146,24 @@ def test_a_damaged_plan_is_named(cellda_, store: Path):
     said = cellda_("study", "show", "--store", store)
     assert said.status == 2
     assert "a.json cannot be read" in said.err
+
+
+def test_an_ended_study_is_attached_to_without_asking_anybody(cellda_, store: Path):
+    study(store).run()
+    said = cellda_("study", "attach", "--store", store, "--json")
+    assert said.status == 0
+    assert len(json.loads(said.out)["done"]) == 2
+
+
+def test_a_study_that_ended_with_its_process_cannot_be_attached_to(cellda_, store: Path):
+    Plan.of(study(store).runs(), "processes:2").write(Store(store))
+    said = cellda_("study", "attach", "--store", store)
+    assert said.status == 2
+    assert "ends with the process that began it" in said.err
+
+
+def test_what_a_lost_study_has_not_made_is_an_error(cellda_, store: Path, machines):
+    Plan.of(study(store).runs(), machines.address).write(Store(store))
+    said = cellda_("study", "attach", "--store", store)
+    assert said.status == 2
+    assert "2 runs are not made" in said.err

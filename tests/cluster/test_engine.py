@@ -79,3 +79,17 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     place = workers_at(Scheduler("tcp://127.0.0.1:9"))
     with pytest.raises(ConfigurationError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         place.__enter__()
+
+
+def test_what_waits_for_something_that_was_given_up_is_given_up_at_once(engine, tmp_path: Path, capsys):
+    file = str(tmp_path / "order")
+    found = outcomes(
+        engine,
+        Task("kills", deadly.die, ()),
+        Task("next", deadly.stamp, (file, "next"), ("kills",)),
+        Task("last", deadly.stamp, (file, "last"), ("next",)),
+    )
+    assert "kills, for which it waits, was given up" in str(found["next"])
+    assert "next, for which it waits, was given up" in str(found["last"])
+    assert not Path(file).exists()
+    assert capsys.readouterr().err.count("tried once more, alone") == 1

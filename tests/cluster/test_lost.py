@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from cellda.cluster.engine import Task
@@ -171,3 +172,27 @@ def test_a_study_in_one_process_cannot_be_attached_to(tmp_path: Path):
     plan = Plan.of(study(tmp_path).runs(), "local")
     with pytest.raises(ConfigurationError, match="begun on local, where it ends with the process"):
         attach(plan, Store(tmp_path), progress=False)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs prlimit")
+def test_a_worker_without_room_is_said_and_the_same_command_goes_on(here, tmp_path: Path):
+    import resource
+
+    def allow(size: int) -> None:
+        """How large a file may be that one of the workers writes: what a full disk says, too."""
+        nanny = psutil.Process(there.processes[1].pid)
+        for child in nanny.children():
+            resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    there = Machines(tmp_path)
+    try:
+        with workers_at(Scheduler(there.address)) as engine:
+            engine.client.wait_for_workers(2, timeout=60)
+        allow(20_000)
+        with pytest.raises(CelldaError, match=r"of 12 runs failed(.|\n)*There is no room for"):
+            study(tmp_path / "store").run(on=there.address)
+        allow(resource.RLIM_INFINITY)
+        found = study(tmp_path / "store").run(on=there.address)
+    finally:
+        there.stop()
+    pd.testing.assert_frame_equal(found, here, check_exact=True)

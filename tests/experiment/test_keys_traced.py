@@ -105,6 +105,7 @@ SILENT = {
         "reporting/tables/cells.py",
         "reporting/tables/measured.py",
         "reporting/tables/text_table.py",
+        "runtime/holder.py",
         "runtime/lock.py",
         "runtime/pieces.py",
         "selection/selectors/base.py",

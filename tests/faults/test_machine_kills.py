@@ -31,13 +31,17 @@ study(Path(sys.argv[1])).run(on=sys.argv[2]).to_parquet(sys.argv[3])
 """
 
 
-def kill_a_worker(machines: Machines) -> None:
-    """Kill the process in which a worker computes; its nanny starts another one."""
+def kill_a_worker(machines: Machines, moments: random.Random) -> bool:
+    """Kill the process in which a worker computes, if one does; its nanny starts another one."""
     nannies = [one for one in machines.processes if one.args[3] == "worker"]
     children = [child for one in nannies for child in psutil.Process(one.pid).children() if _computes(child)]
-    if children:
-        with suppress(psutil.NoSuchProcess):
-            random.choice(children).kill()
+    if not children:
+        return False
+    try:
+        moments.choice(children).kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
 
 
 def _computes(process: psutil.Process) -> bool:
@@ -75,12 +79,12 @@ def test_kills_of_workers_scheduler_and_client_change_nothing(
                 known = now
                 if client.poll() is None and sum(done.values()) < kills:
                     victim = moments.choice(["worker", "worker", "scheduler", "client"])
+                    if victim == "worker" and not kill_a_worker(machines, moments):
+                        continue
                     done[victim] += 1
-                    if victim == "worker":
-                        kill_a_worker(machines)
-                    elif victim == "scheduler":
+                    if victim == "scheduler":
                         kill_the_scheduler(machines)
-                    else:
+                    elif victim == "client":
                         client.kill()
                         client.wait()
                         time.sleep(moments.uniform(0, 3))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cellda.errors import CelldaError
-from cellda.runtime import lock
+from cellda.runtime import holder, lock
 from cellda.runtime.lock import LockedError, is_held, locked
 from cellda.runtime.store import Store
 from leases import left_by_a_dead_process, of_another_machine
@@ -20,7 +20,7 @@ from leases import left_by_a_dead_process, of_another_machine
 HOLD = """
 import sys
 from pathlib import Path
-from cellda.runtime import lock
+from cellda.runtime import holder, lock
 lock.BEAT = 0.05
 with lock.locked(Path(sys.argv[1])) as held:
     print(flush=True)
@@ -197,7 +197,7 @@ def test_a_process_that_slept_through_its_lease_finds_out_and_leaves_the_lock_of
     tmp_path: Path, other, quick, monkeypatch
 ) -> None:
     other.send_signal(signal.SIGSTOP)
-    monkeypatch.setattr(lock, "_here", lambda: {"host": "another", "boot": "1"})  # as from another machine
+    monkeypatch.setattr(holder, "here", lambda: {"host": "another", "boot": "1"})  # as from another machine
     with locked(tmp_path / "lock", lambda _: None) as own:
         other.send_signal(signal.SIGCONT)
         other.stdin.close()

@@ -121,6 +121,7 @@ class Engine:
         """
         waiting = {task.name: task for task in tasks}
         alone: list[str] = []
+        given_up: set[str] = set()
 
         def done(name: str, outcome: Any) -> None:
             del waiting[name]
@@ -131,13 +132,18 @@ class Engine:
                 ready()
                 self.listen(heard)
                 alone += self._done([task for task in waiting.values() if task.name not in alone], done)
-                for name in alone:
-                    progress.note(f"{name}: its workers died; it is tried once more, alone.")
-                    for died in self._done([waiting[name]], done, suffix=" alone"):
-                        done(
-                            died,
-                            MemoryError("its worker died again: it probably needs more memory than there is"),
+                for name in filter(waiting.__contains__, alone):
+                    lacking = given_up.intersection(waiting[name].after)
+                    if not lacking:
+                        progress.note(f"{name}: its workers died; it is tried once more, alone.")
+                    if lacking or self._done([waiting[name]], done, suffix=" alone"):
+                        given_up.add(name)
+                        told = (
+                            f"{min(lacking)}, for which it waits, was given up"
+                            if lacking
+                            else "its worker died again"
                         )
+                        done(name, MemoryError(f"{told}: it probably needs more memory than there is"))
             except LostError:
                 self._find_again()
 

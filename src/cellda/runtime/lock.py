@@ -9,20 +9,17 @@ hour off.
 import json
 import os
 import secrets
-import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import Any, NamedTuple
 
 from cellda.errors import CelldaError
 from cellda.runtime import progress
+from cellda.runtime.holder import here, is_here, lives, started
 
 BEAT = 5.0
 """Seconds between two heartbeats of a holder."""
@@ -121,53 +118,54 @@ def is_held(file: Path) -> bool:
     For a holder on another machine, the time of its last heartbeat is compared with that of a file that is written now: both
     are the file server's.
     """
-    content = _read(file)
-    if content is None:
+    found = _read(file)
+    if found is None:
         return False
-    holder = _holder(content)
-    if holder is not None and _is_here(holder):
-        return _lives(holder)
+    holder = _holder(found)
+    if holder is not None and is_here(holder):
+        return lives(holder)
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".cellda-") as probe:
             now = os.fstat(probe.fileno()).st_mtime
+    except OSError:  # a folder that can only be read
+        now = time.time()
+    try:
         return now - file.stat().st_mtime < LEASE
     except FileNotFoundError:
         return False
-    except OSError:  # a folder that can only be read
-        return time.time() - file.stat().st_mtime < LEASE
 
 
 def _acquired(file: Path, waiting: Callable[[str], None] | None) -> Lock:
-    began = since = time.monotonic()
-    seen, said, guarded = b"", False, 0.0
+    began = since = guarded = time.monotonic()
+    seen: _Found | None = None
+    said = False
     while True:
         lock = _created(file)
         if lock is not None:
             return lock
-        content, now = _read(file), time.monotonic()
-        if content is None:
+        found, now = _read(file), time.monotonic()
+        if found is None:
             continue
-        if content != seen:
-            if waiting is None and seen:
-                raise LockedError(_name_of(_holder(content)))  # its heart beats
-            seen, since = content, now
-        holder = _holder(content)
-        here = holder is not None and _is_here(holder)
-        gone = here and holder is not None and not _lives(holder)
-        if gone or (not here and now - since > (BEAT if holder is None else LEASE)):
+        holder = _holder(found)
+        if found != seen:
+            if waiting is None and seen is not None:
+                raise LockedError(_name_of(holder))  # its heart beats
+            seen, since, guarded = found, now, now
+        local = holder is not None and is_here(holder)
+        gone = local and holder is not None and not lives(holder)
+        if gone or (not local and now - since > (BEAT if holder is None else LEASE)):
             if not gone:
                 progress.note(
                     f"Nothing was heard of {_name_of(holder)} for {now - since:.0f} s: its work on "
                     f"{file.name.partition('.')[0]} is taken over."
                 )
-            lock = _taken_over(file, content)
+            lock = _taken_over(file, found)
             if lock is not None:
                 return lock
-            guarded = guarded or now
-            if now - guarded > LEASE:  # whoever was taking it over has died
+            if now - guarded > 2 * LEASE:  # whoever was taking it over has died
                 _guard(file).unlink(missing_ok=True)
-                guarded = 0.0
-        elif waiting is None and here:
+                guarded = now
+        elif waiting is None and local:
             raise LockedError(_name_of(holder))
         elif waiting is not None and not said and now - began > PATIENCE:
             waiting(_name_of(holder))
@@ -189,19 +187,31 @@ def _created(file: Path) -> Lock | None:
         if os.name == "nt" and file.exists():
             return None
         raise
+    again = -1
     try:
         os.write(descriptor, _content())
+        again = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        own = os.path.samestat(os.fstat(descriptor), os.fstat(again))
+    except FileNotFoundError:
+        own = False
+    except OSError:  # a full disk
+        file.unlink()
+        raise
     finally:
-        os.close(descriptor)  # by which other machines see it
-    return Lock(file, os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0)))
+        os.close(descriptor)  # by which other machines see what it holds
+    if own:
+        return Lock(file, again)
+    if again >= 0:
+        os.close(again)  # of another process, which took this one for dead before it had written who it is
+    return None
 
 
-def _taken_over(file: Path, stale: bytes) -> Lock | None:
+def _taken_over(file: Path, stale: "_Found") -> Lock | None:
     """The lock of a process that is gone; None if another one has taken it over, or is about to.
 
     Args:
         file: The lock.
-        stale: What its file held.
+        stale: What was found of its file.
     """
     guard = _guard(file)
     try:
@@ -213,7 +223,7 @@ def _taken_over(file: Path, stale: bytes) -> Lock | None:
             return None
         own = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
         lock = _created(own)
-        assert lock is not None
+        assert lock is not None  # nobody else knows the name
         own.replace(file)
         lock.file = file
         return lock
@@ -228,60 +238,42 @@ def _guard(file: Path) -> Path:
 
 def _content() -> bytes:
     """Who holds a lock, and the counter of the heartbeats."""
-    own = {**_here(), "pid": os.getpid(), "started": _started(os.getpid()), "token": secrets.token_hex(8)}
+    own = {**here(), "pid": os.getpid(), "started": started(os.getpid()), "token": secrets.token_hex(8)}
     return json.dumps(own).encode() + b"\n" + b"0" * COUNTER
 
 
-def _read(file: Path) -> bytes | None:
-    """What is in the file of a lock, asked from the server; None if there is none."""
+class _Found(NamedTuple):
+    """What was found of the file of a lock. Two that were just created hold the same, and are not the same.
+
+    Attributes:
+        content: What it held.
+        inode, changed: Of the file; times are only compared with themselves.
+    """
+
+    content: bytes
+    inode: int
+    changed: int
+
+
+def _read(file: Path) -> _Found | None:
+    """The file of a lock, asked from the server; None if there is none."""
     try:
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            facts = os.fstat(stream.fileno())
+            return _Found(stream.read(), facts.st_ino, facts.st_mtime_ns)
     except FileNotFoundError:
         return None
-    except PermissionError:
-        return b""
+    except PermissionError:  # Windows, while it is removed
+        return _Found(b"", 0, 0)
 
 
-def _holder(content: bytes) -> dict[str, Any] | None:
+def _holder(lock: _Found) -> dict[str, Any] | None:
     """Who holds a lock; None if that is not written, which takes a moment after the file was created."""
     try:
-        found = json.loads(content.partition(b"\n")[0])
+        found = json.loads(lock.content.partition(b"\n")[0])
         return {"pid": int(found["pid"]), **{name: str(found[name]) for name in ("host", "boot", "started")}}
     except (ValueError, KeyError, TypeError):
         return None
-
-
-@cache
-def _here() -> dict[str, str]:
-    """The machine, since it was started, and the container."""
-    boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    since = boot.read_text(encoding="ascii").strip() if boot.exists() else str(round(psutil.boot_time()))
-    inside = str(processes.readlink()) if processes.is_symlink() else ""
-    return {"host": socket.gethostname(), "boot": f"{since} {inside}"}
-
-
-def _is_here(holder: dict[str, Any]) -> bool:
-    return all(holder[name] == value for name, value in _here().items())
-
-
-def _lives(holder: dict[str, Any]) -> bool:
-    """Whether the holder, a process of this machine, is there."""
-    return bool(_started(holder["pid"]) == holder["started"])
-
-
-def _started(pid: int) -> str:
-    """When a process was started; empty if there is none. Not in seconds where there is something that no clock changes."""
-    stat = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = stat.read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] in {b"Z", b"X"} else fields[19].decode()
-    try:
-        return str(round(psutil.Process(pid).create_time()))
-    except psutil.NoSuchProcess:
-        return ""
 
 
 def _name_of(holder: dict[str, Any] | None) -> str:

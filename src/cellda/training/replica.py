@@ -1,6 +1,6 @@
 """One process's copy of an encoder, which computes its part of every batch; and what the main process tells the copies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,7 +81,7 @@ class Replica:
         self.scope = Scope(group)
         if not isinstance(encoder, Folded):  # whose statistics are frozen
             take_whole_batches(encoder, self.scope)
-        self.compute = encoder.forward
+        self.compute: Callable[[Tensor], Tensor] = encoder.forward
         self.weights = [weight for weight in encoder.parameters() if weight.requires_grad]
         buffers = [buffer for buffer in encoder.buffers() if buffer.is_floating_point()]
         self._state = [*self.weights, *buffers]
@@ -106,7 +106,7 @@ class Replica:
         self.scope.shared = True
         try:
             with torch.set_grad_enabled(gradient):
-                own: Tensor = self.compute(self._part(inputs))
+                own = self.compute(self._part(inputs))
         finally:
             self.scope.shared = False
         whole = own.new_zeros(len(inputs), *own.shape[1:], requires_grad=False)

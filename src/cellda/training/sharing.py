@@ -137,9 +137,9 @@ class _SharedEncoder:
             if not self._said:
                 self._said = True
                 _say(self.work, self.group, HOOKED)
-            return self.replica.compute(inputs)  # type: ignore[no-any-return]
+            return self.replica.compute(inputs)
         if len(inputs) < self.group.place.size or inputs.requires_grad:
-            return self.replica.compute(inputs)  # type: ignore[no-any-return]
+            return self.replica.compute(inputs)
         if torch.is_grad_enabled() and self.replica.weights:
             return _Features.apply(self, inputs, *self.replica.weights)  # type: ignore[no-any-return]
         return self.forward(inputs, gradient=False)[0]

@@ -46,14 +46,15 @@ def _normalized(
     """What the layer computes, for this process's part `(b, C, ...)` of a batch."""
     if not scope.shared or not (norm.training or norm.running_mean is None):
         return type(norm).forward(norm, values)
+    output: Tensor
     output, mean, variance, count = _Normalization.apply(
         values, norm.weight, norm.bias, norm.eps, scope.group
     )
     if norm.training and norm.running_mean is not None:
         _move(norm, mean, variance * count / (count - 1))
     if isinstance(norm, BatchNormAct2d):
-        return norm.act(norm.drop(output))  # type: ignore[no-any-return]
-    return output  # type: ignore[no-any-return]
+        output = norm.act(norm.drop(output))
+    return output
 
 
 @torch.no_grad()
