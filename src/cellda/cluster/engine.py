@@ -10,6 +10,7 @@ from typing import Any
 import cloudpickle
 from distributed import Client, Future, KilledWorker, as_completed, fire_and_forget
 from distributed.client import ClosedClientError, FutureCancelledError
+from distributed.comm import CommClosedError
 
 from cellda.errors import CelldaError
 from cellda.runtime import progress
@@ -74,13 +75,21 @@ class Engine:
         self.client.close()
 
     def everywhere(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """What a function returns on every worker, by the worker's address.
+        """What a function returns on every worker, or the exception that it raises there, by the worker's address.
+
+        A worker that is gone before it answers is left out: its tasks are given to others.
 
         Raises:
-            LostError: If the scheduler is lost.
+            LostError: If the scheduler is lost, or all workers are gone.
         """
         with _asking():
-            return dict(self.client.run(call, *arguments, on_error="return"))
+            found = dict(self.client.run(call, *arguments, on_error="return"))
+        answers = {
+            worker: answer for worker, answer in found.items() if not isinstance(answer, CommClosedError)
+        }
+        if not answers:
+            raise LostError
+        return answers
 
     def listen(self, heard: Callable[[Any], None]) -> None:
         """Have a function called, in another thread, with everything that workers report."""
