@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cellda.runtime import holder, lock
+from cellda.runtime import holder, lease
 
 
 def left_by_a_dead_process(file: Path) -> Path:
@@ -13,7 +13,7 @@ def left_by_a_dead_process(file: Path) -> Path:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     content = {**holder.here(), "pid": process.pid, "started": "1", "token": "0"}
-    file.write_bytes(json.dumps(content).encode() + b"\n" + b"0" * lock.COUNTER)
+    file.write_bytes(json.dumps(content).encode() + b"\n" + b"0" * lease.COUNTER)
     return file
 
 
@@ -21,5 +21,5 @@ def of_another_machine(file: Path, count: int = 0) -> Path:
     """A lock that a process on another machine holds, or held; a higher count is a later heartbeat."""
     content = {"host": "node7", "boot": "b pid:[1]", "pid": 42, "started": "7", "token": "1"}
     with file.open("r+b" if file.exists() else "xb", buffering=0) as stream:
-        stream.write(json.dumps(content).encode() + b"\n" + b"%0*d" % (lock.COUNTER, count))
+        stream.write(json.dumps(content).encode() + b"\n" + b"%0*d" % (lease.COUNTER, count))
     return file

@@ -36,7 +36,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 def with_store(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add `--store`."""
     parser.add_argument(
-        "--store", type=Path, help="folder of finished runs (default: the user's cache folder)"
+        "--store", help="folder or URL (s3://...) of finished runs (default: the user's cache folder)"
     )
     return parser
 

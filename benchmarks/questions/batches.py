@@ -22,6 +22,7 @@ from rich.console import Console
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS
 from cellda import adapters
+from cellda.runtime.pieces import Pieces
 from cellda.selection.judge import Best, Judge
 from cellda.selection.search import search
 from cellda.selection.settings import Search
@@ -86,7 +87,7 @@ def outcome(seed: int, size: int, trials: int, noise: float) -> dict[str, Any]:
     """The regret of one search, and how many trainings it took."""
     judge = MadeUp(Search(trials=trials, folds=FOLDS, batch=size), seed, noise)
     with tempfile.TemporaryDirectory() as folder:
-        chosen = search(judge, Path(folder)).adapter.searched()
+        chosen = search(judge, Pieces(Path(folder))).adapter.searched()
     return {"regret": BEST - judge.accuracy(chosen), "trainings": judge.trainings}
 
 

@@ -30,6 +30,7 @@ from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
+from cellda.runtime.pieces import Pieces
 from cellda.runtime.store import Store
 from cellda.selection.judge import Judge
 from cellda.selection.search import search
@@ -96,7 +97,7 @@ def study(target: str, draw: int, name: str, store: Store, trainer: Trainer) -> 
     folder.mkdir(parents=True, exist_ok=True)
     asked = Search(trials=TRIALS, folds=FOLDS, selector="whole", batch=1)
     Whole.file = folder / "folds.jsonl"
-    found = search(Judge(adapter, lambda: deepcopy(model), view, context, asked), folder)
+    found = search(Judge(adapter, lambda: deepcopy(model), view, context, asked), Pieces(folder))
     lines = [json.loads(line) for line in Whole.file.read_text(encoding="utf-8").splitlines()]
     rows = []
     for trial in found.trials:

@@ -4,8 +4,8 @@
 
 Forty runs (two conditions, twenty draws) on rendered cells, with one source model: in this process with one thread, then
 `--on` another place. Once each with an empty store, where all runs wait for the training of the source model, and once with
-stores in which it lies. Writes `benchmarks/results/cluster/speed.csv`: seconds of both, which include starting the workers, and
-whether all predictions are equal to the last bit.
+stores in which it lies. Writes `benchmarks/results/cluster/speed.csv`: seconds of both, which include starting the workers,
+and whether all predictions are equal to the last bit.
 """
 
 import tempfile

@@ -22,6 +22,7 @@ from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.normalizers import create as normalizer
+from cellda.runtime.pieces import Pieces
 from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.settings import Search
@@ -57,7 +58,7 @@ def main(given: Sequence[str] | None = None) -> None:
             "adaptation": lambda: adapter.adapt(model, view, context),
             "search, 2 trials x 2 folds": lambda: search(
                 Judge(adapter, lambda: deepcopy(model), view, context, Search(trials=2, folds=2)),
-                Path(tempfile.mkdtemp(dir=folder)),
+                Pieces(Path(tempfile.mkdtemp(dir=folder))),
             ),
             "prediction": lambda: trainer.probabilities(model, source),
             "Reinhard l-alpha-beta": lambda: normalizer("reinhard")(large),

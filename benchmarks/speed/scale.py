@@ -28,7 +28,8 @@ from cellda.experiment.plan import Plan, standing
 from cellda.experiment.run import WITHOUT_MODEL, Run
 from cellda.experiment.workspace import Workspace
 from cellda.runtime.inventory import entries
-from cellda.runtime.store import KEY, Store
+from cellda.runtime.manifest import KEY
+from cellda.runtime.store import Store
 
 CONDITIONS = (
     "full",

@@ -15,6 +15,7 @@ from cellda import CellClassifier
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
 from cellda.plugins.settings import tunable
+from cellda.runtime.pieces import Pieces
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.judge import Judge
 from cellda.selection.search import search
@@ -50,7 +51,9 @@ def test_search(benchmark: Any, data_root: Path, tmp_path: Path) -> None:
 
     def ours() -> None:
         asked = Search(trials=TRIALS)
-        found = search(Judge(adapter, lambda: deepcopy(model), TargetView(support), context, asked), tmp_path)
+        found = search(
+            Judge(adapter, lambda: deepcopy(model), TargetView(support), context, asked), Pieces(tmp_path)
+        )
         trials.extend(found.trials)
 
     torch.set_num_threads(THREADS)

@@ -13,7 +13,8 @@ from cellda import Study
 from cellda.errors import CelldaError
 from cellda.experiment.plan import LOGS, Plan, plans, standing
 from cellda.experiment.run import WITHOUT_MODEL
-from cellda.runtime.store import LOCK, PARTIAL, Store
+from cellda.runtime.entry import LOCK, PARTIAL
+from cellda.runtime.store import Store
 from cluster.conftest import machines as machines  # a fixture
 from leases import left_by_a_dead_process
 from tiny import quiet, recipe

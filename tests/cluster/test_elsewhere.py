@@ -99,11 +99,11 @@ def test_workers_with_other_versions_are_named():
 
 
 def test_workers_that_see_another_store_or_no_data_are_named(tmp_path: Path):
-    assert sees(tmp_path / "token", None) == [
+    assert sees(str(tmp_path), "token", None) == [
         f"does not see the store {tmp_path}: give one that all machines share (--store)"
     ]
     (tmp_path / "token").write_text("/elsewhere")
-    assert sees(tmp_path / "token", tmp_path / "wbc") == [
+    assert sees(str(tmp_path), "token", tmp_path / "wbc") == [
         f"finds another folder at {tmp_path}",
         f"does not see the data in {tmp_path / 'wbc'}",
     ]

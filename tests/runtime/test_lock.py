@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cellda.errors import CelldaError
-from cellda.runtime import holder, lock
+from cellda.runtime import holder, lease
 from cellda.runtime.lock import LockedError, is_held, locked
 from cellda.runtime.store import Store
 from leases import left_by_a_dead_process, of_another_machine
@@ -20,8 +20,8 @@ from leases import left_by_a_dead_process, of_another_machine
 HOLD = """
 import sys
 from pathlib import Path
-from cellda.runtime import holder, lock
-lock.BEAT = 0.05
+from cellda.runtime import holder, lease, lock
+lease.BEAT = 0.05
 with lock.locked(Path(sys.argv[1])) as held:
     print(flush=True)
     sys.stdin.read()
@@ -32,8 +32,8 @@ with lock.locked(Path(sys.argv[1])) as held:
 @pytest.fixture
 def quick(monkeypatch):
     """Short leases."""
-    monkeypatch.setattr(lock, "BEAT", 0.05)
-    monkeypatch.setattr(lock, "LEASE", 0.5)
+    monkeypatch.setattr(lease, "BEAT", 0.05)
+    monkeypatch.setattr(lease, "LEASE", 0.5)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_holder_that_has_not_written_who_it_is_is_waited_for_and_then_taken_ov
     (tmp_path / "lock").write_bytes(content)
     began = time.monotonic()
     with locked(tmp_path / "lock"):
-        assert time.monotonic() - began >= lock.BEAT
+        assert time.monotonic() - began >= lease.BEAT
     assert "another process" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -118,7 +118,7 @@ def test_a_silent_machine_is_taken_over_after_the_lease_whatever_its_clock_says(
     os.utime(file, (time.time() + 3600 * hours,) * 2)
     began = time.monotonic()
     with locked(file, lambda _: None):
-        assert lock.LEASE <= time.monotonic() - began < 3 * lock.LEASE
+        assert lease.LEASE <= time.monotonic() - began < 3 * lease.LEASE
     assert (
         "Nothing was heard of process 42 on node7 for 1 s: its work on lock is taken over."
         in capsys.readouterr().err
@@ -143,10 +143,10 @@ def test_a_machine_whose_heart_beats_is_never_taken_over(hours: int, tmp_path: P
     try:
         with pytest.raises(LockedError, match="process 42 on node7"), locked(file):
             pass
-        threading.Timer(4 * lock.LEASE, ended.set).start()
+        threading.Timer(4 * lease.LEASE, ended.set).start()
         began = time.monotonic()
         with locked(file, lambda _: None):
-            assert time.monotonic() - began > 3 * lock.LEASE
+            assert time.monotonic() - began > 3 * lease.LEASE
     finally:
         ended.set()
         beating.join()
@@ -155,7 +155,7 @@ def test_a_machine_whose_heart_beats_is_never_taken_over(hours: int, tmp_path: P
 def test_whether_another_machine_holds_a_lock_is_told_by_the_servers_clock(tmp_path: Path) -> None:
     file = of_another_machine(tmp_path / "lock")
     assert is_held(file)
-    os.utime(file, (time.time() - lock.LEASE - 1,) * 2)
+    os.utime(file, (time.time() - lease.LEASE - 1,) * 2)
     assert not is_held(file)
     assert not is_held(tmp_path / "none")
     assert [one.name for one in tmp_path.iterdir()] == ["lock"]

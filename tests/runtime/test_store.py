@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cellda.errors import ConfigurationError
-from cellda.runtime import lock, manifest, store
+from cellda.runtime import lease, lock, manifest, store
 from cellda.runtime.store import Store
 from cellda.runtime.work import Stage, Work, watched
 from leases import left_by_a_dead_process
@@ -319,7 +319,7 @@ def test_who_waits_says_for_whom_and_goes_on_when_that_one_is_killed(tmp_path: P
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "building\n"
-        threading.Timer(lock.PATIENCE + 0.5, holder.kill).start()
+        threading.Timer(lease.PATIENCE + 0.5, holder.kill).start()
         folder = Store(tmp_path).build("stage", KEY, write)
     said = capsys.readouterr().err
     assert (
@@ -352,7 +352,7 @@ with locked(Path({str(folder) + ".lock"!r})):
         assert holder.stdout is not None
         assert holder.stdin is not None
         holder.stdout.readline()
-        threading.Timer(lock.PATIENCE + 0.5, holder.stdin.close).start()
+        threading.Timer(lease.PATIENCE + 0.5, holder.stdin.close).start()
         assert Store(tmp_path).find("stage", KEY) is None
     named = f"Waiting for process {holder.pid} on {socket.gethostname()}, which uses stage/{folder.name}."
     assert named in capsys.readouterr().err

@@ -21,6 +21,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.models.finite import DivergedError
 from cellda.plugins.settings import search_space, tunable
 from cellda.runtime.device import DevicePlan
+from cellda.runtime.pieces import Pieces
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.judge import Judge
 from cellda.selection.search import search
@@ -168,7 +169,7 @@ def view() -> TargetView:
 def run(view, folder, adapter=None, trials=8, folds=3, seed=0, batch=4, trainer=None):
     context = AdaptContext(trainer or Brightness(), seed)
     asked = Search(trials=trials, folds=folds, batch=batch)
-    return search(Judge(adapter or Thresholds(), Untrained, view, context, asked), folder)
+    return search(Judge(adapter or Thresholds(), Untrained, view, context, asked), Pieces(folder))
 
 
 def without_time(trials):
@@ -395,7 +396,7 @@ def test_trials_in_any_order_by_any_process_are_the_same(size, data) -> None:
         whole = run(view, Path(name) / "whole", trials=9, batch=size)
         for number in order:
             judge = Judge(Thresholds(), Untrained, view, AdaptContext(Brightness(), 0), asked)
-            Batches(judge, Path(name) / "parted").one(number)
+            Batches(judge, Pieces(Path(name) / "parted")).one(number)
         Thresholds.seen.clear()
         parted = run(view, Path(name) / "parted", trials=9, batch=size)
     assert values_of(parted) == values_of(whole)
@@ -538,7 +539,7 @@ def test_heads_are_searched_on_shared_embeddings_with_the_scores_of_images(view,
     for adapter in (AsImages(), AsFeatures()):
         context = AdaptContext(trainer, 0)
         judge = Judge(adapter, lambda: deepcopy(model), TargetView(images), context, asked)
-        result = search(judge, tmp_path / adapter.name)
+        result = search(judge, Pieces(tmp_path / adapter.name))
         found[adapter.name] = without_time(result.trials)
     assert found["as_features"] == found["as_images"]
     assert len({trial["score"] for trial in found["as_images"]}) > 1
@@ -561,5 +562,7 @@ def test_a_method_with_its_own_way_of_adapting_is_searched_by_it(tmp_path) -> No
     images = brightness_set(per_class=6, classes=3).subset(range(18))
     context = AdaptContext(Trainer("cpu"), 0)
     asked = Search(trials=1, folds=3)
-    search(Judge(Quiet(epochs=1), lambda: deepcopy(model), TargetView(images), context, asked), tmp_path)
+    search(
+        Judge(Quiet(epochs=1), lambda: deepcopy(model), TargetView(images), context, asked), Pieces(tmp_path)
+    )
     assert Quiet.calls == [12, 12, 12]

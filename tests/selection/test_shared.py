@@ -12,6 +12,7 @@ import pytest
 from cellda import Recipe
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.errors import ConfigurationError
+from cellda.runtime.pieces import Pieces
 from cellda.selection import storage
 from cellda.selection.judge import Judge
 from cellda.selection.search import SearchResult, search
@@ -56,18 +57,18 @@ def values(found: SearchResult) -> list:
 
 
 def test_in_one_process_it_is_a_search(kept, tmp_path) -> None:
-    found = search(judge(trials=20), tmp_path / "one")
+    found = search(judge(trials=20), Pieces(tmp_path / "one"))
     assert [trial["number"] for trial in found.trials] == list(range(20))
     assert found.trials[0]["values"] == Thresholds().searched()
     best = max((t for t in found.trials if t["state"] == "complete"), key=lambda trial: trial["score"])
     assert found.adapter.searched() == best["values"]
     assert best["score"] > 0.9
     assert "pruned" in {trial["state"] for trial in found.trials}
-    assert values(search(judge(trials=20), tmp_path / "again")) == values(found)
+    assert values(search(judge(trials=20), Pieces(tmp_path / "again"))) == values(found)
 
 
 def test_the_study_is_gone_afterwards(kept, tmp_path) -> None:
-    search(judge(trials=2), tmp_path)
+    search(judge(trials=2), Pieces(tmp_path))
     assert optuna.get_all_study_names(storage_in(tmp_path)) == []
 
 
@@ -78,22 +79,22 @@ def test_several_processes_share_the_trials(kept, tmp_path) -> None:
 
     def work() -> None:
         try:
-            mine = Shared(judge(trials=9), tmp_path)
+            mine = Shared(judge(trials=9), Pieces(tmp_path))
             for number in numbers:
                 mine.make(number)
         except BaseException as error:
             errors.append(error)
 
-    Shared(judge(trials=9), tmp_path)
+    Shared(judge(trials=9), Pieces(tmp_path))
     threads = [threading.Thread(target=work) for _ in range(3)]
     for one in threads:
         one.start()
     for one in threads:
         one.join()
     assert errors == []
-    assert Shared(judge(trials=9), tmp_path).made == 9
+    assert Shared(judge(trials=9), Pieces(tmp_path)).made == 9
     calls = len(Thresholds.seen)
-    found = search(judge(trials=9), tmp_path)
+    found = search(judge(trials=9), Pieces(tmp_path))
     assert len(Thresholds.seen) == calls  # nothing more was tried
     assert len(found.trials) == 9
     assert sum(trial["values"] == Thresholds().searched() for trial in found.trials) == 1
@@ -109,7 +110,7 @@ def make_all(trials: Shared, begun: list[int]) -> None:
 @pytest.mark.parametrize("death", [0, 1, 4])
 def test_a_trial_whose_worker_dies_is_tried_again(kept, tmp_path, death) -> None:
     Mortal.deaths[:] = [death]
-    dying = Shared(judge(Mortal()), tmp_path)
+    dying = Shared(judge(Mortal()), Pieces(tmp_path))
     begun: list[int] = []
     with pytest.raises(Killed):
         make_all(dying, begun)
@@ -117,8 +118,8 @@ def test_a_trial_whose_worker_dies_is_tried_again(kept, tmp_path, death) -> None
     (left,) = dying._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
     assert left.user_attrs[ASKED] == number
     Mortal.deaths.clear()
-    Shared(judge(Mortal()), tmp_path).make(number)  # the task is given to another worker
-    found = search(judge(Mortal()), tmp_path)
+    Shared(judge(Mortal()), Pieces(tmp_path)).make(number)  # the task is given to another worker
+    found = search(judge(Mortal()), Pieces(tmp_path))
     assert left.params in [trial["values"] for trial in found.trials]
     assert sum(trial["values"] == Mortal().searched() for trial in found.trials) == 1
     assert len(found.trials) == 8
@@ -129,7 +130,7 @@ def test_the_values_of_a_worker_that_nobody_replaces_are_tried_by_another(tmp_pa
     monkeypatch.setenv(VARIABLE, database)
     monkeypatch.setattr(storage, "BEAT", 1)
     monkeypatch.setattr(storage, "GRACE", 2)
-    dying, living = Shared(judge(Mortal()), tmp_path), Shared(judge(Mortal()), tmp_path)
+    dying, living = Shared(judge(Mortal()), Pieces(tmp_path)), Shared(judge(Mortal()), Pieces(tmp_path))
     dying.make(0)
     Mortal.deaths[:] = [len(Mortal.seen)]
     with pytest.raises(Killed):
@@ -146,17 +147,17 @@ def test_the_values_of_a_worker_that_nobody_replaces_are_tried_by_another(tmp_pa
 
 def test_half_a_line_of_a_worker_that_died_is_dropped(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    mine = Shared(judge(), tmp_path)
+    mine = Shared(judge(), Pieces(tmp_path))
     mine.make(0)
     with (tmp_path / LOG).open("ab") as log:
         log.write(b'{"op_code":5,"worker_id":"x","trial_i')
     mine.make(1)
-    assert len(search(judge(), tmp_path).trials) == 8
+    assert len(search(judge(), Pieces(tmp_path)).trials) == 8
 
 
 def test_a_lock_that_a_worker_left_when_it_died_is_taken_over(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    mine = Shared(judge(), tmp_path)
+    mine = Shared(judge(), Pieces(tmp_path))
     (tmp_path / f"{LOG}.lock").touch()
     monkeypatch.setattr(mine._storage._backend._lock, "grace_period", 1)
     mine.make(0)
@@ -165,10 +166,10 @@ def test_a_lock_that_a_worker_left_when_it_died_is_taken_over(tmp_path, monkeypa
 
 def test_another_storage_in_the_middle_is_refused(tmp_path, monkeypatch, database) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    Shared(judge(), tmp_path).make(0)
+    Shared(judge(), Pieces(tmp_path)).make(0)
     monkeypatch.setenv(VARIABLE, database)
     with pytest.raises(ConfigurationError, match=f"a file in the store(.|\n)*set {VARIABLE}") as raised:
-        Shared(judge(), tmp_path)
+        Shared(judge(), Pieces(tmp_path))
     assert PASSWORD not in str(raised.value)
 
 

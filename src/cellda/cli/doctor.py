@@ -27,8 +27,10 @@ def doctor(
         ),
     ] = None,
     store: Annotated[
-        Path | None,
-        typer.Option("--store", help="The store to look at; default: $CELLDA_STORE or the user's."),
+        str | None,
+        typer.Option(
+            "--store", metavar="DIR|URL", help="The store to look at; default: $CELLDA_STORE or the user's."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cellda.errors import ConfigurationError, DataError
-from cellda.runtime.given import path_of
+from cellda.runtime.given import is_url, path_of
 from cellda.runtime.os_errors import reason
 from cellda.runtime.place import check_apart, check_writable
 
@@ -78,6 +78,33 @@ def writable_folder(option: typer.CallbackParam, place: Path | None) -> Path | N
     return None if place is None else check_writable(place, folder=True, what=option.opts[0])
 
 
+def writable_store(option: typer.CallbackParam, place: str | None) -> str | None:
+    """The callback of an option that takes a store to write into, a folder or a URL: it is tried before the work.
+
+    Raises:
+        ConfigurationError: If results cannot be stored there.
+    """
+    if place is None:
+        return None
+    if is_url(place):
+        from cellda.runtime.bucket import Bucket
+
+        Bucket(place).check()
+        return place
+    return str(check_writable(place, folder=True, what=option.opts[0]))
+
+
+def readable_store(option: typer.CallbackParam, place: str | None) -> str | None:
+    """The callback of an option that takes a store to show; a folder need not exist.
+
+    Raises:
+        ConfigurationError: If something else lies there, or it cannot be reached.
+    """
+    if place is None or is_url(place):
+        return place
+    return str(readable_folder(option, Path(place)))
+
+
 def readable_folder(option: typer.CallbackParam, place: Path | None) -> Path | None:
     """The callback of an option that takes a folder to show; it need not exist.
 
@@ -98,7 +125,9 @@ def readable_folder(option: typer.CallbackParam, place: Path | None) -> Path | N
     return folder
 
 
-def apart(places: Mapping[str, Path | None], names: Iterable[str], data: Path | None, *folders: Path) -> None:
+def apart(
+    places: Mapping[str, str | Path | None], names: Iterable[str], data: Path | None, *folders: Path
+) -> None:
     """Refuse folders for results that lie in a folder of images, where a dataset would find them.
 
     Args:
@@ -118,8 +147,8 @@ def apart(places: Mapping[str, Path | None], names: Iterable[str], data: Path | 
             found += filter(None, [place(name, data)])
     for option, given in places.items():
         for images in found:
-            if given is not None:
-                check_apart(given, images, what=option)
+            if given is not None and not is_url(given):
+                check_apart(path_of(given), images, what=option)
 
 
 def known_dataset(text: str) -> None:

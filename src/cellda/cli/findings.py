@@ -152,16 +152,24 @@ def weights() -> Iterator[Finding]:
         yield Finding("downloaded", f"{text}, and HF_HUB_OFFLINE forbids downloads", State.NOTE, remedy)
 
 
-def store(place: Path | None) -> Iterator[Finding]:
+def store(place: str | Path | None) -> Iterator[Finding]:
     """Where results are kept, and how much room there is.
 
     Args:
-        place: The store; None is the default one.
+        place: The store, a folder or a URL; None is the default one.
     """
     from cellda.runtime.place import check_writable
     from cellda.runtime.store import Store
 
-    root = Store(place).root
+    opened = Store(place)
+    root = opened.root
+    if opened.remote is not None:
+        try:
+            opened.remote.bucket.check()
+            yield Finding("place", f"{opened}, can be written; what is used is copied to {root}")
+        except ConfigurationError as error:
+            yield Finding("place", str(error).rstrip("."), State.WRONG, ELSEWHERE)
+            return
     try:
         check_writable(root, folder=True)
         yield Finding("place", f"{root}, can be written" + ("" if root.exists() else " (not there yet)"))
@@ -278,7 +286,7 @@ def _hub_cache() -> Path:
 def _results(store: "Store") -> str:
     """Number and size of the stored results, and how many of them no run of today uses."""
     from cellda.experiment.orphans import orphaned
-    from cellda.runtime.inventory import State as Kept
+    from cellda.runtime.entry_state import State as Kept
     from cellda.runtime.inventory import entries
 
     found = entries(store, orphaned)

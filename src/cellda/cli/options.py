@@ -17,9 +17,9 @@ from cellda.cli.early import (
     known_place,
     known_preset,
     known_taxonomy,
-    readable_folder,
+    readable_store,
     stated_classes,
-    writable_folder,
+    writable_store,
 )
 
 Protocol = Literal["clean", "paper"]
@@ -173,19 +173,21 @@ OnOption = Annotated[
 ]
 
 StoreOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--store",
-        callback=writable_folder,
-        help="Where results are stored; default: $CELLDA_STORE or the user's cache folder.",
+        callback=writable_store,
+        metavar="DIR|URL",
+        help="Where results are stored, a folder or s3://BUCKET/PREFIX; default: $CELLDA_STORE or the user's cache folder.",
     ),
 ]
 ShownStore = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--store",
-        callback=readable_folder,
-        help="The store; default: $CELLDA_STORE or the user's cache folder.",
+        callback=readable_store,
+        metavar="DIR|URL",
+        help="The store, a folder or s3://BUCKET/PREFIX; default: $CELLDA_STORE or the user's cache folder.",
     ),
 ]
 AdapterOption = Annotated[

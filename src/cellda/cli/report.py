@@ -61,7 +61,7 @@ def report(
 
 
 def _report(
-    places: list[Path], predictions: Path | None, target: str | None, data: Path | None, store: Path | None
+    places: list[Path], predictions: Path | None, target: str | None, data: Path | None, store: str | None
 ) -> "Report":
     from pydantic import TypeAdapter
 

@@ -11,11 +11,12 @@ from rich.table import Table
 from cellda.cli.options import ShownStore
 from cellda.cli.output import Json, Output, say
 from cellda.errors import ConfigurationError
+from cellda.runtime.given import is_url
 from cellda.runtime.place import check_writable
 from cellda.text import counted
 
 if TYPE_CHECKING:
-    from cellda.runtime.inventory import Entry
+    from cellda.runtime.entry_state import Entry
     from cellda.runtime.store import Store
 
 store_app = typer.Typer(
@@ -52,15 +53,20 @@ def store(
             raise ConfigurationError("--json comes after the command: cellda store clear --json.")
         context.obj = place
         return
-    from cellda.runtime.inventory import State, remembered
+    from cellda.runtime.entry_state import State
+    from cellda.runtime.inventory import remembered
     from cellda.runtime.room import in_words
 
     opened, found = _entries(place, verify=verify)
-    root, hashes, output = opened.root, remembered(opened), Output(as_json)
+    root, hashes, output = str(opened), remembered(opened), Output(as_json)
     if hashes:
         output.say(
             f"{hashes[0].name}: {in_words(_size(hashes))} of hashes, by which images that did not change are not read again "
             "(`cellda store clear --hashes` removes them)"
+        )
+    if opened.remote is not None:
+        output.say(
+            f"What this machine uses of it is copied to {opened.root} (`cellda store --store {opened.root}`)."
         )
     damaged = {str(entry.place): entry.why for entry in found if entry.state is State.DAMAGED}
     orphaned = list(dict.fromkeys(entry.why for entry in found if entry.state is State.ORPHANED))
@@ -113,11 +119,12 @@ def clear(
     _check_clear([name for name, asked in asked_for.items() if asked])
     if place and context.obj and place != context.obj:
         raise ConfigurationError(f"--store is given twice ({context.obj} and {place}); give one.")
-    from cellda.runtime.inventory import State, remove
+    from cellda.runtime.entry_state import State
+    from cellda.runtime.inventory import remove
     from cellda.runtime.room import in_words
 
     chosen_place = place or context.obj
-    if chosen_place and not dry_run:
+    if chosen_place and not dry_run and not is_url(chosen_place):
         check_writable(chosen_place, folder=True, what="--store")
     if as_json and not (yes or dry_run):
         raise ConfigurationError("--json does not ask: add --yes, or --dry-run to see what would be removed.")
@@ -128,7 +135,7 @@ def clear(
         _clear_hashes(place or context.obj, output, dry_run=dry_run, yes=yes)
         return
     opened, found = _entries(place or context.obj, verify=damaged)
-    root = opened.root
+    root = str(opened)
     known = sorted({entry.kind for entry in found})
     if unknown := [name for name in kind if found and name not in known]:
         raise ConfigurationError(
@@ -151,7 +158,7 @@ def clear(
         output.say(f"{counted(len(chosen), 'result(s)')} ({size}) would be removed from {root}.")
         return
     _ask(f"{counted(len(chosen), 'result(s)')} ({size}) from {root}", yes=yes)
-    gone = [entry for entry in chosen if remove(entry)]
+    gone = [entry for entry in chosen if remove(opened, entry)]
     output.answer(removed | {"removed": _sums(gone), "kept": len(chosen) - len(gone)})
     output.say(
         f"Removed {counted(len(gone), 'result(s)')} ({in_words(sum(entry.size for entry in gone))}) from {root}."
@@ -180,7 +187,7 @@ def _check_clear(asked: list[str]) -> None:
         )
 
 
-def _clear_hashes(place: Path | None, output: Output, *, dry_run: bool, yes: bool) -> None:
+def _clear_hashes(place: str | None, output: Output, *, dry_run: bool, yes: bool) -> None:
     from cellda.runtime.inventory import remembered
     from cellda.runtime.room import in_words
     from cellda.runtime.store import Store
@@ -213,7 +220,7 @@ def _size(files: list[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _entries(place: Path | None, *, verify: bool = False) -> "tuple[Store, list[Entry]]":
+def _entries(place: str | None, *, verify: bool = False) -> "tuple[Store, list[Entry]]":
     from cellda.experiment.orphans import orphaned
     from cellda.runtime import progress
     from cellda.runtime.inventory import entries

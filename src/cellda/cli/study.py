@@ -94,9 +94,10 @@ def log(
     from cellda.experiment.plan import logs_of
     from cellda.runtime.store import Store
 
-    for file in logs_of(Store(store), task):
-        say(f"{file}:")
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    opened = Store(store)
+    for one in logs_of(opened, task):
+        say(f"{opened}/{one.name}:")
+        for line in (opened.files.read(one.name) or b"").decode(errors="replace").splitlines():
             say(line)
 
 

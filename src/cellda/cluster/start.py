@@ -28,14 +28,16 @@ def workers_at(place: Place) -> Iterator[Engine]:
     """
     stays = isinstance(place, Scheduler)
     with _cluster(place) as cluster:
-        engine = Engine(lambda: _client(cluster, PATIENCE if stays else 30 * PATIENCE), stays=stays)
+        # Those of this machine come all at once, and then do all at once what each does first: to import cellda.
+        number = place.number if isinstance(place, Processes) else 1
+        engine = Engine(lambda: _client(cluster, number, PATIENCE if stays else 30 * PATIENCE), stays=stays)
         try:
             yield engine
         finally:
             engine.close()
 
 
-def _client(cluster: Any, patience: float) -> Client:
+def _client(cluster: Any, number: int, patience: float) -> Client:
     try:
         client = Client(cluster, timeout=PATIENCE, set_as_default=False)
     except OSError as error:
@@ -43,7 +45,7 @@ def _client(cluster: Any, patience: float) -> Client:
             f"No Dask scheduler answers at {cluster}: is it started (`dask scheduler`), and can this machine reach it?"
         ) from error
     try:
-        client.wait_for_workers(1, timeout=patience)
+        client.wait_for_workers(number, timeout=patience)
     except TimeoutError as error:
         client.close()
         raise ConfigurationError(

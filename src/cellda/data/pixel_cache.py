@@ -159,7 +159,7 @@ def _check_room(asked: list[tuple[CellDataset, int, Store, FramingSpec]]) -> Non
     missing: dict[Path, dict[Path, int]] = {}
     for dataset, size, store, framing in asked:
         key = pixels_key(dataset, size, framing)
-        if store.find(KIND, key) is None:
+        if store.find_here(KIND, key) is None:
             file = store.partial(KIND, key) / PIXELS
             missing.setdefault(store.root, {})[file] = _bytes(dataset, size) - taken(file)
     for root, sizes in missing.items():

@@ -20,8 +20,6 @@ from cellda.experiment.scoring import prediction_table
 from cellda.models.classifier import CellClassifier
 from cellda.models.evidence import MOST, SIDE, Evidence
 from cellda.runtime import progress
-from cellda.runtime.manifest import WORKING
-from cellda.runtime.pieces import Pieces
 from cellda.runtime.tensor_file import write_tensors
 from cellda.runtime.work import Stage, Work
 from cellda.selection.candidates import Candidates
@@ -73,7 +71,7 @@ class Folds:
     def __init__(self, run: Run, adapter: Adapter, begun: Beginning) -> None:
         self._adapter, self._support, self._folds = adapter, begun.target.support, parts(run)
         self._candidates = Candidates(adapter, lambda: deepcopy(begun.model), begun.target, begun.context)
-        self._pieces = Pieces(run.workspace.store.partial(FOLDS, run.key) / WORKING)
+        self._pieces = run.workspace.store.pieces(FOLDS, run.key)
 
     @property
     def made(self) -> int:

@@ -4,7 +4,8 @@ import secrets
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,8 +28,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.plugins.code_digest import shared_code
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
-from cellda.runtime.place import written
-from cellda.runtime.store import stage_digest
+from cellda.runtime.store import Store, stage_digest
 from cellda.runtime.versions import COMPUTING, versions
 from cellda.runtime.work import Stage, Work
 from cellda.text import counted
@@ -43,7 +43,7 @@ class Order:
         recipe: The recipe.
         target: The target, by name or loaded.
         data: Folder of the datasets.
-        store: Folder of the store.
+        store: Folder or URL of the store.
         oracle: Whether query labels may choose values.
         keep_model: Whether the adapted model is kept.
         made_by: `identity` where it was given.
@@ -52,7 +52,7 @@ class Order:
     recipe: Recipe
     target: str | CellDataset
     data: Path | None
-    store: Path
+    store: str
     oracle: bool
     keep_model: bool
     made_by: dict[str, str]
@@ -63,8 +63,7 @@ class Order:
     ) -> Self:
         """The order of a run, whose target was given like this."""
         space = run.workspace
-        store = space.store.root.resolve()
-        return cls(run.recipe, target, space.data.root, store, oracle, keep_model, identity())
+        return cls(run.recipe, target, space.data.root, space.store.address, oracle, keep_model, identity())
 
     def prepared(self) -> Run:
         """The run, on this worker; what its preparation warns of was said by the client.
@@ -80,11 +79,26 @@ class Order:
                 self.recipe, self.target, _workspace(self.data, self.store), oracle=self.oracle
             )
 
+    @contextmanager
+    def logged(self, name: str) -> Iterator[None]:
+        """Context of a task: what it prints goes into the logs of the store (`cluster.reported`).
 
-_workspaces: dict[tuple[Path | None, Path], Workspace] = {}
+        Args:
+            name: Of the task.
+        """
+        store, log = _workspace(self.data, self.store).store, f"{LOGS}/{name}.log"
+        try:
+            with cluster.reported(name, store.root / LOGS):
+                yield
+        finally:
+            if store.remote is not None:
+                store.files.write(log, (store.root / log).read_bytes())
 
 
-def _workspace(data: Path | None, store: Path) -> Workspace:
+_workspaces: dict[tuple[Path | None, str], Workspace] = {}
+
+
+def _workspace(data: Path | None, store: str) -> Workspace:
     """One workspace for all tasks of a worker, so that a dataset is loaded once."""
     if (data, store) not in _workspaces:
         _workspaces[data, store] = Workspace(data, store, progress=False)
@@ -131,12 +145,12 @@ def make_elsewhere(
         def finished(name: str, outcome: Any) -> None:
             for number in places.get(name, ()):
                 if isinstance(outcome, Exception):
-                    failed[number] = _explained(outcome, name, workspace.store.root)
+                    failed[number] = _explained(outcome, name, workspace.store)
                 elif outcome != runs[number].digest:
                     told = f"A worker made the run {outcome} instead: its data or code differ."
                     failed[number] = CelldaError(told)
                 elif runs[number].finished(with_model=orders[number].keep_model) is None:
-                    told = f"A worker has made it, but it is not in the store {workspace.store.root} as this machine sees it."
+                    told = f"A worker has made it, but it is not in the store {workspace.store} as this machine sees it."
                     failed[number] = CelldaError(told)
                 advance(1)
 
@@ -160,7 +174,7 @@ def graph(orders: Sequence[Order], runs: Sequence[Run]) -> tuple[list[cluster.Ta
             if same not in pixels:
                 key = pixels_key(dataset, size, framing)
                 pixels[same] = name = f"pixels-{stage_digest(key)}"
-                if store.find(PIXELS, key) is None:
+                if not store.has(PIXELS, key):
                     tasks.setdefault(name, cluster.Task(name, decode, (name, order, number)))
             decoded.append(pixels[same])
         before = tuple(decoded)
@@ -189,26 +203,26 @@ def run_task(digest: str) -> str:
 
 def decode(name: str, order: Order, number: int) -> None:
     """Task: decode the images of one dataset of a run."""
-    with cluster.reported(name, order.store / LOGS):
+    with order.logged(name):
         decode_all([order.prepared().images[number]])
 
 
 def train_source(name: str, order: Order) -> None:
     """Task: train the source model of a run."""
-    with cluster.reported(name, order.store / LOGS):
+    with order.logged(name):
         source_model(order.prepared(), Trainer(order.recipe.device))
 
 
 def make_part(order: Order, digest: str, part: Part) -> None:
     """Task: make a part of a run, in whose bar it counts."""
-    with cluster.reported(part.name, order.store / LOGS):
+    with order.logged(part.name):
         made = part.make(Asked(digest, order.prepared))
     cluster.Reporter(run_task(digest)).advanced(str(part.work), made, part.total)
 
 
 def make_run(name: str, order: Order) -> str:
     """Task: search, adapt and predict; the run's digest."""
-    with cluster.reported(name, order.store / LOGS):
+    with order.logged(name):
         run = order.prepared()
         make(run, Trainer(order.recipe.device), keep_model=order.keep_model)
         return run.digest
@@ -249,35 +263,38 @@ def check_workers(everywhere: Callable[..., dict[str, Any]], workspace: Workspac
             problems.append(f"{worker} cannot import cellda as it is here: {type(found).__name__}: {found}")
             continue
         problems += [f"{worker} {line}" for line in differing(found, own)]
-    root, data = workspace.store.root, workspace.data.root
-    token = root / f".seen-{secrets.token_hex(8)}"  # others may begin a study at the same time
-    with written(token) as part:
-        part.write_text(str(root), encoding="utf-8")
+    store, data = workspace.store, workspace.data.root
+    token = f".seen-{secrets.token_hex(8)}"  # others may begin a study at the same time
+    store.files.write(token, store.address.encode())
     try:
-        for worker, found in everywhere(sees, token, data).items():
+        for worker, found in everywhere(sees, store.address, token, data).items():
             lines = [str(found)] if isinstance(found, Exception) else found
             problems += [f"{worker} {line}" for line in lines]
     finally:
-        token.unlink()
+        store.files.remove(token)
     if problems:
         raise ConfigurationError("Workers cannot do this work:\n  - " + "\n  - ".join(problems))
 
 
-def sees(token: Path, data: Path | None, dask_worker: Any = None) -> list[str]:
+def sees(store: str, token: str, data: Path | None, dask_worker: Any = None) -> list[str]:
     """What a worker cannot see of the store and the data, and whether it has what it offers; Dask hands over the worker."""
     problems = cluster.without_gpu(dask_worker)
     try:
-        if token.read_text(encoding="utf-8") != str(token.parent):
-            problems.append(f"finds another folder at {token.parent}")
-    except OSError:
-        problems.append(f"does not see the store {token.parent}: give one that all machines share (--store)")
+        found = Store(store).files.read(token)
+    except (OSError, ConfigurationError) as error:
+        problems.append(f"cannot read the store {store}: {error}")
+    else:
+        if found is None:
+            problems.append(f"does not see the store {store}: give one that all machines share (--store)")
+        elif found != store.encode():
+            problems.append(f"finds another folder at {store}")
     if data is not None and not data.is_dir():
         problems.append(f"does not see the data in {data}")
     return problems
 
 
-def _explained(error: Exception, name: str, store: Path) -> Exception:
+def _explained(error: Exception, name: str, store: Store) -> Exception:
     """An error with the place of its log, if it is not one of cellda's sentences."""
     if isinstance(error, CelldaError):
         return error
-    return CelldaError(f"{type(error).__name__}: {error} (log: {store / LOGS / f'{name}.log'})")
+    return CelldaError(f"{type(error).__name__}: {error} (log: {store}/{LOGS}/{name}.log)")

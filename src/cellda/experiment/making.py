@@ -18,7 +18,7 @@ from cellda.experiment.record import RunRecord, Trial
 from cellda.experiment.result import MODEL, RunResult
 from cellda.experiment.run import WITH_MODEL, WITHOUT_MODEL, Run
 from cellda.experiment.scoring import prediction_table
-from cellda.experiment.sharing import is_asynchronous
+from cellda.experiment.sharing import check_reach, is_asynchronous
 from cellda.experiment.stages import check_weights, look_back
 from cellda.experiment.statement import contradicting
 from cellda.runtime.clock import Clock
@@ -63,6 +63,7 @@ def say_before(pending: Sequence[Run], trainer: Trainer) -> None:
     announce(workspace.store)
     if is_asynchronous(pending):
         check_storage()
+        check_reach(workspace.store)
         note(
             f"An asynchronous search keeps its trials in {storage_name()}. With several workers, the values that it chooses "
             "depend on which trials end first: a repetition may choose others."

@@ -10,7 +10,8 @@ from cellda.data.pixel_cache import FRAMING, READING
 from cellda.experiment.keys import STAGES
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
-from cellda.runtime.inventory import Entry, State, entries
+from cellda.runtime.entry_state import Entry, State
+from cellda.runtime.inventory import entries
 from cellda.runtime.place import written
 from cellda.runtime.room import in_words
 from cellda.runtime.store import KEYS, Store, digest
@@ -55,7 +56,7 @@ def _say(left: Sequence[Entry], store: Store) -> None:
     ((why, _),) = Counter(entry.why for entry in left).most_common(1)
     size = in_words(sum(entry.size for entry in left))
     progress.note(
-        f"{counted(len(left), 'stored result(s)')} ({size}) in {store.root} {agreeing(len(left), '(is|are)')} orphaned, "
+        f"{counted(len(left), 'stored result(s)')} ({size}) in {store} {agreeing(len(left), '(is|are)')} orphaned, "
         "mostly by "
         f"this: {why}. Nothing uses {agreeing(len(left), '(it|them)')} any more; `cellda store clear --orphaned` removes "
         f"{agreeing(len(left), '(it|them)')}."

@@ -70,7 +70,7 @@ class Part:
     def make(self, asked: "Asked") -> int:
         """Make it, unless its whole stage is in the store; how many parts of the stage there are then."""
         begun = _begun(asked)
-        if begun.run.workspace.store.find(self.stage, begun.run.key) is not None:
+        if begun.run.workspace.store.has(self.stage, begun.run.key):
             return self.total
         stage: Trials | Folds = begun.trials if self.stage == SEARCH else begun.folds
         stage.make(self.number)
@@ -123,4 +123,4 @@ def _trials(run: Run, search: Search) -> list[Part]:
 
 
 def _stored(run: Run, stage: str) -> bool:
-    return run.workspace.store.find(stage, run.key) is not None
+    return run.workspace.store.has(stage, run.key)

@@ -6,16 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cellda.errors import DataError, UnknownNameError, nearest
+from cellda.errors import ConfigurationError, DataError, UnknownNameError, nearest
 from cellda.experiment.run import WITHOUT_MODEL, Run
-from cellda.runtime.lock import is_held
-from cellda.runtime.place import written
-from cellda.runtime.store import LOCK, PARTIAL, Store, digest
+from cellda.runtime.files import Listed
+from cellda.runtime.inventory import at_work, made
+from cellda.runtime.store import Store, digest
 from cellda.text import plain
 
 FOLDER = "studies"
@@ -84,13 +83,10 @@ class Plan(BaseModel):
             name=name, runs=planned, begun=time.time(), by=f"{socket.gethostname()}:{os.getpid()}", on=on
         )
 
-    def write(self, store: Store) -> Path:
+    def write(self, store: Store) -> None:
         """Write it into the store; an older one of the same runs is replaced."""
-        file = store.root / FOLDER / f"{self.name}.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with written(file) as part:
-            part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return file
+        text = self.model_dump_json(indent=2) + "\n"
+        store.files.write(f"{FOLDER}/{self.name}.json", text.encode())
 
 
 @contextmanager
@@ -118,7 +114,7 @@ def planned(
         yield plan
     finally:
         plan.ended = time.time()
-        with suppress(OSError):  # a full disk is said by what it stopped
+        with suppress(OSError, ConfigurationError):  # a full disk is said by what it stopped
             plan.write(store)
 
 
@@ -145,11 +141,17 @@ def plans(store: Store) -> list[Plan]:
         DataError: If one cannot be read.
     """
     found = []
-    for file in (store.root / FOLDER).glob("*.json"):
+    for one in store.files.listed(FOLDER):
+        if not one.name.endswith(".json"):
+            continue
         try:
-            found.append(Plan.model_validate_json(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, ValidationError) as error:
-            raise DataError(f"The study in {file} cannot be read ({error}); remove the file.") from None
+            content = store.files.read(one.name)
+            if content is not None:
+                found.append(Plan.model_validate_json(content))
+        except (OSError, ValidationError) as error:
+            raise DataError(
+                f"The study in {store}/{one.name} cannot be read ({error}); remove the file."
+            ) from None
     return sorted(found, key=lambda plan: -plan.begun)
 
 
@@ -161,54 +163,47 @@ def plan_of(store: Store, name: str | None) -> Plan:
     """
     found = plans(store)
     if not found:
-        raise UnknownNameError(f"No study was run in the store {store.root}.")
+        raise UnknownNameError(f"No study was run in the store {store}.")
     if name is None:
         return found[0]
     names = [plan.name for plan in found]
     if name not in names:
-        raise UnknownNameError(
-            f"There is no study '{name}' in the store {store.root}; {nearest(name, names)}"
-        )
+        raise UnknownNameError(f"There is no study '{name}' in the store {store}; {nearest(name, names)}")
     return found[names.index(name)]
 
 
 def standing(plan: Plan, store: Store) -> Standing:
     """How far a study is, from what is in the store now."""
+    finished, begun = made(store, WITHOUT_MODEL), at_work(store, WITHOUT_MODEL)
     done, running, waiting = [], [], []
     failed: dict[PlannedRun, str] = {}
-    made = 0
+    lately = 0
     for run in plan.runs:
-        place = store.root / WITHOUT_MODEL / run.digest
-        if place.is_dir():
+        if run.digest in finished:
             done.append(run)
-            made += place.stat().st_mtime >= plan.begun
-        elif _held(place):
+            lately += finished[run.digest] >= plan.begun
+        elif run.digest in begun:
             running.append(run)
         elif run.digest in plan.failed:
             failed[run] = plan.failed[run.digest]
         else:
             waiting.append(run)
     left = None
-    if plan.ended is None and made:
-        left = (time.time() - plan.begun) / made * (len(running) + len(waiting))
+    if plan.ended is None and lately:
+        left = (time.time() - plan.begun) / lately * (len(running) + len(waiting))
     return Standing(tuple(done), tuple(running), failed, tuple(waiting), left)
 
 
-def _held(final: Path) -> bool:
-    """Whether a process works on an entry."""
-    return final.with_name(final.name + PARTIAL).exists() and is_held(final.with_name(final.name + LOCK))
-
-
-def logs_of(store: Store, name: str) -> list[Path]:
+def logs_of(store: Store, name: str) -> list[Listed]:
     """The logs of the tasks whose digest begins like this, or all, the latest last.
 
     Raises:
         UnknownNameError: If there is none.
     """
-    found = sorted((store.root / LOGS).glob(f"*-{name}*.log"), key=lambda file: file.stat().st_mtime)
+    found = [one for one in store.files.listed(LOGS) if f"-{name}" in one.name and one.name.endswith(".log")]
     if not found:
         raise UnknownNameError(
-            f"No task whose name begins with '{name}' left a log in {store.root / LOGS}: only workers leave logs "
+            f"No task whose name begins with '{name}' left a log in {store}/{LOGS}: only workers leave logs "
             "(--on processes:N, tcp://..., slurm:...)."
         )
-    return found
+    return sorted(found, key=lambda one: one.changed)

@@ -139,11 +139,7 @@ class Run:
         return run._checked()
 
     def _checked(self) -> Self:
-        """Return this run if its adapter and its search can work with the data.
-
-        Raises:
-            ConfigurationError: If they cannot.
-        """
+        """This run, if its adapter and its search can work with the data; a ConfigurationError says why they cannot."""
         checks.check_head(self.recipe, self.taxonomy, checks.trained_classes(self.recipe))
         if self.uses_labels:
             checks.check_classes(self.offer, self.recipe, self.target)
@@ -180,8 +176,12 @@ class Run:
     def finished(self, *, with_model: bool = False) -> Path | None:
         """The run's folder if it is in the store; with `with_model`, only if it includes the model."""
         kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
-        folders = (self.workspace.store.find(kind, self.key) for kind in kinds)
-        return next((folder for folder in folders if folder is not None), None)
+        return next(filter(None, (self.workspace.store.find(kind, self.key) for kind in kinds)), None)
+
+    def is_finished(self, *, with_model: bool = False) -> bool:
+        """Whether the run is in the store (`finished`), without copying it from a bucket."""
+        kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
+        return any(self.workspace.store.has(kind, self.key) for kind in kinds)
 
     @property
     def seed(self) -> int:

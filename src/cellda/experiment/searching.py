@@ -14,7 +14,6 @@ from cellda.experiment.run import Run
 from cellda.experiment.stages import fitted_normalizer, source_splits
 from cellda.experiment.statement import held_out
 from cellda.experiment.translated import held_out_part, training_part
-from cellda.runtime.manifest import WORKING
 from cellda.selection.judge import Judge
 from cellda.selection.search import Trials, kept_in, search
 from cellda.selection.selectors.base import Use
@@ -32,7 +31,7 @@ def searched(run: Run, begun: Beginning) -> tuple[Adapter, list[dict[str, Any]]]
         return run.recipe.adapter, []
 
     def make(folder: Path) -> None:
-        result = search(_judge(run, begun, settings), folder / WORKING)
+        result = search(_judge(run, begun, settings), run.workspace.store.pieces(SEARCH, run.key))
         content = {
             "adapter": described(result.adapter),
             "trials": result.trials,
@@ -48,7 +47,7 @@ def searched(run: Run, begun: Beginning) -> tuple[Adapter, list[dict[str, Any]]]
 
 def trials_of(run: Run, begun: Beginning, settings: Search) -> Trials:
     """The trials of a run's search, for a process that makes some of them."""
-    return kept_in(run.workspace.store.partial(SEARCH, run.key) / WORKING, _judge(run, begun, settings))
+    return kept_in(run.workspace.store.pieces(SEARCH, run.key), _judge(run, begun, settings))
 
 
 def _judge(run: Run, begun: Beginning, settings: Search) -> Judge:

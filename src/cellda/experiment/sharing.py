@@ -5,12 +5,29 @@ from typing import Any
 
 from cellda.errors import ConfigurationError
 from cellda.experiment.run import Run
-from cellda.selection.storage import VARIABLE, storage_name
+from cellda.runtime.store import Store
+from cellda.selection.storage import FORM, VARIABLE, is_database, storage_name
 
 
 def is_asynchronous(runs: Sequence[Run]) -> bool:
     """Whether any of these runs has an asynchronous search."""
     return any(run.search is not None and run.search.asynchronous for run in runs)
+
+
+def check_reach(store: Store) -> None:
+    """Refuse an asynchronous search whose trials would lie in a file that only this machine has.
+
+    Args:
+        store: Of the runs.
+
+    Raises:
+        ConfigurationError: If so.
+    """
+    if store.remote is not None and not is_database():
+        raise ConfigurationError(
+            f"An asynchronous search keeps its trials in a file, which workers cannot share in {store}: give a database "
+            f"({FORM}), or leave out search.asynchronous."
+        )
 
 
 def check_storages(everywhere: Callable[..., dict[str, Any]], runs: Sequence[Run]) -> None:

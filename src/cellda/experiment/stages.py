@@ -66,8 +66,7 @@ def check_weights(runs: Iterable[Run]) -> None:
 
 def has_source_model(run: Run) -> bool:
     """Whether the source model of a run needs no training: it is in the store, or the recipe names a trained one."""
-    stored = run.workspace.store.find
-    return run.recipe.source_model is not None or stored("source", run.source_key) is not None
+    return run.recipe.source_model is not None or run.workspace.store.has("source", run.source_key)
 
 
 def normalizer_state(run: Run, spec: NormalizerSpec) -> dict[str, Tensor]:

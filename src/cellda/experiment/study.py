@@ -208,7 +208,7 @@ class Study:
         if not runs:
             raise CelldaError("There is nothing to run: name at least one condition, target, draw and seed.")
         trainer = Trainer(next(iter(self.recipes.values())).device)
-        pending = [(condition, run) for condition, run in runs if run.finished() is None]
+        pending = [(condition, run) for condition, run in runs if not run.is_finished()]
         tables: list[pd.DataFrame] = []
         failed: dict[str, Exception] = {}
         with planned(runs, pending, on, self.workspace.store) as plan:

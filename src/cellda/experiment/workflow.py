@@ -58,7 +58,8 @@ def run(
         recipe: The recipe.
         target: A registered dataset's name, or a loaded dataset.
         data: Folder that holds one folder per dataset name; synthetic datasets need none.
-        store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
+        store: Where results of stages are kept, a folder or a URL (`s3://...`); by default `$CELLDA_STORE`, else the user's
+            cache folder.
         keep_model: Whether to keep the adapted model with the predictions.
         progress: Whether to show progress and a time estimate on standard error.
         log: Loggers that are told what happens (`cellda.tracking`); they change no result, and nothing of what is stored.
@@ -75,12 +76,12 @@ def run(
     with workspace.display():
         prepared = Run.prepare(recipe, target, workspace)
     trainer = Trainer(recipe.device)
-    if not isinstance(place, Here) and prepared.finished(with_model=keep_model) is None:
+    if not isinstance(place, Here) and not prepared.is_finished(with_model=keep_model):
         failed = make_elsewhere([Order.of(prepared, target, keep_model=keep_model)], [prepared], place)
         for error in failed.values():
             raise error
     with logged(prepared, loggers) as told:
-        make_ready([prepared] if prepared.finished(with_model=keep_model) is None else [], trainer)
+        make_ready([] if prepared.is_finished(with_model=keep_model) else [prepared], trainer)
         with workspace.display():
             result = make(prepared, trainer, keep_model=keep_model)
         told.result(prepared, result)
@@ -108,7 +109,8 @@ def adapt(
         labelled: The labelled cells: a name (`"folder=~/my_cells"`), a loaded dataset, or None.
         unlabelled: Image files, one cell each, or folders that hold them.
         data: Folder that holds one folder per dataset name.
-        store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
+        store: Where results of stages are kept, a folder or a URL (`s3://...`); by default `$CELLDA_STORE`, else the user's
+            cache folder.
         measure: Whether to measure the model, which takes about five times as long as the adaptation itself.
         progress: Whether to show progress and a time estimate on standard error.
 

@@ -26,7 +26,8 @@ class Workspace:
     Args:
         data: Folder that holds one folder per dataset name, or a `DataRoot`; None if only synthetic datasets and datasets with
             their own paths are used.
-        store: Where results of stages are kept; by default `$CELLDA_STORE`, else the user's cache folder.
+        store: Where results of stages are kept, a folder or a URL (`s3://...`); by default `$CELLDA_STORE`, else the user's
+            cache folder.
         progress: Whether to show progress, time estimates and what was left out on standard error.
     """
 

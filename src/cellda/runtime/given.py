@@ -37,6 +37,11 @@ def path_of(given: str | Path) -> Path:
     return path
 
 
+def is_url(given: str | Path) -> bool:
+    """Whether a place is given as a URL (`s3://bucket/prefix`) rather than as a path."""
+    return "://" in str(given)
+
+
 def _brief(given: str | Path) -> str:
     text = shown(given)
     return text if len(text) <= _LONG else f"{text[: _LONG // 2]}...{text[-_LONG // 2 :]}"

@@ -1,67 +1,23 @@
 """What lies in a store: every entry with its size, age and state; and the removal of those that are not wanted."""
 
-import json
 import os
 import re
 import shutil
-import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from cellda.runtime.content_index import NAME
-from cellda.runtime.lock import LockedError, locked
-from cellda.runtime.manifest import damage
-from cellda.runtime.store import DAMAGED, DIGITS, KEY, LOCK, PARTIAL, Store, misplaced
+from cellda.runtime.entry import DAMAGED, LOCK, PARTIAL, misplaced
+from cellda.runtime.entry_state import Entry, Orphaned, State, state_by_key
+from cellda.runtime.lock import LockedError, is_held, locked
+from cellda.runtime.manifest import KEY, damage
+from cellda.runtime.remote import FETCHED
+from cellda.runtime.remote_inventory import entries_in, remove_in
+from cellda.runtime.store import DIGITS, Store
 
 _NAME = re.compile(
-    rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(PARTIAL)}|{re.escape(DAMAGED)}(\.\d+)?|{re.escape(LOCK)})?"
+    rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(PARTIAL)}|{re.escape(FETCHED)}|{re.escape(DAMAGED)}(\.\d+)?|{re.escape(LOCK)})?"
 )
-
-
-class State(Enum):
-    """What has become of an entry."""
-
-    USABLE = "usable"
-    ORPHANED = "orphaned"
-    PARTIAL = "partial"
-    DAMAGED = "damaged"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a store.
-
-    Attributes:
-        place: Its folder, or what lies in its place.
-        state: What has become of it.
-        size: Bytes of its files.
-        changed: When it was changed last, in seconds since 1970.
-        why: What is orphaned or damaged about it; empty otherwise.
-    """
-
-    place: Path
-    state: State
-    size: int
-    changed: float
-    why: str = ""
-
-    @property
-    def kind(self) -> str:
-        """The stage that it is the result of."""
-        return self.place.parent.name
-
-    @property
-    def age(self) -> float:
-        """Days since it was changed last."""
-        return (time.time() - self.changed) / 86400
-
-
-Orphaned = Callable[[Mapping[str, Any]], str | None]
-"""Why no run of today asks for the entry with this key; None if one may."""
 
 
 def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[Entry]:
@@ -72,6 +28,8 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
         orphaned: Judges an entry by its key.
         verify: Whether to read all files, and report those entries as damaged that are not as they were written.
     """
+    if store.remote is not None:
+        return entries_in(store.remote, orphaned, verify=verify)
     found = []
     for place in sorted(store.root.glob("*/*"), key=lambda place: (place.parent.name, place.name)):
         name = _NAME.fullmatch(place.name)
@@ -89,30 +47,40 @@ def remembered(store: Store) -> list[Path]:
     return sorted(store.root.glob(f"{NAME}*"))
 
 
-def remove(entry: Entry) -> bool:
+def remove(store: Store, entry: Entry) -> bool:
     """Remove an entry, unless a process works on it; returns whether it was removed.
 
     Raises:
         OSError: If it may not be removed.
     """
-    if not os.path.lexists(entry.place):
+    if store.remote is not None and not remove_in(store.remote, entry):
+        return False
+    place = (
+        store.root / entry.kind / entry.place.name.partition(".")[0] if store.remote else Path(entry.place)
+    )
+    return _remove(place)
+
+
+def _remove(place: Path) -> bool:
+    """Remove an entry from this machine."""
+    if not os.path.lexists(place):
         return True
-    final = entry.place.with_name(entry.place.name[:DIGITS])
+    final = place.with_name(place.name[:DIGITS])
     try:
         with locked(final.with_name(final.name + LOCK)):
             # Under another name first: what is half removed must not be taken for an entry.
-            going = entry.place.with_name(final.name + PARTIAL) if entry.place == final else entry.place
-            if misplaced(entry.place):
-                entry.place.unlink()
+            going = place.with_name(final.name + PARTIAL) if place == final else place
+            if misplaced(place):
+                place.unlink()
                 return True
-            if going != entry.place:
+            if going != place:
                 shutil.rmtree(going, ignore_errors=True)
-                entry.place.rename(going)
+                place.rename(going)
             shutil.rmtree(going)
     except LockedError:
         return False
     with suppress(OSError):  # others are in it
-        entry.place.parent.rmdir()
+        place.parent.rmdir()
     return True
 
 
@@ -135,7 +103,7 @@ def _extent(place: Path) -> tuple[int, float]:
 
 
 def _state(place: Path, rest: str, orphaned: Orphaned, verify: bool) -> tuple[State, str]:
-    if rest == PARTIAL:
+    if rest in {PARTIAL, FETCHED}:
         return State.PARTIAL, ""
     if rest:
         return State.DAMAGED, "set aside"
@@ -143,11 +111,38 @@ def _state(place: Path, rest: str, orphaned: Orphaned, verify: bool) -> tuple[St
     if not_folder:
         return State.DAMAGED, not_folder
     try:
-        key = json.loads((place / KEY).read_text(encoding="utf-8"))
-        why = orphaned(key)
-    except (OSError, ValueError, AttributeError, TypeError):
-        return State.DAMAGED, f"{KEY} cannot be read"
-    if why is not None:
-        return State.ORPHANED, why
-    problem = damage(place) if verify else None
-    return (State.USABLE, "") if problem is None else (State.DAMAGED, problem)
+        key = (place / KEY).read_bytes()
+    except OSError:
+        key = None
+    state, why = state_by_key(key, orphaned)
+    problem = damage(place) if verify and state is State.USABLE else None
+    return (state, why) if problem is None else (State.DAMAGED, problem)
+
+
+def made(store: Store, kind: str) -> dict[str, float]:
+    """The digests of the finished entries of a kind, and when they were made, in seconds since 1970; nothing is checked."""
+    if store.remote is not None:
+        return store.remote.made(kind)
+    return {
+        entry.name: entry.stat().st_mtime
+        for entry in _scanned(store, kind)
+        if len(entry.name) == DIGITS and entry.is_dir()
+    }
+
+
+def at_work(store: Store, kind: str) -> set[str]:
+    """The digests of the entries of a kind that living processes make."""
+    if store.remote is not None:
+        return store.remote.at_work(kind)
+    names = {entry.name for entry in _scanned(store, kind)}
+    begun = {name.removesuffix(PARTIAL) for name in names if name.endswith(PARTIAL)}
+    locks = {name: store.root / kind / f"{name}{LOCK}" for name in begun}
+    return {name for name, lock in locks.items() if lock.name in names and is_held(lock)}
+
+
+def _scanned(store: Store, kind: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(store.root / kind) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []

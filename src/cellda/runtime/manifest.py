@@ -14,6 +14,8 @@ from cellda.runtime.work import Stage, Work
 from cellda.text import counted
 
 MANIFEST = "manifest.json"
+KEY = "key.json"
+"""States what a folder was made of."""
 WORKING = "working"
 """Subfolder for what an unfinished stage resumes from: it is not in the manifest, and removed with the last step."""
 

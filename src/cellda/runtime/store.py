@@ -12,23 +12,34 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from cellda.errors import ConfigurationError
+from cellda.errors import CelldaError, ConfigurationError
 from cellda.runtime import progress
-from cellda.runtime.given import path_of
-from cellda.runtime.lock import Lock, locked
-from cellda.runtime.manifest import WORKING, damage, seal
+from cellda.runtime.bucket import Bucket
+from cellda.runtime.entry import (
+    DAMAGED,
+    damage_of,
+    lock_of,
+    make_in,
+    misplaced,
+    partial_of,
+    room_for,
+    say_waiting,
+)
+from cellda.runtime.files import Files, Folder
+from cellda.runtime.given import is_url, path_of
+from cellda.runtime.lease import Lock
+from cellda.runtime.lock import locked
+from cellda.runtime.manifest import WORKING, damage
+from cellda.runtime.pieces import Pieces
 from cellda.runtime.place import check_name, try_folder
-from cellda.runtime.room import ELSEWHERE, full_disk, is_full, no_room
+from cellda.runtime.remote import PIECES, Remote
+from cellda.runtime.room import ELSEWHERE
 
-KEY = "key.json"
 KEYS = 2
 """Part of every stage's digest: increase it by one to invalidate all stored results."""
 
 DIGITS = 16
 """Hex digits of a digest."""
-
-PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
-"""What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -43,18 +54,41 @@ def stage_digest(key: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """A folder of finished stages, `<root>/<kind>/<digest>/`.
+    """Finished stages, `<root>/<kind>/<digest>/`: in a folder, or in a bucket, of which this machine copies what it uses.
 
     A finished stage is called an entry. Its manifest is checked before it is used: an entry that is not as it was written is
     named on standard error, renamed to `<digest>.damaged` and built again.
 
     Args:
-        root: The folder; by default `$CELLDA_STORE`, else the user's cache folder.
+        root: The folder, or the URL of a bucket (`s3://bucket/prefix`); by default `$CELLDA_STORE`, else the user's cache
+            folder.
+
+    Attributes:
+        root: The folder; of a bucket, the one with the copies, in the user's cache folder.
+        remote: The bucket; None for a folder.
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
         chosen = root or os.environ.get("CELLDA_STORE") or user_cache_path("cellda")
+        self.remote: Remote | None = None
+        if is_url(chosen):
+            bucket = Bucket(str(chosen))
+            self.remote = Remote(bucket)
+            chosen = user_cache_path("cellda") / "buckets" / digest({"url": bucket.url})
         self.root = path_of(chosen)
+
+    def __str__(self) -> str:
+        return str(self.root) if self.remote is None else self.remote.bucket.url
+
+    @property
+    def address(self) -> str:
+        """By which other processes open the same store."""
+        return str(self.root.resolve()) if self.remote is None else self.remote.bucket.url
+
+    @property
+    def files(self) -> Files:
+        """Small files that all who use the store see."""
+        return Folder(self.root) if self.remote is None else self.remote.bucket
 
     def path(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Where the stage with this key lies, whether or not it exists; to use what lies there, call `find` or `build`."""
@@ -62,23 +96,51 @@ class Store:
 
     def partial(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Where the stage with this key is built."""
-        final = self.path(kind, key)
-        return final.with_name(final.name + PARTIAL)
+        return partial_of(self.path(kind, key))
+
+    def pieces(self, kind: str, key: Mapping[str, Any]) -> Pieces:
+        """The pieces of the stage with this key, while it is built."""
+        folder = self.partial(kind, key) / WORKING
+        if self.remote is None:
+            return Pieces(folder)
+        return Pieces(folder, self.remote.bucket, f"{kind}/{stage_digest(key)}{PIECES}")
+
+    def has(self, kind: str, key: Mapping[str, Any]) -> bool:
+        """Whether a stage is finished, without copying it; in a bucket, a moment ago (`Remote.has`).
+
+        Raises:
+            ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside.
+        """
+        if self.remote is None:
+            return self.find_here(kind, key) is not None
+        return self.remote.has(kind, stage_digest(key))
 
     def find(self, kind: str, key: Mapping[str, Any]) -> Path | None:
         """The folder of a finished stage whose files are as they were written; None if there is none.
 
         Raises:
-            ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside.
+            ConfigurationError: If the entry may not be read, or is damaged and cannot be set aside, or copied from a bucket.
         """
+        here = self.find_here(kind, key)
+        if here is not None or self.remote is None:
+            return here
+        final = self.path(kind, key)
+        if not self.remote.there(kind, final.name):
+            return None
+        self._create(final.parent)
+        with self._locked(final):
+            return final if self._kept(final) or self._fetched(final) else None
+
+    def find_here(self, kind: str, key: Mapping[str, Any]) -> Path | None:
+        """`find` without looking into a bucket."""
         final = self.path(kind, key)
         if not os.path.lexists(final):
             return None
-        if _damage(final) is not None:
+        if damage_of(final) is not None:
             with self._locked(final):
                 return final if self._kept(final) else None
         if (
-            _lock(final).exists() or (final / WORKING).exists()
+            lock_of(final).exists() or (final / WORKING).exists()
         ):  # of a process that was killed in its last step
             with suppress(ConfigurationError), self._locked(final):
                 shutil.rmtree(final / WORKING, ignore_errors=True)
@@ -89,7 +151,8 @@ class Store:
 
         `make` receives a partial folder that survives an interruption. What it needs only to resume, such as checkpoints, it
         keeps in the subfolder `WORKING`, which is removed at the end. When `make` has returned, the manifest is written and
-        the folder renamed. Two processes never build the same stage at the same time: the second one waits, and says so.
+        the folder renamed; in a bucket, it is stored before. Two processes never build the same stage at the same time: the
+        second one waits, and says so.
 
         Args:
             kind: Name of the stage.
@@ -100,23 +163,67 @@ class Store:
             ConfigurationError: If the store cannot be written.
         """
         found = self.find(kind, key)
-        if found is not None:
+        if found is not None and (self.remote is None or self.remote.has(kind, found.name)):
             return found
         final = self.path(kind, key)
         self._create(final.parent)
         with self._locked(final) as lock:
             if not self._kept(final):
-                partial = self.partial(kind, key)
-                if misplaced(partial) is not None:
-                    partial.unlink()
-                self._create(partial / WORKING)
-                # A process that was killed between its last two steps leaves a finished folder without its name.
-                if damage(partial, final.name) is not None:
-                    _make(partial, {**key, "keys": KEYS}, final.name, make)
-                lock.check()
-                partial.rename(final)
-                shutil.rmtree(final / WORKING, ignore_errors=True)
+                self._build(final, {**key, "keys": KEYS}, make, lock)
+            elif self.remote is not None:  # it was removed from the bucket
+                self._send(final, final)
+            shutil.rmtree(final / WORKING, ignore_errors=True)
         return final
+
+    def _build(self, final: Path, key: Mapping[str, Any], make: Callable[[Path], None], lock: Lock) -> None:
+        """Build an entry whose lock is held here; in a bucket, its lock there is held meanwhile."""
+        if self.remote is None:
+            self._make(final, key, make)
+            lock.check()
+            partial_of(final).rename(final)
+            return
+        with self.remote.held(final.parent.name, final.name) as theirs:
+            if self._fetched(final):
+                return
+            self._make(final, key, make)
+            lock.check()
+            theirs.check()
+            if self._send(partial_of(final), final):
+                partial_of(final).rename(final)
+                return
+        # Another machine was taken for dead, and was not.
+        shutil.rmtree(partial_of(final))
+        if not self._fetched(final):
+            raise CelldaError(
+                f"Another machine has stored {final.parent.name}/{final.name} in {self}, and it cannot be read; the same "
+                "command makes it again."
+            )
+
+    def _make(self, final: Path, key: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+        """Build an entry in its partial folder, and seal it."""
+        partial = partial_of(final)
+        if misplaced(partial) is not None:
+            partial.unlink()
+        self._create(partial / WORKING)
+        # A process that was killed between its last two steps leaves a finished folder without its name.
+        if damage(partial, final.name) is not None:
+            make_in(partial, key, final.name, make)
+
+    def _send(self, folder: Path, final: Path) -> bool:
+        """Store a sealed folder in the bucket; whether there was no such entry."""
+        assert self.remote is not None
+        with room_for(folder, final):
+            return self.remote.send(folder, final.parent.name, final.name)
+
+    def _fetched(self, final: Path) -> bool:
+        """Copy an entry from the bucket, if it is there; whether it is."""
+        if self.remote is None:
+            return False
+        try:
+            with room_for(final.parent, final):
+                return self.remote.fetch(final)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def check_writable(self) -> None:
         """Refuse a store that results cannot be written to, before any of them is computed.
@@ -124,6 +231,8 @@ class Store:
         Raises:
             ConfigurationError: If it cannot be written.
         """
+        if self.remote is not None:
+            self.remote.bucket.check()
         check_name(self.root)
         self._create(self.root)
         try:
@@ -135,7 +244,7 @@ class Store:
         """Whether a sound entry is there; a damaged one is named and set aside. The caller holds the lock."""
         if not os.path.lexists(final):
             return False
-        problem = _damage(final)
+        problem = damage_of(final)
         if problem is None:
             return True
         names = (f"{final.name}{DAMAGED}{f'.{number}' if number > 1 else ''}" for number in count(1))
@@ -157,7 +266,7 @@ class Store:
         """Hold the lock of an entry."""
         with ExitStack() as held:
             try:
-                lock = held.enter_context(locked(_lock(final), lambda holder: _say_waiting(final, holder)))
+                lock = held.enter_context(locked(lock_of(final), lambda holder: say_waiting(final, holder)))
             except OSError as error:
                 raise self._unwritable(error) from error
             yield lock
@@ -168,53 +277,10 @@ class Store:
         except (FileExistsError, NotADirectoryError) as error:
             blocks = next(place for place in (folder, *folder.parents) if misplaced(place) is not None)
             raise ConfigurationError(
-                f"Results cannot be stored in {self.root}: {blocks} is not a folder; remove it, or {ELSEWHERE}."
+                f"Results cannot be stored in {self}: {blocks} is not a folder; remove it, or {ELSEWHERE}."
             ) from error
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> ConfigurationError:
         return ConfigurationError(f"Results cannot be stored in {self.root} ({error.strerror}); {ELSEWHERE}.")
-
-
-def _make(partial: Path, key: Mapping[str, Any], name: str, make: Callable[[Path], None]) -> None:
-    """Build an entry in its partial folder and seal it; a partial folder that holds nothing to resume from is removed."""
-    try:
-        make(partial)
-    except BaseException as error:
-        with suppress(OSError):
-            (partial / WORKING).rmdir()
-            partial.rmdir()
-        if isinstance(error, Exception) and is_full(error):
-            said = str(full_disk(error).strerror)
-            raise no_room(f"{partial.parent.name}/{name}", partial.parent, said) from error
-        raise
-    (partial / KEY).write_text(
-        json.dumps(key, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
-    )
-    seal(partial, name)
-
-
-def _say_waiting(final: Path, holder: str) -> None:
-    does = "builds" if final.with_name(final.name + PARTIAL).exists() else "uses"
-    progress.note(f"Waiting for {holder}, which {does} {final.parent.name}/{final.name}.")
-
-
-def misplaced(place: Path) -> str | None:
-    """What lies in the place of an entry and is not a folder, in words; None if it is one, or nothing lies there."""
-    if place.is_dir() or not os.path.lexists(place):
-        return None
-    return "it is a link that leads nowhere" if place.is_symlink() and not place.exists() else "it is a file"
-
-
-def _damage(final: Path) -> str | None:
-    try:
-        return misplaced(final) or damage(final)
-    except PermissionError as error:
-        raise ConfigurationError(
-            f"The stored result {final} cannot be read ({error.strerror}); make it readable, or {ELSEWHERE}."
-        ) from error
-
-
-def _lock(final: Path) -> Path:
-    return final.with_name(final.name + LOCK)

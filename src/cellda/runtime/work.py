@@ -27,6 +27,8 @@ class Stage(Enum):
     TAKE_STATISTICS = "taking statistics"
     EMBED = "embedding"
     PREDICT = "predicting"
+    SEND = "sending to the store"
+    FETCH = "fetching from the store"
     RUN = "runs"
 
 

@@ -1,13 +1,13 @@
 """Hyper-parameter search: Optuna over the ranges an adapter declares, scored by a selector (the paper's: 3 folds)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cellda.adapters.base import Adapter
 from cellda.errors import CelldaError
 from cellda.runtime import progress
 from cellda.runtime.events import TrialDone, tell
+from cellda.runtime.pieces import Pieces
 from cellda.runtime.work import Stage, Work
 from cellda.selection.judge import Judge
 from cellda.selection.shared import Shared
@@ -32,12 +32,12 @@ Trials = Batches | Shared
 """The trials of a search: in batches, or asynchronous."""
 
 
-def kept_in(folder: Path, judge: Judge) -> Trials:
-    """The trials of a search that keeps them in a folder."""
-    return Shared(judge, folder) if judge.settings.asynchronous else Batches(judge, folder)
+def kept_in(pieces: Pieces, judge: Judge) -> Trials:
+    """The trials of a search that keeps them among these pieces."""
+    return Shared(judge, pieces) if judge.settings.asynchronous else Batches(judge, pieces)
 
 
-def search(judge: Judge, folder: Path) -> SearchResult:
+def search(judge: Judge, pieces: Pieces) -> SearchResult:
     """Choose the adapter's tunable values by the scores of a selector.
 
     The first trial uses the adapter's own values. The values of the others are proposed in batches (`Batches`): all those of
@@ -46,13 +46,13 @@ def search(judge: Judge, folder: Path) -> SearchResult:
 
     Args:
         judge: Scores values of the adapter.
-        folder: Folder in which finished trials are kept, from which an interrupted search resumes.
+        pieces: Finished trials are kept among them, from which an interrupted search resumes.
 
     Raises:
         ConfigurationError: If the support set cannot be split into folds.
         CelldaError: If no trial had a finite loss.
     """
-    trials, number = kept_in(folder, judge), judge.settings.trials
+    trials, number = kept_in(pieces, judge), judge.settings.trials
     found = []
     with progress.task(Work(Stage.SEARCH, judge.adapter.name), number) as advance:
         for place in range(number):

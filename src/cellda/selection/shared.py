@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -31,20 +30,19 @@ class Shared:
 
     Args:
         judge: Scores values.
-        folder: Of the search, the same path on all machines.
+        pieces: Of the search.
 
     Raises:
         ConfigurationError: If the storage cannot be used, or is not the one in which the search was begun.
     """
 
-    def __init__(self, judge: Judge, folder: Path) -> None:
+    def __init__(self, judge: Judge, pieces: Pieces) -> None:
         self._judge, self._distributions = judge, distributions_of(judge.adapter)
-        self._name = f"cellda-{digest({'folder': str(folder.resolve())})}"
-        self._storage = storage_in(folder)
-        pieces, own = Pieces(folder), storage_name()
+        self._name = f"cellda-{digest({'folder': pieces.address})}"
+        self._storage, own = storage_in(pieces.folder), storage_name()
         if (begun := pieces.get("storage")) not in {None, own}:
             raise ConfigurationError(
-                f"The search in {folder} was begun with its trials in {begun}, and here they would be in {own}: set "
+                f"The search in {pieces.address} was begun with its trials in {begun}, and here they would be in {own}: set "
                 f"{VARIABLE} as it was, on all workers, or remove that folder to begin again."
             )
         if begun is None:

@@ -42,6 +42,15 @@ def storage_in(folder: Path) -> BaseStorage:
         return JournalStorage(JournalFileBackend(log, _Lock(log)))
 
 
+def is_database() -> bool:
+    """Whether the environment names a database.
+
+    Raises:
+        ConfigurationError: If it names none that cellda can use.
+    """
+    return _url() is not None
+
+
 def storage_name() -> str:
     """What the storage is called, without a password.
 

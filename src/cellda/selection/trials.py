@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -84,16 +83,16 @@ class Batches:
     """The trials of a search by their numbers.
 
     The values of a trial, and what it races against, follow from the seed, its number and the trials of the batches before
-    its own. So the trials of a batch can be made in any order and by any process that sees the folder, and an interrupted
+    its own. So the trials of a batch can be made in any order and by any process that sees the pieces, and an interrupted
     search resumes exactly.
 
     Args:
         judge: Scores values.
-        folder: Keeps finished trials.
+        pieces: Finished trials are kept among them.
     """
 
-    def __init__(self, judge: Judge, folder: Path) -> None:
-        self._judge, self._pieces = judge, Pieces(folder)
+    def __init__(self, judge: Judge, pieces: Pieces) -> None:
+        self._judge, self._pieces = judge, pieces
         self._distributions = distributions_of(judge.adapter)
 
     @property
