@@ -17,6 +17,8 @@ PATIENCE = 20
 """Seconds in which a scheduler must answer, and have a worker."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Two threads of one process beside another process slow both down, many times on some machines."""
+OF_WORKERS = {**ONE_THREAD, "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "1s"}
+"""Of workers that are started here. By default, a worker looks a hundred times a second at what it does."""
 
 
 @contextmanager
@@ -70,8 +72,8 @@ def _cluster(place: Place) -> Iterator[Any]:
                 "processes:N does not work on Windows: start a scheduler and workers (`dask scheduler`, `dask worker`), and "
                 "give its address."
             )
-        kept = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)  # before the workers load what reads it
+        kept = {name: os.environ.get(name) for name in OF_WORKERS}
+        os.environ.update(OF_WORKERS)  # before the workers load what reads it
         try:
             cluster = SubprocessCluster(
                 host="127.0.0.1",
@@ -101,7 +103,7 @@ def slurm_options(place: Slurm) -> dict[str, Any]:
     """What `dask_jobqueue.SLURMCluster` is given: one worker for each core of a job, or for its GPU."""
     options = dict(place.options)
     gpu = options.pop("gpus", 0)
-    prologue = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
+    prologue = [f"export {name}={value}" for name, value in OF_WORKERS.items()]
     options = {"processes": 1 if gpu else options["cores"], "job_script_prologue": prologue, **options}
     if gpu:
         options["job_extra_directives"] = ["--gres=gpu:1"]

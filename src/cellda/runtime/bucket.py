@@ -96,9 +96,11 @@ class Bucket:
             self._files.rm_file(self._place(name))
 
     def remove_all(self, folder: str) -> None:
-        """Remove all objects whose names begin with `folder/`."""
-        with self._asked(), suppress(FileNotFoundError):
-            self._files.rm(self._place(folder), recursive=True)
+        """Remove the objects of a folder."""
+        places = [self._place(one.name) for one in self.listed(folder)]
+        if places:
+            with self._asked(), suppress(FileNotFoundError):
+                self._files.rm(places)
 
     def move(self, name: str, new: str) -> None:
         """Rename an object."""
@@ -162,8 +164,16 @@ class Bucket:
             try:
                 found = self._files.ls(self._place(folder), detail=True, refresh=True)
             except FileNotFoundError:
+                self._check_there()
                 return []
         return [(entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in found]
+
+    def _check_there(self) -> None:
+        """Tell a bucket without objects from one that does not exist."""
+        name = self._root.partition("/")[0]
+        with suppress(PermissionError):  # of who may only see a part of it
+            if name and not self._files.exists(name):
+                raise FileNotFoundError(name)
 
     def _size(self, name: str) -> int:
         with self._asked(Path(name)):

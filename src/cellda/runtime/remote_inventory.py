@@ -9,8 +9,9 @@ from cellda.runtime.entry_state import Entry, Orphaned, State, state_by_key
 from cellda.runtime.files import Listed
 from cellda.runtime.lease import LockedError
 from cellda.runtime.remote import ASIDE, ENTRY, HELD, PIECES, SAYS, Remote
+from cellda.runtime.store import DIGITS
 
-_NAME = re.compile(rf"[0-9a-f]+(?P<rest>{re.escape(ENTRY)}|{re.escape(ASIDE)}|{re.escape(SAYS)})")
+_NAME = re.compile(rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(ENTRY)}|{re.escape(ASIDE)}|{re.escape(SAYS)})")
 
 
 def entries_in(remote: Remote, orphaned: Orphaned, *, verify: bool) -> list[Entry]:
