@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from buckets import Machine, machines, server
+from buckets import Machine, forget, machines, server
 from cellda import Study
 from cellda.errors import ConfigurationError
+from cellda.experiment.elsewhere import sees
 from cellda.experiment.plan import logs_of, plan_of, standing
 from cellda.runtime.store import Store
 from cluster.conftest import Machines
@@ -108,15 +109,12 @@ def test_a_bucket_that_is_not_there_is_refused_before_any_work(machine) -> None:
     assert time.monotonic() - began < 60
 
 
-def test_workers_without_the_bucket_are_named(cluster, machine) -> None:
-    store = machine("client")
-    cluster.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
-    cluster.environment["AWS_MAX_ATTEMPTS"] = "1"
-    cluster.add_worker("--name", "lost")
-    from distributed import Client
-
-    with Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(3, timeout=60)
-    with pytest.raises(ConfigurationError, match=r"cannot read the store s3://.*cannot be reached"):
-        study(store).run(on=cluster.address)
-    assert not entries(store, "source")
+def test_a_worker_that_does_not_reach_the_bucket_says_so(machine, monkeypatch) -> None:
+    store = machine("a")
+    store.files.write(".seen", store.address.encode())
+    assert sees(store.address, ".seen", None) == []
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    forget()
+    (told,) = sees(store.address, ".seen", None)
+    assert told.startswith(f"cannot read the store {store}: ")
+    assert "it cannot be reached (EndpointConnectionError: Could not connect" in told

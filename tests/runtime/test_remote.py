@@ -167,7 +167,6 @@ def test_a_machine_whose_heart_beats_is_not_taken_over(machine, quick) -> None:
     beating = threading.Thread(target=beat)
     beating.start()
     try:
-        assert lease.is_held(ObjectSite(store.remote.bucket, name))
         with (
             pytest.raises(LockedError, match="process 42 on node7"),
             held(ObjectSite(store.remote.bucket, name)),
@@ -176,6 +175,13 @@ def test_a_machine_whose_heart_beats_is_not_taken_over(machine, quick) -> None:
     finally:
         ended.set()
         beating.join()
+
+
+def test_whether_another_machine_holds_a_lock_is_told_by_the_buckets_clock(machine, monkeypatch) -> None:
+    site = ObjectSite(machine("a").remote.bucket, of_another_machine(machine("a")))
+    assert lease.is_held(site)
+    monkeypatch.setattr(Bucket, "now", lambda self: self.changed(site._object) + lease.LEASE + 1)
+    assert not lease.is_held(site)
 
 
 def test_a_holder_beats(machine, quick) -> None:
