@@ -122,7 +122,7 @@ def test_other_images_of_a_source_or_of_the_target_make_stale_what_sees_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, stale: set[str]
 ) -> None:
     before = keys_of(tmp_path)
-    read = Synthetic.fingerprint.fget
+    read = Synthetic.fingerprint.func
     monkeypatch.setattr(
         Synthetic, "fingerprint", property(lambda self: read(self) + "x" * (self.full_name == name))
     )

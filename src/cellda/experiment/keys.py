@@ -192,7 +192,8 @@ def adaptation_key(
         measured: Whether the support is cross-validated.
     """
     normalizers = (recipe.normalizer, recipe.used_target_normalizer)
-    fitted = {id(spec): digest(normalizer_key(recipe, spec, sources)) for spec in normalizers}
+    different = {id(spec): spec for spec in normalizers}
+    fitted = {name: digest(normalizer_key(recipe, spec, sources)) for name, spec in different.items()}
     return {
         "recipe": recipe.model_dump(mode="json"),
         **_backbone(recipe),

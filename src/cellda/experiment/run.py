@@ -155,33 +155,33 @@ class Run:
     @cached_property
     def source_key(self) -> dict[str, Any]:
         """Everything that the trained source model depends on."""
-        return source_key(self.recipe, self.sources)
+        return self.workspace.same(source_key(self.recipe, self.sources))
 
     def normalizer_key(self, normalizer: NormalizerSpec) -> dict[str, Any]:
         """Everything that a normalizer fitted on the sources depends on."""
         return normalizer_key(self.recipe, normalizer, self.sources)
 
-    @cached_property
+    @property
     def key(self) -> dict[str, Any]:
-        """Everything that the run depends on."""
+        """Everything that the run depends on. Not kept: a study may have 100,000."""
         rows = {"support": self.draw.support, "pool": self.pool_rows, "scored": self.scored}
         key = adaptation_key(self.recipe, self.sources, self.target, rows, self.source_key, self.measured)
         return key if self.search is None else search_key(key, self.search)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The run's digest."""
         return stage_digest(self.key)
 
     def finished(self, *, with_model: bool = False) -> Path | None:
         """The run's folder if it is in the store; with `with_model`, only if it includes the model."""
-        kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
-        return next(filter(None, (self.workspace.store.find(kind, self.key) for kind in kinds)), None)
+        kinds, key = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL), self.key
+        return next(filter(None, (self.workspace.store.find(kind, key) for kind in kinds)), None)
 
     def is_finished(self, *, with_model: bool = False) -> bool:
         """Whether the run is in the store (`finished`), without copying it from a bucket."""
-        kinds = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL)
-        return any(self.workspace.store.has(kind, self.key) for kind in kinds)
+        kinds, key = (WITH_MODEL,) if with_model else (WITH_MODEL, WITHOUT_MODEL), self.key
+        return any(self.workspace.store.has(kind, key) for kind in kinds)
 
     @property
     def seed(self) -> int:

@@ -13,7 +13,7 @@ from cellda.data.spec import FewShot, Protocol
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store
+from cellda.runtime.store import Store, digest
 from cellda.taxonomies.spec import PAPER, TaxonomySpec
 
 DRAWS = 100
@@ -43,6 +43,7 @@ class Workspace:
         self.progress = progress
         self._told: set[Account] = set()
         self._warned: set[str] = set()
+        self._keys: dict[str, dict[str, Any]] = {}
         self._draws: OrderedDict[tuple[int, FewShot, Protocol], tuple[CellDataset, Draw]] = OrderedDict()
 
     def load(self, dataset: str | CellDataset, taxonomy: TaxonomySpec = PAPER, **options: Any) -> CellDataset:
@@ -69,6 +70,10 @@ class Workspace:
         if len(self._draws) > DRAWS:
             self._draws.popitem(last=False)
         return self._draws[key][1]
+
+    def same(self, key: dict[str, Any]) -> dict[str, Any]:
+        """One object for all equal keys: the runs of a study share that of their source model."""
+        return self._keys.setdefault(digest(key), key)
 
     def tell(self, account: Account) -> None:
         """Print on standard error what was left out and assumed, once, if `progress` is on and there is anything to say."""

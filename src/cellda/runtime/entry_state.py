@@ -1,12 +1,13 @@
 """What has become of the entries of a store."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
+
+from pydantic_core import from_json
 
 from cellda.runtime.manifest import KEY
 
@@ -61,7 +62,7 @@ def state_by_key(key: bytes | None, orphaned: Orphaned) -> tuple[State, str]:
         orphaned: Judges it.
     """
     try:
-        why = orphaned(json.loads(key or b""))
+        why = orphaned(from_json(key or b""))
     except (ValueError, AttributeError, TypeError):
         return State.DAMAGED, f"{KEY} cannot be read"
     return (State.USABLE, "") if why is None else (State.ORPHANED, why)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,11 +32,13 @@ def entries(store: Store, orphaned: Orphaned, *, verify: bool = False) -> list[E
     if store.remote is not None:
         return entries_in(store.remote, orphaned, verify=verify)
     found = []
-    for place in sorted(store.root.glob("*/*"), key=lambda place: (place.parent.name, place.name)):
-        name = _NAME.fullmatch(place.name)
-        linked = place.is_symlink() and place.exists()  # to what somebody else keeps
+    kinds = [entry.name for entry in _scanned(store) if entry.is_dir()]
+    for one in (one for kind in kinds for one in _scanned(store, kind)):
+        name = _NAME.fullmatch(one.name)
+        linked = one.is_symlink() and Path(one.path).exists()  # to what somebody else keeps
         if name is None or name["rest"] == LOCK or linked:
             continue
+        place = Path(one.path)
         state, why = _state(place, name["rest"] or "", orphaned, verify)
         size, changed = _extent(place)
         found.append(Entry(place, state, size, changed, why))
@@ -89,7 +92,7 @@ def _extent(place: Path) -> tuple[int, float]:
     size, changed, folders = 0, 0.0, [str(place)]
     with suppress(FileNotFoundError):  # of a process that works on it
         facts = place.lstat()
-        size, changed = 0 if place.is_dir() else facts.st_size, facts.st_mtime
+        size, changed = 0 if stat.S_ISDIR(facts.st_mode) else facts.st_size, facts.st_mtime
     while folders:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folders.pop()) as inside:
             for entry in inside:
@@ -123,11 +126,12 @@ def made(store: Store, kind: str) -> dict[str, float]:
     """The digests of the finished entries of a kind, and when they were made, in seconds since 1970; nothing is checked."""
     if store.remote is not None:
         return store.remote.made(kind)
-    return {
-        entry.name: entry.stat().st_mtime
-        for entry in _scanned(store, kind)
-        if len(entry.name) == DIGITS and entry.is_dir()
-    }
+    found = {}
+    for entry in _scanned(store, kind):
+        if len(entry.name) == DIGITS and entry.is_dir():
+            with suppress(FileNotFoundError):  # removed meanwhile
+                found[entry.name] = entry.stat().st_mtime
+    return found
 
 
 def at_work(store: Store, kind: str) -> set[str]:
@@ -140,9 +144,10 @@ def at_work(store: Store, kind: str) -> set[str]:
     return {name for name, lock in locks.items() if lock.name in names and is_held(lock)}
 
 
-def _scanned(store: Store, kind: str) -> list[os.DirEntry[str]]:
+def _scanned(store: Store, kind: str = "") -> list[os.DirEntry[str]]:
+    """What lies in a folder of the store, by name; os, because a store may hold 100,000 results."""
     try:
         with os.scandir(store.root / kind) as found:
-            return list(found)
+            return sorted(found, key=lambda entry: entry.name)
     except FileNotFoundError:
         return []

@@ -1,11 +1,15 @@
 """Which taxonomy a recipe uses, with its options."""
 
-from typing import TYPE_CHECKING
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 from cellda.plugins.spec import PluginSpec
 from cellda.taxonomies import DEFAULT, registry
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from cellda.taxonomies.base import Taxonomy
 
 
@@ -15,9 +19,16 @@ class TaxonomySpec(PluginSpec):
     registry = registry
 
     def build(self) -> "Taxonomy":
-        """Build the taxonomy."""
-        return registry.create(self.name, **self.options)
+        """Build the taxonomy; equal specs share one, which nothing changes."""
+        member = cast("Hashable", registry.get(self.name))  # a class is hashable, whatever its objects are
+        return _built(member, self.name, json.dumps(self.options, sort_keys=True))
 
 
 PAPER = TaxonomySpec.model_validate(DEFAULT)
 """The taxonomy of the paper."""
+
+
+@lru_cache(100)
+def _built(_member: "Hashable", name: str, options: str) -> "Taxonomy":
+    """A taxonomy by the class that has its name now."""
+    return registry.create(name, **json.loads(options))

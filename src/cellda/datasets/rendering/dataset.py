@@ -3,6 +3,7 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class Rendered(CellDataset):
     def rendered_from(self) -> tuple[object, ...]:
         """The options that decide what the cells look like."""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of the options, and of the cells and labels where a taxonomy changes them; the renderer itself is in `code`."""
         cells: list[object] = [self.rendered_from]
