@@ -68,6 +68,7 @@ def test_workers_that_share_only_a_bucket_give_what_one_process_gives(
     assert entries(store, "runs-without-model") == before
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_run_meet_in_the_bucket(cluster, machine, tmp_path: Path) -> None:
     edits = {"calibration": "temperature", "search": {"trials": 5, "folds": 2, "batch": 2}}
 

@@ -80,7 +80,7 @@ def begun(store: Path) -> Counter:
     return Counter(file.name.partition("-")[0] for file in (store / LOGS).iterdir())
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_any_number_of_workers_chooses_and_predicts_the_same(alone, tmp_path: Path, workers: int):
     study = quick(tmp_path)
     same(found(study, on=f"processes:{workers}"), alone(quick))
@@ -94,6 +94,7 @@ def test_four_workers_that_train_choose_and_predict_the_same(alone, tmp_path: Pa
     same(found(trained(tmp_path), on="processes:4"), alone(trained))
 
 
+@pytest.mark.slow
 def test_a_trial_whose_worker_dies_is_done_again_by_another(machines, alone, tmp_path: Path):
     killed = []
 

@@ -191,10 +191,9 @@ class Store:
             if self._send(partial_of(final), final):
                 partial_of(final).rename(final)
                 return
-        # Another machine was taken for dead, and was not.
-        shutil.rmtree(partial_of(final))
         if not self._fetched(final):
-            raise CelldaError(
+            shutil.rmtree(partial_of(final))
+            raise CelldaError(  # this one was taken for dead
                 f"Another machine has stored {final.parent.name}/{final.name} in {self}, and it cannot be read; the same "
                 "command makes it again."
             )
@@ -221,9 +220,12 @@ class Store:
             return False
         try:
             with room_for(final.parent, final):
-                return self.remote.fetch(final)
+                fetched = self.remote.fetch(final)
         except OSError as error:
             raise self._unwritable(error) from error
+        if fetched:  # what was begun here is not needed any more
+            shutil.rmtree(partial_of(final), ignore_errors=True)
+        return fetched
 
     def check_writable(self) -> None:
         """Refuse a store that results cannot be written to, before any of them is computed.
