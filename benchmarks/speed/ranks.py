@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed.ranks
 
-One source model on 240 rendered cells of 224 px, one epoch, with frozen and with trained BatchNorm, in turn: one process with one thread, one process
-with two threads, two processes with one thread each. Writes `benchmarks/results/cluster/ranks.csv`: the median seconds of the
-training alone, without the start of the processes.
+One source model on 240 rendered cells of 224 px, four epochs, with frozen and with trained BatchNorm, in turn: one process
+with one thread, one process with two threads, two processes with one thread each. Writes
+`benchmarks/results/cluster/ranks.csv`: the median seconds of the training alone, without the start of the processes.
 """
 
 import json
@@ -33,7 +33,7 @@ def train(norm: str) -> float:
     """Train a source model; the seconds of the training."""
     recipe = Recipe.preset("laptop").with_(
         sources=[{"name": "synthetic/0", "options": {"per_class": 40}}],
-        training={"epochs": 1, "bn": norm},
+        training={"epochs": 4, "bn": norm},
         adapter="none",
         device="cpu",
     )
