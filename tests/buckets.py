@@ -60,7 +60,7 @@ def machines(monkeypatch, served: dict[str, str], folder: Path) -> Machine:
     url = address()
 
     def enter(name: str) -> Store:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / name))
+        monkeypatch.setenv("CELLDA_COPIES", str(folder / name))
         return Store(url)
 
     return enter

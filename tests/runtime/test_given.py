@@ -9,7 +9,7 @@ from cellda import Recipe
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.evaluation.predictions import read_predictions
 from cellda.models.classifier import CellClassifier
-from cellda.runtime.given import path_of
+from cellda.runtime.given import path_of, url_of
 
 LONG, DEEP, NULL, NOBODY = "x" * 5000, "/".join(["y" * 200] * 40), "a\0b", "~no-such-user-of-this-machine/x"
 
@@ -63,3 +63,30 @@ def test_impossible_paths_are_refused_briefly(given: str, said: str) -> None:
 def test_every_place_for_a_path_refuses_in_a_sentence(use, given: str) -> None:
     with pytest.raises(CelldaError):
         use(given)
+
+
+@pytest.mark.parametrize("given", ["s3://cells/a b/c", "s3://cells/a b/c/", "gs://x"])
+def test_urls_are_told_from_paths(given) -> None:
+    assert url_of(given) == str(given).rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "given", ["store", "/a/b", "~/store", "C:/store", "C:\\store", "a:b", Path("/x/s3:")]
+)
+def test_paths_are_no_urls(given) -> None:
+    assert url_of(given) is None
+
+
+@pytest.mark.parametrize("given", ["s3:/cells/a", Path("s3://cells/a"), "s3://", "s3:///"])
+def test_half_a_url_is_not_taken_for_a_folder(given) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"is neither a path nor a URL; write s3://NAME/PREFIX, as text"
+    ):
+        url_of(given)
+
+
+def test_a_path_written_as_a_url_is_said_to_be_one() -> None:
+    with pytest.raises(
+        ConfigurationError, match="is a folder of this machine; give its path, without 'file:'"
+    ):
+        url_of("file:///store")

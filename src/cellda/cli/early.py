@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cellda.errors import ConfigurationError, DataError
-from cellda.runtime.given import is_url, path_of
+from cellda.runtime.given import path_of, url_of
 from cellda.runtime.os_errors import reason
 from cellda.runtime.place import check_apart, check_writable
 
@@ -86,11 +86,12 @@ def writable_store(option: typer.CallbackParam, place: str | None) -> str | None
     """
     if place is None:
         return None
-    if is_url(place):
+    url = url_of(place)
+    if url is not None:
         from cellda.runtime.bucket import Bucket
 
-        Bucket(place).check()
-        return place
+        Bucket(url).check()
+        return url
     return str(check_writable(place, folder=True, what=option.opts[0]))
 
 
@@ -100,7 +101,7 @@ def readable_store(option: typer.CallbackParam, place: str | None) -> str | None
     Raises:
         ConfigurationError: If something else lies there, or it cannot be reached.
     """
-    if place is None or is_url(place):
+    if place is None or url_of(place) is not None:
         return place
     return str(readable_folder(option, Path(place)))
 
@@ -147,7 +148,7 @@ def apart(
             found += filter(None, [place(name, data)])
     for option, given in places.items():
         for images in found:
-            if given is not None and not is_url(given):
+            if given is not None and url_of(given) is None:
                 check_apart(path_of(given), images, what=option)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from cellda.cli.options import ShownStore
 from cellda.cli.output import Json, Output, say
 from cellda.errors import ConfigurationError
-from cellda.runtime.given import is_url
+from cellda.runtime.given import url_of
 from cellda.runtime.place import check_writable
 from cellda.text import counted
 
@@ -124,7 +124,7 @@ def clear(
     from cellda.runtime.room import in_words
 
     chosen_place = place or context.obj
-    if chosen_place and not dry_run and not is_url(chosen_place):
+    if chosen_place and not dry_run and url_of(chosen_place) is None:
         check_writable(chosen_place, folder=True, what="--store")
     if as_json and not (yes or dry_run):
         raise ConfigurationError("--json does not ask: add --yes, or --dry-run to see what would be removed.")

@@ -5,7 +5,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,18 +81,15 @@ class Order:
 
     @contextmanager
     def logged(self, name: str) -> Iterator[None]:
-        """Context of a task: what it prints goes into the logs of the store (`cluster.reported`).
-
-        Args:
-            name: Of the task.
-        """
+        """Context of the task of this name: what it prints goes into the logs of the store (`cluster.reported`)."""
         store, log = _workspace(self.data, self.store).store, f"{LOGS}/{name}.log"
         try:
             with cluster.reported(name, store.root / LOGS):
                 yield
         finally:
             if store.remote is not None:
-                store.files.write(log, (store.root / log).read_bytes())
+                with suppress(OSError, ConfigurationError):  # what the task itself says is worth more
+                    store.files.write(log, (store.root / log).read_bytes())
 
 
 _workspaces: dict[tuple[Path | None, str], Workspace] = {}

@@ -37,7 +37,12 @@ def orphaned(key: Mapping[str, Any]) -> str | None:
 
 
 def announce(store: Store) -> None:
-    """Say what is orphaned, once for every change of cellda or of a library: the store remembers what was said."""
+    """Say what is orphaned, once for every change of cellda or of a library: the store remembers what was said.
+
+    Nothing is said of a bucket: other machines may have what this one has not, and every key would be fetched.
+    """
+    if store.remote is not None:
+        return
     now = digest({"keys": KEYS, "codes": _codes(), "versions": versions(*COMPUTING)})
     file = store.root / SAID
     try:

@@ -30,11 +30,12 @@ class Bucket:
     Every method raises ConfigurationError, with a sentence, if the bucket cannot be reached or does not permit it.
 
     Args:
-        url: Such as `s3://bucket/prefix`; anything that fsspec knows and that can create an object only if there is none.
+        url: Such as `s3://bucket/prefix`, without a slash at the end; anything that fsspec knows and that can create an object
+            only if there is none.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = url
 
     def check(self) -> None:
         """Refuse a bucket in which results cannot be stored, or not by several machines.

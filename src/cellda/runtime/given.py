@@ -2,12 +2,15 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from cellda.errors import ConfigurationError
 from cellda.text import shown
 
 _LONG = 200
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>/+)")
+"""A drive of Windows has one letter."""
 
 
 def path_of(given: str | Path) -> Path:
@@ -37,9 +40,26 @@ def path_of(given: str | Path) -> Path:
     return path
 
 
-def is_url(given: str | Path) -> bool:
-    """Whether a place is given as a URL (`s3://bucket/prefix`) rather than as a path."""
-    return "://" in str(given)
+def url_of(given: str | Path) -> str | None:
+    """The URL of a place that is given as one (`s3://bucket/prefix`); None if it is a path.
+
+    Raises:
+        ConfigurationError: If it is neither, or names nothing: it would be taken for a folder of that name.
+    """
+    text = str(given)
+    found = _URL.match(text)
+    if found is None:
+        return None
+    scheme, slashes, rest = found["scheme"], found["slashes"], text[found.end() :].strip("/")
+    if scheme == "file":
+        raise ConfigurationError(
+            f"'{_brief(text)}' is a folder of this machine; give its path, without 'file:'."
+        )
+    if slashes != "//" or not rest:
+        raise ConfigurationError(
+            f"'{_brief(text)}' is neither a path nor a URL; write {scheme}://NAME/PREFIX, as text (a Path loses a slash)."
+        )
+    return f"{scheme}://{rest}"
 
 
 def _brief(given: str | Path) -> str:

@@ -16,7 +16,10 @@ from cellda.text import counted
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a system says when a disk, a quota or the largest size of a file is reached."""
 
-ELSEWHERE = "choose another folder with store=, --store or the environment variable CELLDA_STORE"
+ELSEWHERE = (
+    "choose another folder with store=, --store or the environment variable CELLDA_STORE (for copies from a bucket: "
+    "CELLDA_COPIES)"
+)
 """The remedy for every store that cannot be used."""
 
 _CUT = re.compile(

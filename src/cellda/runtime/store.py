@@ -26,7 +26,7 @@ from cellda.runtime.entry import (
     say_waiting,
 )
 from cellda.runtime.files import Files, Folder
-from cellda.runtime.given import is_url, path_of
+from cellda.runtime.given import path_of, url_of
 from cellda.runtime.lease import Lock
 from cellda.runtime.lock import locked
 from cellda.runtime.manifest import WORKING, damage
@@ -64,17 +64,18 @@ class Store:
             folder.
 
     Attributes:
-        root: The folder; of a bucket, the one with the copies, in the user's cache folder.
+        root: The folder; of a bucket, the one with the copies, in `$CELLDA_COPIES` or the user's cache folder.
         remote: The bucket; None for a folder.
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
         chosen = root or os.environ.get("CELLDA_STORE") or user_cache_path("cellda")
         self.remote: Remote | None = None
-        if is_url(chosen):
-            bucket = Bucket(str(chosen))
-            self.remote = Remote(bucket)
-            chosen = user_cache_path("cellda") / "buckets" / digest({"url": bucket.url})
+        url = url_of(chosen)
+        if url is not None:
+            self.remote = Remote(Bucket(url))
+            copies = os.environ.get("CELLDA_COPIES") or user_cache_path("cellda") / "buckets"
+            chosen = Path(copies) / digest({"url": url})
         self.root = path_of(chosen)
 
     def __str__(self) -> str:
