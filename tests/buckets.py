@@ -9,7 +9,7 @@ import boto3
 import fsspec
 from moto.server import ThreadedMotoServer
 
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 
 BUCKET = "cells"
 

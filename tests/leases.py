@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cellda.runtime import holder, lease
+from cellda.runtime.storage import holder, lease
 
 
 def left_by_a_dead_process(file: Path) -> Path:

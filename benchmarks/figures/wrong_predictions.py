@@ -36,7 +36,7 @@ from cellda.evaluation.wrong import confusions, second_chances, wrong
 from cellda.experiment.result import RunResult
 from cellda.experiment.workflow import run
 from cellda.reporting.figures import contact_sheet, save_figure
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.training.loop import Trainer
 
 SHOWN = 2000

@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks.common.options import command, command_line
 from benchmarks.common.results import RESULTS
 from cellda import adapters
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.selection.judge import Best, Judge
 from cellda.selection.search import search
 from cellda.selection.settings import Search

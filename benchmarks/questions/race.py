@@ -30,8 +30,8 @@ from cellda.experiment.run import Run
 from cellda.experiment.stages import source_model
 from cellda.experiment.workspace import Workspace
 from cellda.models.classifier import CellClassifier
-from cellda.runtime.pieces import Pieces
-from cellda.runtime.store import Store
+from cellda.runtime.storage.pieces import Pieces
+from cellda.runtime.storage.store import Store
 from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.selectors import register

@@ -19,7 +19,7 @@ from cellda import Recipe
 from cellda.experiment.run import Run
 from cellda.experiment.stages import SOURCE_RECORD, source_model
 from cellda.experiment.workspace import Workspace
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.training.loop import Trainer
 
 FILE = RESULTS / "synthetic_domains" / "accuracy.csv"

@@ -41,7 +41,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.models.spec import Backbone
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.taxonomies import DEFAULT, create
 from cellda.training.loop import Trainer
 

@@ -22,7 +22,7 @@ from benchmarks.speed.contest import THREADS, record
 from cellda.adapters import create
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.normalizers import create as normalizer
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.selection.judge import Judge
 from cellda.selection.search import search
 from cellda.selection.settings import Search

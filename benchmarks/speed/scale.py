@@ -27,9 +27,9 @@ from cellda.experiment.orphans import orphaned
 from cellda.experiment.plan import Plan, standing
 from cellda.experiment.run import WITHOUT_MODEL, Run
 from cellda.experiment.workspace import Workspace
-from cellda.runtime.inventory import entries
-from cellda.runtime.manifest import KEY
-from cellda.runtime.store import Store
+from cellda.runtime.storage.inventory import entries
+from cellda.runtime.storage.manifest import KEY
+from cellda.runtime.storage.store import Store
 
 CONDITIONS = (
     "full",

@@ -15,7 +15,7 @@ from cellda import CellClassifier
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.adapters.full import Full
 from cellda.plugins.settings import tunable
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.judge import Judge
 from cellda.selection.search import search

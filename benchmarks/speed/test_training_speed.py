@@ -15,7 +15,7 @@ from cellda import Recipe
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.data.image_set import ImageSet
 from cellda.data.pixel_cache import cached_pixels
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.training.examples import ImageExamples
 from cellda.training.loop import Trainer
 

@@ -32,7 +32,7 @@ from cellda.framing.cell import find_nucleus
 from cellda.imaging.augment import random_degrade, random_zoom
 from cellda.models.classifier import CellClassifier
 from cellda.normalizers import create
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.training.loop import Trainer
 from tiny import CLASSES, recipe
 

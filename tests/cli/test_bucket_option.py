@@ -89,3 +89,15 @@ def test_the_environment_names_a_bucket(cellda_, machine, monkeypatch) -> None:
     store = machine("a")
     monkeypatch.setenv("CELLDA_STORE", str(store))
     assert f"There are no results in {store}." in cellda_("store").out
+
+
+@pytest.mark.parametrize("given", ["s3:/cells/a", "s3://", "file:///tmp/store"])
+@pytest.mark.parametrize("words", [("run", "--target", "synthetic/1", "--source", "synthetic/0"), ("store",)])
+def test_half_a_url_is_refused_and_no_folder_is_made(
+    cellda_, tmp_path: Path, monkeypatch, words, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = cellda_(*words, "--store", given)
+    assert told.status == 2
+    assert told.err.startswith("cellda: '")
+    assert not list(tmp_path.iterdir())

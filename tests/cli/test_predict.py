@@ -512,7 +512,7 @@ def test_boxes_are_offered_for_images_that_are_larger_than_the_training_cells(
 
 
 def test_two_processes_do_not_write_one_table(cellda_, model: Path, cells: Path, tmp_path: Path) -> None:
-    from cellda.runtime.lock import locked
+    from cellda.runtime.storage.lock import locked
 
     with locked(tmp_path / "p.csv.partial.lock"):
         said = cellda_("predict", model, cells, "--save", tmp_path / "p.csv")

@@ -10,8 +10,8 @@ import pytest
 
 from cellda.experiment import orphans
 from cellda.experiment.orphans import announce, orphaned
-from cellda.runtime.lock import locked
-from cellda.runtime.store import KEYS, Store, stage_digest
+from cellda.runtime.storage.lock import locked
+from cellda.runtime.storage.store import KEYS, Store, stage_digest
 from cellda.runtime.versions import versions
 from cellda.text import counted
 from said import text

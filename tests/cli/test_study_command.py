@@ -13,8 +13,8 @@ from cellda import Study
 from cellda.errors import CelldaError
 from cellda.experiment.plan import LOGS, Plan, plans, standing
 from cellda.experiment.run import WITHOUT_MODEL
-from cellda.runtime.entry import LOCK, PARTIAL
-from cellda.runtime.store import Store
+from cellda.runtime.storage.entry import LOCK, PARTIAL
+from cellda.runtime.storage.store import Store
 from cluster.conftest import machines as machines  # a fixture
 from leases import left_by_a_dead_process
 from tiny import quiet, recipe
@@ -22,7 +22,7 @@ from tiny import quiet, recipe
 HOLD = """
 import sys, time
 from pathlib import Path
-from cellda.runtime.lock import locked
+from cellda.runtime.storage.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

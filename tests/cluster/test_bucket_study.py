@@ -11,7 +11,7 @@ from cellda import Study
 from cellda.errors import ConfigurationError
 from cellda.experiment.elsewhere import sees
 from cellda.experiment.plan import logs_of, plan_of, standing
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cluster.conftest import Machines
 from cluster.studies import study
 from tiny import quiet, recipe

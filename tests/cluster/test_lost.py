@@ -17,7 +17,7 @@ from cellda.cluster.start import workers_at
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.attached import attach
 from cellda.experiment.plan import Plan, plan_of
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cluster import deadly
 from cluster.conftest import Machines
 from cluster.studies import study

@@ -25,7 +25,7 @@ from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.framing.spec import FramingSpec
 from cellda.normalizers.identity import Identity
 from cellda.runtime import room
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 
 
 def own_cells(root: Path, per_class: int = 3) -> Path:

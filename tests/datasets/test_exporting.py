@@ -15,7 +15,7 @@ from cellda.data.pixel_cache import cached_pixels
 from cellda.datasets.base import CellDataset
 from cellda.errors import ConfigurationError, DataError
 from cellda.framing.spec import FramingSpec
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from tiny import target
 
 

@@ -18,7 +18,7 @@ from cellda.datasets.download.places import PUBLISHED, ByHand, Download
 from cellda.errors import ConfigurationError, DataError, UnknownNameError
 from cellda.plugins.registry import Registry
 from cellda.runtime import progress
-from cellda.runtime.lock import locked
+from cellda.runtime.storage.lock import locked
 from cellda.runtime.work import Stage, Work
 from served import TECOM, Answer, Server, bitmap, zipped
 

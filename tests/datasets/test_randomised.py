@@ -13,7 +13,7 @@ from cellda.datasets.rendering import DOMAINS, SUBSTRATES, Domain
 from cellda.datasets.rendering.laboratories import drawn_laboratory
 from cellda.errors import ConfigurationError
 from cellda.framing.spec import FramingSpec
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from tiny import CLASSES
 
 DRAWN = [drawn_laboratory(f"test {number}") for number in range(300)]

@@ -13,7 +13,7 @@ from cellda.errors import DataError
 from cellda.experiment.result import RunResult
 from cellda.experiment.run import Run
 from cellda.experiment.study import Study
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from tiny import CLASSES, quiet, recipe
 from trees import picture
 

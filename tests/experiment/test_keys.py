@@ -206,7 +206,7 @@ def test_another_weights_file_is_another_run(tmp_path: Path) -> None:
 def test_one_number_makes_every_stored_result_stale(tmp_path: Path, monkeypatch) -> None:
     run = prepared(recipe(), tmp_path)
     place = run.workspace.store.path("runs", run.key)
-    monkeypatch.setattr("cellda.runtime.store.KEYS", -1)
+    monkeypatch.setattr("cellda.runtime.storage.store.KEYS", -1)
     assert run.workspace.store.path("runs", run.key) != place
 
 

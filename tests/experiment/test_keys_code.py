@@ -11,7 +11,7 @@ from cellda.data.pixel_cache import WHOLE, pixels_key
 from cellda.datasets.synthetic import Synthetic
 from cellda.experiment.keys import source_key
 from cellda.plugins.code_digest import member_code
-from cellda.runtime.store import digest
+from cellda.runtime.storage.store import digest
 from rewritten import rewritten
 from tiny import prepared, recipe
 

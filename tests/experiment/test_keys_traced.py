@@ -36,15 +36,15 @@ SILENT = {
         "plugins/settings.py",
         "plugins/spec.py",
         "runtime/contents.py",
-        "runtime/entry.py",
+        "runtime/storage/entry.py",
         "runtime/given.py",
         "runtime/ledger.py",
-        "runtime/manifest.py",
+        "runtime/storage/manifest.py",
         "runtime/place.py",
         "runtime/events.py",
         "runtime/progress.py",
         "runtime/room.py",
-        "runtime/store.py",
+        "runtime/storage/store.py",
         "runtime/versions.py",
         "runtime/work.py",
         "text.py",
@@ -106,10 +106,10 @@ SILENT = {
         "reporting/tables/cells.py",
         "reporting/tables/measured.py",
         "reporting/tables/text_table.py",
-        "runtime/holder.py",
-        "runtime/lease.py",
-        "runtime/lock.py",
-        "runtime/pieces.py",
+        "runtime/storage/holder.py",
+        "runtime/storage/lease.py",
+        "runtime/storage/lock.py",
+        "runtime/storage/pieces.py",
         "selection/selectors/base.py",
         "selection/storage.py",
         "source_models/spec.py",
@@ -150,7 +150,7 @@ def trace(frame, event, argument):
     if stack and file.startswith(str(PACKAGE)) and frame.f_code.co_name != "<module>":
         seen.setdefault(stack[-1], set()).add(Path(file).relative_to(PACKAGE).as_posix())
 
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 build = Store.build
 
 def staged(self, kind, key, make):

@@ -15,7 +15,7 @@ from cellda.experiment.keys import source_key
 from cellda.experiment.result import RunResult
 from cellda.experiment.statement import check_statement
 from cellda.experiment.workflow import adapt
-from cellda.runtime.store import digest
+from cellda.runtime.storage.store import digest
 from tiny import CLASSES, SOURCE, model_folder, prepared, quiet, recipe, target
 from trees import picture
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cellda.runtime.entry import PARTIAL
+from cellda.runtime.storage.entry import PARTIAL
 
 
 def finished(store: Path) -> dict[str, tuple[int, int]]:

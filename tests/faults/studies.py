@@ -21,8 +21,8 @@ from cellda import Study
 from cellda.data import pixel_cache
 from cellda.experiment.plan import FOLDER, plans
 from cellda.experiment.workspace import Workspace
-from cellda.runtime.entry import LOCK, PARTIAL
-from cellda.runtime.store import Store
+from cellda.runtime.storage.entry import LOCK, PARTIAL
+from cellda.runtime.storage.store import Store
 from faults.stored import finished
 from tiny import SIDE, recipe, target
 

@@ -9,7 +9,7 @@ import pytest
 
 from cellda import Recipe
 from cellda.experiment.result import RunResult
-from cellda.runtime.entry import DAMAGED
+from cellda.runtime.storage.entry import DAMAGED
 from faults import counts
 from tiny import recipe, target
 

@@ -22,7 +22,7 @@ from cellda.framing.scale import ALIKE, LEAST, Scale
 from cellda.framing.spec import FramingSpec
 from cellda.models import CellClassifier
 from cellda.models.inputs import pictures
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from described import first_format
 from tiny import prepared, recipe, target
 

@@ -18,7 +18,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"errors": "the one exception family; near names", "html": "results in notebooks"},
     {
         "plugins": "registries, entry points, options, the base of all settings, the code behind a result",
-        "runtime": "store, versions, device, memory, progress, typed work, clock",
+        "runtime": "storage/ (the store, its locks, folder or bucket), versions, device, memory, progress, typed work, clock",
         "presets": "named edits of a recipe, as data",
     },
     {

@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from buckets import address, forget, server
 from cellda.errors import ConfigurationError
-from cellda.runtime.bucket import Bucket
+from cellda.runtime.storage.bucket import Bucket
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from cellda.errors import CelldaError
-from cellda.runtime import holder, lease
-from cellda.runtime.lock import LockedError, is_held, locked
-from cellda.runtime.store import Store
+from cellda.runtime.storage import holder, lease
+from cellda.runtime.storage.lock import LockedError, is_held, locked
+from cellda.runtime.storage.store import Store
 from leases import left_by_a_dead_process, of_another_machine
 
 HOLD = """
 import sys
 from pathlib import Path
-from cellda.runtime import holder, lease, lock
+from cellda.runtime.storage import holder, lease, lock
 lease.BEAT = 0.05
 with lock.locked(Path(sys.argv[1])) as held:
     print(flush=True)

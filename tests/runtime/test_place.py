@@ -11,7 +11,7 @@ from cellda.errors import ConfigurationError
 from cellda.runtime import place
 from cellda.runtime.os_errors import number, reason, sentence
 from cellda.runtime.place import check_writable, written
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and /dev/full")
 

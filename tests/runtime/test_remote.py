@@ -13,12 +13,12 @@ import pytest
 
 from buckets import Machine, machines, server
 from cellda.errors import CelldaError, ConfigurationError
-from cellda.runtime import inventory, lease
-from cellda.runtime.bucket import Bucket
-from cellda.runtime.bucket_lock import ObjectSite
-from cellda.runtime.entry_state import State
-from cellda.runtime.lease import LockedError, held
-from cellda.runtime.store import Store
+from cellda.runtime.storage import inventory, lease
+from cellda.runtime.storage.bucket import Bucket
+from cellda.runtime.storage.bucket_lock import ObjectSite
+from cellda.runtime.storage.entry_state import State
+from cellda.runtime.storage.lease import LockedError, held
+from cellda.runtime.storage.store import Store
 
 KEY = {"n": 1}
 
@@ -92,7 +92,7 @@ def test_what_an_entry_was_made_of_lies_beside_it(machine) -> None:
 BUILD = """
 import sys, time
 from pathlib import Path
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 def make(folder):
     (folder / "file").write_text("x")
     (Path(sys.argv[2]) / str(time.monotonic_ns())).touch()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cellda.errors import ConfigurationError
-from cellda.runtime import lease, lock, manifest, store
-from cellda.runtime.store import Store
+from cellda.runtime.storage import lease, lock, manifest, store
+from cellda.runtime.storage.store import Store
 from cellda.runtime.work import Stage, Work, watched
 from leases import left_by_a_dead_process
 
@@ -302,7 +302,7 @@ def test_a_failure_that_leaves_nothing_to_resume_leaves_nothing(tmp_path: Path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 
 def make(folder):
     (folder / "half").touch()
@@ -341,7 +341,7 @@ def test_who_only_uses_an_entry_is_named_as_well(tmp_path: Path, capsys):
     held = f"""
 import sys
 from pathlib import Path
-from cellda.runtime.lock import locked
+from cellda.runtime.storage.lock import locked
 with locked(Path({str(folder) + ".lock"!r})):
     print(flush=True)
     sys.stdin.read()

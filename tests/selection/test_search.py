@@ -21,7 +21,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.models.finite import DivergedError
 from cellda.plugins.settings import search_space, tunable
 from cellda.runtime.device import DevicePlan
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.selection.folds import balanced_accuracy, support_folds
 from cellda.selection.judge import Judge
 from cellda.selection.search import search

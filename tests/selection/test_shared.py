@@ -12,7 +12,7 @@ import pytest
 from cellda import Recipe
 from cellda.adapters.base import AdaptContext, TargetView
 from cellda.errors import ConfigurationError
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.selection import storage
 from cellda.selection.judge import Judge
 from cellda.selection.search import SearchResult, search

@@ -88,7 +88,7 @@ def writable_store(option: typer.CallbackParam, place: str | None) -> str | None
         return None
     url = url_of(place)
     if url is not None:
-        from cellda.runtime.bucket import Bucket
+        from cellda.runtime.storage.bucket import Bucket
 
         Bucket(url).check()
         return url

@@ -20,7 +20,7 @@ from cellda.runtime.room import ELSEWHERE, in_words
 from cellda.text import counted
 
 if TYPE_CHECKING:
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
 
 SCARCE = 5 * 10**9
 """Free bytes under which a store is likely to be full soon: a source model and decoded images take one or two GB."""
@@ -159,7 +159,7 @@ def store(place: str | Path | None) -> Iterator[Finding]:
         place: The store, a folder or a URL; None is the default one.
     """
     from cellda.runtime.place import check_writable
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
 
     opened = Store(place)
     root = opened.root
@@ -286,8 +286,8 @@ def _hub_cache() -> Path:
 def _results(store: "Store") -> str:
     """Number and size of the stored results, and how many of them no run of today uses."""
     from cellda.experiment.orphans import orphaned
-    from cellda.runtime.entry_state import State as Kept
-    from cellda.runtime.inventory import entries
+    from cellda.runtime.storage.entry_state import State as Kept
+    from cellda.runtime.storage.inventory import entries
 
     found = entries(store, orphaned)
     counts = Counter(entry.state.value for entry in found if entry.state is not Kept.USABLE)

@@ -16,8 +16,8 @@ from cellda.runtime.place import check_writable
 from cellda.text import counted
 
 if TYPE_CHECKING:
-    from cellda.runtime.entry_state import Entry
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.entry_state import Entry
+    from cellda.runtime.storage.store import Store
 
 store_app = typer.Typer(
     no_args_is_help=False,
@@ -53,9 +53,9 @@ def store(
             raise ConfigurationError("--json comes after the command: cellda store clear --json.")
         context.obj = place
         return
-    from cellda.runtime.entry_state import State
-    from cellda.runtime.inventory import remembered
     from cellda.runtime.room import in_words
+    from cellda.runtime.storage.entry_state import State
+    from cellda.runtime.storage.inventory import remembered
 
     opened, found = _entries(place, verify=verify)
     root, hashes, output = str(opened), remembered(opened), Output(as_json)
@@ -119,9 +119,9 @@ def clear(
     _check_clear([name for name, asked in asked_for.items() if asked])
     if place and context.obj and place != context.obj:
         raise ConfigurationError(f"--store is given twice ({context.obj} and {place}); give one.")
-    from cellda.runtime.entry_state import State
-    from cellda.runtime.inventory import remove
     from cellda.runtime.room import in_words
+    from cellda.runtime.storage.entry_state import State
+    from cellda.runtime.storage.inventory import remove
 
     chosen_place = place or context.obj
     if chosen_place and not dry_run and url_of(chosen_place) is None:
@@ -188,9 +188,9 @@ def _check_clear(asked: list[str]) -> None:
 
 
 def _clear_hashes(place: str | None, output: Output, *, dry_run: bool, yes: bool) -> None:
-    from cellda.runtime.inventory import remembered
     from cellda.runtime.room import in_words
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.inventory import remembered
+    from cellda.runtime.storage.store import Store
 
     opened = Store(place)
     files = remembered(opened)
@@ -223,8 +223,8 @@ def _size(files: list[Path]) -> int:
 def _entries(place: str | None, *, verify: bool = False) -> "tuple[Store, list[Entry]]":
     from cellda.experiment.orphans import orphaned
     from cellda.runtime import progress
-    from cellda.runtime.inventory import entries
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.inventory import entries
+    from cellda.runtime.storage.store import Store
 
     opened = Store(place)
     with progress.display():

@@ -13,7 +13,7 @@ from cellda.text import counted
 
 if TYPE_CHECKING:
     from cellda.experiment.plan import Plan, PlannedRun, Standing
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
 
 study_app = typer.Typer(
     no_args_is_help=True,
@@ -28,7 +28,7 @@ Name = Annotated[
 def show(name: Name = None, store: ShownStore = None, as_json: Json = False) -> None:
     """Show what of a study is done, running, failed and waiting, and how long it still takes."""
     from cellda.experiment.plan import plan_of, standing
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
 
     opened = Store(store)
     plan = plan_of(opened, name)
@@ -40,7 +40,7 @@ def attach(name: Name = None, store: ShownStore = None, as_json: Json = False) -
     """Follow a study that goes on at a Dask scheduler (--on tcp://...) after its terminal was closed, until it ends."""
     from cellda.experiment.attached import attach as follow
     from cellda.experiment.plan import plan_of
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
 
     opened = Store(store)
     plan = plan_of(opened, name)
@@ -92,7 +92,7 @@ def log(
 ) -> None:
     """Print what the tasks of a run have printed on their workers."""
     from cellda.experiment.plan import logs_of
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
 
     opened = Store(store)
     for one in logs_of(opened, task):

@@ -20,10 +20,10 @@ from cellda.framing.spec import FramingSpec
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
 from cellda.runtime.ledger import Ledger
-from cellda.runtime.manifest import WORKING
 from cellda.runtime.place import written
 from cellda.runtime.room import check_room, needed, reserve, taken
-from cellda.runtime.store import Store
+from cellda.runtime.storage.manifest import WORKING
+from cellda.runtime.storage.store import Store
 from cellda.runtime.versions import versions
 from cellda.runtime.work import Stage, Work
 from cellda.text import agreeing, counted

@@ -8,7 +8,7 @@ from cellda.errors import CelldaError, ConfigurationError
 from cellda.experiment.elsewhere import run_task
 from cellda.experiment.plan import Plan, Standing, standing
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.runtime.work import Stage, Work
 
 OFTEN = 1.0

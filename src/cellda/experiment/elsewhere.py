@@ -28,7 +28,7 @@ from cellda.experiment.workspace import Workspace
 from cellda.plugins.code_digest import shared_code
 from cellda.recipe import Recipe
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store, stage_digest
+from cellda.runtime.storage.store import Store, stage_digest
 from cellda.runtime.versions import COMPUTING, versions
 from cellda.runtime.work import Stage, Work
 from cellda.text import counted

@@ -14,7 +14,7 @@ from cellda.datasets.base import CellDataset
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.recipe import Recipe
-from cellda.runtime.store import digest
+from cellda.runtime.storage.store import digest
 from cellda.runtime.versions import versions
 from cellda.selection.settings import Search
 

@@ -10,11 +10,11 @@ from cellda.data.pixel_cache import FRAMING, READING
 from cellda.experiment.keys import STAGES
 from cellda.plugins.code_digest import shared_code
 from cellda.runtime import progress
-from cellda.runtime.entry_state import Entry, State
-from cellda.runtime.inventory import entries
 from cellda.runtime.place import written
 from cellda.runtime.room import in_words
-from cellda.runtime.store import KEYS, Store, digest
+from cellda.runtime.storage.entry_state import Entry, State
+from cellda.runtime.storage.inventory import entries
+from cellda.runtime.storage.store import KEYS, Store, digest
 from cellda.runtime.versions import COMPUTING, versions
 from cellda.text import agreeing, counted
 

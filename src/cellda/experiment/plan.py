@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cellda.errors import ConfigurationError, DataError, UnknownNameError, nearest
 from cellda.experiment.run import WITHOUT_MODEL, Run
-from cellda.runtime.files import Listed
-from cellda.runtime.inventory import at_work, made
-from cellda.runtime.store import Store, digest
+from cellda.runtime.storage.files import Listed
+from cellda.runtime.storage.inventory import at_work, made
+from cellda.runtime.storage.store import Store, digest
 from cellda.text import plain
 
 FOLDER = "studies"

@@ -27,7 +27,7 @@ from cellda.models.timm_names import encoder_structure
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.recipe import Recipe
-from cellda.runtime.store import Store, stage_digest
+from cellda.runtime.storage.store import Store, stage_digest
 from cellda.selection.folds import support_folds
 from cellda.selection.selectors.base import Use
 from cellda.selection.settings import Search

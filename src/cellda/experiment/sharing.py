@@ -5,7 +5,7 @@ from typing import Any
 
 from cellda.errors import ConfigurationError
 from cellda.experiment.run import Run
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.selection.storage import FORM, VARIABLE, is_database, storage_name
 
 

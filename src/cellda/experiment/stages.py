@@ -24,7 +24,7 @@ from cellda.models.encoder import build_encoder
 from cellda.normalizers.base import Normalizer
 from cellda.normalizers.spec import NormalizerSpec
 from cellda.runtime.clock import Clock
-from cellda.runtime.manifest import WORKING
+from cellda.runtime.storage.manifest import WORKING
 from cellda.runtime.tensor_file import write_tensors
 from cellda.runtime.work import Stage, Work
 from cellda.selection.folds import group_folds

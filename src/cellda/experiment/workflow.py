@@ -29,7 +29,7 @@ from cellda.models.classifier import CellClassifier
 from cellda.recipe import Recipe
 from cellda.runtime.clock import Clock
 from cellda.runtime.place import check_apart
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.training.loop import Trainer
 
 if TYPE_CHECKING:

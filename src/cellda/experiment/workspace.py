@@ -13,7 +13,7 @@ from cellda.data.spec import FewShot, Protocol
 from cellda.datasets.base import CellDataset
 from cellda.datasets.reading.account import Account
 from cellda.runtime import progress as bars
-from cellda.runtime.store import Store, digest
+from cellda.runtime.storage.store import Store, digest
 from cellda.taxonomies.spec import PAPER, TaxonomySpec
 
 DRAWS = 100

@@ -10,7 +10,7 @@ from cellda.models.heads.base import Head
 from cellda.models.inputs import Picture
 from cellda.plugins.code_digest import member_code, shared_code
 from cellda.runtime.contents import state_of
-from cellda.runtime.store import digest
+from cellda.runtime.storage.store import digest
 from cellda.runtime.versions import versions
 
 LIBRARIES = (

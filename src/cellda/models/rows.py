@@ -22,8 +22,8 @@ from cellda.models.predicted_file import write_table
 from cellda.models.results import Result
 from cellda.models.table_file import check_table, record_of
 from cellda.models.told import USUAL, Terms, told
-from cellda.runtime.lock import LockedError, locked
 from cellda.runtime.place import saving, written
+from cellda.runtime.storage.lock import LockedError, locked
 from cellda.text import counted, plain
 
 BOX = ("x", "y", "w", "h")

@@ -30,7 +30,7 @@ from cellda.recipe.fields import PLUGINS, PresentClasses, RecipeFields, check_fi
 from cellda.recipe.files import fields_in, placed
 from cellda.recipe.notebook import recipe_html
 from cellda.runtime.given import path_of
-from cellda.runtime.store import digest
+from cellda.runtime.storage.store import digest
 from cellda.selection.settings import Search
 from cellda.source_models.spec import SourceModel
 from cellda.taxonomies.spec import PAPER as PAPER_CLASSES
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cellda.datasets.base import CellDataset
     from cellda.experiment.result import RunResult
     from cellda.models.classifier import CellClassifier
-    from cellda.runtime.store import Store
+    from cellda.runtime.storage.store import Store
     from cellda.tracking.base import Logger
 
 

@@ -14,7 +14,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 from cellda.errors import DataError
 from cellda.runtime import progress
 from cellda.runtime.content_index import ContentIndex
-from cellda.runtime.store import Store
+from cellda.runtime.storage.store import Store
 from cellda.runtime.work import Stage, Work
 from cellda.text import agreeing, counted
 

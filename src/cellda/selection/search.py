@@ -7,7 +7,7 @@ from cellda.adapters.base import Adapter
 from cellda.errors import CelldaError
 from cellda.runtime import progress
 from cellda.runtime.events import TrialDone, tell
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.runtime.work import Stage, Work
 from cellda.selection.judge import Judge
 from cellda.selection.shared import Shared

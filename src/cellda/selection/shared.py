@@ -10,8 +10,8 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from cellda.errors import ConfigurationError
-from cellda.runtime.pieces import Pieces
-from cellda.runtime.store import digest
+from cellda.runtime.storage.pieces import Pieces
+from cellda.runtime.storage.store import digest
 from cellda.selection.judge import Judge
 from cellda.selection.proposals import distributions_of, sampler, suggested
 from cellda.selection.storage import VARIABLE, again, storage_in, storage_name

@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cellda.runtime.pieces import Pieces
+from cellda.runtime.storage.pieces import Pieces
 from cellda.selection.judge import Judge
 from cellda.selection.proposals import distributions_of, sampler, suggested
 

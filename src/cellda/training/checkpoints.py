@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cellda.runtime import progress
-from cellda.runtime.manifest import damage, seal
+from cellda.runtime.storage.manifest import damage, seal
 from cellda.runtime.tensor_file import write_tensors
 
 WEIGHTS, LOSSES = "weights.safetensors", "losses.json"

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from cellda.app.project.project import Project
 from cellda.app.project.tables import Job, Stage
 from cellda.errors import ConfigurationError
-from cellda.runtime.lock import LockedError, locked
+from cellda.runtime.storage.lock import LockedError, locked
 
 LOST = "Its process ended without a word. Start it again; what it had finished is kept."
 

@@ -12,7 +12,7 @@ from cellda.app.project.project import Project
 from cellda.app.project.tables import Job, Stage
 from cellda.errors import CelldaError
 from cellda.runtime import progress
-from cellda.runtime.lock import locked
+from cellda.runtime.storage.lock import locked
 
 OFTEN = 0.2
 """Seconds between two notes of progress."""

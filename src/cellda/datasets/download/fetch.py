@@ -17,7 +17,7 @@ from cellda.datasets.download.transfer import ResumingDownloader, reason
 from cellda.datasets.download.unpack import unpack
 from cellda.errors import ConfigurationError, DataError
 from cellda.runtime.given import path_of
-from cellda.runtime.lock import LockedError, locked
+from cellda.runtime.storage.lock import LockedError, locked
 from cellda.runtime.work import Stage, Work
 
 

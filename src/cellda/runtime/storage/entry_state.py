@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from cellda.runtime.manifest import KEY
+from cellda.runtime.storage.manifest import KEY
 
 
 class State(Enum):

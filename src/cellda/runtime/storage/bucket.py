@@ -15,7 +15,7 @@ from fsspec.spec import AbstractFileSystem
 
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
-from cellda.runtime.files import Listed
+from cellda.runtime.storage.files import Listed
 from cellda.runtime.work import Stage, Work
 
 SHOWN = 2**26
@@ -25,7 +25,7 @@ AT_ONCE = 500
 
 
 class Bucket:
-    """The objects below a URL (`cellda.runtime.files.Files`, and what a store needs beyond).
+    """The objects below a URL (`cellda.runtime.storage.files.Files`, and what a store needs beyond).
 
     Every method raises ConfigurationError, with a sentence, if the bucket cannot be reached or does not permit it.
 

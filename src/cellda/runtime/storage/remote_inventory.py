@@ -1,15 +1,15 @@
-"""What lies in a bucket: its entries with size, age and state, and their removal (`cellda.runtime.inventory`)."""
+"""What lies in a bucket: its entries with size, age and state, and their removal (`cellda.runtime.storage.inventory`)."""
 
 import re
 from pathlib import PurePosixPath
 
-from cellda.runtime import lease
-from cellda.runtime.bucket_lock import ObjectSite
-from cellda.runtime.entry_state import Entry, Orphaned, State, state_by_key
-from cellda.runtime.files import Listed
-from cellda.runtime.lease import LockedError
-from cellda.runtime.remote import ASIDE, ENTRY, HELD, PIECES, SAYS, Remote
-from cellda.runtime.store import DIGITS
+from cellda.runtime.storage import lease
+from cellda.runtime.storage.bucket_lock import ObjectSite
+from cellda.runtime.storage.entry_state import Entry, Orphaned, State, state_by_key
+from cellda.runtime.storage.files import Listed
+from cellda.runtime.storage.lease import LockedError
+from cellda.runtime.storage.remote import ASIDE, ENTRY, HELD, PIECES, SAYS, Remote
+from cellda.runtime.storage.store import DIGITS
 
 _NAME = re.compile(rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(ENTRY)}|{re.escape(ASIDE)}|{re.escape(SAYS)})")
 

@@ -1,9 +1,9 @@
 """Locks between processes and machines, with a heartbeat. No clocks are compared.
 
-They work wherever something can be created only if it is not there yet (`Site`): files, also on network file systems
-(`cellda.runtime.lock`), and the objects of a bucket (`cellda.runtime.bucket_lock`). The holder rewrites a counter every `BEAT`
-seconds. A lock whose process is gone is taken over, on the same machine at once, and from another one when the counter
-has stood still for `LEASE` seconds of the waiter's own time: a clock may be an hour off.
+They work wherever something can be created only if it is not there yet (`Site`): files, also on network file systems (`lock`),
+and the objects of a bucket (`bucket_lock`). The holder rewrites a counter every `BEAT` seconds. A lock whose process is gone
+is taken over, on the same machine at once, and from another one when the counter has stood still for `LEASE` seconds of the
+waiter's own time: a clock may be an hour off.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cellda.errors import CelldaError
 from cellda.runtime import progress
-from cellda.runtime.holder import here, is_here, lives, started
+from cellda.runtime.storage.holder import here, is_here, lives, started
 
 BEAT = 5.0
 """Seconds between two heartbeats of a holder."""

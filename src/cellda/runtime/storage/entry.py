@@ -9,8 +9,8 @@ from typing import Any
 
 from cellda.errors import ConfigurationError
 from cellda.runtime import progress
-from cellda.runtime.manifest import KEY, WORKING, damage, seal
 from cellda.runtime.room import ELSEWHERE, full_disk, is_full, no_room
+from cellda.runtime.storage.manifest import KEY, WORKING, damage, seal
 
 PARTIAL, DAMAGED, LOCK = ".partial", ".damaged", ".lock"
 """What follows the digest in the names of an unfinished entry, of one that was set aside, and of the lock of one."""

@@ -8,8 +8,8 @@ none.
 from contextlib import suppress
 
 from cellda.errors import CelldaError
-from cellda.runtime.bucket import Bucket
-from cellda.runtime.lease import Found, Mark, Site, content, new_token
+from cellda.runtime.storage.bucket import Bucket
+from cellda.runtime.storage.lease import Found, Mark, Site, content, new_token
 
 
 class ObjectSite(Site):

@@ -14,8 +14,11 @@ from platformdirs import user_cache_path
 
 from cellda.errors import CelldaError, ConfigurationError
 from cellda.runtime import progress
-from cellda.runtime.bucket import Bucket
-from cellda.runtime.entry import (
+from cellda.runtime.given import path_of, url_of
+from cellda.runtime.place import check_name, try_folder
+from cellda.runtime.room import ELSEWHERE
+from cellda.runtime.storage.bucket import Bucket
+from cellda.runtime.storage.entry import (
     DAMAGED,
     damage_of,
     lock_of,
@@ -25,15 +28,12 @@ from cellda.runtime.entry import (
     room_for,
     say_waiting,
 )
-from cellda.runtime.files import Files, Folder
-from cellda.runtime.given import path_of, url_of
-from cellda.runtime.lease import Lock
-from cellda.runtime.lock import locked
-from cellda.runtime.manifest import WORKING, damage
-from cellda.runtime.pieces import Pieces
-from cellda.runtime.place import check_name, try_folder
-from cellda.runtime.remote import PIECES, Remote
-from cellda.runtime.room import ELSEWHERE
+from cellda.runtime.storage.files import Files, Folder
+from cellda.runtime.storage.lease import Lock
+from cellda.runtime.storage.lock import locked
+from cellda.runtime.storage.manifest import WORKING, damage
+from cellda.runtime.storage.pieces import Pieces
+from cellda.runtime.storage.remote import PIECES, Remote
 
 KEYS = 2
 """Part of every stage's digest: increase it by one to invalidate all stored results."""

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cellda.runtime import lease, progress
-from cellda.runtime.bucket import Bucket
-from cellda.runtime.bucket_lock import ObjectSite
-from cellda.runtime.lease import Lock
-from cellda.runtime.manifest import KEY, WORKING, damage
+from cellda.runtime import progress
+from cellda.runtime.storage import lease
+from cellda.runtime.storage.bucket import Bucket
+from cellda.runtime.storage.bucket_lock import ObjectSite
+from cellda.runtime.storage.lease import Lock
+from cellda.runtime.storage.manifest import KEY, WORKING, damage
 
 ENTRY, SAYS, HELD, PIECES, ASIDE = ".zip", ".json", ".lock", ".pieces", ".damaged.zip"
 """What follows the digest in the names of objects."""

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from cellda.runtime.bucket import Bucket
 from cellda.runtime.ledger import Ledger
 from cellda.runtime.place import written
+from cellda.runtime.storage.bucket import Bucket
 
 
 class Pieces:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from cellda.runtime import lease
-from cellda.runtime.lease import COUNTER, Found, Lock, LockedError, Mark, Site, content, new_token
+from cellda.runtime.storage import lease
+from cellda.runtime.storage.lease import COUNTER, Found, Lock, LockedError, Mark, Site, content, new_token
 
 __all__ = ["LockedError", "is_held", "locked"]
 
@@ -20,7 +20,7 @@ def locked(file: Path, waiting: Callable[[str], None] | None = None) -> Abstract
 
     Args:
         file: The file of the lock, in a folder that exists.
-        waiting: As in `cellda.runtime.lease.held`.
+        waiting: As in `cellda.runtime.storage.lease.held`.
 
     Raises:
         LockedError: If another process holds the lock and is not waited for.

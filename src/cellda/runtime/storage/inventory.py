@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from cellda.runtime.content_index import NAME
-from cellda.runtime.entry import DAMAGED, LOCK, PARTIAL, misplaced
-from cellda.runtime.entry_state import Entry, Orphaned, State, state_by_key
-from cellda.runtime.lock import LockedError, is_held, locked
-from cellda.runtime.manifest import KEY, damage
-from cellda.runtime.remote import FETCHED
-from cellda.runtime.remote_inventory import entries_in, remove_in
-from cellda.runtime.store import DIGITS, Store
+from cellda.runtime.storage.entry import DAMAGED, LOCK, PARTIAL, misplaced
+from cellda.runtime.storage.entry_state import Entry, Orphaned, State, state_by_key
+from cellda.runtime.storage.lock import LockedError, is_held, locked
+from cellda.runtime.storage.manifest import KEY, damage
+from cellda.runtime.storage.remote import FETCHED
+from cellda.runtime.storage.remote_inventory import entries_in, remove_in
+from cellda.runtime.storage.store import DIGITS, Store
 
 _NAME = re.compile(
     rf"[0-9a-f]{{{DIGITS}}}(?P<rest>{re.escape(PARTIAL)}|{re.escape(FETCHED)}|{re.escape(DAMAGED)}(\.\d+)?|{re.escape(LOCK)})?"
