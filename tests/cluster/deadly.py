@@ -33,6 +33,13 @@ def refuse(*_: object) -> None:
     raise ValueError("no such cell")
 
 
+def needs(place: str, *_: object) -> str:
+    """Fail as long as a file is not there."""
+    if not Path(place).exists():
+        raise ValueError(f"{place} is not there")
+    return "done"
+
+
 def slow(place: str, name: str) -> str:
     """Append a name to a file after a while; returns it."""
     time.sleep(0.3)

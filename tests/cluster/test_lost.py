@@ -65,6 +65,26 @@ def test_a_scheduler_that_is_started_again_gets_what_is_not_finished(tmp_path: P
     assert "there again" in said
 
 
+def test_what_has_failed_is_tried_again_by_the_same_command(machines, tmp_path: Path):
+    """Also what only waits for it: the scheduler, where work outlives its client, keeps no failures."""
+    wanted, name = tmp_path / "wanted", tmp_path.name
+    tasks = [
+        Task(f"first-{name}", deadly.needs, (str(wanted),)),
+        Task(f"second-{name}", deadly.needs, (str(wanted),), (f"first-{name}",)),
+        Task(f"third-{name}", deadly.needs, (str(wanted),), (f"second-{name}",)),
+    ]
+    for _ in range(2):
+        failed: dict[str, object] = {}
+        with workers_at(Scheduler(machines.address)) as engine:
+            engine.run(tasks, failed.__setitem__, lambda _: None)
+        assert [type(outcome) for outcome in failed.values()] == [ValueError] * 3
+    wanted.touch()
+    found: dict[str, object] = {}
+    with workers_at(Scheduler(machines.address)) as engine:
+        engine.run(tasks, found.__setitem__, lambda _: None)
+    assert found == {task.name: "done" for task in tasks}
+
+
 CLIENT = """
 import sys
 from cluster.test_lost import many

@@ -187,6 +187,7 @@ class Engine:
     def _given(self, tasks: Sequence[Task], suffix: str) -> dict[str, Future[Any]]:
         """Tasks as the scheduler has them."""
         futures: dict[str, Future[Any]] = {}
+        self.client.run_on_scheduler(_forget_failed, [f"{task.name}{suffix}" for task in tasks])
         network = {GPU: 1} if self._offers_gpu() else None
         for task in tasks:
             before = [futures[name] for name in task.after if name in futures]
@@ -259,6 +260,18 @@ def _why(future: Future[Any]) -> Exception:
     except (OSError, TimeoutError):
         pass
     return LostError()
+
+
+def _forget_failed(names: list[str], dask_scheduler: Any = None) -> None:
+    """Have tasks that failed before tried again; Dask hands over the scheduler.
+
+    It keeps those for good that failed because one before them did and that nobody waits for (`fire_and_forget`), and those
+    of a client that has just left for a moment.
+    """
+    failed = [task for name in names if (task := dask_scheduler.tasks.get(name)) and task.state == "erred"]
+    for task in failed:
+        for client in list(task.who_wants or ()):
+            dask_scheduler.client_releases_keys([task.key], client.client_key)
 
 
 def _unfinished(names: list[str], dask_scheduler: Any = None) -> list[str]:
