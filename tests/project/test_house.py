@@ -122,7 +122,7 @@ def test_an_import_that_looks_up_is_found(tmp_path: Path, text: str):
 def test_an_import_of_another_room_on_the_same_floor_looks_up(tmp_path: Path):
     files = package(tmp_path, runtime__face="", runtime__store="import cellda.plugins", plugins__face="")
     assert [str(arrow) for arrow in upward(arrows(files))] == [
-        "cellda.runtime.storage.store:1 imports cellda.plugins"
+        "cellda.runtime.store:1 imports cellda.plugins"
     ]
 
 
