@@ -90,3 +90,9 @@ def test_a_path_written_as_a_url_is_said_to_be_one() -> None:
         ConfigurationError, match="is a folder of this machine; give its path, without 'file:'"
     ):
         url_of("file:///store")
+
+
+@pytest.mark.parametrize("given", ["s3://cells/lab[12]", "s3://cells/*", "s3://cells/a?b"])
+def test_patterns_are_refused_because_they_would_name_what_belongs_to_others(given) -> None:
+    with pytest.raises(ConfigurationError, match="choose a prefix without them"):
+        url_of(given)

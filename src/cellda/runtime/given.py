@@ -59,6 +59,10 @@ def url_of(given: str | Path) -> str | None:
         raise ConfigurationError(
             f"'{_brief(text)}' is neither a path nor a URL; write {scheme}://NAME/PREFIX, as text (a Path loses a slash)."
         )
+    if set(rest) & set("*?["):  # fsspec takes them for patterns, also where it removes
+        raise ConfigurationError(
+            f"'{_brief(text)}' holds one of the characters * ? [; choose a prefix without them."
+        )
     return f"{scheme}://{rest}"
 
 
